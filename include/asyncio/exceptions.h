@@ -1,0 +1,146 @@
+#pragma once
+// Every exception the library throws of its own, in one place, as Python's `asyncio.exceptions`.
+//
+// What is an error and what is not decides the base class. `CancelledError` and `KeyboardInterrupt` are requests to
+// stop, not failures: they do not derive from `std::exception`, so `catch (const std::exception&)` around an await
+// lets them pass. (Python moved its `CancelledError` out of `Exception` in 3.8 for the same reason.)
+
+#include <exception>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+namespace asyncio {
+
+/// Thrown at the await of a task that was asked to stop. Catch it to clean up, then let it go on (`throw;`): a task
+/// that swallows it is a task that cannot be cancelled.
+/// Python: `asyncio.CancelledError`.
+class CancelledError final {
+public:
+    CancelledError() = default;
+    explicit CancelledError(std::string message) : message_(std::move(message)) {}
+
+    /// What was given to `cancel(message)`; empty if nothing was.
+    const std::string& message() const noexcept { return message_; }
+
+private:
+    std::string message_;
+};
+
+/// Leaves `run()` when Ctrl-C ended the main task. Not a `std::exception`, as in Python.
+class KeyboardInterrupt final {};
+
+/// The library was used against its rules: a loop run inside a running loop, a closed loop used again, …
+/// Python: `RuntimeError`.
+class RuntimeError : public std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// A time limit passed. Distinct from the operating system's ETIMEDOUT, which is an `OsError`.
+/// Python: `TimeoutError`.
+class TimeoutError : public std::runtime_error {
+public:
+    TimeoutError() : std::runtime_error("the time limit passed") {}
+    using std::runtime_error::runtime_error;
+};
+
+/// The result of a future was asked for before there was one, or set twice.
+/// Python: `asyncio.InvalidStateError`.
+class InvalidStateError : public std::logic_error {
+    using std::logic_error::logic_error;
+};
+
+/// Nothing is left to run and something still waits, so it would wait for ever. The message is the await tree.
+/// Thrown by the simulated back-end only, which is the only one that can know.
+class DeadlockError : public RuntimeError {
+    using RuntimeError::RuntimeError;
+};
+
+/// A stream ended before the bytes that were asked for had come.
+/// Python: `asyncio.IncompleteReadError`.
+class IncompleteReadError : public std::runtime_error {
+public:
+    /// `expected` is 0 where a separator, not a count, was waited for.
+    IncompleteReadError(std::string partial, std::size_t expected);
+
+    /// What did come. It has left the stream's buffer.
+    const std::string& partial() const noexcept { return partial_; }
+    /// How many bytes were asked for.
+    std::size_t expected() const noexcept { return expected_; }
+
+private:
+    std::string partial_;
+    std::size_t expected_;
+};
+
+/// A separator was not found within the stream's limit. The data stays in the buffer.
+/// Python: `asyncio.LimitOverrunError`.
+class LimitOverrunError : public std::runtime_error {
+public:
+    LimitOverrunError(const std::string& message, std::size_t consumed)
+        : std::runtime_error(message), consumed_(consumed) {}
+
+    /// How many buffered bytes hold no separator and may be read away.
+    std::size_t consumed() const noexcept { return consumed_; }
+
+private:
+    std::size_t consumed_;
+};
+
+/// The operating system refused something. `what()` names the operation, the object and the reason:
+/// "spawn /bin/nosuch: No such file or directory".
+/// Python: `OSError` and its family; compare `code()` with `std::errc` where Python has a class per errno.
+class OsError : public std::system_error {
+public:
+    /// `error` is a positive errno. `operation` reads like a verb with its object.
+    OsError(int error, std::string_view operation);
+
+    /// The positive errno.
+    int error() const noexcept { return code().value(); }
+};
+
+/// Several errors at once: what a `TaskGroup` throws, so that none is lost.
+/// Python: `BaseExceptionGroup`.
+class ExceptionGroup : public std::exception {
+public:
+    /// `errors` must not be empty. An element may hold an `ExceptionGroup` in turn.
+    ExceptionGroup(std::string_view message, std::vector<std::exception_ptr> errors);
+
+    /// "message (2 errors): first; second".
+    const char* what() const noexcept override { return what_.c_str(); }
+    const std::string& message() const noexcept { return message_; }
+    std::span<const std::exception_ptr> exceptions() const noexcept { return errors_; }
+
+    /// Calls `visit(error)` for every error of type `Error` in this group and the groups inside it, in order.
+    /// Returns how many there were. Python: what `except* Error` catches.
+    template <class Error, class Visit>
+    std::size_t for_each(Visit&& visit) const {
+        std::size_t found = 0;
+        for (const std::exception_ptr& error : flatten()) {
+            try {
+                std::rethrow_exception(error);
+            } catch (const Error& match) {
+                ++found;
+                visit(match);
+            } catch (...) {
+            }
+        }
+        return found;
+    }
+
+    /// Every error that is not itself a group, in order.
+    std::vector<std::exception_ptr> flatten() const;
+
+private:
+    std::string message_;
+    std::vector<std::exception_ptr> errors_;
+    std::string what_;
+};
+
+/// What an exception has to say, whatever its type: `what()`, or the type's name.
+std::string describe(const std::exception_ptr& error);
+
+}  // namespace asyncio

@@ -1,0 +1,103 @@
+#pragma once
+// A doubly linked list whose links live inside the elements.
+//
+// Everything that waits in this library waits in one of these lists: the ready queue, the waiters of a future, the
+// finished operations of a back-end. An element is in one list at most, so one pair of pointers serves all of them,
+// nothing is allocated to wait, and leaving from the middle (which is what a cancellation does) costs four stores.
+//
+// The list is a ring through a sentinel: no operation has a special case for "first" or "last". A node that is in no
+// list has `next == nullptr`; that is the only state the owner may destroy it in.
+//
+// Thread-safety: none. A list belongs to one loop.
+
+#include <cassert>
+#include <cstddef>
+
+namespace asyncio::internal {
+
+struct ListNode {
+    ListNode* next = nullptr;
+    ListNode* previous = nullptr;
+
+    ListNode() noexcept = default;
+    ListNode(const ListNode&) = delete;
+    ListNode& operator=(const ListNode&) = delete;
+
+    bool linked() const noexcept { return next != nullptr; }
+
+    /// Leaves whatever list the node is in. The node must be linked.
+    void unlink() noexcept {
+        assert(linked());
+        previous->next = next;
+        next->previous = previous;
+        next = nullptr;
+    }
+};
+
+/// `Element` derives from `ListNode`. The list does not own its elements.
+template <class Element>
+class IntrusiveList {
+public:
+    IntrusiveList() noexcept { make_empty(); }
+    IntrusiveList(const IntrusiveList&) = delete;
+    IntrusiveList& operator=(const IntrusiveList&) = delete;
+
+    bool empty() const noexcept { return ends_.next == &ends_; }
+
+    Element& front() noexcept {
+        assert(!empty());
+        return static_cast<Element&>(*ends_.next);
+    }
+
+    void push_back(Element& element) noexcept { insert_before(ends_, element); }
+
+    Element& pop_front() noexcept {
+        Element& first = front();
+        first.unlink();
+        return first;
+    }
+
+    /// Moves every element of `other` behind ours, in order; `other` is empty afterwards. O(1).
+    void append(IntrusiveList& other) noexcept {
+        if (other.empty()) return;
+        ListNode* first = other.ends_.next;
+        ListNode* last = other.ends_.previous;
+        other.make_empty();
+        first->previous = ends_.previous;
+        ends_.previous->next = first;
+        last->next = &ends_;
+        ends_.previous = last;
+    }
+
+    /// Calls `visit(element)` front to back. `visit` may unlink the element it is given, and no other.
+    template <class Visit>
+    void for_each(Visit&& visit) {
+        for (ListNode* node = ends_.next; node != &ends_;) {
+            ListNode* following = node->next;
+            visit(static_cast<Element&>(*node));
+            node = following;
+        }
+    }
+
+    std::size_t count() const noexcept {
+        std::size_t elements = 0;
+        for (const ListNode* node = ends_.next; node != &ends_; node = node->next) ++elements;
+        return elements;
+    }
+
+private:
+    static void insert_before(ListNode& place, Element& element) noexcept {
+        ListNode& node = element;
+        assert(!node.linked());
+        node.next = &place;
+        node.previous = place.previous;
+        place.previous->next = &node;
+        place.previous = &node;
+    }
+
+    void make_empty() noexcept { ends_.next = ends_.previous = &ends_; }
+
+    ListNode ends_;
+};
+
+}  // namespace asyncio::internal

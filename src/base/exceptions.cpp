@@ -1,0 +1,84 @@
+#include <asyncio/exceptions.h>
+
+#include <cassert>
+#include <cstdlib>
+#include <cxxabi.h>
+#include <typeinfo>
+
+namespace asyncio {
+namespace {
+
+std::string incomplete_message(std::size_t had, std::size_t expected) {
+    std::string message = "the stream ended after " + std::to_string(had) + " bytes";
+    if (expected != 0) message += " of " + std::to_string(expected);
+    return message;
+}
+
+std::string group_message(std::string_view message, const std::vector<std::exception_ptr>& errors) {
+    std::string text(message);
+    text += " (" + std::to_string(errors.size()) + (errors.size() == 1 ? " error): " : " errors): ");
+    bool first = true;
+    for (const std::exception_ptr& error : errors) {
+        if (!first) text += "; ";
+        first = false;
+        text += describe(error);
+    }
+    return text;
+}
+
+/// The readable name of the exception being handled, for one that has no `what()`.
+std::string current_exception_type() {
+    const std::type_info* type = abi::__cxa_current_exception_type();
+    if (type == nullptr) return "unknown exception";
+    int status = 0;
+    char* readable = abi::__cxa_demangle(type->name(), nullptr, nullptr, &status);
+    std::string name = status == 0 ? readable : type->name();
+    std::free(readable);
+    return name;
+}
+
+}  // namespace
+
+IncompleteReadError::IncompleteReadError(std::string partial, std::size_t expected)
+    : std::runtime_error(incomplete_message(partial.size(), expected)),
+      partial_(std::move(partial)),
+      expected_(expected) {}
+
+OsError::OsError(int error, std::string_view operation)
+    : std::system_error(error, std::generic_category(), std::string(operation)) {}
+
+ExceptionGroup::ExceptionGroup(std::string_view message, std::vector<std::exception_ptr> errors)
+    : message_(message), errors_(std::move(errors)), what_(group_message(message_, errors_)) {
+    assert(!errors_.empty() && "an ExceptionGroup holds at least one error");
+}
+
+std::vector<std::exception_ptr> ExceptionGroup::flatten() const {
+    std::vector<std::exception_ptr> leaves;
+    for (const std::exception_ptr& error : errors_) {
+        try {
+            std::rethrow_exception(error);
+        } catch (const ExceptionGroup& group) {
+            for (std::exception_ptr& leaf : group.flatten()) leaves.push_back(std::move(leaf));
+        } catch (...) {
+            leaves.push_back(error);
+        }
+    }
+    return leaves;
+}
+
+std::string describe(const std::exception_ptr& error) {
+    if (error == nullptr) return "no error";
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& known) {
+        return known.what();
+    } catch (const CancelledError& cancelled) {
+        return cancelled.message().empty() ? "cancelled" : "cancelled: " + cancelled.message();
+    } catch (const KeyboardInterrupt&) {
+        return "keyboard interrupt";
+    } catch (...) {
+        return current_exception_type();
+    }
+}
+
+}  // namespace asyncio
