@@ -1,0 +1,76 @@
+# Looks for what the library can use and sets ASYNCIO_HAVE_IO_URING and ASYNCIO_HAVE_BACKTRACE.
+#
+# Both libraries are private: no header of theirs is in a public header. They are linked by name
+# (`-luring`) rather than by path, so that an installed static library names them the same way in
+# its CMake package and in its pkg-config file, and moves to another machine unharmed.
+include_guard(GLOBAL)
+include(CheckIncludeFileCXX)
+include(CheckCXXSourceCompiles)
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+
+# Answers an AUTO/ON/OFF option: sets `result` to whether the thing is used, and refuses to go on
+# when it was demanded and is not there.
+function(asyncio_decide option found what result)
+    if("${${option}}" STREQUAL "AUTO")
+        set(${result} ${found} PARENT_SCOPE)
+        if(NOT found)
+            asyncio_skip("${what}" "not found")
+        endif()
+    elseif(${option} AND NOT found)
+        message(FATAL_ERROR "${option} is ON, but ${what} was not found")
+    elseif(${option})
+        set(${result} ON PARENT_SCOPE)
+    else()
+        set(${result} OFF PARENT_SCOPE)
+        asyncio_skip("${what}" "switched off (${option}=OFF)")
+    endif()
+endfunction()
+
+function(asyncio_check_links result source options library)
+    set(CMAKE_REQUIRED_FLAGS "${options}")
+    set(CMAKE_REQUIRED_LIBRARIES "${library}")
+    set(CMAKE_REQUIRED_QUIET ON)
+    check_cxx_source_compiles("${source}" ${result})
+    if(${result})
+        set(${result} ON PARENT_SCOPE)
+    else()
+        set(${result} OFF PARENT_SCOPE)
+    endif()
+endfunction()
+
+# ------------------------------------------------------------------------------------- liburing
+
+asyncio_check_links(ASYNCIO_FOUND_LIBURING
+    "#include <liburing.h>\nint main() { io_uring ring; return io_uring_queue_init(8, &ring, 0) != 0; }"
+    "" uring)
+asyncio_decide(ASYNCIO_IO_URING ${ASYNCIO_FOUND_LIBURING} "io_uring back-end (liburing-dev)"
+    ASYNCIO_HAVE_IO_URING)
+add_library(asyncio_liburing INTERFACE)
+target_link_libraries(asyncio_liburing INTERFACE uring)
+
+# --------------------------------------------------------------------------------- libbacktrace
+# It ships with g++, in folders only g++ searches. clang takes g++'s library folder but not its
+# headers; `-idirafter` shows it that one folder without letting g++'s other headers win.
+
+set(backtrace_options "")
+if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    find_program(ASYNCIO_GXX g++)
+    mark_as_advanced(ASYNCIO_GXX)
+    if(ASYNCIO_GXX)
+        execute_process(COMMAND "${ASYNCIO_GXX}" -print-file-name=include
+            OUTPUT_VARIABLE gxx_include OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+        if(EXISTS "${gxx_include}/backtrace.h")
+            set(backtrace_options "-idirafter${gxx_include}")
+        endif()
+    endif()
+endif()
+asyncio_check_links(ASYNCIO_FOUND_LIBBACKTRACE
+    "#include <backtrace.h>\nint main() { return backtrace_create_state(nullptr, 1, nullptr, nullptr) == nullptr; }"
+    "${backtrace_options}" backtrace)
+asyncio_decide(ASYNCIO_BACKTRACE ${ASYNCIO_FOUND_LIBBACKTRACE} "file and line of stacks (libbacktrace)"
+    ASYNCIO_HAVE_BACKTRACE)
+add_library(asyncio_libbacktrace INTERFACE)
+target_compile_options(asyncio_libbacktrace INTERFACE ${backtrace_options})
+target_link_libraries(asyncio_libbacktrace INTERFACE backtrace)

@@ -1,0 +1,28 @@
+# Small functions shared by the CMakeLists.txt files of this project.
+include_guard(GLOBAL)
+
+# The warnings this project is free of, on one target.
+function(asyncio_warnings target)
+    target_compile_options(${target} PRIVATE -Wall -Wextra)
+    if(ASYNCIO_WERROR)
+        target_compile_options(${target} PRIVATE -Werror)
+    endif()
+endfunction()
+
+# Notes why something optional is left out. Printed again at the end, where it is seen.
+function(asyncio_skip what why)
+    set_property(GLOBAL APPEND PROPERTY asyncio_skipped "${what}: ${why}")
+endfunction()
+
+function(asyncio_print_summary)
+    get_property(skipped GLOBAL PROPERTY asyncio_skipped)
+    message(STATUS "asyncio ${PROJECT_VERSION}, ${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}"
+                   ", ${CMAKE_BUILD_TYPE}")
+    message(STATUS "  io_uring back-end      ${ASYNCIO_HAVE_IO_URING}")
+    message(STATUS "  file:line of stacks    ${ASYNCIO_HAVE_BACKTRACE}")
+    message(STATUS "  tool, examples         ${ASYNCIO_TOOL}, ${ASYNCIO_EXAMPLES}")
+    message(STATUS "  bench, tests           ${ASYNCIO_BENCH}, ${ASYNCIO_TESTS}")
+    foreach(line IN LISTS skipped)
+        message(STATUS "  left out - ${line}")
+    endforeach()
+endfunction()
