@@ -1,8 +1,9 @@
 // main() of every test program.
 //
-// A run on io_uring where the kernel refuses rings (an old kernel, a container's seccomp filter) can prove nothing, and
-// must not look like a failure or, worse, like a success: it ends with the exit status that CTest counts as "skipped".
-// What the library itself does about a refused ring is tested in the area `backend`.
+// A run on io_uring where the kernel refuses rings (an old kernel, a container's seccomp filter)
+// can prove nothing, and must not look like a failure or, worse, like a success: it ends with the
+// exit status that CTest counts as "skipped". What the library itself does about a refused ring is
+// tested in the area `backend`.
 
 #include <cerrno>
 #include <cstdio>
