@@ -1,8 +1,9 @@
 # Looks for what the library can use and sets ASYNCIO_HAVE_IO_URING and ASYNCIO_HAVE_BACKTRACE.
 #
-# Both libraries are private: no header of theirs is in a public header. They are linked by name
-# (`-luring`) rather than by path, so that an installed static library names them the same way in
-# its CMake package and in its pkg-config file, and moves to another machine unharmed.
+# Both libraries are private: no header of theirs is in a public header. They are linked as
+# flags (`-luring`) rather than by path or target, so that an installed static library names them
+# the same way in its CMake package and in its pkg-config file, and moves to another machine
+# unharmed.
 include_guard(GLOBAL)
 include(CheckIncludeFileCXX)
 include(CheckCXXSourceCompiles)
@@ -44,17 +45,15 @@ endfunction()
 
 asyncio_check_links(ASYNCIO_FOUND_LIBURING
     "#include <liburing.h>\nint main() { io_uring ring; return io_uring_queue_init(8, &ring, 0) != 0; }"
-    "" uring)
+    "" -luring)
 asyncio_decide(ASYNCIO_IO_URING ${ASYNCIO_FOUND_LIBURING} "io_uring back-end (liburing-dev)"
     ASYNCIO_HAVE_IO_URING)
-add_library(asyncio_liburing INTERFACE)
-target_link_libraries(asyncio_liburing INTERFACE uring)
 
 # --------------------------------------------------------------------------------- libbacktrace
 # It ships with g++, in folders only g++ searches. clang takes g++'s library folder but not its
 # headers; `-idirafter` shows it that one folder without letting g++'s other headers win.
 
-set(backtrace_options "")
+set(asyncio_backtrace_options "")
 if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     find_program(ASYNCIO_GXX g++)
     mark_as_advanced(ASYNCIO_GXX)
@@ -62,15 +61,12 @@ if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
         execute_process(COMMAND "${ASYNCIO_GXX}" -print-file-name=include
             OUTPUT_VARIABLE gxx_include OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
         if(EXISTS "${gxx_include}/backtrace.h")
-            set(backtrace_options "-idirafter${gxx_include}")
+            set(asyncio_backtrace_options "-idirafter${gxx_include}")
         endif()
     endif()
 endif()
 asyncio_check_links(ASYNCIO_FOUND_LIBBACKTRACE
     "#include <backtrace.h>\nint main() { return backtrace_create_state(nullptr, 1, nullptr, nullptr) == nullptr; }"
-    "${backtrace_options}" backtrace)
+    "${asyncio_backtrace_options}" -lbacktrace)
 asyncio_decide(ASYNCIO_BACKTRACE ${ASYNCIO_FOUND_LIBBACKTRACE} "file and line of stacks (libbacktrace)"
     ASYNCIO_HAVE_BACKTRACE)
-add_library(asyncio_libbacktrace INTERFACE)
-target_compile_options(asyncio_libbacktrace INTERFACE ${backtrace_options})
-target_link_libraries(asyncio_libbacktrace INTERFACE backtrace)

@@ -1,0 +1,57 @@
+# `cmake --install`: headers, library, the command, and the two ways to find them again:
+# `find_package(asyncio CONFIG)` and `pkg-config asyncio`.
+include_guard(GLOBAL)
+include(CMakePackageConfigHelpers)
+
+set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/asyncio")
+
+install(TARGETS asyncio EXPORT asyncioTargets
+    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+    LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+if(TARGET asyncio_tool)
+    # A shared library is looked for beside the command, wherever the two were put.
+    file(RELATIVE_PATH bin_to_lib "${CMAKE_INSTALL_FULL_BINDIR}" "${CMAKE_INSTALL_FULL_LIBDIR}")
+    set_target_properties(asyncio_tool PROPERTIES INSTALL_RPATH "$ORIGIN/${bin_to_lib}")
+    install(TARGETS asyncio_tool RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+endif()
+
+# ---------------------------------------------------------------------------------- find_package
+
+install(EXPORT asyncioTargets NAMESPACE asyncio:: DESTINATION "${package_dir}")
+configure_package_config_file(
+    "${CMAKE_CURRENT_LIST_DIR}/asyncioConfig.cmake.in"
+    "${PROJECT_BINARY_DIR}/asyncioConfig.cmake"
+    INSTALL_DESTINATION "${package_dir}")
+write_basic_package_version_file(
+    "${PROJECT_BINARY_DIR}/asyncioConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
+install(FILES
+    "${PROJECT_BINARY_DIR}/asyncioConfig.cmake"
+    "${PROJECT_BINARY_DIR}/asyncioConfigVersion.cmake"
+    DESTINATION "${package_dir}")
+
+# ------------------------------------------------------------------------------------ pkg-config
+# A static library cannot link what it needs by itself, so what is private to a shared one is
+# public here: `g++ main.cpp $(pkg-config --cflags --libs asyncio)` works for both.
+
+set(private_libs "-pthread")
+if(ASYNCIO_HAVE_IO_URING)
+    string(APPEND private_libs " -luring")
+endif()
+if(ASYNCIO_HAVE_BACKTRACE)
+    string(APPEND private_libs " -lbacktrace")
+endif()
+if(BUILD_SHARED_LIBS)
+    set(pc_libs "-L\${libdir} -lasyncio")
+    set(pc_libs_private "${private_libs}")
+else()
+    set(pc_libs "-L\${libdir} -lasyncio ${private_libs}")
+    set(pc_libs_private "")
+endif()
+# Paths relative to the file itself, so that an installed tree may be moved.
+cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_LIBDIR BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}"
+    OUTPUT_VARIABLE pc_libdir)
+file(RELATIVE_PATH pc_to_prefix "${pc_libdir}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
+configure_file(
+    "${CMAKE_CURRENT_LIST_DIR}/asyncio.pc.in" "${PROJECT_BINARY_DIR}/asyncio.pc" @ONLY)
+install(FILES "${PROJECT_BINARY_DIR}/asyncio.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
