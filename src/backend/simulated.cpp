@@ -1,0 +1,404 @@
+// The simulated back-end: a small world with its own clock, its own pipes, and a plan.
+//
+// The clock stands still while the program runs and jumps when it waits: straight to the deadline,
+// or to the next moment the plan has appointed for an operation. Ten years of sleeping take no time
+// at all, and two runs with the same seed read the same times.
+//
+// Where an operation in flight can be
+//   waiting     on its pipe: it would block. It is tried again when something happened to the pipe.
+//   appointed   in the schedule: it could be carried out, and the plan puts that off for a while.
+//               Nothing has happened to it yet: it may find the pipe empty by then, and wait.
+//   outside     it names a real descriptor, and would block there.
+//   done        carried out or cancelled; the next `wait` reports it.
+//
+//     submit ──┬─► waiting ◄──► appointed ──┬─► done ──► reported
+//              │      └─────────────────────┤
+//              └─► outside ─────────────────┘
+//
+// Operations on pipes are carried out in `submit` and `wait` only, never from one another, and what
+// a step of the program made possible is found by the next `wait`. So nothing recurses, and a
+// cancellation in the same step still finds the operation undone: the race the plan then decides.
+//
+// Deadlock. Nobody runs during a wait, so an operation that waits on its pipe when the wait begins
+// still does when it ends. With nothing appointed, nothing outside and no deadline, the wait has no
+// end, and is answered `deadlock`. The world cannot see other threads: where one is going to call
+// `wake`, the program says so by keeping an operation on a real descriptor in flight, which makes
+// the wait a real one.
+//
+// Descriptors. Numbers from 2³⁰ are the world's; all others are real. What those cost (real
+// waiting, and the end of determinism) stands in simulated_outside.h.
+//
+// Out of memory here ends the program: the world lives in tests, and the contract is `noexcept`.
+//
+// Thread-safety: one thread, except `wake`.
+
+#include <asyncio/lowlevel/backend.h>
+
+#include "backend/simulated_descriptors.h"
+#include "backend/simulated_outside.h"
+#include "backend/simulated_pipe.h"
+#include "backend/simulated_plan.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <climits>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <poll.h>
+
+namespace asyncio::lowlevel {
+namespace simulated {
+namespace {
+
+/// One second after the clock's zero, so that no time a program computes backwards from it is
+/// negative.
+constexpr TimePoint beginning = TimePoint{} + std::chrono::seconds{1};
+
+/// Operations by the time at which they are looked at; those of one time in the order they came.
+using Schedule = std::multimap<TimePoint, Operation*>;
+
+/// What the world knows about an operation in flight.
+struct Ticket {
+    enum class Place : std::uint8_t { waiting, appointed, outside, done };
+
+    /// What the number meant when the operation was submitted. The number may mean another pipe by
+    /// the time the operation is carried out, and that pipe must not be touched.
+    ChannelPtr channel;
+    Place place = Place::done;
+    bool cancelled = false;
+    Schedule::iterator appointment{};
+};
+
+class World final : public Backend {
+public:
+    explicit World(SimulationOptions options)
+        : plan_(options.seed), descriptors_(plan_.reuses_numbers()) {}
+
+    const char* name() const noexcept override { return "simulated"; }
+    Submitted submit(Operation& operation) noexcept override;
+    void cancel(Operation& operation) noexcept override;
+    Waited wait(TimePoint deadline, OperationList& finished) noexcept override;
+    void wake() noexcept override { outside_.doorbell().ring(); }
+    TimePoint now() noexcept override { return now_; }
+
+private:
+    // Operations in the world.
+    ChannelPtr channel_of(const Operation& operation) const;
+    int foresee(const Operation& operation, const ChannelPtr& channel) const noexcept;
+    int carry_out(const Operation& operation, int foreseen);
+    int move_bytes(const Operation& operation, int most);
+    int make_pipe(const Operation& operation);
+    int close_end(int number);
+    void mark_changed(const ChannelPtr& channel);
+
+    // Their places.
+    Submitted submit_outside(Operation& operation);
+    void let_wait(Operation& operation, Ticket& ticket);
+    void appoint(Operation& operation, Ticket& ticket, Duration delay);
+    void leave_place(Operation& operation, Ticket& ticket);
+    void settle(Operation& operation, int result);
+
+    // Waiting.
+    void do_what_is_due();
+    void keep_appointment(Operation& operation, Ticket& ticket);
+    void try_again(Channel& channel);
+    bool jump(TimePoint deadline);
+    void look_outside(TimePoint until);
+    void grow_older();
+    void report(OperationList& finished);
+
+    Plan plan_;
+    Descriptors descriptors_;
+    Outside outside_;
+    TimePoint now_ = beginning;
+
+    /// The operations in flight. Never iterated: the order of addresses differs from run to run.
+    std::unordered_map<const Operation*, Ticket> tickets_;
+    Schedule schedule_;
+    /// Pipes to which something happened since their waiters were last tried.
+    std::vector<ChannelPtr> changed_;
+    std::vector<Operation*> done_;
+    int waits_without_time_ = 0;
+};
+
+bool is_real(const Operation& operation) noexcept {
+    return operation.kind != OperationKind::pipe && operation.fd < first_number;
+}
+
+ChannelPtr World::channel_of(const Operation& operation) const {
+    const End* end = descriptors_.find(operation.fd);
+    return end == nullptr ? nullptr : end->channel;
+}
+
+/// What the operation would return if it was carried out now, all bytes moved; or `would_block`.
+/// `channel` is what its number meant when it was submitted.
+int World::foresee(const Operation& operation, const ChannelPtr& channel) const noexcept {
+    if (operation.kind == OperationKind::pipe) return 0;
+    const End* end = descriptors_.find(operation.fd);
+    if (end == nullptr || end->channel != channel) return -EBADF;
+
+    const Pipe& pipe = channel->pipe;
+    switch (operation.kind) {
+        case OperationKind::read:
+            return end->side == Pipe::Side::reading ? pipe.readable(operation.size) : -EBADF;
+        case OperationKind::write:
+            return end->side == Pipe::Side::writing ? pipe.writable(operation.size) : -EBADF;
+        case OperationKind::poll: {
+            const int events = pipe.events(end->side) & (operation.events | POLLERR | POLLHUP);
+            return events != 0 ? events : would_block;
+        }
+        case OperationKind::close:
+        case OperationKind::pipe: break;
+    }
+    return 0;
+}
+
+/// Does what `foresee` promised, or a part of it where the plan says so. The result.
+int World::carry_out(const Operation& operation, int foreseen) {
+    if (foreseen < 0) return foreseen;
+    switch (operation.kind) {
+        case OperationKind::read:
+        case OperationKind::write: return foreseen > 0 ? move_bytes(operation, foreseen) : 0;
+        case OperationKind::poll: return foreseen;
+        case OperationKind::pipe: return make_pipe(operation);
+        case OperationKind::close: return close_end(operation.fd);
+    }
+    return -ENOSYS;
+}
+
+int World::move_bytes(const Operation& operation, int most) {
+    const ChannelPtr channel = channel_of(operation);
+    auto count = static_cast<std::size_t>(most);
+    if (operation.kind == OperationKind::read) {
+        count = plan_.shortened(count);
+        channel->pipe.take(operation.buffer, count);
+    } else {
+        if (operation.size > PIPE_BUF) count = plan_.shortened(count);
+        channel->pipe.put(operation.buffer, count);
+    }
+    mark_changed(channel);
+    return static_cast<int>(count);
+}
+
+int World::make_pipe(const Operation& operation) {
+    auto channel = std::make_shared<Channel>();
+    auto* ends = static_cast<int*>(operation.buffer);
+    ends[0] = descriptors_.open(channel, Pipe::Side::reading);
+    ends[1] = descriptors_.open(channel, Pipe::Side::writing);
+    return 0;
+}
+
+int World::close_end(int number) {
+    const auto [channel, side] = *descriptors_.find(number);
+    channel->pipe.close(side);
+    descriptors_.close(number);
+    mark_changed(channel);
+    return 0;
+}
+
+void World::mark_changed(const ChannelPtr& channel) {
+    if (std::exchange(channel->changed, true)) return;
+    changed_.push_back(channel);
+}
+
+Backend::Submitted World::submit(Operation& operation) noexcept {
+    assert(operation.state != Operation::State::in_flight &&
+           "an operation is submitted once at a time");
+    if (is_real(operation)) return submit_outside(operation);
+
+    ChannelPtr channel = channel_of(operation);
+    const int foreseen = foresee(operation, channel);
+    const bool must_wait = foreseen == would_block;
+    if (!must_wait && plan_.finishes_in_submit()) {
+        operation.result = carry_out(operation, foreseen);
+        operation.state = Operation::State::finished;
+        return Submitted::finished;
+    }
+    operation.state = Operation::State::in_flight;
+    Ticket& ticket = tickets_[&operation];
+    ticket.channel = std::move(channel);
+    if (must_wait) {
+        let_wait(operation, ticket);
+    } else {
+        appoint(operation, ticket, plan_.delay());
+    }
+    return Submitted::in_flight;
+}
+
+Backend::Submitted World::submit_outside(Operation& operation) {
+    operation.result = Outside::attempt(operation);
+    if (operation.result != would_block) {
+        operation.state = Operation::State::finished;
+        return Submitted::finished;
+    }
+    operation.state = Operation::State::in_flight;
+    tickets_[&operation].place = Ticket::Place::outside;
+    outside_.keep(operation);
+    return Submitted::in_flight;
+}
+
+void World::cancel(Operation& operation) noexcept {
+    assert(operation.state == Operation::State::in_flight &&
+           "only what is in flight can be cancelled");
+    Ticket& ticket = tickets_.at(&operation);
+    // A close is not given up: the contract promises that the number is free afterwards.
+    if (ticket.place == Ticket::Place::done || operation.kind == OperationKind::close) return;
+    if (std::exchange(ticket.cancelled, true)) return;
+
+    const bool gives_up = ticket.place == Ticket::Place::outside || plan_.cancel_wins();
+    leave_place(operation, ticket);
+    if (gives_up) {
+        settle(operation, -ECANCELED);
+    } else {
+        // It lives a little longer, and succeeds if it can when its time comes.
+        appoint(operation, ticket, plan_.delay());
+    }
+}
+
+void World::let_wait(Operation& operation, Ticket& ticket) {
+    ticket.place = Ticket::Place::waiting;
+    ticket.channel->waiting.push_back(operation);
+}
+
+void World::appoint(Operation& operation, Ticket& ticket, Duration delay) {
+    ticket.place = Ticket::Place::appointed;
+    ticket.appointment = schedule_.emplace(internal::add_saturating(now_, delay), &operation);
+}
+
+void World::leave_place(Operation& operation, Ticket& ticket) {
+    if (ticket.place == Ticket::Place::appointed) {
+        schedule_.erase(ticket.appointment);
+    } else {
+        operation.unlink();
+    }
+}
+
+/// The operation has left its place, and has its result.
+void World::settle(Operation& operation, int result) {
+    operation.result = result;
+    tickets_.at(&operation).place = Ticket::Place::done;
+    done_.push_back(&operation);
+}
+
+Backend::Waited World::wait(TimePoint deadline, OperationList& finished) noexcept {
+    const bool woken = outside_.doorbell().answer();
+    if (plan_.wait_returns_early()) return Waited::ok;
+
+    do_what_is_due();
+    const bool only_looks = woken || !done_.empty() || deadline <= now_;
+    if (!outside_.empty()) {
+        look_outside(only_looks ? internal::at_once : deadline);
+    } else if (only_looks) {
+        grow_older();
+    } else if (!jump(deadline)) {
+        // The bell may have rung since the first look at it.
+        return outside_.doorbell().answer() ? Waited::ok : Waited::deadlock;
+    }
+    do_what_is_due();
+    report(finished);
+    return Waited::ok;
+}
+
+void World::do_what_is_due() {
+    while (!schedule_.empty() && schedule_.begin()->first <= now_) {
+        Operation& operation = *schedule_.begin()->second;
+        schedule_.erase(schedule_.begin());
+        keep_appointment(operation, tickets_.at(&operation));
+    }
+    // Each turn either finishes an operation or is the last one of its pipe, so this ends.
+    while (!changed_.empty()) {
+        const ChannelPtr channel = std::move(changed_.back());
+        changed_.pop_back();
+        channel->changed = false;
+        try_again(*channel);
+    }
+}
+
+void World::keep_appointment(Operation& operation, Ticket& ticket) {
+    const int foreseen = foresee(operation, ticket.channel);
+    if (foreseen != would_block) {
+        settle(operation, carry_out(operation, foreseen));
+    } else if (ticket.cancelled) {
+        settle(operation, -ECANCELED);
+    } else {
+        let_wait(operation, ticket);
+    }
+}
+
+void World::try_again(Channel& channel) {
+    channel.waiting.for_each([&](Operation& operation) {
+        Ticket& ticket = tickets_.at(&operation);
+        if (foresee(operation, ticket.channel) == would_block) return;
+        operation.unlink();
+        if (const Duration delay = plan_.delay(); delay > Duration::zero()) {
+            appoint(operation, ticket, delay);
+        } else {
+            keep_appointment(operation, ticket);
+        }
+    });
+}
+
+/// Moves the clock to the deadline or to the first appointment. False if there is neither.
+bool World::jump(TimePoint deadline) {
+    if (schedule_.empty() && deadline == internal::never) return false;
+    if (!schedule_.empty()) deadline = std::min(deadline, schedule_.begin()->first);
+    now_ = std::max(now_, deadline);
+    waits_without_time_ = 0;
+    return true;
+}
+
+/// A program that is never idle gives the clock no occasion to jump, and one that spins until the
+/// clock has moved would spin for ever. So after a good many waits in a row without any, each
+/// further one costs a little time. Programs that sleep now and then never come here, and their
+/// times stay exact.
+void World::grow_older() {
+    constexpr int patience = 1024;
+    constexpr Duration cost = std::chrono::microseconds{1};
+    if (waits_without_time_ < patience) {
+        ++waits_without_time_;
+    } else {
+        now_ = internal::add_saturating(now_, cost);
+    }
+}
+
+/// Waits for real: until something happens outside, or the time of `until` or of an appointment
+/// comes.
+void World::look_outside(TimePoint until) {
+    waits_without_time_ = 0;
+    now_ = internal::add_saturating(now_, outside_.time_passed());
+    if (!schedule_.empty()) until = std::min(until, schedule_.begin()->first);
+    Duration limit = Duration::max();
+    if (until != internal::never) limit = until <= now_ ? Duration::zero() : until - now_;
+
+    OperationList carried_out;
+    outside_.look(limit, carried_out);
+    while (!carried_out.empty()) {
+        Operation& operation = carried_out.pop_front();
+        settle(operation, operation.result);
+    }
+    now_ = internal::add_saturating(now_, outside_.time_passed());
+}
+
+void World::report(OperationList& finished) {
+    plan_.shuffle(done_);
+    for (Operation* operation : done_) {
+        tickets_.erase(operation);
+        operation->state = Operation::State::finished;
+        finished.push_back(*operation);
+    }
+    done_.clear();
+}
+
+}  // namespace
+}  // namespace simulated
+
+std::unique_ptr<Backend> make_simulated_backend(SimulationOptions options) {
+    return std::make_unique<simulated::World>(options);
+}
+
+}  // namespace asyncio::lowlevel

@@ -1,0 +1,138 @@
+#include "backend/simulated_outside.h"
+
+#include <asyncio/exceptions.h>
+
+#include "backend/simulated_pipe.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+namespace asyncio::lowlevel::simulated {
+
+namespace {
+
+/// Makes a non-blocking call until it was not interrupted, and turns its answer into a result.
+template <class Call>
+int uninterrupted(Call call) noexcept {
+    for (;;) {
+        const auto answer = call();
+        if (answer >= 0) return static_cast<int>(answer);
+        if (errno != EINTR) return errno == EWOULDBLOCK ? would_block : -errno;
+    }
+}
+
+int attempt_poll(const Operation& operation) noexcept {
+    if (operation.fd < 0) return -EBADF;  // poll(2) would pass over it in silence.
+    pollfd asked{operation.fd, operation.events, 0};
+    const int ready = uninterrupted([&] { return ::poll(&asked, 1, 0); });
+    if (ready < 0) return ready;
+    if ((asked.revents & POLLNVAL) != 0) return -EBADF;
+    return ready == 0 ? would_block : asked.revents;
+}
+
+int close_once(int number) noexcept {
+    // Never repeated on EINTR: the number is free by then, and may already be somebody else's.
+    return ::close(number) == 0 || errno == EINTR ? 0 : -errno;
+}
+
+std::int16_t events_to_watch(const Operation& operation) noexcept {
+    switch (operation.kind) {
+        case OperationKind::read: return POLLIN;
+        case OperationKind::write: return POLLOUT;
+        default: return operation.events;
+    }
+}
+
+timespec as_timespec(Duration duration) noexcept {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration);
+    return {static_cast<time_t>(seconds.count()), static_cast<long>((duration - seconds).count())};
+}
+
+}  // namespace
+
+Doorbell::Doorbell() : eventfd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+    if (!eventfd_) throw OsError(errno, "eventfd for the simulated back-end");
+}
+
+void Doorbell::ring() noexcept {
+    // Whoever finds the flag up leaves the rest to the one who raised it.
+    if (rung_.exchange(true)) return;
+    const int saved_errno = errno;
+    // Cannot fail for lack of room: the counter would have to reach 2⁶⁴ first.
+    (void)::eventfd_write(eventfd_.get(), 1);
+    errno = saved_errno;
+}
+
+bool Doorbell::answer() noexcept {
+    if (!rung_.load()) return false;
+    silence();
+    return true;
+}
+
+void Doorbell::silence() noexcept {
+    rung_.store(false);
+    eventfd_t rings = 0;
+    (void)::eventfd_read(eventfd_.get(), &rings);
+}
+
+int Outside::attempt(const Operation& operation) noexcept {
+    switch (operation.kind) {
+        case OperationKind::read:
+            return uninterrupted(
+                [&] { return ::read(operation.fd, operation.buffer, operation.size); });
+        case OperationKind::write:
+            return uninterrupted(
+                [&] { return ::write(operation.fd, operation.buffer, operation.size); });
+        case OperationKind::poll: return attempt_poll(operation);
+        case OperationKind::close: return close_once(operation.fd);
+        case OperationKind::pipe: break;  // Made in memory; never comes here.
+    }
+    return -ENOSYS;
+}
+
+void Outside::keep(Operation& operation) {
+    if (kept_.empty()) last_asked_ = Clock::now();
+    kept_.push_back(operation);
+}
+
+Duration Outside::time_passed() noexcept {
+    const TimePoint asked_before = last_asked_;
+    last_asked_ = Clock::now();
+    return last_asked_ - asked_before;
+}
+
+void Outside::list_descriptors() {
+    watched_.assign(1, pollfd{doorbell_.number(), POLLIN, 0});
+    place_.clear();
+    kept_.for_each([&](Operation& operation) {
+        const auto [entry, is_new] = place_.try_emplace(operation.fd, watched_.size());
+        if (is_new) watched_.push_back(pollfd{operation.fd, 0, 0});
+        watched_[entry->second].events |= events_to_watch(operation);
+    });
+}
+
+void Outside::look(Duration limit, OperationList& carried_out) {
+    list_descriptors();
+    const timespec timeout = as_timespec(limit);
+    const bool endless = limit == Duration::max();
+    // A negative answer is a signal, whose handler may have rung the bell: this look then finds
+    // nothing.
+    const int ready =
+        ::ppoll(watched_.data(), watched_.size(), endless ? nullptr : &timeout, nullptr);
+    if (ready <= 0) return;
+
+    if (watched_.front().revents != 0) doorbell_.silence();
+    kept_.for_each([&](Operation& operation) {
+        if (watched_[place_.at(operation.fd)].revents == 0) return;
+        operation.result = attempt(operation);
+        if (operation.result == would_block) return;
+        operation.unlink();
+        carried_out.push_back(operation);
+    });
+}
+
+}  // namespace asyncio::lowlevel::simulated

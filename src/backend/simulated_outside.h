@@ -1,0 +1,93 @@
+#pragma once
+// The simulated world's window to the real one: operations on real descriptors, real time, and the
+// bell that other threads ring.
+//
+// A program under simulation may still start real children and read real pipes. Such an operation
+// is tried with the real call, which never blocks, and is kept here while it cannot be finished. As
+// long as one is kept the world lives at the real pace: it waits for real, and its clock moves as
+// the real one. Determinism ends there: what the kernel does, and when, is no longer the plan's
+// choice. (Nor does the plan shorten real reads and writes: a short read of a datagram or an
+// eventfd loses or refuses it.)
+//
+// Thread-safety: one thread, except `Doorbell::ring`.
+
+#include <asyncio/internal/time.h>
+#include <asyncio/lowlevel/fd.h>
+#include <asyncio/lowlevel/operation.h>
+
+#include <atomic>
+#include <unordered_map>
+#include <vector>
+
+struct pollfd;
+
+namespace asyncio::lowlevel::simulated {
+
+/// What `wake` rings. A flag, which is all the world looks at while its time is virtual, and an
+/// eventfd, which ends a real wait.
+///
+/// The flag decides, the eventfd is a hint. Whoever raises the flag writes to the eventfd;
+/// answering lowers the flag and then empties the eventfd. Two races are left open on purpose:
+///  - A ring between those two steps raises the flag and loses its hint. So after an answer the
+///    world does not wait before it has looked at the flag again.
+///  - A ring may write only after it was answered. The next real wait then ends early and with
+///    nothing, which the contract allows.
+class Doorbell {
+public:
+    /// Throws: `OsError` when the process has no descriptor left.
+    Doorbell();
+
+    /// Any thread, any signal handler: errno is left as it was.
+    void ring() noexcept;
+
+    /// Has it rung since the last answer? Only the world's thread.
+    bool answer() noexcept;
+
+    /// As `answer`, after a real wait that the eventfd ended: empties it though the flag may be
+    /// down.
+    void silence() noexcept;
+
+    /// Readable when it has rung.
+    int number() const noexcept { return eventfd_.get(); }
+
+private:
+    std::atomic<bool> rung_{false};
+    static_assert(std::atomic<bool>::is_always_lock_free, "ring() must be safe in signal handlers");
+    Fd eventfd_;
+};
+
+class Outside {
+public:
+    /// Carries the operation out if that is possible now. The result, or `would_block`.
+    static int attempt(const Operation& operation) noexcept;
+
+    /// Keeps an operation that would block.
+    void keep(Operation& operation);
+
+    /// Nothing is kept, so time is virtual.
+    bool empty() const noexcept { return kept_.empty(); }
+
+    /// How much real time passed since the last call, or since the first operation was kept.
+    Duration time_passed() noexcept;
+
+    /// Waits until a kept operation may be possible, the bell rings, or `limit` has passed
+    /// (`Duration::max()`: no limit), then moves every operation that could be carried out, with
+    /// its result, to `carried_out`. The one call in which the simulated back-end waits.
+    void look(Duration limit, OperationList& carried_out);
+
+    Doorbell& doorbell() noexcept { return doorbell_; }
+
+private:
+    void list_descriptors();
+
+    OperationList kept_;
+    TimePoint last_asked_{};
+    Doorbell doorbell_;
+
+    /// Rebuilt for each look: the bell, then every descriptor once, however many operations it has;
+    /// the kernel refuses a list longer than the process may have descriptors.
+    std::vector<pollfd> watched_;
+    std::unordered_map<int, std::size_t> place_;
+};
+
+}  // namespace asyncio::lowlevel::simulated

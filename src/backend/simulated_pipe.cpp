@@ -1,0 +1,60 @@
+#include "backend/simulated_pipe.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+
+#include <poll.h>
+
+namespace asyncio::lowlevel::simulated {
+
+int Pipe::readable(std::size_t size) const noexcept {
+    // Linux looks at the size first: asking for nothing gets nothing, whatever the state of the
+    // pipe.
+    if (size == 0) return 0;
+    if (filled() > 0) return static_cast<int>(std::min(size, filled()));
+    return has_writer_ ? would_block : 0;
+}
+
+int Pipe::writable(std::size_t size) const noexcept {
+    if (size == 0) return 0;
+    if (!has_reader_) return -EPIPE;
+    if (size <= PIPE_BUF) return size <= room() ? static_cast<int>(size) : would_block;
+    return room() > 0 ? static_cast<int>(std::min(size, room())) : would_block;
+}
+
+int Pipe::events(Side side) const noexcept {
+    int events = 0;
+    if (side == Side::reading) {
+        if (filled() > 0) events |= POLLIN | POLLRDNORM;
+        if (!has_writer_) events |= POLLHUP;
+    } else {
+        if (room() >= PIPE_BUF) events |= POLLOUT | POLLWRNORM;
+        if (!has_reader_) events |= POLLERR;
+    }
+    return events;
+}
+
+void Pipe::take(void* bytes, std::size_t count) noexcept {
+    assert(count <= filled());
+    if (count == 0) return;
+    std::memcpy(bytes, bytes_.data() + taken_, count);
+    taken_ += count;
+    if (taken_ < filled()) return;
+    bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(taken_));
+    taken_ = 0;
+}
+
+void Pipe::put(const void* bytes, std::size_t count) {
+    assert(count <= room());
+    const auto* first = static_cast<const std::byte*>(bytes);
+    bytes_.insert(bytes_.end(), first, first + count);
+}
+
+void Pipe::close(Side side) noexcept {
+    (side == Side::reading ? has_reader_ : has_writer_) = false;
+}
+
+}  // namespace asyncio::lowlevel::simulated
