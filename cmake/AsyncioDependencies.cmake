@@ -43,9 +43,11 @@ endfunction()
 
 # ------------------------------------------------------------------------------------- liburing
 
-asyncio_check_links(ASYNCIO_FOUND_LIBURING
-    "#include <liburing.h>\nint main() { io_uring ring; return io_uring_queue_init(8, &ring, 0) != 0; }"
-    "" -luring)
+set(program [[
+    #include <liburing.h>
+    int main() { io_uring ring; return io_uring_queue_init(8, &ring, 0); }
+]])
+asyncio_check_links(ASYNCIO_FOUND_LIBURING "${program}" "" -luring)
 asyncio_decide(ASYNCIO_IO_URING ${ASYNCIO_FOUND_LIBURING} "io_uring back-end (liburing-dev)"
     ASYNCIO_HAVE_IO_URING)
 
@@ -65,8 +67,11 @@ if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
         endif()
     endif()
 endif()
+set(program [[
+    #include <backtrace.h>
+    int main() { return backtrace_create_state(nullptr, 1, nullptr, nullptr) == nullptr; }
+]])
 asyncio_check_links(ASYNCIO_FOUND_LIBBACKTRACE
-    "#include <backtrace.h>\nint main() { return backtrace_create_state(nullptr, 1, nullptr, nullptr) == nullptr; }"
-    "${asyncio_backtrace_options}" -lbacktrace)
-asyncio_decide(ASYNCIO_BACKTRACE ${ASYNCIO_FOUND_LIBBACKTRACE} "file and line of stacks (libbacktrace)"
-    ASYNCIO_HAVE_BACKTRACE)
+    "${program}" "${asyncio_backtrace_options}" -lbacktrace)
+asyncio_decide(ASYNCIO_BACKTRACE ${ASYNCIO_FOUND_LIBBACKTRACE}
+    "file and line of stacks (libbacktrace)" ASYNCIO_HAVE_BACKTRACE)

@@ -16,8 +16,8 @@ endfunction()
 
 function(asyncio_print_summary)
     get_property(skipped GLOBAL PROPERTY asyncio_skipped)
-    message(STATUS "asyncio ${PROJECT_VERSION}, ${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}"
-                   ", ${CMAKE_BUILD_TYPE}")
+    set(compiler "${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}")
+    message(STATUS "asyncio ${PROJECT_VERSION}, ${compiler}, ${CMAKE_BUILD_TYPE}")
     message(STATUS "  io_uring back-end      ${ASYNCIO_HAVE_IO_URING}")
     message(STATUS "  file:line of stacks    ${ASYNCIO_HAVE_BACKTRACE}")
     message(STATUS "  tool, examples         ${ASYNCIO_TOOL}, ${ASYNCIO_EXAMPLES}")

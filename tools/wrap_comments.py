@@ -4,8 +4,8 @@
 clang-format can reflow comments, but it knows nothing of their structure: it pours a numbered list
 and a line that begins with a label ("Throws: …", "Python: …") into one block. This looks at
 comments that stand on lines of their own, splits them into paragraphs, list items and labelled
-lines, and fills anew only those that hold a line which is too long. A comment behind code that makes
-its line too long moves above it. Everything else stays as it is, so a second run changes nothing.
+lines, and fills anew only those that hold a line which is too long. A comment behind code that
+makes its line too long moves above it. Everything else stays, so a second run changes nothing.
 
 usage: wrap_comments.py FILE...   (rewrites in place, prints the names of the files it changed)
 """
@@ -18,12 +18,15 @@ WIDTH = 100
 COMMENT = re.compile(r"^(?P<indent>\s*)(?P<mark>///?<?|//!)(?P<text>.*)$")
 ITEM = re.compile(r"^\s*(?:\d+\.|[-*•]|[a-z]\))\s+")
 LABEL = re.compile(
-    r"^ ?(?:Returns?|Throws|Cancellation|Thread-safety|Cost|Python|Source|Example|Lifetime|Invariants?)\b"
+    r"^ ?(?:Returns?|Throws|Cancellation|Thread-safety|Cost|Python|Source|Example|Lifetime"
+    r"|Invariants?)\b"
 )
 # Blanks inside `code` are no place to break a line, unless the code is half a line long.
 CODE = re.compile(r"`[^`]{1,40}`")
 HARD_BLANK = "\0"
-TRAILING = re.compile(r'^(?P<code>(?P<indent>\s*)[^\s"][^"]*?)\s+(?P<mark>///<|//) (?P<text>[^"]*)$')
+TRAILING = re.compile(
+    r'^(?P<code>(?P<indent>\s*)[^\s"][^"]*?)\s+(?P<mark>///<|//) (?P<text>[^"]*)$'
+)
 
 
 def starts_paragraph(text):

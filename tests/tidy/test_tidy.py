@@ -1,0 +1,297 @@
+"""Shows that every rule of tools/tidy.py fires on a bad snippet and is silent on a good one.
+
+Each test lays out a small project in a temporary folder and asks which rules it breaks, where.
+"""
+
+import os
+import sys
+import tempfile
+import unittest
+from unittest import mock
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "tools"))
+import tidy  # noqa: E402
+import wrap_comments  # noqa: E402
+
+HEADER = "#pragma once\n// What this is for.\n"
+
+
+def found_in(files):
+    with tempfile.TemporaryDirectory() as root:
+        for path, text in files.items():
+            full = os.path.join(root, path)
+            os.makedirs(os.path.dirname(full), exist_ok=True)
+            with open(full, "w", encoding="utf-8") as file:
+                file.write(text)
+        return [(path, line, rule) for path, line, rule, _ in tidy.check(root)]
+
+
+class TidyTest(unittest.TestCase):
+    def rules(self, path, body, others=None, opening="// What this is for.\n"):
+        """(line, rule) per violation of one file; its first line is the purpose."""
+        if path.endswith(".h"):
+            opening = HEADER
+        files = dict(others or {})
+        files[path] = opening + body
+        return [(line, rule) for where, line, rule in found_in(files) if where == path]
+
+    # ------------------------------------------------------------------------------ the four laws
+
+    def test_a_handle_is_resumed_by_the_loop_and_an_awaiting_parent_only(self):
+        body = "void f() { handle.resume(); }\n"
+        self.assertEqual(self.rules("src/io/streams.cpp", body), [(2, "resume")])
+        self.assertEqual(self.rules("examples/a.cpp", "int main() { h->resume(); }\n"),
+                         [(2, "resume")])
+        self.assertEqual(self.rules("tests/core/a.cpp", body), [])
+        self.assertEqual(self.rules("include/asyncio/coro.h", body), [])
+
+    def test_the_places_that_may_resume_do_so_once(self):
+        body = "void f() {\n    a.resume();\n    b.resume();\n}\n"
+        self.assertEqual(self.rules("include/asyncio/coro.h", body), [(5, "resume")])
+
+    def test_resume_in_a_comment_or_a_string_is_no_call(self):
+        body = '// x.resume();\nconst char* s = "x.resume()";\n'
+        self.assertEqual(self.rules("src/io/streams.cpp", body), [])
+
+    def test_a_blocking_call_stands_in_the_backend_or_between_fork_and_exec(self):
+        body = "void f() { ::read(0, p, 1); }\n"
+        self.assertEqual(self.rules("src/io/file.cpp", body), [(2, "blocking")])
+        self.assertEqual(self.rules("tool/main.cpp", body), [(2, "blocking")])
+        self.assertEqual(self.rules("include/asyncio/file.h", body), [(3, "blocking")])
+        self.assertEqual(self.rules("src/backend/epoll.cpp", body), [])
+        self.assertEqual(self.rules("src/base/workers.cpp", body), [])
+        self.assertEqual(self.rules("src/process/spawn.cpp", body), [])
+        self.assertEqual(self.rules("tests/io/a.cpp", body), [])
+
+    def test_blocking_calls_are_known_with_and_without_their_namespace(self):
+        for call in ("nanosleep(&t, 0)", "usleep(1)", "::sleep(1)", "::poll(p, 1, -1)",
+                     "epoll_wait(e, v, 1, -1)", "waitpid(-1, nullptr, 0)", "::waitpid(pid, &s, 0)",
+                     "getaddrinfo(a, b, c, d)", "::connect(fd, a, n)",
+                     "std::this_thread::sleep_for(1s)", "std::condition_variable arrived"):
+            with self.subTest(call):
+                self.assertEqual(self.rules("src/core/run.cpp", f"void f() {{ {call}; }}\n"),
+                                 [(2, "blocking")])
+
+    def test_names_that_only_look_like_blocking_calls_pass(self):
+        for call in ("asyncio::sleep(1s)", "co_await sleep(1s)", "reader.read(1)", "io::write(1)",
+                     "::waitpid(pid, &s, WNOHANG)", "waitid(P_PIDFD, fd, &i, WEXITED | WNOHANG)",
+                     "queue.poll()", "int Door::open(1)"):
+            with self.subTest(call):
+                self.assertEqual(self.rules("src/core/run.cpp", f"void f() {{ {call}; }}\n"), [])
+
+    def test_a_condition_on_the_system_stands_in_the_backend(self):
+        for condition in ("#ifdef __linux__", "#if defined(SYS_pidfd_open)", "#ifndef _WIN32",
+                          "#if __has_include(<sys/epoll.h>)", "#if ASYNCIO_WITH_IO_URING",
+                          "#if 0\n#elif defined(__APPLE__)"):
+            body = condition + "\nint x;\n#endif\n"
+            with self.subTest(condition):
+                self.assertEqual([rule for _, rule in self.rules("src/io/a.cpp", body)],
+                                 ["system_condition"])
+                self.assertEqual(self.rules("src/backend/a.cpp", body), [])
+
+    def test_a_question_to_the_compiler_may_stand_anywhere(self):
+        for condition in ("#ifndef NDEBUG", "#if defined(__clang__) && __GNUC__ < 13",
+                          "#if defined(__has_feature)", "#if __has_feature(address_sanitizer)",
+                          "#if ASYNCIO_WITH_BACKTRACE", "#if 0"):
+            with self.subTest(condition):
+                self.assertEqual(self.rules("src/io/a.cpp", condition + "\n#endif\n"), [])
+
+    def test_the_roof_and_the_protocols_include_public_headers_only(self):
+        for path in ("examples/a.cpp", "tool/a.cpp", "bench/micro/a.cpp", "src/http/a.cpp"):
+            with self.subTest(path):
+                self.assertIn((2, "public_headers_only"),
+                              self.rules(path, "#include <asyncio/internal/time.h>\n"))
+                self.assertEqual(self.rules(path, "#include <asyncio/sleep.h>\n"), [])
+        self.assertEqual(self.rules("tool/main.cpp", '#include "loop/event_loop.h"\n'),
+                         [(2, "public_headers_only")])
+        self.assertEqual(self.rules("tool/main.cpp", '#include "../src/base/log.h"\n',
+                                    {"src/base/log.h": HEADER}), [(2, "public_headers_only")])
+
+    def test_a_room_of_the_roof_includes_its_own_headers(self):
+        others = {"tool/table.h": HEADER, "tool/batch/plan.h": HEADER}
+        for name in ("table.h", "batch/plan.h"):
+            self.assertEqual(self.rules("tool/main.cpp", f'#include "{name}"\n', others), [])
+        self.assertEqual(self.rules("tool/batch/a.cpp", '#include "plan.h"\n', others), [])
+        self.assertEqual(self.rules("src/http/server.cpp", '#include "http/parser.h"\n',
+                                    {"src/http/parser.h": HEADER}), [])
+
+    def test_protocols_do_not_know_the_loop_or_the_kernel(self):
+        for name in ("asyncio/event_loop.h", "asyncio/lowlevel/fd.h"):
+            self.assertIn((2, "public_headers_only"),
+                          self.rules("src/http/server.cpp", f"#include <{name}>\n"))
+
+    # --------------------------------------------------------------------------------- the floors
+
+    def test_no_floor_includes_one_that_it_may_not_know(self):
+        for path, include in (
+                ("src/base/fd.cpp", "<asyncio/lowlevel/backend.h>"),
+                ("src/base/fd.cpp", '"loop/inbox.h"'),
+                ("src/base/fd.cpp", "<coroutine>"),
+                ("src/backend/epoll.cpp", "<asyncio/event_loop.h>"),
+                ("src/backend/epoll.cpp", "<coroutine>"),
+                ("src/loop/event_loop.cpp", "<asyncio/task.h>"),
+                ("src/loop/event_loop.cpp", "<sys/epoll.h>"),
+                ("src/core/task.cpp", "<asyncio/streams.h>"),
+                ("src/core/task.cpp", "<unistd.h>"),
+                ("src/core/task.cpp", '"backend/epoll.h"'),
+                ("src/sync/queue.cpp", "<asyncio/streams.h>"),
+                ("src/io/streams.cpp", "<asyncio/sync.h>"),
+                ("src/io/streams.cpp", "<liburing.h>"),
+                ("include/asyncio/lowlevel/operation.h", "<asyncio/event_loop.h>"),
+                ("include/asyncio/event_loop.h", "<asyncio/future.h>"),
+                ("include/asyncio/task.h", "<asyncio.h>")):
+            with self.subTest(f"{path} {include}"):
+                rules = [rule for _, rule in self.rules(path, f"#include {include}\n")]
+                self.assertIn("floors", rules)
+
+    def test_floors_include_what_is_below_them(self):
+        for path, include in (
+                ("src/backend/epoll.cpp", "<asyncio/lowlevel/operation.h>"),
+                ("src/backend/epoll.cpp", "<sys/epoll.h>"),
+                ("src/loop/event_loop.cpp", "<asyncio/lowlevel/backend.h>"),
+                ("src/loop/event_loop.cpp", '"base/log.h"'),
+                ("src/core/task.cpp", "<asyncio/event_loop.h>"),
+                ("src/io/streams.cpp", "<asyncio/lowlevel/operation.h>"),
+                ("include/asyncio/task.h", "<asyncio/future.h>")):
+            with self.subTest(f"{path} {include}"):
+                self.assertEqual(self.rules(path, f"#include {include}\n"), [])
+
+    def test_a_new_header_needs_a_floor(self):
+        self.assertEqual(self.rules("include/asyncio/surprise.h", ""), [(1, "floors")])
+        self.assertEqual(self.rules("src/cellar/a.cpp", ""), [(1, "floors")])
+        self.assertEqual(self.rules("include/asyncio.h", "#include <asyncio/task.h>\n"), [])
+
+    def test_threads_are_started_in_base_and_in_the_room_for_them(self):
+        body = "void f() { std::thread helper(g); }\n"
+        self.assertEqual(self.rules("src/core/run.cpp", body), [(2, "thread")])
+        self.assertEqual(self.rules("src/base/workers.cpp", body), [])
+        self.assertEqual(self.rules("src/threads/executor.cpp", body), [])
+        self.assertEqual(self.rules("src/core/run.cpp", "std::thread::id owner;\n"), [])
+
+    # ------------------------------------------------------------------------- sizes and openings
+
+    def test_a_file_has_at_most_600_lines(self):
+        self.assertEqual(self.rules("src/io/a.cpp", "int x;\n" * 599), [])
+        self.assertEqual(self.rules("src/io/a.cpp", "int x;\n" * 600), [(601, "size")])
+
+    def test_a_function_has_at_most_70_lines(self):
+        def function(lines):
+            return "void f(int x) noexcept {\n" + "    g();\n" * (lines - 2) + "}\n"
+        self.assertEqual(self.rules("src/io/a.cpp", function(70)), [])
+        self.assertEqual(self.rules("src/io/a.cpp", function(71)), [(2, "size")])
+        self.assertEqual(self.rules("tests/io/a.cpp", "TEST(a, b) {\n" + "    g();\n" * 70 + "}\n"),
+                         [(2, "size")])
+
+    def test_lengths_count_functions_and_not_what_is_around_them(self):
+        body = ("// What this is for.\n"
+                "namespace a {\nclass B : public C<int> {\npublic:\n"
+                "    B(int x)\n        : x_{x} {\n        if (x) {\n        }\n    }\n"
+                "    int get() const noexcept { return x_; }\n"
+                "    enum class E { one, two };\n};\n}\n"
+                "template <class T>\nstruct D {\n};\n"
+                "auto l = make([&] {\n    return '{';\n});\n")
+        with tempfile.TemporaryDirectory() as root:
+            with open(os.path.join(root, "a.cpp"), "w", encoding="utf-8") as file:
+                file.write(body)
+            lengths = list(tidy.functions(tidy.Source(root, "a.cpp")))
+        self.assertEqual(lengths, [(5, 5), (10, 1), (17, 3)])
+
+    def test_columns_tabs_and_trailing_blanks(self):
+        self.assertEqual(self.rules("src/io/a.cpp", "// " + "x" * 97 + "\n"), [])
+        self.assertEqual(self.rules("src/io/a.cpp", "// " + "x" * 98 + "\n"), [(2, "layout")])
+        self.assertEqual(self.rules("src/io/a.cpp", "// " + "≥" * 97 + "\n"), [])
+        self.assertEqual(self.rules("src/io/a.cpp", "\tint x;\n"), [(2, "layout")])
+        self.assertEqual(self.rules("src/io/a.cpp", "int x; \n"), [(2, "layout")])
+        self.assertEqual(self.rules("src/io/a.cpp", "int x;"), [(2, "layout")])
+        self.assertEqual(found_in({"tools/a.py": "#" * 101 + "\n"}), [("tools/a.py", 1, "layout")])
+        self.assertEqual(found_in({"README.md": "x" * 101 + "  \n"}), [])
+
+    def test_a_header_is_guarded_and_says_what_it_is_for(self):
+        path = "include/asyncio/task.h"
+        self.assertEqual(found_in({path: "// Tasks.\n"}), [(path, 1, "opening")])
+        self.assertEqual(found_in({path: "#pragma once\nint x;\n"}), [(path, 2, "opening")])
+        self.assertEqual(found_in({path: HEADER}), [])
+
+    def test_a_file_without_a_header_of_its_own_says_what_it_is_for(self):
+        self.assertEqual(found_in({"tool/main.cpp": "int main() {}\n"}),
+                         [("tool/main.cpp", 1, "opening")])
+
+    def test_a_source_file_includes_its_own_header_first(self):
+        others = {"include/asyncio/task.h": HEADER, "src/base/log.h": HEADER,
+                  "include/asyncio/lowlevel/fd.h": HEADER}
+        for path, own in (("src/core/task.cpp", "<asyncio/task.h>"),
+                          ("src/base/log.cpp", '"base/log.h"'),
+                          ("src/base/fd.cpp", "<asyncio/lowlevel/fd.h>")):
+            with self.subTest(path):
+                good = f"#include {own}\n#include <vector>\n"
+                bad = f"#include <vector>\n#include {own}\n"
+                self.assertEqual(self.rules(path, good, others), [])
+                self.assertEqual(self.rules(path, bad, others), [(2, "own_header_first")])
+
+    # ------------------------------------------------------------------------------------ wording
+
+    def test_words_that_mean_nothing_to_a_reader(self):
+        for words in ("TODO: later", "FIXME", "fixes issue 12", "see #45", "ticket 7",
+                      "written in this session", "see ../shared/style.md", "in /work/main"):
+            with self.subTest(words):
+                self.assertEqual(self.rules("src/io/a.cpp", f"// {words}\n"), [(2, "wording")])
+        self.assertEqual(found_in({"README.md": "# Title\nSee issue 3.\n"}),
+                         [("README.md", 2, "wording")])
+
+    def test_words_that_look_alike_pass(self):
+        for words in ("TODO(perf): a faster heap", "the child leads a new session",
+                      "a session leader", "TLS session tickets", "shared_ptr, shared state",
+                      "python/cpython#12345 describes it", "#include is first"):
+            with self.subTest(words):
+                self.assertEqual(self.rules("src/io/a.cpp", f"// {words}\n"), [])
+
+    def test_ids_of_behaviours_belong_to_tests(self):
+        self.assertEqual(self.rules("src/loop/a.cpp", "// LOOP-04\n"), [(2, "wording")])
+        self.assertEqual(self.rules("tests/loop/a.cpp", "// LOOP-04\n"), [])
+
+    # --------------------------------------------------------------------------------- exceptions
+
+    def test_an_exception_silences_its_rule_in_its_file_only(self):
+        body = "// What this is for.\nvoid f() { ::read(0, p, 1); }\n"
+        with mock.patch.dict(tidy.ALLOWED, {("blocking", "examples/slow.cpp"): "on purpose"}):
+            self.assertEqual(found_in({"examples/slow.cpp": body, "examples/b.cpp": body}),
+                             [("examples/b.cpp", 2, "blocking")])
+
+    def test_an_exception_nobody_needs_is_a_violation(self):
+        with mock.patch.dict(tidy.ALLOWED, {("blocking", "examples/slow.cpp"): "on purpose"}):
+            self.assertEqual([rule for _, _, rule in found_in({"examples/slow.cpp": "// x\n"})],
+                             ["allowed"])
+
+
+class WrapCommentsTest(unittest.TestCase):
+    def test_a_long_paragraph_is_filled_anew(self):
+        words = "word " * 30
+        wrapped = wrap_comments.wrap(f"    // {words.strip()}\n    int x;")
+        self.assertTrue(all(len(line) <= 100 for line in wrapped.split("\n")))
+        self.assertTrue(wrapped.startswith("    // word word"))
+        self.assertTrue(wrapped.endswith("\n    int x;"))
+        self.assertEqual(wrap_comments.wrap(wrapped), wrapped)
+
+    def test_short_paragraphs_stay_as_they_are(self):
+        text = "// Short.\n// Also short.\n"
+        self.assertEqual(wrap_comments.wrap(text), text)
+
+    def test_lists_and_labelled_lines_stay_apart(self):
+        text = ("//  1. " + "one " * 30 + "\n//     end of one.\n//  2. two\n"
+                "/// " + "words " * 20 + "\n/// Throws: nothing.\n")
+        lines = wrap_comments.wrap(text).split("\n")
+        self.assertIn("//  2. two", lines)
+        self.assertIn("/// Throws: nothing.", lines)
+        self.assertTrue(lines[1].startswith("//     one"))
+
+    def test_a_line_is_not_broken_inside_code(self):
+        text = "// " + "x" * 90 + " `catch (const std::exception&)` lets it pass\n"
+        self.assertIn("// `catch (const std::exception&)` lets", wrap_comments.wrap(text))
+
+    def test_a_trailing_comment_that_is_too_long_moves_above(self):
+        text = "    read,  ///< " + "word " * 20 + "\n"
+        self.assertEqual(wrap_comments.wrap(text).split("\n")[-2], "    read,")
+
+
+if __name__ == "__main__":
+    unittest.main()

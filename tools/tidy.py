@@ -1,0 +1,520 @@
+#!/usr/bin/env python3
+"""Checks the rules of the house that no compiler knows: the four laws, the floors, sizes, wording.
+
+The floors and laws are those of ARCHITECTURE.md. A rule is a function below that yields
+(line, message); its name is what a violation is reported under. Exceptions stand in ALLOWED, each
+with its reason; one that is no longer needed is a violation too.
+
+usage: tools/tidy.py [--root DIR] [--report]
+  --report   also prints the sizes of functions, the share of comments and what each header pulls in
+Prints `file:line: rule: message` per violation. Exit status: 0 none, 1 some.
+"""
+
+import argparse
+import os
+import re
+import statistics
+import sys
+from fnmatch import fnmatch
+
+# ------------------------------------------------------------------------------------- the tables
+
+MAX_FILE_LINES = 600
+MAX_FUNCTION_LINES = 70
+MAX_COLUMNS = 100
+
+# (rule, file pattern) -> why the rule does not hold there.
+ALLOWED = {
+}
+
+# The two places that resume a coroutine (law 1), each once.
+RESUME_PLACES = {
+    "include/asyncio/internal/step.h": "the trampoline, called by the loop",
+    "include/asyncio/coro.h": "a parent starts its child in its own step",
+}
+
+# Where a call may block the thread (law 2).
+MAY_BLOCK = ("src/backend/*", "src/base/workers*", "src/process/spawn*", "tests/*")
+
+# What each floor may include, besides itself (the table of ARCHITECTURE.md).
+MAY_INCLUDE = {
+    "base": set(),
+    "backend": {"base"},
+    "loop": {"base", "backend"},
+    "core": {"base", "loop"},
+    "sync": {"base", "core"},
+    "io": {"base", "backend", "loop", "core"},
+    "threads": {"base", "loop", "core"},
+    "process": {"base", "backend", "loop", "core", "io"},
+    "testing": {"base", "backend", "loop", "core", "sync", "io", "threads"},
+    "protocol": {"base", "core", "sync", "io", "threads"},
+}
+FLOOR_OF_FOLDER = {
+    "tls": "protocol", "http": "protocol", "db": "protocol",
+    **{name: name for name in MAY_INCLUDE if name != "protocol"},
+}
+# Built as a user would: public headers only (law 4 for the roof; `process` for its own reasons).
+PUBLIC_HEADERS_ONLY = ("src/tls/*", "src/http/*", "src/db/*", "src/process/*",
+                       "examples/*", "tool/*", "bench/*")
+
+# Every header below include/asyncio has a floor. `include/asyncio.h` is the umbrella over them.
+HEADERS_OF_FLOOR = {
+    "base": "exceptions debug outcome lowlevel/fd internal/frame_pool internal/intrusive_list "
+            "internal/time internal/unique_function",
+    "backend": "lowlevel/backend lowlevel/operation",
+    "loop": "event_loop internal/step",
+    "core": "coro task future task_group gather timeout sleep run wait shield context generator "
+            "lowlevel/waiter",
+    "sync": "sync queue",
+    "io": "streams net datagram dns file signals",
+    "threads": "executor",
+    "process": "subprocess",
+    "protocol": "tls http/* db/*",
+    "testing": "testing",
+}
+
+FORBIDDEN_INCLUDES = (
+    # (floors, pattern of the included name, why)
+    ({"base", "backend"}, r"<coroutine>", "nothing below the loop knows coroutines"),
+    ({"loop", "core", "sync"}, r"<(unistd|fcntl|poll|signal|spawn|sys/.*|linux/.*|netinet/.*)\.h>",
+     "operating system headers stop at the back-end"),
+    ({"base", "loop", "core", "sync", "io", "threads", "process", "testing", "protocol"},
+     r"<liburing\.h>", "only a back-end knows the ring"),
+)
+# Who may start threads: base for the worker pool, threads for the bridges, the roof as any user.
+MAY_START_THREADS = ("src/base/*", "src/threads/*", "include/asyncio/executor.h",
+                     "examples/*", "tool/*", "bench/*", "tests/*", "fuzz/*")
+
+# An `#if` outside src/backend may ask about the compiler and the build, and nothing else (law 3).
+COMPILER_WORD = re.compile(
+    r"^(defined|__has_(?:feature|builtin|attribute|cpp_attribute)|__GNUC\w*|__clang\w*|__cplusplus"
+    r"|__cpp_\w+|__SANITIZE_\w+|__OPTIMIZE__|NDEBUG|__EXCEPTIONS|\w+_sanitizer"
+    r"|ASYNCIO_WITH_BACKTRACE|ASYNCIO_INTERNAL_\w+|true|false)$")
+
+SYSTEM_CALLS = (
+    "accept accept4 clock_nanosleep connect epoll_pwait epoll_wait fgets flock fread fsync "
+    "getaddrinfo io_uring_enter io_uring_wait_cqe nanosleep open openat pause poll ppoll pread "
+    "pselect pwrite read readv recv recvfrom recvmsg select send sendmsg sendto sigsuspend "
+    "sigtimedwait sigwait sigwaitinfo sleep splice system usleep wait wait4 waitid waitpid write "
+    "writev").split()
+BLOCKING = re.compile(
+    r"(?<![\w>)\]:])::(?P<call>" + "|".join(SYSTEM_CALLS) + r")\s*\("
+    r"|(?<![\w.:>])(?P<bare>usleep|nanosleep|ppoll|epoll_p?wait|waitpid|waitid|getaddrinfo|popen"
+    r"|pclose|flock)\s*\("
+    r"|\bstd::(?P<std>this_thread::sleep_\w+|condition_variable\w*|latch|barrier|\w+_semaphore"
+    r"|system)\b")
+
+FORBIDDEN_WORDS = (
+    (re.compile(r"\b(TODO)\b(?!\((?:perf|port|cleanup)\b)"),
+     "say TODO(perf|port|cleanup), or do it"),
+    (re.compile(r"\b(FIXME|XXX|HACK)\b"), "a fault is mended or described, not marked"),
+    (re.compile(r"(?<![\w-])((?:issue|ticket|bug) #?\d+|(?<![\w&/])#\d+\b)", re.I),
+     "ticket numbers mean nothing to a reader"),
+    (re.compile(r"(?<!TLS )(?<!SSL )(?<!new )(?<!login )(?<!terminal )(?<!database )(?<!process )"
+                r"\b(sessions?)\b(?! leader| ticket| id| key)", re.I),
+     "the code does not tell how it was written"),
+    (re.compile(r"((?:\.\./|/work/)shared\b|\bshared/[\w-]+\.md|/work/main)"),
+     "a path of one machine"),
+)
+# These must name the words that they forbid.
+MAY_SAY_ANYTHING = ("tools/tidy.py", "tests/tidy/*")
+PLAN_NUMBER = re.compile(
+    r"\b((?:CAN|COND|CPP|CTX|DBG|EXE|FUT|GATH|LOCK|LOOP|NET|QUE|RUN|SCK|SEM|SFD|SIG|SPR|STR|TASK|TG"
+    r"|THR|TRN|WF|WRT)-\d\d)\b")
+
+CODE_FOLDERS = ("include", "src", "tool", "examples", "bench", "tests", "fuzz", "docs")
+CODE_ENDINGS = (".h", ".cpp")
+TEXT_ENDINGS = CODE_ENDINGS + (".py", ".sh", ".md", ".txt", ".cmake", ".in", ".json")
+SKIPPED_FOLDERS = {".git", "build", ".cache", "__pycache__", "node_modules"}
+
+
+# ---------------------------------------------------------------------------------- reading files
+
+TOKEN = re.compile(
+    r'(?P<line_comment>//[^\n]*)'
+    r'|(?P<block_comment>/\*.*?\*/)'
+    r'|(?P<raw>R"(?P<delimiter>[^\s()\\]{0,16})\(.*?\)(?P=delimiter)")'
+    r'|(?P<string>"(?:\\.|[^"\\\n])*")'
+    r"|(?P<number>\b\d[\w']*)"
+    r"|(?P<char>'(?:\\.|[^'\\\n])+')", re.S)
+
+
+def blank(text):
+    return re.sub(r"[^\n]", " ", text)
+
+
+class Source:
+    """One file, and for C++ its code without comments and literals, and its comments alone."""
+
+    def __init__(self, root, path):
+        self.root, self.path = root, path
+        with open(os.path.join(root, path), encoding="utf-8", errors="replace") as file:
+            self.text = file.read()
+        self.lines = self.text.split("\n")
+        self.is_code = path.endswith(CODE_ENDINGS)
+        self.is_header = path.endswith(".h")
+        self.code = self.comments = self.lines
+        if self.is_code:
+            self.separate_comments()
+
+    def separate_comments(self):
+        comments = []
+
+        def take(match):
+            if match["number"]:
+                return match.group()
+            if match["line_comment"] or match["block_comment"]:
+                comments.append((match.start(), match.group()))
+                return blank(match.group())
+            inside = match.group()[1:-1]
+            return match.group()[0] + blank(inside) + match.group()[-1]
+
+        self.code = TOKEN.sub(take, self.text).split("\n")
+        only_comments = list(blank(self.text))
+        for start, text in comments:
+            only_comments[start:start + len(text)] = text
+        self.comments = "".join(only_comments).split("\n")
+
+    def exists(self, path):
+        return os.path.exists(os.path.join(self.root, path))
+
+    def matches(self, patterns):
+        return any(fnmatch(self.path, pattern) for pattern in patterns)
+
+    def includes(self):
+        """(line number, the name with its quotes or angle brackets)"""
+        for number, (line, code) in enumerate(zip(self.lines, self.code), 1):
+            if re.match(r"\s*#\s*include\b", code):
+                name = re.search(r'(<[^>]*>|"[^"]*")', line)
+                if name:
+                    yield number, name.group()
+
+    def floor(self):
+        """By its folder, for a public header by the table; None on the roof and in the tests."""
+        parts = self.path.split("/")
+        if parts[0] == "src" and len(parts) > 2:
+            return FLOOR_OF_FOLDER.get(parts[1], "unknown")
+        if self.path.startswith("include/asyncio/"):
+            return floor_of_header(self.path[len("include/asyncio/"):-len(".h")])
+        return None
+
+
+def floor_of_header(stem):
+    for floor, names in HEADERS_OF_FLOOR.items():
+        if any(fnmatch(stem, name) for name in names.split()):
+            return floor
+    return "unknown"
+
+
+def project_files(root):
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(set(folders) - SKIPPED_FOLDERS)
+        for name in sorted(names):
+            path = os.path.relpath(os.path.join(folder, name), root)
+            in_code_folder = path.split(os.sep)[0] in CODE_FOLDERS
+            if name.endswith(CODE_ENDINGS) and not in_code_folder:
+                continue
+            if name.endswith(TEXT_ENDINGS) or path in ("dev", os.path.join(".ci", "run")):
+                yield path
+
+
+# -------------------------------------------------------------------------------------- functions
+
+SCOPE = re.compile(r"^(?:template\b.*?>\s*)?"
+                   r"(?:(?:inline|typedef|static|constexpr|friend)\s+)*"
+                   r"(?:namespace|class|struct|union|enum|extern\s*\" *\")\b", re.S)
+
+
+def functions(source):
+    """(first line, number of lines) of every function body at namespace or class scope.
+
+    A rough brace matcher: what stands before a `{` since the last `;`, `{` or `}` tells a scope
+    from a function; a brace right behind a word (`x_{1}`) is a value. Lambdas belong to the
+    function around them.
+    """
+    labels_and_directives = re.compile(r"^\s*(#.*|(?:public|private|protected)\s*:)")
+    code = "\n".join(labels_and_directives.sub("", line) for line in source.code)
+    depth, header, header_line, line = 0, "", 1, 1
+    inside = None  # (depth of its brace, line where its header began)
+    for char in code:
+        if char == "\n":
+            line += 1
+        if char == "{":
+            is_body = "(" in header and header[-1].isspace() and not SCOPE.match(header.strip())
+            if inside is None and is_body:
+                inside = (depth, header_line)
+            depth += 1
+        elif char == "}":
+            depth -= 1
+            if inside is not None and depth == inside[0]:
+                yield inside[1], line - inside[1] + 1
+                inside = None
+        if char in "{};" and (char == ";" or header[-1:].isspace() or "(" not in header):
+            header = ""
+        else:
+            if not header.strip():
+                header_line = line
+            header += char
+
+
+# ------------------------------------------------------------------------------------------ rules
+
+RULES = []
+
+
+def rule(function):
+    RULES.append(function)
+    return function
+
+
+@rule
+def resume(source):
+    """Law 1: a coroutine handle is resumed by the loop and by an awaiting parent, nowhere else."""
+    if not source.matches(("include/*", "src/*", "tool/*", "examples/*", "bench/*")):
+        return
+    places = [number for number, line in enumerate(source.code, 1)
+              for _ in re.finditer(r"(?:\.|->)\s*resume\s*\(", line)]
+    for number in places[source.path in RESUME_PLACES:]:
+        yield number, "the loop and an awaiting parent resume coroutines, once each (law 1)"
+
+
+@rule
+def blocking(source):
+    """Law 2: a call that may block stands in a back-end, a worker's job, or before an exec."""
+    if not source.is_code or source.matches(MAY_BLOCK):
+        return
+    code = "\n".join(source.code)
+    for match in BLOCKING.finditer(code):
+        name = match["call"] or match["bare"] or match["std"]
+        statement = code[match.start():code.find(";", match.start())]
+        if name in ("waitpid", "waitid", "wait4") and "WNOHANG" in statement:
+            continue
+        yield code.count("\n", 0, match.start()) + 1, f"`{name}` may block the thread (law 2)"
+
+
+@rule
+def system_condition(source):
+    """Law 3: what differs between systems and kernels differs in src/backend only."""
+    if source.path.startswith("src/backend/") or not source.is_code:
+        return
+    for number, (line, code) in enumerate(zip(source.lines, source.code), 1):
+        match = re.match(r"\s*#\s*(?:el)?if(?:n?def)?\b(.*)", code)
+        if not match:
+            continue
+        if "__has_include" in code:
+            yield number, "asks which headers the system has outside src/backend (law 3)"
+            continue
+        for word in re.findall(r"[A-Za-z_]\w*", match[1]):
+            if not COMPILER_WORD.match(word):
+                yield number, f"`{word}` asks about the system outside src/backend (law 3)"
+
+
+@rule
+def public_headers_only(source):
+    """Law 4: the protocols and the roof are built as a user would build them."""
+    if not source.matches(PUBLIC_HEADERS_ONLY):
+        return
+    room = "/".join(source.path.split("/")[:2 if source.path.startswith("src/") else 1])
+    here = source.path.rsplit("/", 1)[0]
+    for number, name in source.includes():
+        inner = name[1:-1]
+        if inner.startswith("asyncio/internal/"):
+            yield number, f"{name} is not public (law 4)"
+        elif source.path.startswith(("src/tls/", "src/http/", "src/db/")) and inner.startswith(
+                ("asyncio/lowlevel/", "asyncio/event_loop.h")):
+            yield number, f"{name} is below what a protocol may know"
+        elif name.startswith('"'):
+            where = [os.path.normpath(f"{base}/{inner}") for base in (here, room, "src")]
+            if not any(path.startswith(room + "/") and source.exists(path)
+                       for path in where):
+                yield number, f"{name} is neither public nor a header of this folder (law 4)"
+
+
+@rule
+def floors(source):
+    """No floor includes one that it may not know."""
+    floor = source.floor()
+    if floor is None:
+        return
+    if floor == "unknown":
+        yield 1, "has no floor: give it one in tools/tidy.py"
+        return
+    for number, name in source.includes():
+        inner = name[1:-1]
+        for forbidden_on, pattern, why in FORBIDDEN_INCLUDES:
+            if floor in forbidden_on and re.fullmatch(pattern, name):
+                yield number, f"{name} on floor {floor}: {why}"
+        if name.startswith('"'):
+            other = FLOOR_OF_FOLDER.get(inner.split("/")[0], floor)
+        elif inner.startswith("asyncio/"):
+            other = floor_of_header(inner[len("asyncio/"):-len(".h")])
+        elif inner == "asyncio.h":
+            yield number, "the umbrella is for users; say what is needed"
+            continue
+        else:
+            continue
+        if other != floor and other not in MAY_INCLUDE[floor]:
+            yield number, f"floor {floor} may not include {name} (floor {other})"
+
+
+@rule
+def thread(source):
+    """Threads are started in base (the worker pool) and in the room for them."""
+    if not source.is_code or source.matches(MAY_START_THREADS):
+        return
+    for number, line in enumerate(source.code, 1):
+        if re.search(r"\bstd::j?thread\b(?!::)", line) or re.search(r"\bpthread_create\b", line):
+            yield number, "threads are started in src/base and src/threads only"
+
+
+@rule
+def size(source):
+    if not source.is_code:
+        return
+    count = len(source.lines) - 1
+    if count > MAX_FILE_LINES:
+        yield count, f"{count} lines; a file is one idea, at most {MAX_FILE_LINES}"
+    for line, length in functions(source):
+        if length > MAX_FUNCTION_LINES:
+            yield line, f"a function of {length} lines; at most {MAX_FUNCTION_LINES}"
+
+
+@rule
+def layout(source):
+    is_prose = source.path.endswith((".md", ".json"))
+    for number, line in enumerate(source.lines, 1):
+        if len(line) > MAX_COLUMNS and not is_prose:
+            yield number, f"{len(line)} columns; at most {MAX_COLUMNS}"
+        if "\t" in line:
+            yield number, "a tab"
+        if line != line.rstrip() and not is_prose:
+            yield number, "trailing blanks"
+    if source.text and not source.text.endswith("\n"):
+        yield len(source.lines), "no newline at the end"
+
+
+@rule
+def opening(source):
+    """A header is guarded and says what it is for; so does a file that has no header."""
+    if not source.is_code:
+        return
+    lines = source.lines
+    if source.is_header:
+        if lines[0] != "#pragma once":
+            yield 1, "a header begins with `#pragma once`"
+        else:
+            lines = lines[1:]
+    if (source.is_header or own_header(source) is None) and not lines[0].startswith(("//", "/*")):
+        yield 2 if source.is_header else 1, "does not say what it is for in its first lines"
+
+
+def own_header(source):
+    """How src/room/x.cpp includes its header x.h, if there is one."""
+    if not source.path.startswith("src/") or not source.path.endswith(".cpp"):
+        return None
+    stem = source.path[len("src/"):-len(".cpp")]
+    candidates = [(f"src/{stem}.h", f'"{stem}.h"')]
+    for folder in ("", "internal/", "lowlevel/", os.path.dirname(stem) + "/"):
+        name = f"asyncio/{folder}{os.path.basename(stem)}.h"
+        candidates.append((f"include/{name}", f"<{name}>"))
+    for path, name in candidates:
+        if source.exists(path):
+            return name
+    return None
+
+
+@rule
+def own_header_first(source):
+    """Including its own header first proves, in every build, that the header compiles alone."""
+    own = own_header(source)
+    if own is None:
+        return
+    first = next(source.includes(), (1, "nothing"))
+    if first[1] != own:
+        yield first[0], f"the first include is {first[1]}, not its own header {own}"
+
+
+@rule
+def wording(source):
+    if source.matches(MAY_SAY_ANYTHING):
+        return
+    for number, line in enumerate(source.comments, 1):
+        for pattern, why in FORBIDDEN_WORDS:
+            match = pattern.search(line)
+            if match:
+                yield number, f"`{match[1]}`: {why}"
+        if source.path.startswith(("src/", "include/", "tool/", "examples/", "bench/")):
+            match = PLAN_NUMBER.search(line)
+            if match:
+                yield number, f"`{match[1]}`: only tests carry the id of a behaviour"
+
+
+# ----------------------------------------------------------------------------------------- running
+
+def check(root):
+    """Every violation below `root`, as (path, line, rule, message)."""
+    used, found = set(), []
+    for path in project_files(root):
+        source = Source(root, path)
+        for function in RULES:
+            name = function.__name__
+            exceptions = [key for key in ALLOWED if key[0] == name and fnmatch(path, key[1])]
+            violations = list(function(source))
+            if exceptions and violations:
+                used.update(exceptions)
+            else:
+                found += [(path, line, name, message) for line, message in violations]
+    for rule_name, pattern in sorted(set(ALLOWED) - used):
+        found.append(("tools/tidy.py", 1, "allowed", f"{pattern} no longer breaks {rule_name}"))
+    return found
+
+
+def pulls(root, path, seen):
+    """Adds to `seen` every header of ours that `path` includes, directly or not."""
+    for _, name in Source(root, path).includes():
+        inner = "include/" + name[1:-1]
+        if name.startswith("<asyncio") and inner not in seen and os.path.exists(
+                os.path.join(root, inner)):
+            seen.add(inner)
+            pulls(root, inner, seen)
+    return seen
+
+
+def report(root):
+    lengths, code_lines, comment_lines, files = [], 0, 0, []
+    for path in project_files(root):
+        if not path.endswith(CODE_ENDINGS) or path.split("/")[0] not in ("include", "src", "tool"):
+            continue
+        source = Source(root, path)
+        files.append(len(source.lines) - 1)
+        lengths += [length for _, length in functions(source)]
+        for code, comment in zip(source.code, source.comments):
+            code_lines += bool(code.strip())
+            comment_lines += bool(comment.strip())
+        if path.startswith("include/"):
+            print(f"  pulls {len(pulls(root, path, set())):3} of ours  {path}")
+    if lengths:
+        print(f"  {len(files)} files, median {statistics.median(files):.0f} lines, "
+              f"longest {max(files)}")
+        print(f"  {len(lengths)} functions, median {statistics.median(lengths):.0f} lines, "
+              f"longest {max(lengths)}")
+        print(f"  comments: {100 * comment_lines / (code_lines + comment_lines):.0f} % of lines")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Checks the rules of the house.")
+    parser.add_argument("--root", default=os.path.join(os.path.dirname(__file__), ".."))
+    parser.add_argument("--report", action="store_true")
+    options = parser.parse_args()
+    root = os.path.normpath(options.root)
+    found = check(root)
+    for path, line, name, message in found:
+        print(f"{path}:{line}: {name}: {message}")
+    if options.report:
+        report(root)
+    print(f"tidy: {len(found)} violations" if found else "tidy: clean")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
