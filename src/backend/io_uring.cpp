@@ -1,0 +1,239 @@
+// The back-end on io_uring(7).
+//
+// What goes to the ring, and in which form
+//
+//  1. The plain call is tried first. Most reads find data and most writes find room, and a call
+//     that succeeds at once beats a completion that comes a turn of the loop later.
+//  2. What would block goes to the ring as a POLL_ADD, and when that completes the plain call is
+//     tried again; if somebody else was faster, polled again. A READ in the ring would look
+//     simpler, but the ring answers −EAGAIN at once, rather than wait, for many kinds of
+//     non-blocking descriptor, and for which kinds changes from kernel to kernel. Polling works
+//     alike for all of them. It also makes cancelling harmless: a poll has moved no data when it is
+//     cancelled, so there is none to lose.
+//  3. A read or write on a descriptor that is *not* in non-blocking mode, which by the contract is
+//     a regular file or a block device, is never tried here, because it would hold up the thread
+//     while the disk works. It goes to the ring as READ or WRITE, and a worker of the kernel's does
+//     the waiting. (The mode of a descriptor is shared with other processes and may change behind
+//     us. If the ring answers −EAGAIN after all, the operation is polled like any other.)
+//
+// Several operations on one descriptor each have a poll of their own. One event wakes them all, and
+// those who come too late are polled again: fine for a handful, wasteful for thousands.
+//
+// The life of an operation: `submit` queues an entry whose user_data is the operation's address →
+// the next `wait` hands it to the kernel → its completion is collected by some `wait` → it is
+// reported, or goes round again. Nothing but its completion reports it, so "exactly once" is the
+// kernel's promise, not ours. A cancellation is an entry of its own (ASYNC_CANCEL) behind the one
+// it names: submissions are carried out in order, so it can meet neither an operation that is not
+// there yet, nor a later one at the same address.
+//
+// wake: a multishot poll on an eventfd, armed again when the kernel says that it was the last time
+// (it ends, for example, when completions overflow).
+//
+// Thread-safety: as `Backend`. The ring is bound to the thread of the first `submit` or `wait`.
+
+#include <asyncio/exceptions.h>
+
+#include "backend/make_backend.h"
+
+#ifndef ASYNCIO_WITH_IO_URING
+
+#include <cerrno>
+
+std::unique_ptr<asyncio::lowlevel::Backend> asyncio::lowlevel::make_io_uring_backend() {
+    throw OsError(ENOSYS, "this library was built without io_uring (liburing was not there)");
+}
+
+#else
+
+#include "backend/attempt.h"
+#include "backend/fork_guard.h"
+#include "backend/ring.h"
+#include "backend/wake_event.h"
+
+#include <algorithm>
+
+#include <poll.h>
+
+namespace asyncio::lowlevel {
+namespace {
+
+class IoUringBackend final : public Backend {
+public:
+    IoUringBackend() { ignore_sigpipe(); }
+    ~IoUringBackend() override;
+
+    const char* name() const noexcept override { return "io_uring"; }
+    Submitted submit(Operation& operation) noexcept override;
+    void cancel(Operation& operation) noexcept override;
+    Waited wait(TimePoint deadline, OperationList& finished) noexcept override;
+    void wake() noexcept override { wake_event_.wake(); }
+    TimePoint now() noexcept override { return Clock::now(); }
+
+private:
+    // What a completion is for: the answer to a cancellation, which nobody needs; a wake-up; or
+    // else the operation at this address.
+    static constexpr std::uint64_t nobody = 0;
+    static constexpr std::uint64_t wake_up = 1;
+
+    // While an operation is in flight its `result` is ours, and holds these bits.
+    static constexpr int in_kernel_hands = 1;   ///< READ or WRITE: the kernel may touch the buffer.
+    static constexpr int cancel_requested = 2;  ///< ASYNC_CANCEL is queued, or was.
+
+    void start_if_new() noexcept;
+    void arm_wake_up() noexcept;
+    void arm(Operation& operation) noexcept;
+    void collect(OperationList& finished) noexcept;
+    void handle(const Completion& completion, OperationList& finished) noexcept;
+    int outcome_of(Operation& operation, int result) noexcept;
+    int outcome_of_poll(Operation& operation, int result) noexcept;
+
+    Ring ring_;
+    WakeEvent wake_event_;
+    ForkGuard fork_guard_;
+    bool started_ = false;
+    bool wake_up_armed_ = false;
+
+    /// How many operations are in flight. None: a look at the ring would be in vain.
+    std::size_t in_flight_ = 0;
+
+    /// Operations whose buffers the kernel may touch at any time.
+    OperationList in_kernel_hands_;
+
+    /// Filled and emptied within one `wait`: operations that have to go round again.
+    OperationList again_;
+};
+
+/// A poll that is left behind harms nobody: closing the ring ends it. A READ would go on writing
+/// into a buffer that its owner is about to free, so those are waited for.
+IoUringBackend::~IoUringBackend() {
+    if (fork_guard_.crossed()) return;
+    in_kernel_hands_.for_each([this](Operation& operation) { cancel(operation); });
+    OperationList unreported;
+    while (!in_kernel_hands_.empty()) wait(internal::never, unreported);
+}
+
+Backend::Submitted IoUringBackend::submit(Operation& operation) noexcept {
+    fork_guard_.check();
+    const bool may_block = attempt_may_block(operation);
+    if (!may_block) {
+        operation.result = attempt(operation);
+        if (operation.result != would_block) {
+            operation.state = Operation::State::finished;
+            return Submitted::finished;
+        }
+    }
+    start_if_new();
+    operation.result = may_block ? in_kernel_hands : 0;
+    operation.state = Operation::State::in_flight;
+    ++in_flight_;
+    arm(operation);
+    return Submitted::in_flight;
+}
+
+void IoUringBackend::start_if_new() noexcept {
+    if (started_) return;
+    started_ = true;
+    ring_.start();
+    arm_wake_up();
+}
+
+void IoUringBackend::arm_wake_up() noexcept {
+    io_uring_sqe& entry = ring_.next_entry();
+    ::io_uring_prep_poll_multishot(&entry, wake_event_.fd(), POLLIN);
+    ::io_uring_sqe_set_data64(&entry, wake_up);
+    wake_up_armed_ = true;
+}
+
+/// Queues the entry for the operation's present form.
+void IoUringBackend::arm(Operation& operation) noexcept {
+    io_uring_sqe& entry = ring_.next_entry();
+    const bool reads = operation.kind == OperationKind::read;
+    if (operation.kind == OperationKind::poll) {
+        ::io_uring_prep_poll_add(&entry, operation.fd,
+                                 static_cast<std::uint16_t>(operation.events));
+    } else if ((operation.result & in_kernel_hands) == 0) {
+        ::io_uring_prep_poll_add(&entry, operation.fd, reads ? POLLIN : POLLOUT);
+    } else {
+        // Where read(2) and write(2) cut off too.
+        constexpr std::size_t most_bytes = 0x7ffff000;
+        const auto size = static_cast<unsigned>(std::min(operation.size, most_bytes));
+        constexpr auto current_position = ~std::uint64_t{0};
+        ::io_uring_prep_rw(reads ? IORING_OP_READ : IORING_OP_WRITE, &entry, operation.fd,
+                           operation.buffer, size, current_position);
+        in_kernel_hands_.push_back(operation);
+    }
+    ::io_uring_sqe_set_data64(&entry, reinterpret_cast<std::uintptr_t>(&operation));
+}
+
+void IoUringBackend::cancel(Operation& operation) noexcept {
+    if (operation.state != Operation::State::in_flight) return;
+    if ((operation.result & cancel_requested) != 0) return;
+    operation.result |= cancel_requested;
+    io_uring_sqe& entry = ring_.next_entry();
+    ::io_uring_prep_cancel64(&entry, reinterpret_cast<std::uintptr_t>(&operation), 0);
+    ::io_uring_sqe_set_data64(&entry, nobody);
+}
+
+Backend::Waited IoUringBackend::wait(TimePoint deadline, OperationList& finished) noexcept {
+    fork_guard_.check();
+    if (in_flight_ == 0 && deadline == internal::at_once) return Waited::ok;
+    start_if_new();
+    ring_.wait(deadline);
+    collect(finished);
+    return Waited::ok;
+}
+
+void IoUringBackend::collect(OperationList& finished) noexcept {
+    ring_.collect([&](const Completion& completion) { handle(completion, finished); });
+    while (!again_.empty()) arm(again_.pop_front());
+    if (!wake_up_armed_) arm_wake_up();
+}
+
+void IoUringBackend::handle(const Completion& completion, OperationList& finished) noexcept {
+    if (completion.user_data == nobody) return;
+    if (completion.user_data == wake_up) {
+        wake_event_.lower();
+        if ((completion.flags & IORING_CQE_F_MORE) == 0) wake_up_armed_ = false;
+        return;
+    }
+    auto& operation =
+        *reinterpret_cast<Operation*>(static_cast<std::uintptr_t>(completion.user_data));
+    if (operation.linked()) operation.unlink();
+    const int outcome = outcome_of(operation, completion.result);
+    if (outcome == would_block) {
+        again_.push_back(operation);
+        return;
+    }
+    operation.result = outcome;
+    operation.state = Operation::State::finished;
+    finished.push_back(operation);
+    --in_flight_;
+}
+
+/// What to report, or `would_block`: once more. An operation whose cancellation was asked for is
+/// not sent round again; what it achieved before is reported all the same.
+int IoUringBackend::outcome_of(Operation& operation, int result) noexcept {
+    const bool was_polled = (operation.result & in_kernel_hands) == 0;
+    if (was_polled) result = outcome_of_poll(operation, result);
+    // A worker of the kernel's was interrupted, which is how it is cancelled; or the descriptor
+    // turned out to be non-blocking, and is to be polled from now on.
+    if (result == -EAGAIN) operation.result &= ~in_kernel_hands;
+    if (result != -EAGAIN && result != -EINTR) return result;
+    return (operation.result & cancel_requested) != 0 ? -ECANCELED : would_block;
+}
+
+int IoUringBackend::outcome_of_poll(Operation& operation, int result) noexcept {
+    if (result < 0) return result;
+    if (operation.kind != OperationKind::poll) return attempt(operation);
+    // The kernel adds POLLRDHUP unasked. Where nothing else holds, nothing that was asked for does.
+    const int asked = static_cast<std::uint16_t>(operation.events) | POLLERR | POLLHUP;
+    return (result & asked) != 0 ? result & asked : would_block;
+}
+
+}  // namespace
+
+std::unique_ptr<Backend> make_io_uring_backend() { return std::make_unique<IoUringBackend>(); }
+
+}  // namespace asyncio::lowlevel
+
+#endif  // ASYNCIO_WITH_IO_URING

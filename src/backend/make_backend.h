@@ -1,0 +1,19 @@
+#pragma once
+// The factories of the back-ends that stand on the kernel. Everybody outside this folder calls
+// `make_backend` instead, which chooses.
+
+#include <asyncio/lowlevel/backend.h>
+
+#include <memory>
+
+namespace asyncio::lowlevel {
+
+/// Throws: `OsError` when the kernel, or a sandbox in front of it, refuses the ring, or when this
+/// library was built without the back-end (ENOSYS). What it says names the call and the likely
+/// cause.
+std::unique_ptr<Backend> make_io_uring_backend();
+
+/// Throws: `OsError` when the process has no descriptors left.
+std::unique_ptr<Backend> make_epoll_backend();
+
+}  // namespace asyncio::lowlevel

@@ -1,0 +1,91 @@
+#pragma once
+// One io_uring as the back-end needs it: made with the best flags this kernel grants, entered with
+// one system call that submits, waits and collects, and never out of room for one more request.
+//
+// liburing sets the ring up, fills its entries and walks its completions. Entering is done here,
+// because liburing 2.3 offers no call that submits and waits *and* takes the flags of newer
+// kernels.
+//
+// Thread-safety: any one thread may construct; from `start` on, everything on the thread that
+// called it (the kernel refuses others). Destroyed anywhere.
+
+#include <asyncio/internal/time.h>
+
+#include <cstdint>
+#include <vector>
+
+#include <liburing.h>
+
+namespace asyncio::lowlevel {
+
+/// A completion, copied out of the ring.
+struct Completion {
+    std::uint64_t user_data;
+    int result;
+    std::uint32_t flags;
+};
+
+class Ring {
+public:
+    /// Throws: `OsError` naming the refused call and the likely reason.
+    Ring();
+    Ring(const Ring&) = delete;
+    Ring& operator=(const Ring&) = delete;
+    ~Ring() { ::io_uring_queue_exit(&ring_); }
+
+    /// Binds the ring to the calling thread. To be called once, before everything below.
+    void start() noexcept;
+
+    /// A cleared entry for the next request; submitted by the next `look` or `wait`. When the queue
+    /// is full it is submitted first, so there is always a next one.
+    io_uring_sqe& next_entry() noexcept;
+
+    /// Submits what is queued and has the kernel post what completed, without waiting. No system
+    /// call when there is nothing to submit and the kernel has not said that there is something to
+    /// post.
+    void look() noexcept;
+
+    /// As `look`, and waits until a completion is there, `deadline` has passed, or a signal came.
+    /// One system call at the most.
+    void wait(TimePoint deadline) noexcept;
+
+    /// Calls `handle(completion)` for each completion posted so far. `handle` must not touch the
+    /// ring.
+    template <class Handle>
+    void collect(Handle&& handle) {
+        for (const Completion& completion : set_aside_) handle(completion);
+        set_aside_.clear();
+        take_posted(handle);
+    }
+
+private:
+    template <class Handle>
+    void take_posted(Handle&& handle) {
+        io_uring_cqe* entry = nullptr;
+        unsigned head = 0;
+        unsigned taken = 0;
+        io_uring_for_each_cqe(&ring_, head, entry) {
+            handle(Completion{entry->user_data, entry->res, entry->flags});
+            ++taken;
+        }
+        io_uring_cq_advance(&ring_, taken);
+    }
+
+    void set_aside_completions() noexcept;
+    bool anything_posted() const noexcept;
+    void enter(unsigned wait_for, unsigned flags, const Duration* limit) noexcept;
+
+    io_uring ring_{};
+    unsigned enter_flags_ = 0;
+
+    /// Completions taken out of the ring between two waits, to make room.
+    std::vector<Completion> set_aside_;
+};
+
+/// A ring that this kernel and this process's sandbox grant, disabled until it is started. `setup`
+/// is `io_uring_queue_init_params`, or a test's stand-in for an older kernel's. Returns 0 or
+/// −errno, and in `granted` the flags the ring has.
+using RingSetup = int (*)(unsigned entries, io_uring* ring, io_uring_params* parameters);
+int set_up_ring(RingSetup setup, io_uring& ring, io_uring_params& granted) noexcept;
+
+}  // namespace asyncio::lowlevel
