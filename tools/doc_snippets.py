@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Compiles the C++ in the documentation, runs the programs, and compares what they print.
+
+usage: doc_snippets.py PROJECT_DIR COMPILER [FLAG ... LIBRARY ...]
+
+Looks at every fenced block of *.md in the project's first level and in docs/:
+  ```cpp         a program if it has a main(), which is compiled and run and must end with status 0;
+                 otherwise declarations or statements, which must compile inside a coroutine
+  ```cpp no-run  is compiled only
+  ```text        directly behind a program: what the program prints, line by line; `…` stands for
+                 anything within a line
+Prints a line per block. Exit status: 0 if all is as the text says, 1 if not.
+"""
+
+import glob
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```\s*?$", re.M | re.S)
+SECONDS_PER_PROGRAM = 20
+
+AROUND_STATEMENTS = """#include <asyncio.h>
+#include <chrono>
+#include <cstdio>
+#include <string>
+#include <vector>
+using namespace std::chrono_literals;
+%s
+asyncio::Coro<void> documented() {
+%s
+co_return;
+}
+"""
+
+
+def blocks(text):
+    """(line, words of the info string, body, the text block directly behind it or None)"""
+    fences = list(FENCE.finditer(text))
+    for position, fence in enumerate(fences):
+        words = fence["info"].split()
+        if words[:1] != ["cpp"]:
+            continue
+        printed = None
+        if position + 1 < len(fences):
+            behind = fences[position + 1]
+            between = text[fence.end():behind.start()]
+            follows = between.count("\n\n") <= 2 and "#" not in between
+            if behind["info"].strip() == "text" and follows:
+                printed = behind["body"]
+        yield text.count("\n", 0, fence.start()) + 1, words[1:], fence["body"], printed
+
+
+def prints_as_told(told, printed):
+    pattern = "\n".join(".*".join(map(re.escape, line.rstrip().split("…")))
+                        for line in told.rstrip("\n").split("\n"))
+    return re.fullmatch(pattern, "\n".join(line.rstrip() for line in printed.split("\n")).rstrip())
+
+
+def compile_block(body, compiler, folder, is_program):
+    source, program = os.path.join(folder, "snippet.cpp"), os.path.join(folder, "snippet")
+    attempts = [body]
+    if not is_program:
+        # What stands alone is either declarations or statements; only the compiler can tell which.
+        attempts = [AROUND_STATEMENTS % ("", body), AROUND_STATEMENTS % (body, "")]
+    for attempt in attempts:
+        with open(source, "w", encoding="utf-8") as file:
+            file.write(attempt)
+        command = [compiler[0], source, *compiler[1:]]
+        command += ["-o", program] if is_program else ["-fsyntax-only", "-Wno-unused"]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode == 0:
+            return program, ""
+    return None, result.stderr
+
+
+def check(words, body, told, compiler):
+    """What is wrong with a block; nothing if nothing is."""
+    is_program = re.search(r"\bint main\(", body) is not None
+    with tempfile.TemporaryDirectory() as folder:
+        program, errors = compile_block(body, compiler, folder, is_program)
+        if program is None:
+            return "does not compile:\n" + errors
+        if not is_program or "no-run" in words:
+            return ""
+        try:
+            run = subprocess.run([program], capture_output=True, text=True, check=False,
+                                 stdin=subprocess.DEVNULL, timeout=SECONDS_PER_PROGRAM)
+        except subprocess.TimeoutExpired:
+            return f"still ran after {SECONDS_PER_PROGRAM} s"
+    if run.returncode != 0:
+        return f"ended with status {run.returncode}:\n{run.stdout}{run.stderr}"
+    if told is not None and not prints_as_told(told, run.stdout):
+        return f"prints\n{run.stdout}where the text says\n{told}"
+    return ""
+
+
+def main():
+    root, compiler = sys.argv[1], sys.argv[2:]
+    wrong = count = 0
+    for path in sorted(glob.glob(os.path.join(root, "*.md"))
+                       + glob.glob(os.path.join(root, "docs", "**", "*.md"), recursive=True)):
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        for line, words, body, told in blocks(text):
+            count += 1
+            problem = check(words, body, told, compiler)
+            wrong += bool(problem)
+            place = f"{os.path.relpath(path, root)}:{line}"
+            print(f"{place}: {problem}" if problem else f"{place}: ok")
+    print(f"docs: {count} blocks, {wrong} wrong")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

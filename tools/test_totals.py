@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""Counts what a test run did, from what the runners wrote: `N passed, M failed, K skipped`.
+
+usage: test_totals.py RESULTS_DIR   (the folder with ctest.xml and one NAME.json per test program)
+
+CTest knows programs, GoogleTest knows cases. A program that wrote its own results counts as its
+cases; any other as one. A program that CTest calls failed although all its cases passed (it crashed
+or leaked at the end, or ran out of time) counts as one more failure, so nothing red is lost.
+"""
+
+import json
+import os
+import sys
+import xml.etree.ElementTree as ElementTree
+
+
+def cases(path):
+    """[passed, failed, skipped] of one GoogleTest program; None if it did not live to tell."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            suites = json.load(file).get("testsuites", [])
+    except (OSError, ValueError):
+        return None
+    counts = [0, 0, 0]
+    for suite in suites:
+        for case in suite.get("testsuite", []):
+            if case.get("status") != "RUN" or case.get("result") == "SUPPRESSED":
+                continue
+            failed, skipped = "failures" in case, case.get("result") == "SKIPPED"
+            counts[1 if failed else 2 if skipped else 0] += 1
+    return counts
+
+
+def totals(folder):
+    sums = [0, 0, 0]
+    for program in ElementTree.parse(os.path.join(folder, "ctest.xml")).getroot().iter("testcase"):
+        status = program.get("status")
+        counts = cases(os.path.join(folder, program.get("name") + ".json"))
+        if status in ("notrun", "disabled"):
+            counts = [0, 0, 1]
+        elif status == "fail":
+            counts = counts or [0, 0, 0]
+            counts[1] = max(counts[1], 1)
+        elif counts is None:
+            counts = [1, 0, 0]
+        sums = [total + count for total, count in zip(sums, counts)]
+    return sums
+
+
+def main():
+    passed, failed, skipped = totals(sys.argv[1])
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+
+
+if __name__ == "__main__":
+    main()
