@@ -64,7 +64,7 @@ HEADERS_OF_FLOOR = {
     "backend": "lowlevel/backend lowlevel/operation",
     "loop": "event_loop internal/step",
     "core": "coro task future task_group gather timeout sleep run wait shield context generator "
-            "lowlevel/waiter",
+            "lowlevel/waiter internal/awaitable internal/future_base internal/task_core",
     "sync": "sync queue",
     "io": "streams net datagram dns file signals",
     "threads": "executor",
@@ -409,17 +409,21 @@ def opening(source):
 
 
 def own_header(source):
-    """How src/room/x.cpp includes its header x.h, if there is one."""
-    if not source.path.startswith("src/") or not source.path.endswith(".cpp"):
+    """How x.cpp includes its header x.h, public or beside it; None if there is no such header."""
+    if not source.path.endswith(".cpp"):
         return None
-    stem = source.path[len("src/"):-len(".cpp")]
-    candidates = [(f"src/{stem}.h", f'"{stem}.h"')]
-    for folder in ("", "internal/", "lowlevel/", os.path.dirname(stem) + "/"):
-        name = f"asyncio/{folder}{os.path.basename(stem)}.h"
-        candidates.append((f"include/{name}", f"<{name}>"))
-    for path, name in candidates:
-        if source.exists(path):
-            return name
+    stem = source.path[:-len(".cpp")]
+    if source.exists(stem + ".h"):
+        inside = stem if stem.count("/") < 2 else stem.split("/", 1)[1]
+        names = {inside, os.path.basename(stem)}
+        written = {name[1:-1] for _, name in source.includes()}
+        return next((f'"{name}.h"' for name in sorted(names) if f"{name}.h" in written),
+                    f'"{inside}.h"')
+    if source.path.startswith("src/"):
+        for folder in ("", "internal/", "lowlevel/", stem.split("/")[1] + "/"):
+            name = f"asyncio/{folder}{os.path.basename(stem)}.h"
+            if source.exists("include/" + name):
+                return f"<{name}>"
     return None
 
 

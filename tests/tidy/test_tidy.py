@@ -218,8 +218,12 @@ class TidyTest(unittest.TestCase):
 
     def test_a_source_file_includes_its_own_header_first(self):
         others = {"include/asyncio/task.h": HEADER, "src/base/log.h": HEADER,
-                  "include/asyncio/lowlevel/fd.h": HEADER}
+                  "include/asyncio/lowlevel/fd.h": HEADER, "tool/table.h": HEADER,
+                  "tests/simulation/storm.h": HEADER}
         for path, own in (("src/core/task.cpp", "<asyncio/task.h>"),
+                          ("tool/table.cpp", '"table.h"'),
+                          ("tests/simulation/storm.cpp", '"storm.h"'),
+                          ("tests/simulation/storm.cpp", '"simulation/storm.h"'),
                           ("src/base/log.cpp", '"base/log.h"'),
                           ("src/base/fd.cpp", "<asyncio/lowlevel/fd.h>")):
             with self.subTest(path):
