@@ -310,13 +310,14 @@ void World::do_what_is_due() {
         schedule_.erase(schedule_.begin());
         keep_appointment(operation, tickets_.at(&operation));
     }
-    // Each turn either finishes an operation or is the last one of its pipe, so this ends.
-    while (!changed_.empty()) {
-        const ChannelPtr channel = std::move(changed_.back());
-        changed_.pop_back();
+    // The list grows while it is walked: a read that succeeds makes room for a write. But only what
+    // finishes an operation adds to it, so this ends.
+    for (std::size_t i = 0; i < changed_.size(); ++i) {
+        const ChannelPtr channel = changed_[i];
         channel->changed = false;
         try_again(*channel);
     }
+    changed_.clear();
 }
 
 void World::keep_appointment(Operation& operation, Ticket& ticket) {

@@ -74,7 +74,9 @@ bool Doorbell::answer() noexcept {
 }
 
 void Doorbell::silence() noexcept {
-    rung_.store(false);
+    // An exchange rather than a store: it reads what the ringing thread wrote, so whatever that
+    // thread did before it rang is visible to whoever waited.
+    rung_.exchange(false);
     eventfd_t rings = 0;
     (void)::eventfd_read(eventfd_.get(), &rings);
 }

@@ -1,0 +1,341 @@
+// Goal: real descriptors work in the simulated world, at the pace of real time, and only while they
+// are in flight. Method: real pipes, a real child, real threads and signals. Times are compared
+// with the machine's clock, from below exactly, from above generously: a loaded machine may be
+// late, but never early.
+
+#include <asyncio/lowlevel/fd.h>
+
+#include "simulation/world.h"
+
+#include <atomic>
+#include <csignal>
+#include <semaphore>
+#include <thread>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace simulation {
+namespace {
+
+using namespace std::chrono_literals;
+using asyncio::Clock;
+using asyncio::lowlevel::Fd;
+
+/// What counts as "late" rather than "wrong" on a loaded machine.
+constexpr Duration patience = 20s;
+
+struct RealPipe {
+    RealPipe() {
+        int ends[2] = {-1, -1};
+        EXPECT_EQ(::pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+        reader = Fd(ends[0]);
+        writer = Fd(ends[1]);
+    }
+    Fd reader;
+    Fd writer;
+};
+
+class Outside : public testing::Test {
+protected:
+    void SetUp() override { before_ = std::signal(SIGPIPE, SIG_IGN); }
+    void TearDown() override { std::signal(SIGPIPE, before_); }
+
+    /// Ends a real operation that nobody is going to finish.
+    void give_up(Operation& operation) {
+        world->cancel(operation);
+        EXPECT_EQ(world.finish(operation), -ECANCELED);
+    }
+
+    World world;
+    RealPipe pipe;
+
+private:
+    void (*before_)(int) = SIG_DFL;
+};
+
+TEST_F(Outside, what_is_possible_at_once_finishes_in_submit) {
+    Write write(pipe.writer.get(), "hello", 5);
+    EXPECT_TRUE(world.submit(write));
+    EXPECT_EQ(write.result, 5);
+    Poll poll(pipe.reader.get(), POLLIN | POLLOUT);
+    EXPECT_TRUE(world.submit(poll));
+    EXPECT_EQ(poll.result, POLLIN);
+    EXPECT_EQ(world.read(pipe.reader.get(), 100), "hello");
+    pipe.writer.reset();
+    EXPECT_EQ(world.read(pipe.reader.get(), 100), "");
+}
+
+TEST_F(Outside, the_systems_errors_come_through) {
+    EXPECT_EQ(world.write(pipe.reader.get(), "x"), -EBADF);
+    EXPECT_EQ(world.read(-1, 1), "error " + std::to_string(EBADF));
+    EXPECT_EQ(world.poll_now(-1, POLLIN), -EBADF);
+    EXPECT_EQ(world.close(-1), -EBADF);
+    pipe.reader.reset();
+    EXPECT_EQ(world.write(pipe.writer.get(), "x"), -EPIPE);
+    const int number = pipe.writer.release();
+    EXPECT_EQ(world.close(number), 0);
+    EXPECT_EQ(world.poll_now(number, POLLIN), -EBADF) << "the number is free";
+}
+
+TEST_F(Outside, a_read_waits_for_a_thread_that_writes) {
+    std::string bytes(10, '?');
+    Read read(pipe.reader.get(), bytes.data(), bytes.size());
+    ASSERT_FALSE(world.submit(read));
+    std::thread writer([&] { EXPECT_EQ(::write(pipe.writer.get(), "abc", 3), 3); });
+    EXPECT_EQ(world.finish(read), 3);
+    EXPECT_EQ(bytes, "abc???????");
+    writer.join();
+}
+
+TEST_F(Outside, a_write_waits_for_a_thread_that_reads) {
+    const std::string much(1 << 20, 'x');
+    ASSERT_GT(world.write(pipe.writer.get(), much), 0);
+    Write write(pipe.writer.get(), much.data(), 4096);
+    ASSERT_FALSE(world.submit(write));
+    std::thread reader([&] {
+        std::string bytes(8192, '?');
+        EXPECT_EQ(::read(pipe.reader.get(), bytes.data(), bytes.size()), 8192);
+    });
+    EXPECT_EQ(world.finish(write), 4096);
+    reader.join();
+}
+
+TEST_F(Outside, while_something_real_is_in_flight_time_is_real) {
+    char byte = 0;
+    Read read(pipe.reader.get(), &byte, 1);
+    const auto began = Clock::now();
+    ASSERT_FALSE(world.submit(read));
+    const TimePoint virtual_began = world->now();
+    const TimePoint deadline = virtual_began + 30ms;
+    EXPECT_TRUE(world.wait(deadline).empty());
+    const Duration really = Clock::now() - began;
+    const Duration virtually = world->now() - virtual_began;
+    EXPECT_GE(really, 30ms) << "nothing jumped";
+    EXPECT_GE(virtually, 30ms) << "the deadline was reached";
+    EXPECT_LE(virtually, really) << "and never by more than it really took";
+    EXPECT_LT(virtually, patience);
+
+    give_up(read);
+    const auto alone = Clock::now();
+    const TimePoint far = world->now() + 24h * 365;
+    world.wait(far);
+    EXPECT_EQ(world->now(), far);
+    EXPECT_LT(Clock::now() - alone, patience) << "and virtual again afterwards";
+}
+
+TEST_F(Outside, the_time_a_step_takes_counts_while_something_real_is_in_flight) {
+    char byte = 0;
+    Read read(pipe.reader.get(), &byte, 1);
+    ASSERT_FALSE(world.submit(read));
+    const TimePoint before = world->now();
+    const auto began = Clock::now();
+    while (Clock::now() - began < 5ms) EXPECT_EQ(world->now(), before);
+    world.look();
+    EXPECT_GE(world->now() - before, 5ms);
+    give_up(read);
+}
+
+TEST_F(Outside, a_deadline_that_has_passed_is_only_a_look) {
+    char byte = 0;
+    Read read(pipe.reader.get(), &byte, 1);
+    ASSERT_FALSE(world.submit(read));
+    const auto began = Clock::now();
+    for (int i = 0; i < 100; ++i) {
+        world.look();
+        world.wait(world->now() - 1h);
+    }
+    EXPECT_LT(Clock::now() - began, patience);
+    ASSERT_EQ(::write(pipe.writer.get(), "x", 1), 1);
+    EXPECT_EQ(world.look(), std::vector<Operation*>{&read});
+}
+
+TEST_F(Outside, the_two_worlds_meet_in_one_wait) {
+    const Pipe inside = world.pipe();
+    char bytes[2] = {};
+    Read real(pipe.reader.get(), &bytes[0], 1);
+    Read simulated(inside.read_end, &bytes[1], 1);
+    ASSERT_FALSE(world.submit(real));
+    ASSERT_FALSE(world.submit(simulated));
+    world.write(inside.write_end, "s");
+    ASSERT_EQ(::write(pipe.writer.get(), "r", 1), 1);
+    EXPECT_EQ(world.wait(never).size(), 2u);
+    EXPECT_EQ(std::string(bytes, 2), "rs");
+}
+
+TEST_F(Outside, an_operation_put_off_by_the_plan_comes_due_in_real_time) {
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+        World seeded(seed);
+        const Pipe inside = seeded.pipe();
+        char byte = 0;
+        Read real(pipe.reader.get(), &byte, 1);
+        ASSERT_FALSE(seeded.submit(real));
+        EXPECT_EQ(seeded.write(inside.write_end, "x"), 1);
+        EXPECT_EQ(seeded.read(inside.read_end, 1), "x");
+        seeded->cancel(real);
+        EXPECT_EQ(seeded.finish(real), -ECANCELED);
+    }
+}
+
+TEST_F(Outside, many_operations_may_share_a_descriptor) {
+    // More than the process may have descriptors, were each to be watched by itself.
+    constexpr std::size_t count = 3000;
+    std::vector<char> bytes(count);
+    std::vector<std::unique_ptr<Read>> reads;
+    for (char& byte : bytes) {
+        reads.push_back(std::make_unique<Read>(pipe.reader.get(), &byte, 1));
+        ASSERT_FALSE(world.submit(*reads.back()));
+    }
+    Poll poll(pipe.reader.get(), 0);
+    ASSERT_FALSE(world.submit(poll));
+    const std::string all(count, 'x');
+    ASSERT_EQ(::write(pipe.writer.get(), all.data(), count), static_cast<ssize_t>(count));
+    std::size_t reported = 0;
+    while (reported < count) reported += world.wait(world->now() + patience).size();
+    EXPECT_EQ(std::string(bytes.begin(), bytes.end()), all);
+    EXPECT_TRUE(in_flight(poll)) << "it waits for the hang-up only";
+    pipe.writer.reset();
+    EXPECT_EQ(world.finish(poll), POLLHUP);
+}
+
+TEST_F(Outside, a_cancelled_operation_leaves_the_data_for_the_next) {
+    char byte = 0;
+    Read read(pipe.reader.get(), &byte, 1);
+    ASSERT_FALSE(world.submit(read));
+    ASSERT_EQ(::write(pipe.writer.get(), "x", 1), 1);
+    world->cancel(read);
+    world->cancel(read);
+    EXPECT_EQ(world.look(), std::vector<Operation*>{&read});
+    EXPECT_EQ(read.result, -ECANCELED);
+    EXPECT_EQ(world.read(pipe.reader.get(), 1), "x");
+}
+
+TEST_F(Outside, the_end_of_a_child_is_seen_through_its_pidfd) {
+    char name[] = "sh";
+    char option[] = "-c";
+    char script[] = "read x";
+    char* arguments[] = {name, option, script, nullptr};
+    posix_spawn_file_actions_t actions;
+    ASSERT_EQ(::posix_spawn_file_actions_init(&actions), 0);
+    ASSERT_EQ(::posix_spawn_file_actions_adddup2(&actions, pipe.reader.get(), 0), 0);
+    ASSERT_EQ(::fcntl(pipe.reader.get(), F_SETFL, 0), 0);  // The child reads in blocking mode.
+    pid_t child = -1;
+    ASSERT_EQ(::posix_spawn(&child, "/bin/sh", &actions, nullptr, arguments, environ), 0);
+    ::posix_spawn_file_actions_destroy(&actions);
+
+    Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+    ASSERT_TRUE(pidfd);
+    Poll ended(pidfd.get(), POLLIN);
+    EXPECT_FALSE(world.submit(ended)) << "it still reads";
+    pipe.writer.reset();
+    EXPECT_EQ(world.finish(ended), POLLIN);
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status));
+}
+
+TEST_F(Outside, a_wake_that_was_answered_does_not_shorten_the_next_real_wait) {
+    char byte = 0;
+    Read read(pipe.reader.get(), &byte, 1);
+    ASSERT_FALSE(world.submit(read));
+    world->wake();
+    world.wait(never);  // Ended by the wake, or the test hangs.
+    const TimePoint deadline = world->now() + 20ms;
+    world.wait(deadline);
+    EXPECT_GE(world->now(), deadline);
+    give_up(read);
+}
+
+TEST_F(Outside, a_real_wait_is_ended_by_wake_from_another_thread) {
+    char byte = 0;
+    Read read(pipe.reader.get(), &byte, 1);
+    ASSERT_FALSE(world.submit(read));
+    std::thread waker([&] { world->wake(); });
+    EXPECT_TRUE(world.wait(never).empty());
+    waker.join();
+    give_up(read);
+}
+
+/// The only way to a world from inside a signal handler.
+std::atomic<Backend*> to_be_woken{nullptr};
+static_assert(std::atomic<Backend*>::is_always_lock_free);
+
+TEST_F(Outside, a_real_wait_is_ended_by_wake_from_a_signal_handler) {
+    char byte = 0;
+    Read read(pipe.reader.get(), &byte, 1);
+    ASSERT_FALSE(world.submit(read));
+    to_be_woken = world.operator->();
+    struct sigaction handler{};
+    struct sigaction before{};
+    handler.sa_handler = [](int) {
+        const int saved_errno = std::exchange(errno, E2BIG);
+        to_be_woken.load()->wake();
+        if (std::exchange(errno, saved_errno) != E2BIG) ::abort();  // wake() must leave it alone.
+    };
+    ASSERT_EQ(::sigaction(SIGUSR1, &handler, &before), 0);
+    const pthread_t self = ::pthread_self();
+    std::thread sender([&] { ::pthread_kill(self, SIGUSR1); });
+    EXPECT_TRUE(world.wait(never).empty());
+    sender.join();
+    ASSERT_EQ(::sigaction(SIGUSR1, &before, nullptr), 0);
+    give_up(read);
+}
+
+TEST_F(Outside, no_wake_is_lost_between_threads) {
+    constexpr int threads = 3;
+    constexpr int letters_each = 3000;
+    char byte = 0;
+    Read read(pipe.reader.get(), &byte, 1);
+    ASSERT_FALSE(world.submit(read));
+    std::atomic<int> letters{0};
+    std::vector<std::thread> senders;
+    for (int i = 0; i < threads; ++i) {
+        senders.emplace_back([&] {
+            for (int letter = 0; letter < letters_each; ++letter) {
+                letters.fetch_add(1, std::memory_order_relaxed);
+                world->wake();
+            }
+        });
+    }
+    // A lost wake leaves this loop in a wait without end.
+    while (letters.load(std::memory_order_relaxed) < threads * letters_each) world.wait(never);
+    for (std::thread& sender : senders) sender.join();
+    give_up(read);
+}
+
+TEST_F(Outside, what_a_thread_wrote_before_it_woke_the_world_is_seen_after_the_wait) {
+    constexpr int rounds = 2000;
+    char byte = 0;
+    Read read(pipe.reader.get(), &byte, 1);
+    ASSERT_FALSE(world.submit(read));
+    int letter = 0;  // Not atomic: the wake is what orders the two threads (TSan is the judge).
+    std::atomic<bool> sent{false};
+    std::binary_semaphore taken(0);
+    std::thread sender([&] {
+        for (int round = 1; round <= rounds; ++round) {
+            letter = round;
+            world->wake();
+            sent.store(true, std::memory_order_relaxed);
+            taken.acquire();
+        }
+    });
+    for (int round = 1; round <= rounds; ++round) {
+        world.wait(never);
+        while (!sent.load(std::memory_order_relaxed)) std::this_thread::yield();
+        sent.store(false, std::memory_order_relaxed);
+        // That wait may have ended early, on the hint of the round before. Now the ring is there.
+        world.look();
+        EXPECT_EQ(letter, round);
+        taken.release();
+    }
+    sender.join();
+    give_up(read);
+}
+
+}  // namespace
+}  // namespace simulation
