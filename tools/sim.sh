@@ -26,14 +26,14 @@ failures=$(mktemp -d)
 trap 'rm -rf "$failures"' EXIT
 
 one_run() {  # one_run SEED PROGRAM
-    local seed=$1 program=$2 log
+    local seed=$1 program=$2 log status=0 test filter=""
     log=$failures/$seed-${program##*/}.log
-    if ASYNCIO_BACKEND=simulated ASYNCIO_SEED=$seed timeout 300 "$program" --gtest_brief=1 \
-        >"$log" 2>&1; then
+    ASYNCIO_BACKEND=simulated ASYNCIO_SEED=$seed timeout 300 "$program" --gtest_brief=1 \
+        >"$log" 2>&1 || status=$?
+    if ((status == 0)); then
         rm "$log"
         return
     fi
-    local status=$? test filter=""
     test=$(sed -n 's/^\[  FAILED  \] \([^ ,]*\).*/\1/p' "$log" | sort -u | paste -sd: -)
     [[ -z $test ]] || filter=" --gtest_filter=$test"
     printf 'seed %d fails (status %d). Replay:\n' "$seed" "$status"

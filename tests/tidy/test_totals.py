@@ -1,0 +1,54 @@
+"""Shows that tools/test_totals.py counts what ran, and loses nothing that failed."""
+
+import json
+import os
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "tools"))
+import test_totals  # noqa: E402
+
+PASSED = {"status": "RUN", "result": "COMPLETED"}
+FAILED = {"status": "RUN", "result": "COMPLETED", "failures": [{"failure": "1 != 2"}]}
+SKIPPED = {"status": "RUN", "result": "SKIPPED"}
+DISABLED = {"status": "NOTRUN", "result": "SUPPRESSED"}
+
+
+def totals(programs):
+    """`programs`: name -> (CTest's status, the cases the program reported or None if it did not)"""
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "ctest.xml"), "w", encoding="utf-8") as file:
+            rows = (f'<testcase name="{name}" status="{status}"/>'
+                    for name, (status, _) in programs.items())
+            file.write(f"<testsuite>{''.join(rows)}</testsuite>")
+        for name, (_, cases) in programs.items():
+            if cases is not None:
+                with open(os.path.join(folder, name + ".json"), "w", encoding="utf-8") as file:
+                    json.dump({"testsuites": [{"testsuite": cases}]}, file)
+        return test_totals.totals(folder)
+
+
+class TotalsTest(unittest.TestCase):
+    def test_the_cases_of_a_program_are_counted_one_by_one(self):
+        self.assertEqual(totals({"core": ("fail", [PASSED, PASSED, FAILED, SKIPPED, DISABLED])}),
+                         [2, 1, 1])
+
+    def test_a_program_without_cases_of_its_own_counts_as_one(self):
+        self.assertEqual(totals({"tidy": ("run", None), "docs": ("fail", None)}), [1, 1, 0])
+
+    def test_a_program_that_did_not_run_is_skipped(self):
+        self.assertEqual(totals({"core.io_uring": ("notrun", None)}), [0, 0, 1])
+
+    def test_a_program_that_failed_after_its_last_case_is_a_failure(self):
+        self.assertEqual(totals({"core": ("fail", [PASSED, PASSED])}), [2, 1, 0])
+
+    def test_a_program_that_crashed_before_it_could_report_is_a_failure(self):
+        self.assertEqual(totals({"core": ("fail", None)}), [0, 1, 0])
+
+    def test_a_program_whose_cases_were_all_filtered_out_adds_nothing(self):
+        self.assertEqual(totals({"core": ("run", [])}), [0, 0, 0])
+
+
+if __name__ == "__main__":
+    unittest.main()
