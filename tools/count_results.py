@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Counts what a test run did, from what the runners wrote: `N passed, M failed, K skipped`.
 
-usage: test_totals.py RESULTS_DIR   (the folder with ctest.xml and one NAME.json per test program)
+usage: count_results.py RESULTS_DIR   (the folder with ctest.xml and one NAME.json per test program)
 
 CTest knows programs, GoogleTest knows cases. A program that wrote its own results counts as its
 cases; any other as one. A program that CTest calls failed although all its cases passed (it crashed

@@ -1,4 +1,4 @@
-"""Shows that tools/test_totals.py counts what ran, and loses nothing that failed."""
+"""Shows that tools/count_results.py counts what ran, and loses nothing that failed."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "tools"))
-import test_totals  # noqa: E402
+import count_results  # noqa: E402
 
 PASSED = {"status": "RUN", "result": "COMPLETED"}
 FAILED = {"status": "RUN", "result": "COMPLETED", "failures": [{"failure": "1 != 2"}]}
@@ -26,7 +26,7 @@ def totals(programs):
             if cases is not None:
                 with open(os.path.join(folder, name + ".json"), "w", encoding="utf-8") as file:
                     json.dump({"testsuites": [{"testsuite": cases}]}, file)
-        return test_totals.totals(folder)
+        return count_results.totals(folder)
 
 
 class TotalsTest(unittest.TestCase):
