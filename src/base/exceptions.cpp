@@ -1,5 +1,7 @@
 #include <asyncio/exceptions.h>
 
+#include <asyncio/outcome.h>
+
 #include <cassert>
 #include <cstdlib>
 #include <cxxabi.h>
@@ -64,6 +66,11 @@ std::vector<std::exception_ptr> ExceptionGroup::flatten() const {
         }
     }
     return leaves;
+}
+
+bool internal::is_cancellation(const std::exception_ptr& error) noexcept {
+    // The library of g++ can tell the type without throwing, which matters: this is asked for every error.
+    return error != nullptr && *error.__cxa_exception_type() == typeid(CancelledError);
 }
 
 std::string describe(const std::exception_ptr& error) {

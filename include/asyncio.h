@@ -1,0 +1,17 @@
+#pragma once
+// The whole library.
+
+#include <asyncio/coro.h>
+#include <asyncio/debug.h>
+#include <asyncio/event_loop.h>
+#include <asyncio/exceptions.h>
+#include <asyncio/future.h>
+#include <asyncio/gather.h>
+#include <asyncio/outcome.h>
+#include <asyncio/run.h>
+#include <asyncio/shield.h>
+#include <asyncio/sleep.h>
+#include <asyncio/task.h>
+#include <asyncio/task_group.h>
+#include <asyncio/timeout.h>
+#include <asyncio/wait.h>

@@ -1,0 +1,249 @@
+#pragma once
+// The event loop: the only `while` of a program that waits.
+//
+// The rules of a tick, which every other part builds on and which are CPython's:
+//   - What is ready when an iteration starts is what runs in it. What becomes ready meanwhile runs in the next one.
+//   - The ready queue is first in, first out.
+//   - Within an iteration, finished operations become ready before expired timers, and timers with one deadline in the
+//     order in which they were armed. (CPython leaves that last order open.)
+//   - A timer never fires early.
+//
+// Thread-safety: a loop belongs to the thread that runs it. The exceptions are `call_soon_threadsafe` and the handle it
+// returns.
+
+#include <asyncio/exceptions.h>
+#include <asyncio/internal/intrusive_list.h>
+#include <asyncio/internal/step.h>
+#include <asyncio/internal/time.h>
+#include <asyncio/internal/unique_function.h>
+#include <asyncio/lowlevel/backend.h>
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace asyncio {
+
+template <class T>
+class Coro;
+template <class T>
+class Future;
+template <class T>
+class Task;
+struct TaskOptions;
+
+namespace internal {
+
+class TimerHeap;
+
+/// Something the loop can run: a task's next step or a callback. In one list at most, and in none while it runs.
+struct Ready : ListNode {
+    void (*run)(Ready&) noexcept = nullptr;
+};
+
+using ReadyList = IntrusiveList<Ready>;
+
+/// A deadline in the loop's heap. When it comes, `target` becomes ready. Whoever owns the timer disarms it before it or
+/// its target dies; a timer that has fired is disarmed already.
+struct Timer {
+    static constexpr std::uint32_t disarmed = ~std::uint32_t{0};
+
+    std::uint32_t slot = disarmed;
+    Ready* target;  // set before it is armed
+
+    bool armed() const noexcept { return slot != disarmed; }
+};
+
+/// What a loop keeps a list of without knowing what it is. In practice: the tasks that have not ended.
+struct Resident : ListNode {};
+
+class CallbackNode;
+
+/// What the loop has to ask about its residents. It does not know what they are; `core/residents.cpp` does.
+std::string describe_residents(EventLoop& loop);
+void wind_up_residents(EventLoop& loop);
+
+}  // namespace internal
+
+/// A callback given to `call_soon`, `call_later` or `call_at`. Copies refer to the same callback; dropping them all
+/// changes nothing.
+///
+/// Thread-safety: loop thread only; one that came from `call_soon_threadsafe` may be cancelled from any thread.
+/// Python: `asyncio.Handle`.
+class Handle {
+public:
+    Handle() noexcept = default;
+    explicit Handle(internal::CallbackNode* node) noexcept;
+    Handle(const Handle& other) noexcept;
+    Handle(Handle&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
+    Handle& operator=(Handle other) noexcept {
+        std::swap(node_, other.node_);
+        return *this;
+    }
+    ~Handle();
+
+    /// The callback will not run, and what it captured is destroyed now. No effect if it has run or is running.
+    void cancel() noexcept;
+    bool cancelled() const noexcept;
+
+protected:
+    internal::CallbackNode* node_ = nullptr;
+};
+
+/// Python: `asyncio.TimerHandle`.
+class TimerHandle : public Handle {
+public:
+    using Handle::Handle;
+    /// The deadline, before and after it has come.
+    TimePoint when() const noexcept;
+};
+
+/// What the exception handler is told. The views are valid during the call.
+/// Python: the `context` dictionary of `loop.call_exception_handler`.
+struct ErrorContext {
+    std::string_view message;             ///< What happened, as a sentence.
+    std::exception_ptr exception = {};    ///< Null if there was none.
+    std::string_view task_name = {};      ///< Empty if no task is concerned.
+};
+
+using ExceptionHandler = void (*)(EventLoop& loop, const ErrorContext& context);
+
+struct LoopOptions {
+    lowlevel::BackendKind backend = lowlevel::BackendKind::automatic;
+    /// Debug mode; without a value, as `ASYNCIO_DEBUG` says.
+    std::optional<bool> debug = std::nullopt;
+};
+
+/// Python: `asyncio.AbstractEventLoop`; use `run()` where you can, it replaces all of this.
+class EventLoop {
+public:
+    /// Throws what `lowlevel::make_backend` throws.
+    explicit EventLoop(LoopOptions options = {});
+    /// A loop on a given back-end, for tests.
+    explicit EventLoop(std::unique_ptr<lowlevel::Backend> backend, LoopOptions options = {});
+    EventLoop(const EventLoop&) = delete;
+    EventLoop& operator=(const EventLoop&) = delete;
+    /// `close()`.
+    ~EventLoop();
+
+    // --- Running ---------------------------------------------------------------------------------------------------
+
+    /// Runs until `stop()`. If that was called already: exactly one iteration, without waiting.
+    /// Throws: RuntimeError if a loop runs on this thread already, or this one is closed; DeadlockError.
+    void run_forever();
+
+    /// Runs until `awaitable` (a Coro, Task, Future, …) is done; returns its value or throws its error.
+    /// Throws also: RuntimeError if `stop()` ended the run first (the awaitable goes on at the next run).
+    /// Defined in task.h.
+    template <class Awaitable>
+    decltype(auto) run_until_complete(Awaitable&& awaitable);
+
+    /// Ends `run_forever` after the iteration in progress; what is ready then stays ready for the next run.
+    void stop() noexcept { stopping_ = true; }
+
+    bool is_running() const noexcept { return running_; }
+    bool is_closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
+
+    /// Drops what is scheduled. Tasks that have not ended are named in the log, cancelled, and run to their end, for a
+    /// frame is never destroyed in the middle. Closing twice is allowed.
+    /// Throws: RuntimeError while the loop runs.
+    void close();
+
+    // --- Callbacks -------------------------------------------------------------------------------------------------
+
+    /// Runs `callback()` in the next iteration. Throws: RuntimeError if the loop is closed.
+    Handle call_soon(internal::UniqueFunction<void()> callback);
+    /// Runs `callback()` `delay` from now; zero or less: in the next iteration, after what is ready.
+    TimerHandle call_later(Duration delay, internal::UniqueFunction<void()> callback);
+    /// Runs `callback()` at `when` on this loop's clock (`time()`).
+    TimerHandle call_at(TimePoint when, internal::UniqueFunction<void()> callback);
+    /// `call_soon` for every other thread: wakes the loop if it waits. Not for signal handlers.
+    Handle call_soon_threadsafe(internal::UniqueFunction<void()> callback);
+
+    /// Now, on the loop's monotonic (on the simulated back-end: virtual) clock. Read afresh at every call.
+    TimePoint time() const noexcept { return backend_->now(); }
+
+    // --- Futures and tasks (defined in future.h and task.h) -----------------------------------------------------------
+
+    template <class T = void>
+    Future<T> create_future();
+    template <class T>
+    Task<T> create_task(Coro<T> coroutine, TaskOptions options);
+    template <class T>
+    Task<T> create_task(Coro<T> coroutine);
+
+    // --- Errors and debugging ------------------------------------------------------------------------------------------
+
+    /// `nullptr` restores the default, which logs.
+    void set_exception_handler(ExceptionHandler handler) noexcept { exception_handler_ = handler; }
+    /// Reports an error nobody awaits. A handler that throws is itself reported.
+    void call_exception_handler(const ErrorContext& context) noexcept;
+
+    void set_debug(bool enabled) noexcept { debug_ = enabled; }
+    bool get_debug() const noexcept { return debug_; }
+    /// In debug mode, a step or callback that holds the loop for longer is logged.
+    Duration slow_callback_duration = std::chrono::milliseconds(100);
+
+    /// The back-end's name: "io_uring", "epoll" or "simulated".
+    const char* backend_name() const noexcept { return backend_->name(); }
+
+    // --- For those who write awaitables --------------------------------------------------------------------------------
+
+    /// `node` runs in the next iteration, behind what is ready already. The node must be in no list.
+    void schedule(internal::Ready& node) noexcept { ready_.push_back(node); }
+    /// Makes everything in `nodes` ready, in order.
+    void schedule_all(internal::ReadyList& nodes) noexcept { ready_.append(nodes); }
+
+    /// `timer.target` becomes ready at `when`. The timer must be disarmed.
+    void arm(internal::Timer& timer, TimePoint when);
+    /// No effect on a timer that is not armed. O(1), amortised.
+    void disarm(internal::Timer& timer) noexcept;
+
+    /// Hands an operation to the back-end. After `finished` its result is there and `on_finished` is not called.
+    lowlevel::Backend::Submitted submit(lowlevel::Operation& operation) noexcept;
+    void cancel(lowlevel::Operation& operation) noexcept { backend_->cancel(operation); }
+
+    /// Makes `node` ready from another thread or from a signal handler, and wakes the loop.
+    void post(internal::Ready& node) noexcept;
+
+    internal::IntrusiveList<internal::Resident>& residents() noexcept { return residents_; }
+
+private:
+    struct RunScope;
+
+    void run_once();
+    void take_inbox() noexcept;
+    TimePoint next_deadline() noexcept;
+    void observe(TimePoint deadline);
+    void wait(TimePoint deadline);
+    void expire_timers() noexcept;
+    void run_batch();
+    void check_open() const;
+
+    std::unique_ptr<lowlevel::Backend> backend_;
+    internal::ReadyList ready_;
+    std::unique_ptr<internal::TimerHeap> timers_;
+    /// Pushed by any thread, newest first; linked through `next`. Taken whole by the loop.
+    std::atomic<internal::ListNode*> inbox_{nullptr};
+    internal::IntrusiveList<internal::Resident> residents_;
+    /// Operations the back-end has not reported yet. Zero lets an iteration skip the back-end.
+    std::uint32_t in_flight_ = 0;
+    /// Steps since the back-end was last looked at.
+    std::uint32_t unobserved_steps_ = 0;
+    bool stopping_ = false;
+    bool running_ = false;
+    bool debug_ = false;
+    /// Read by `call_soon_threadsafe` on other threads.
+    std::atomic<bool> closed_{false};
+    ExceptionHandler exception_handler_ = nullptr;
+};
+
+/// The loop that runs on this thread. Throws: RuntimeError if none does.
+/// Python: `asyncio.get_running_loop`.
+EventLoop& get_running_loop();
+
+}  // namespace asyncio

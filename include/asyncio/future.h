@@ -1,0 +1,169 @@
+#pragma once
+// `Future<T>`: a result that is not there yet.
+//
+// A handle; copies refer to the same future. Many tasks may await one future, and all of them resume one iteration
+// after it is done, in the order in which they came. Awaiting one that is done costs no iteration.
+//
+// Thread-safety: loop thread only.
+
+#include <asyncio/internal/future_base.h>
+#include <asyncio/lowlevel/waiter.h>
+
+#include <concepts>
+
+namespace asyncio {
+namespace internal {
+
+/// Awaits a future through a handle that stays with the caller; `Holder` keeps the future alive meanwhile.
+template <class T>
+class FutureAwaiter : public lowlevel::Waiter {
+public:
+    explicit FutureAwaiter(Ref<FutureState<T>> state) noexcept : state_(std::move(state)) {}
+
+    bool await_ready() const noexcept { return state_->done(); }
+
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> coroutine) {
+        state_->notify(task());
+        park(coroutine, &abort);
+    }
+
+    /// Non-throwing, for the scopes.
+    Outcome<T> take_outcome() {
+        try {
+            resumed();
+        } catch (...) {
+            return Outcome<T>::failure(std::current_exception());
+        }
+        return hand_over();
+    }
+
+protected:
+    Outcome<T> hand_over() {
+        if constexpr (std::is_copy_constructible_v<Stored<T>>) {
+            if (!state_->only_reference()) return state_->outcome();
+        }
+        return state_->take();
+    }
+
+    Ref<FutureState<T>> state_;
+
+private:
+    static Abort abort(lowlevel::Waiter& waiter, std::string_view message) noexcept {
+        auto& self = static_cast<FutureAwaiter&>(waiter);
+        return self.state_->cancel(message) ? Abort::passed_on : Abort::too_late;
+    }
+};
+
+/// `co_await future` where the handle stays: a reference to the value, which lives as long as the handle.
+template <class T>
+class SharedAwaiter final : public FutureAwaiter<T> {
+public:
+    using FutureAwaiter<T>::FutureAwaiter;
+    decltype(auto) await_resume() {
+        this->resumed();
+        return this->state_->outcome().value();
+    }
+};
+
+/// `co_await std::move(future)`, `co_await create_task(…)`: the value, moved out if nobody else can ask for it.
+template <class T>
+class OwningAwaiter final : public FutureAwaiter<T> {
+public:
+    using FutureAwaiter<T>::FutureAwaiter;
+    T await_resume() {
+        this->resumed();
+        return this->hand_over().value();
+    }
+};
+
+/// What `Future` and `Task` have in common.
+template <class T>
+class FutureHandle {
+public:
+    using value_type = T;
+
+    /// Whether there is a result, an error, or a cancellation.
+    bool done() const noexcept { return state_->done(); }
+    bool cancelled() const noexcept { return state_->cancelled(); }
+
+    /// The value. Throws: the error; CancelledError if it was cancelled; InvalidStateError if it is not done.
+    decltype(auto) result() const { return state_->outcome().value(); }
+
+    /// The error; null if there is a value. Throws: CancelledError, InvalidStateError, as `result`.
+    std::exception_ptr exception() const {
+        const Outcome<T>& outcome = state_->outcome();
+        if (state_->cancelled()) std::rethrow_exception(outcome.error());
+        return outcome.error();
+    }
+
+    /// Asks for the end. False if it is done already; whoever awaits it then gets the result it has.
+    bool cancel(std::string_view message = {}) const { return state_->cancel(message); }
+
+    /// Calls `callback()` one iteration after this is done, also if it is done already. Callbacks and awaiting tasks run
+    /// in the order in which they came. Returns what `remove_done_callback` takes.
+    const void* add_done_callback(UniqueFunction<void()> callback) const {
+        auto* node = new DoneCallback(*state_, std::move(callback));
+        state_->notify(*node);
+        return node;
+    }
+    /// True if it was registered; false if it has run or is about to.
+    bool remove_done_callback(const void* id) const noexcept { return DoneCallback::remove(*state_, id); }
+
+    EventLoop& get_loop() const noexcept { return state_->loop(); }
+
+    /// Whether two handles refer to the same future.
+    bool operator==(const FutureHandle& other) const noexcept { return state_.get() == other.state_.get(); }
+    /// A handle that was moved from, or made without a future, refers to none.
+    explicit operator bool() const noexcept { return static_cast<bool>(state_); }
+
+    auto operator co_await() const& { return SharedAwaiter<T>(state_); }
+    auto operator co_await() && { return OwningAwaiter<T>(std::move(state_)); }
+
+    const Ref<FutureState<T>>& state() const noexcept { return state_; }
+
+protected:
+    FutureHandle() noexcept = default;
+    explicit FutureHandle(Ref<FutureState<T>> state) noexcept : state_(std::move(state)) {}
+
+    Ref<FutureState<T>> state_;
+};
+
+}  // namespace internal
+
+/// A future somebody sets by hand. Made by `EventLoop::create_future`.
+///
+/// Cancellation: awaiting it is a cancellation point if it is not done; cancelling a task that awaits a future cancels
+/// the future too, for everybody, as in Python. `shield` it where that is not wanted.
+/// An error that nobody ever asks for is reported to the loop's exception handler when the last handle goes.
+/// Python: `asyncio.Future`.
+template <class T = void>
+class Future : public internal::FutureHandle<T> {
+public:
+    Future() noexcept = default;
+    explicit Future(internal::Ref<internal::FutureState<T>> state) noexcept
+        : internal::FutureHandle<T>(std::move(state)) {}
+
+    /// Throws: InvalidStateError if it is done.
+    template <class... Value>
+        requires(sizeof...(Value) == (std::is_void_v<T> ? 0 : 1))
+    void set_result(Value&&... value) const {
+        this->state_->set_value(std::forward<Value>(value)...);
+    }
+    /// Throws: InvalidStateError if it is done.
+    void set_exception(std::exception_ptr error) const {
+        this->state_->set(Outcome<T>::failure(std::move(error)));
+    }
+    template <class Error>
+        requires(!std::same_as<std::decay_t<Error>, std::exception_ptr>)
+    void set_exception(Error&& error) const {
+        set_exception(std::make_exception_ptr(std::forward<Error>(error)));
+    }
+};
+
+template <class T>
+Future<T> EventLoop::create_future() {
+    return Future<T>(internal::Ref<internal::FutureState<T>>::adopt(new internal::FutureState<T>(*this)));
+}
+
+}  // namespace asyncio

@@ -1,0 +1,258 @@
+#pragma once
+// Running several awaitables together and collecting what they return.
+
+#include <asyncio/task.h>
+
+#include <memory>
+#include <optional>
+#include <ranges>
+#include <tuple>
+#include <type_traits>
+#include <vector>
+
+namespace asyncio {
+namespace internal {
+
+/// What does not depend on the types of a gather: who has ended, and what that means.
+///
+/// The parts' futures each hold one of our nodes. Until the last of them has reported, the gather keeps itself alive.
+class GatherBase {
+protected:
+    /// One child's end, reported to its gather one iteration later.
+    struct Part : Ready {
+        GatherBase* gather;
+    };
+
+    explicit GatherBase(std::size_t count) : parts_(std::make_unique<Part[]>(count)), unfinished_(count) {}
+    virtual ~GatherBase() = default;
+
+    void watch(std::size_t index, FutureBase& child) noexcept;
+    bool cancel_children(std::string_view message);
+
+    virtual FutureBase& outer() noexcept = 0;
+    virtual FutureBase& child(std::size_t index) noexcept = 0;
+    virtual std::size_t count() const noexcept = 0;
+    virtual void collect() = 0;
+    virtual void set_error(std::exception_ptr error) = 0;
+
+    /// Errors of children are results (`gather_settled`).
+    bool errors_are_results_ = false;
+
+private:
+    static void part_done(Ready& node) noexcept;
+    void child_ended(FutureBase& child);
+    void conclude();
+
+    std::unique_ptr<Part[]> parts_;
+    std::size_t unfinished_;
+    /// Somebody has cancelled the gather: it ends, with this or the first error, when every child has.
+    bool cancel_requested_ = false;
+    std::exception_ptr first_error_;
+};
+
+/// The value of a finished child: moved out if nobody else can ask for it.
+template <class Handle>
+auto take_outcome_of(Handle& handle) {
+    using T = typename Handle::value_type;
+    if constexpr (std::is_copy_constructible_v<Stored<T>>) {
+        if (!handle.state()->only_reference()) return Outcome<T>(handle.state()->outcome());
+    }
+    return Outcome<T>(handle.state()->take());
+}
+
+/// How a value stands in a tuple or vector.
+template <class T>
+using Element = std::conditional_t<std::is_void_v<T>, None, T>;
+
+template <class Handle>
+Element<typename Handle::value_type> take_value_of(Handle& handle) {
+    if constexpr (std::is_void_v<typename Handle::value_type>) {
+        take_outcome_of(handle).value();
+        return None{};
+    } else {
+        return take_outcome_of(handle).value();
+    }
+}
+
+/// A tuple of handles as children, and a tuple of values as result; nothing if no child returns a value.
+template <class... Handles>
+struct TupleParts {
+    using Values = std::conditional_t<(std::is_void_v<typename Handles::value_type> && ...), void,
+                                      std::tuple<Element<typename Handles::value_type>...>>;
+    using Outcomes = std::tuple<Outcome<typename Handles::value_type>...>;
+
+    std::tuple<Handles...> handles;
+
+    std::size_t count() const noexcept { return sizeof...(Handles); }
+
+    template <class Visit>
+    void visit(Visit&& visit) {
+        std::size_t index = 0;
+        std::apply([&](Handles&... handle) { (visit(index++, *handle.state()), ...); }, handles);
+    }
+    FutureBase& child(std::size_t wanted) noexcept {
+        FutureBase* found = nullptr;
+        visit([&](std::size_t index, FutureBase& future) {
+            if (index == wanted) found = &future;
+        });
+        return *found;
+    }
+    void collect(Outcome<Values>& outcome) {
+        if constexpr (std::is_void_v<Values>) {
+            outcome.emplace();
+        } else {
+            std::apply([&](Handles&... handle) { outcome.emplace(Values{take_value_of(handle)...}); }, handles);
+        }
+    }
+    void collect_settled(Outcome<Outcomes>& outcome) {
+        std::apply([&](Handles&... handle) { outcome.emplace(Outcomes{take_outcome_of(handle)...}); }, handles);
+    }
+};
+
+/// A vector of handles as children, and a vector of values as result.
+template <class Handle>
+struct VectorParts {
+    using T = typename Handle::value_type;
+    using Values = std::conditional_t<std::is_void_v<T>, void, std::vector<Element<T>>>;
+    using Outcomes = std::vector<Outcome<T>>;
+
+    std::vector<Handle> handles;
+
+    std::size_t count() const noexcept { return handles.size(); }
+    template <class Visit>
+    void visit(Visit&& visit) {
+        for (std::size_t index = 0; index < handles.size(); ++index) visit(index, *handles[index].state());
+    }
+    FutureBase& child(std::size_t index) noexcept { return *handles[index].state(); }
+    void collect(Outcome<Values>& outcome) {
+        if constexpr (std::is_void_v<Values>) {
+            outcome.emplace();
+        } else {
+            Values values;
+            values.reserve(handles.size());
+            for (Handle& handle : handles) values.push_back(take_value_of(handle));
+            outcome.emplace(std::move(values));
+        }
+    }
+    void collect_settled(Outcome<Outcomes>& outcome) {
+        Outcomes outcomes;
+        outcomes.reserve(handles.size());
+        for (Handle& handle : handles) outcomes.push_back(take_outcome_of(handle));
+        outcome.emplace(std::move(outcomes));
+    }
+};
+
+template <class Parts, bool settled>
+class GatherState final : public FutureState<std::conditional_t<settled, typename Parts::Outcomes, typename Parts::Values>>,
+                          public GatherBase {
+    using Result = std::conditional_t<settled, typename Parts::Outcomes, typename Parts::Values>;
+
+public:
+    GatherState(EventLoop& loop, Parts parts)
+        : FutureState<Result>(loop), GatherBase(parts.count()), children_(std::move(parts)) {
+        errors_are_results_ = settled;
+        if (children_.count() == 0) {
+            collect();
+            return;
+        }
+        this->retain();  // our own, until the last child has reported
+        children_.visit([this](std::size_t index, FutureBase& future) { watch(index, future); });
+    }
+
+    bool cancel(std::string_view message) override {
+        if (this->done() || !cancel_children(message)) return false;
+        this->set_cancel_message(message);
+        return true;
+    }
+
+private:
+    FutureBase& outer() noexcept override { return *this; }
+    FutureBase& child(std::size_t index) noexcept override { return children_.child(index); }
+    std::size_t count() const noexcept override { return children_.count(); }
+    void set_error(std::exception_ptr error) override {
+        this->set(Outcome<Result>::failure(std::move(error)));
+    }
+    void collect() override {
+        Outcome<Result> result;
+        if constexpr (settled) {
+            children_.collect_settled(result);
+        } else {
+            children_.collect(result);
+        }
+        this->set(std::move(result));
+    }
+
+    Parts children_;
+};
+
+template <bool settled, class Parts>
+auto start_gather(Parts parts) {
+    using State = GatherState<Parts, settled>;
+    using Result = std::conditional_t<settled, typename Parts::Outcomes, typename Parts::Values>;
+    return Future<Result>(Ref<FutureState<Result>>::adopt(new State(get_running_loop(), std::move(parts))));
+}
+
+template <class Given>
+using HandleOf = decltype(ensure_future(std::declval<Given>()));
+
+template <class Range>
+auto handles_of(Range&& range) {
+    using Given = std::conditional_t<std::is_lvalue_reference_v<Range>, std::ranges::range_reference_t<Range>,
+                                     std::ranges::range_value_t<Range>&&>;
+    std::vector<HandleOf<Given>> handles;
+    if constexpr (std::ranges::sized_range<Range>) handles.reserve(std::ranges::size(range));
+    for (auto&& element : range) handles.push_back(ensure_future(static_cast<Given>(element)));
+    return handles;
+}
+
+template <class Range>
+concept AwaitableRange = std::ranges::input_range<Range> && !Awaitable<Range> &&
+                         Awaitable<std::ranges::range_value_t<Range>>;
+
+}  // namespace internal
+
+/// Runs awaitables together. Coroutines become tasks at once, in argument order; tasks and futures are watched.
+///
+/// Returns a future of all results in argument order: a tuple, with `None` where there is no value; nothing at all if
+/// no part has a value. The first error of a part is the error of the gather, at once; **the other parts go on**. Where
+/// they should not, use `task_group`.
+/// Cancellation: cancelling the gather cancels every part that has not ended, and the gather ends when all of them have
+/// (Python's may end before). If all have ended, `cancel` is refused and the results stand.
+/// Throws: RuntimeError outside a loop; `std::invalid_argument` for a future of another loop.
+/// Python: `asyncio.gather(*aws)`.
+template <class... Given>
+    requires(internal::Awaitable<Given> && ...)
+auto gather(Given&&... awaitables) {
+    using Parts = internal::TupleParts<internal::HandleOf<Given>...>;
+    // Braces, not parentheses: they fix the order in which the tasks are created.
+    return internal::start_gather<false>(
+        Parts{std::tuple<internal::HandleOf<Given>...>{ensure_future(std::forward<Given>(awaitables))...}});
+}
+
+/// The same for a range, `gather(std::move(coroutines))`: a vector of results, or nothing if the parts have no value.
+template <internal::AwaitableRange Range>
+auto gather(Range&& awaitables) {
+    auto handles = internal::handles_of(std::forward<Range>(awaitables));
+    return internal::start_gather<false>(
+        internal::VectorParts<typename decltype(handles)::value_type>{std::move(handles)});
+}
+
+/// As `gather`, but never fails for a part: gives an `Outcome` of each.
+/// Cancellation: as `gather`; the caller's own cancellation is thrown, not collected.
+/// Python: `asyncio.gather(*aws, return_exceptions=True)`.
+template <class... Given>
+    requires(internal::Awaitable<Given> && ...)
+auto gather_settled(Given&&... awaitables) {
+    using Parts = internal::TupleParts<internal::HandleOf<Given>...>;
+    return internal::start_gather<true>(
+        Parts{std::tuple<internal::HandleOf<Given>...>{ensure_future(std::forward<Given>(awaitables))...}});
+}
+
+template <internal::AwaitableRange Range>
+auto gather_settled(Range&& awaitables) {
+    auto handles = internal::handles_of(std::forward<Range>(awaitables));
+    return internal::start_gather<true>(
+        internal::VectorParts<typename decltype(handles)::value_type>{std::move(handles)});
+}
+
+}  // namespace asyncio

@@ -1,0 +1,87 @@
+#pragma once
+// What can be awaited, what it gives, and how to await it without a throw.
+
+#include <asyncio/exceptions.h>
+#include <asyncio/outcome.h>
+
+#include <concepts>
+#include <coroutine>
+#include <utility>
+
+namespace asyncio::internal {
+
+template <class Given>
+decltype(auto) awaiter_of(Given&& awaitable) {
+    if constexpr (requires { std::forward<Given>(awaitable).operator co_await(); }) {
+        return std::forward<Given>(awaitable).operator co_await();
+    } else if constexpr (requires { operator co_await(std::forward<Given>(awaitable)); }) {
+        return operator co_await(std::forward<Given>(awaitable));
+    } else {
+        return static_cast<Given&&>(awaitable);
+    }
+}
+
+template <class Given>
+using AwaiterOf = decltype(awaiter_of(std::declval<Given>()));
+
+template <class Given>
+concept Awaitable = requires(AwaiterOf<Given>& awaiter) {
+    { awaiter.await_ready() } -> std::convertible_to<bool>;
+    awaiter.await_resume();
+};
+
+/// What `co_await std::move(awaitable)` gives.
+template <class Given>
+using AwaitResult = decltype(std::declval<AwaiterOf<Given>&>().await_resume());
+
+/// `co_await settle(awaitable)` gives an `Outcome`: errors and cancellations come as values. The awaitable's own
+/// temporaries must live until the await returns.
+template <class Given>
+class Settle {
+    using Awaiter = std::remove_reference_t<AwaiterOf<Given>>;
+
+public:
+    using Result = AwaitResult<Given>;
+
+    explicit Settle(Given&& awaitable) : awaiter_(awaiter_of(std::forward<Given>(awaitable))) {}
+
+    bool await_ready() { return awaiter_.await_ready(); }
+
+    template <class Promise>
+    auto await_suspend(std::coroutine_handle<Promise> coroutine) {
+        return awaiter_.await_suspend(coroutine);
+    }
+
+    Outcome<Result> await_resume() {
+        if constexpr (requires { awaiter_.take_outcome(); }) {
+            return awaiter_.take_outcome();
+        } else {
+            return catch_outcome();
+        }
+    }
+
+private:
+    Outcome<Result> catch_outcome() {
+        Outcome<Result> outcome;
+        try {
+            if constexpr (std::is_void_v<Result>) {
+                awaiter_.await_resume();
+                outcome.emplace();
+            } else {
+                outcome.emplace(awaiter_.await_resume());
+            }
+        } catch (...) {
+            outcome.fail(std::current_exception());
+        }
+        return outcome;
+    }
+
+    Awaiter awaiter_;
+};
+
+template <class Given>
+Settle<Given> settle(Given&& awaitable) {
+    return Settle<Given>(std::forward<Given>(awaitable));
+}
+
+}  // namespace asyncio::internal

@@ -1,0 +1,200 @@
+#pragma once
+// What every future is, whatever it holds: a state that changes once, and the list of who waits for that.
+//
+// The list holds `Ready` nodes of every kind in the order of their registration: tasks that await, done-callbacks,
+// the inner nodes of `gather` and `wait`. Completing a future appends the whole list to the loop's ready queue, so all
+// of them run one iteration later, in that order, at the cost of six stores.
+//
+// Thread-safety: loop thread only; the reference count is not atomic.
+
+#include <asyncio/event_loop.h>
+#include <asyncio/internal/frame_pool.h>
+#include <asyncio/outcome.h>
+
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace asyncio::internal {
+
+class FutureBase : public Pooled {
+public:
+    FutureBase(const FutureBase&) = delete;
+    FutureBase& operator=(const FutureBase&) = delete;
+
+    void retain() noexcept { ++references_; }
+    void release() noexcept {
+        if (--references_ == 0) delete this;
+    }
+    bool only_reference() const noexcept { return references_ == 1; }
+
+    bool done() const noexcept { return status_ != Status::pending; }
+    bool cancelled() const noexcept { return status_ == Status::cancelled; }
+    EventLoop& loop() const noexcept { return loop_; }
+
+    /// False if it is done already. What else it does depends on the kind: a task passes it on, a gather to its parts.
+    virtual bool cancel(std::string_view message);
+
+    /// `node` becomes ready when the future is done; if it is, in the next iteration.
+    void notify(Ready& node) noexcept;
+
+    /// Somebody has seen the error, so it need not be reported when the last reference goes.
+    void mark_retrieved() noexcept { retrieved_ = true; }
+
+    /// The error, or what a cancelled future throws; null if there is a value. The future must be done.
+    virtual std::exception_ptr error() const noexcept = 0;
+
+    /// What is thrown where this was cancelled.
+    std::exception_ptr make_cancellation() const;
+    const std::string* cancel_message() const noexcept { return cancel_message_.get(); }
+    void set_cancel_message(std::string_view message);
+
+protected:
+    enum class Status : std::uint8_t { pending, finished, cancelled };
+
+    explicit FutureBase(EventLoop& loop) noexcept : loop_(loop) {}
+    virtual ~FutureBase();
+
+    /// Ends the waiting. The outcome must be in place.
+    void complete(Status status) noexcept;
+    void require_pending() const;
+    /// To the handler of the loop if that runs on this thread; else to the log, for the loop may be gone.
+    void report_error(std::string_view what, std::exception_ptr error, std::string_view task_name) const noexcept;
+
+    EventLoop& loop_;
+    ReadyList waiting_;
+    /// What `cancel` was told; null if nothing.
+    std::unique_ptr<std::string> cancel_message_;
+    std::uint32_t references_ = 1;
+    Status status_ = Status::pending;
+    bool retrieved_ = false;
+    /// Whether `waiting_` has ever held a done-callback, which needs care at completion.
+    bool has_callbacks_ = false;
+
+    friend class DoneCallback;
+};
+
+/// The state behind `Future<T>`, and the part of a task that others see.
+template <class T>
+class FutureState : public FutureBase {
+public:
+    explicit FutureState(EventLoop& loop) noexcept : FutureBase(loop) {}
+    ~FutureState() override {
+        if (unretrieved()) [[unlikely]] report_unretrieved("a future's exception was never retrieved", {});
+    }
+
+    /// Throws InvalidStateError if there is none yet; the error if there is one.
+    const Outcome<T>& outcome() {
+        require_result();
+        retrieved_ = true;
+        return outcome_;
+    }
+    /// The same, to be moved from by the only holder.
+    Outcome<T>&& take() {
+        require_result();
+        retrieved_ = true;
+        return std::move(outcome_);
+    }
+
+    void set(Outcome<T>&& outcome) {
+        require_pending();
+        outcome_ = std::move(outcome);
+        complete(Status::finished);
+    }
+    template <class... Value>
+    void set_value(Value&&... value) {
+        require_pending();
+        outcome_.emplace(std::forward<Value>(value)...);
+        complete(Status::finished);
+    }
+
+    std::exception_ptr error() const noexcept override {
+        return outcome_.empty() ? make_cancellation() : outcome_.error();
+    }
+
+protected:
+    /// Ended with an error that nobody has asked for.
+    bool unretrieved() const noexcept {
+        return status_ == Status::finished && outcome_.failed() && !retrieved_;
+    }
+    /// Tells the loop's exception handler. The error counts as seen afterwards.
+    void report_unretrieved(std::string_view what, std::string_view task_name) noexcept {
+        retrieved_ = true;
+        report_error(what, outcome_.error(), task_name);
+    }
+
+    /// A cancelled future gets its error when somebody asks for it.
+    void require_result();
+
+    Outcome<T> outcome_;
+};
+
+[[noreturn]] void throw_not_done();
+
+template <class T>
+void FutureState<T>::require_result() {
+    if (!done()) throw_not_done();
+    if (outcome_.empty()) outcome_.fail(make_cancellation());
+}
+
+/// A counted reference.
+template <class State>
+class Ref {
+public:
+    Ref() noexcept = default;
+    /// Takes over the reference the caller has.
+    static Ref adopt(State* state) noexcept {
+        Ref ref;
+        ref.state_ = state;
+        return ref;
+    }
+    static Ref share(State* state) noexcept {
+        if (state != nullptr) state->retain();
+        return adopt(state);
+    }
+    Ref(const Ref& other) noexcept : state_(other.state_) {
+        if (state_ != nullptr) state_->retain();
+    }
+    Ref(Ref&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+    Ref& operator=(Ref other) noexcept {
+        std::swap(state_, other.state_);
+        return *this;
+    }
+    ~Ref() {
+        if (state_ != nullptr) state_->release();
+    }
+
+    State* get() const noexcept { return state_; }
+    State* operator->() const noexcept { return state_; }
+    State& operator*() const noexcept { return *state_; }
+    explicit operator bool() const noexcept { return state_ != nullptr; }
+
+private:
+    State* state_ = nullptr;
+};
+
+/// A callback registered with `add_done_callback`. Deletes itself after its turn.
+class DoneCallback final : public Ready, public Pooled {
+public:
+    DoneCallback(FutureBase& future, UniqueFunction<void()> function) noexcept;
+
+    /// Stops it if it is still registered. True if it was.
+    static bool remove(FutureBase& future, const void* id) noexcept;
+    static DoneCallback* cast(Ready& node) noexcept {
+        return node.run == &run_node ? static_cast<DoneCallback*>(&node) : nullptr;
+    }
+
+    /// From completion until its turn the callback keeps the future alive.
+    void keep_future() noexcept;
+
+private:
+    static void run_node(Ready& node) noexcept;
+
+    FutureBase& future_;
+    UniqueFunction<void()> function_;
+    bool keeps_ = false;
+};
+
+}  // namespace asyncio::internal

@@ -1,0 +1,107 @@
+#pragma once
+// What every task is, whatever it returns: a coroutine the loop runs step by step, and the bookkeeping of its
+// cancellation.
+//
+// A task is in one of four places, and one pair of links serves all of them:
+//   queued    in the loop's ready queue, about to run
+//   running   in no list; `here.task` points to it
+//   parked    in no list or in that of what it waits for; `parked_` is the awaiter, whose hook can end the wait
+//   ended     in no list; the coroutine is gone, the result stands in the future
+// After it was woken and before it runs, a task is queued and `parked_` still set: the hook then answers `too_late`.
+//
+// Cancellation is CPython's, with the same two counters. `requests_` counts the calls of `cancel()` that nobody has
+// taken back with `uncancel()`; scopes use it to tell their own request from others'. `must_cancel_` says that a request
+// has not been delivered yet: it is thrown when the task next resumes from a wait.
+
+#include <asyncio/event_loop.h>
+#include <asyncio/internal/step.h>
+
+#include <coroutine>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace asyncio::lowlevel {
+class Waiter;
+}
+
+namespace asyncio::internal {
+
+class FutureBase;
+struct PromiseBase;
+
+class TaskCore : public Ready, public Resident {
+public:
+    virtual FutureBase& future() noexcept = 0;
+    EventLoop& loop() noexcept;
+
+    bool cancel(std::string_view message);
+    std::uint32_t cancelling() const noexcept { return requests_; }
+    std::uint32_t uncancel() noexcept;
+
+    /// A request to cancel has been made and not been delivered.
+    bool must_cancel() const noexcept { return must_cancel_; }
+    /// Delivers the request.
+    [[noreturn]] void throw_cancelled();
+    /// What `throw_cancelled` would throw; the request counts as delivered.
+    std::exception_ptr take_cancellation();
+
+    /// Suspends at `coroutine`, waiting for `waiter`.
+    void park(lowlevel::Waiter& waiter, std::coroutine_handle<> coroutine, PromiseBase* promise) {
+        point_ = coroutine;
+        innermost_ = promise;
+        parked_ = &waiter;
+        if (must_cancel_) [[unlikely]] abort_wait_now();
+    }
+    /// Suspends at `coroutine`; the task is in the ready queue already.
+    void yield(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept {
+        point_ = coroutine;
+        innermost_ = promise;
+    }
+
+    std::string name() const;
+    void set_name(std::string_view name) { name_ = std::make_unique<std::string>(name); }
+
+    /// The frame at which a task that is not running stands; null if it has not started.
+    const PromiseBase* innermost() const noexcept { return innermost_; }
+
+protected:
+    /// Schedules the first step. The reference the loop holds is the caller's to add.
+    TaskCore(EventLoop& loop, std::coroutine_handle<> outermost, std::string_view name);
+    virtual ~TaskCore() = default;
+
+    /// The outermost coroutine has ended: takes its result, destroys its frame, completes the future.
+    virtual void complete() noexcept = 0;
+    /// The task was cancelled before its first step.
+    virtual void complete_unstarted() noexcept = 0;
+
+private:
+    static void first_step(Ready& ready) noexcept;
+    static void step(Ready& ready) noexcept;
+    void run_step() noexcept;
+    void run_watched() noexcept;
+    void end(void (TaskCore::*completion)() noexcept) noexcept;
+    void abort_wait_now();
+
+    std::coroutine_handle<> outermost_;
+    /// Where the next step begins.
+    std::coroutine_handle<> point_;
+    PromiseBase* innermost_ = nullptr;
+    lowlevel::Waiter* parked_ = nullptr;
+    /// Null: "Task-" and the number.
+    std::unique_ptr<std::string> name_;
+    std::uint64_t number_;
+    std::uint32_t requests_ = 0;
+    bool must_cancel_ = false;
+};
+
+[[noreturn]] void throw_no_task();
+
+/// The task whose step runs on this thread. Throws: RuntimeError if there is none.
+inline TaskCore& running_task() {
+    if (here.task == nullptr) [[unlikely]] throw_no_task();
+    return *here.task;
+}
+
+}  // namespace asyncio::internal

@@ -1,0 +1,82 @@
+#pragma once
+// The way in: a loop, a main coroutine, and an orderly end.
+
+#include <asyncio/task.h>
+
+#include <memory>
+#include <optional>
+
+namespace asyncio {
+
+/// What Ctrl-C does while a Runner runs on the process's main thread.
+enum class Sigint : std::uint8_t {
+    /// The first one cancels the main task, and `run` throws KeyboardInterrupt when that was the reason it ended. The
+    /// second one ends the process as the signal does by default. Does nothing if the program has its own handler.
+    cancel_main,
+    /// The Runner leaves signals alone.
+    ignore,
+};
+
+struct RunOptions {
+    /// Nothing: as `ASYNCIO_DEBUG` says.
+    std::optional<bool> debug = std::nullopt;
+    lowlevel::BackendKind backend = lowlevel::BackendKind::automatic;
+    Sigint sigint = Sigint::cancel_main;
+};
+
+/// Several `run`s on one loop.
+///
+/// Thread-safety: one thread. Python: `asyncio.Runner`; here the destructor closes.
+class Runner {
+public:
+    explicit Runner(RunOptions options = {});
+    Runner(const Runner&) = delete;
+    Runner& operator=(const Runner&) = delete;
+    ~Runner();
+
+    /// Runs `main` (a Coro, or anything that can be awaited) to its end; returns its value or throws its error.
+    /// Throws also: KeyboardInterrupt; RuntimeError inside a running loop or after `close`; DeadlockError.
+    template <class Awaitable>
+    auto run(Awaitable&& main) {
+        auto task = main_task(std::forward<Awaitable>(main));
+        using Value = typename decltype(task)::value_type;
+        run_main(task, *task.state());
+        return static_cast<Value>(std::move(*task.state()).take().value());
+    }
+
+    /// The loop, made at first use.
+    EventLoop& get_loop();
+
+    /// Cancels every task that is left, waits for all of them, and reports the errors they end with; then closes the
+    /// loop. A task that refuses to end is waited for, and after five seconds named in the log. Idempotent.
+    void close();
+
+private:
+    template <class Awaitable>
+    auto main_task(Awaitable&& main) {
+        if constexpr (internal::is_coro<std::remove_cvref_t<Awaitable>>) {
+            return get_loop().create_task(std::move(main));
+        } else {
+            return get_loop().create_task(
+                internal::as_coroutine<std::decay_t<Awaitable>>(std::forward<Awaitable>(main)));
+        }
+    }
+    void run_main(TaskRef task, internal::FutureBase& future);
+
+    RunOptions options_;
+    std::unique_ptr<EventLoop> loop_;
+    bool closed_ = false;
+};
+
+/// Runs `main` on a loop of its own: the entry point of a program.
+///
+/// When `main` ends, tasks that are left are cancelled and waited for, and what they throw is logged.
+/// Throws: what `main` throws; KeyboardInterrupt if Ctrl-C ended it; RuntimeError inside a running loop.
+/// Python: `asyncio.run`.
+template <class Awaitable>
+auto run(Awaitable&& main, RunOptions options = {}) {
+    Runner runner(options);
+    return runner.run(std::forward<Awaitable>(main));
+}
+
+}  // namespace asyncio

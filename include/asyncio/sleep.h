@@ -1,0 +1,61 @@
+#pragma once
+// Waiting for time to pass.
+
+#include <asyncio/lowlevel/waiter.h>
+
+namespace asyncio {
+
+namespace internal {
+
+class SleepAwaiter : public lowlevel::Waiter {
+public:
+    explicit SleepAwaiter(Duration delay) noexcept : delay_(delay) {}
+
+    bool await_ready() const noexcept { return false; }
+
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> coroutine) {
+        if (delay_ <= Duration::zero()) return yield(coroutine);
+        timer_.target = &task();
+        EventLoop& loop = *here.loop;
+        loop.arm(timer_, add_saturating(loop.time(), delay_));
+        park(coroutine, &abort);
+    }
+
+    void await_resume() { resumed(); }
+
+private:
+    static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
+        auto& self = static_cast<SleepAwaiter&>(waiter);
+        if (!self.timer_.armed()) return Abort::too_late;
+        self.task().loop().disarm(self.timer_);
+        return Abort::removed;
+    }
+
+    Duration delay_;
+    Timer timer_;
+};
+
+}  // namespace internal
+
+/// What `sleep` returns.
+class [[nodiscard]] Sleep {
+public:
+    explicit Sleep(Duration delay) noexcept : delay_(delay) {}
+    auto operator co_await() const noexcept { return internal::SleepAwaiter(delay_); }
+
+private:
+    Duration delay_;
+};
+
+/// Suspends the calling task for `delay`, measured on the loop's monotonic clock.
+///
+/// A zero or negative `delay` lets every other ready task run once and returns. The task wakes no earlier than asked
+/// and, on a busy loop, later: the wake-up waits for the batch in progress.
+/// Throws: RuntimeError if it is not awaited in a task.
+/// Cancellation: always yields; when cancelled the timer is gone and nothing else has changed.
+/// Thread-safety: loop thread only. Cost: O(log timers), no allocation.
+/// Python: `asyncio.sleep`, without its `result` argument.
+inline Sleep sleep(Duration delay) noexcept { return Sleep(delay); }
+
+}  // namespace asyncio

@@ -1,0 +1,209 @@
+#pragma once
+// `Task<T>`: a coroutine that the loop runs beside others, and the future of its result.
+//
+// The loop holds every task until it has ended; dropping the handle makes it a background task and loses nothing.
+//
+// Thread-safety: loop thread only.
+
+#include <asyncio/coro.h>
+#include <asyncio/future.h>
+#include <asyncio/internal/awaitable.h>
+#include <asyncio/internal/task_core.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace asyncio {
+
+struct TaskOptions {
+    /// Copied. Empty: "Task-" and a number.
+    std::string_view name = {};
+};
+
+namespace internal {
+
+template <class T>
+class TaskState final : public FutureState<T>, public TaskCore {
+public:
+    TaskState(EventLoop& loop, std::coroutine_handle<Promise<T>> coroutine, std::string_view name)
+        : FutureState<T>(loop), TaskCore(loop, coroutine, name), coroutine_(coroutine) {
+        this->retain();  // the loop's, until the task has ended
+    }
+    ~TaskState() override {
+        if (this->unretrieved()) [[unlikely]] {
+            this->report_unretrieved("a task's exception was never retrieved", TaskCore::name());
+        }
+    }
+
+    FutureBase& future() noexcept override { return *this; }
+    bool cancel(std::string_view message) override { return TaskCore::cancel(message); }
+
+private:
+    void complete() noexcept override {
+        this->outcome_ = std::move(coroutine_.promise().outcome);
+        coroutine_.destroy();
+        FutureBase::complete(this->outcome_.cancelled() ? FutureBase::Status::cancelled : FutureBase::Status::finished);
+    }
+    void complete_unstarted() noexcept override {
+        coroutine_.destroy();
+        this->outcome_.fail(take_cancellation());
+        FutureBase::complete(FutureBase::Status::cancelled);
+    }
+
+    std::coroutine_handle<Promise<T>> coroutine_;
+};
+
+}  // namespace internal
+
+/// A task whatever it returns, for lists and for the task that is running. Empty if there is none.
+class TaskRef {
+public:
+    TaskRef() noexcept = default;
+    explicit TaskRef(internal::TaskCore* core) noexcept;
+
+    explicit operator bool() const noexcept { return core_ != nullptr; }
+    bool operator==(const TaskRef& other) const noexcept { return core_ == other.core_; }
+
+    std::string get_name() const { return core_->name(); }
+    void set_name(std::string_view name) const { core_->set_name(name); }
+    bool done() const noexcept { return future_->done(); }
+    bool cancelled() const noexcept { return future_->cancelled(); }
+
+    /// As `Task`'s.
+    bool cancel(std::string_view message = {}) const { return core_->cancel(message); }
+    std::size_t cancelling() const noexcept { return core_->cancelling(); }
+    std::size_t uncancel() const noexcept { return core_->uncancel(); }
+
+    internal::TaskCore* core() const noexcept { return core_; }
+
+private:
+    internal::TaskCore* core_ = nullptr;
+    internal::Ref<internal::FutureBase> future_;
+};
+
+/// Made by `create_task`.
+///
+/// Python: `asyncio.Task`. Differences: the loop's reference is strong.
+template <class T = void>
+class Task : public internal::FutureHandle<T> {
+public:
+    Task() noexcept = default;
+    explicit Task(internal::Ref<internal::FutureState<T>> state, internal::TaskCore& core) noexcept
+        : internal::FutureHandle<T>(std::move(state)), core_(&core) {}
+
+    /// "Task-N" unless one was given.
+    std::string get_name() const { return core_->name(); }
+    void set_name(std::string_view name) const { core_->set_name(name); }
+
+    /// How many calls of `cancel()` nobody has taken back.
+    std::size_t cancelling() const noexcept { return core_->cancelling(); }
+    /// Takes one call of `cancel()` back; returns how many are left. At zero, a request not yet delivered is withdrawn.
+    std::size_t uncancel() const noexcept { return core_->uncancel(); }
+
+    operator TaskRef() const noexcept { return TaskRef(core_); }
+
+private:
+    /// Valid as long as the future is: they are one object.
+    internal::TaskCore* core_ = nullptr;
+};
+
+template <class T>
+Task<T> EventLoop::create_task(Coro<T> coroutine, TaskOptions options) {
+    check_open();
+    auto* state = new internal::TaskState<T>(*this, coroutine.release(), options.name);
+    return Task<T>(internal::Ref<internal::FutureState<T>>::adopt(state), *state);
+}
+
+template <class T>
+Task<T> EventLoop::create_task(Coro<T> coroutine) {
+    return create_task(std::move(coroutine), {});
+}
+
+/// Schedules `coroutine` as a task of the running loop. Its first step runs in the next iteration.
+///
+/// Throws: RuntimeError if no loop runs on this thread.
+/// Python: `asyncio.create_task`.
+template <class T>
+Task<T> create_task(Coro<T> coroutine, TaskOptions options = {}) {
+    return get_running_loop().create_task(std::move(coroutine), options);
+}
+
+/// The task whose code this is; empty in a callback and outside a loop.
+/// Python: `asyncio.current_task`.
+TaskRef current_task() noexcept;
+
+/// The tasks of the loop that have not ended, in the order of their creation.
+/// Python: `asyncio.all_tasks`.
+std::vector<TaskRef> all_tasks(EventLoop& loop = get_running_loop());
+
+namespace internal {
+
+template <class Handle>
+concept FutureLike = requires(const std::remove_cvref_t<Handle>& handle) {
+    typename std::remove_cvref_t<Handle>::value_type;
+    { handle.state() } -> std::same_as<const Ref<FutureState<typename std::remove_cvref_t<Handle>::value_type>>&>;
+};
+
+template <class T>
+inline constexpr bool is_coro = false;
+template <class T>
+inline constexpr bool is_coro<Coro<T>> = true;
+
+/// Makes a coroutine of what can be awaited but is none.
+template <class Given>
+Coro<AwaitResult<Given>> as_coroutine(Given awaitable) {
+    co_return co_await std::move(awaitable);
+}
+
+template <class Given>
+auto ensure_future_on(EventLoop& loop, Given&& awaitable) {
+    using Plain = std::remove_cvref_t<Given>;
+    if constexpr (FutureLike<Plain>) {
+        if (&awaitable.get_loop() != &loop) throw std::invalid_argument("the future belongs to another event loop");
+        return Plain(std::forward<Given>(awaitable));
+    } else if constexpr (is_coro<Plain>) {
+        static_assert(!std::is_lvalue_reference_v<Given>, "a Coro is awaited once: hand it over with std::move");
+        return loop.create_task(std::move(awaitable));
+    } else {
+        return loop.create_task(as_coroutine<Plain>(std::forward<Given>(awaitable)));
+    }
+}
+
+}  // namespace internal
+
+/// A Task or Future as it is; anything else that can be awaited, as a new task.
+///
+/// Throws: RuntimeError if no loop runs; `std::invalid_argument` for a future of another loop.
+/// Python: `asyncio.ensure_future`.
+template <class Awaitable>
+auto ensure_future(Awaitable&& awaitable) {
+    return internal::ensure_future_on(get_running_loop(), std::forward<Awaitable>(awaitable));
+}
+/// On a loop that need not run yet. Python: the `loop` argument.
+template <class Awaitable>
+auto ensure_future(Awaitable&& awaitable, EventLoop& loop) {
+    return internal::ensure_future_on(loop, std::forward<Awaitable>(awaitable));
+}
+
+namespace internal {
+
+/// The part of `run_until_complete` that does not depend on the type.
+void run_until_done(EventLoop& loop, FutureBase& future);
+
+}  // namespace internal
+
+template <class Awaitable>
+decltype(auto) EventLoop::run_until_complete(Awaitable&& awaitable) {
+    check_open();
+    auto future = internal::ensure_future_on(*this, std::forward<Awaitable>(awaitable));
+    internal::run_until_done(*this, *future.state());
+    using Value = typename decltype(future)::value_type;
+    if constexpr (internal::FutureLike<Awaitable> && std::is_copy_constructible_v<internal::Stored<Value>>) {
+        return static_cast<Value>(future.result());
+    } else {
+        return static_cast<Value>(std::move(*future.state()).take().value());
+    }
+}
+
+}  // namespace asyncio

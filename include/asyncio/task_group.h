@@ -1,0 +1,107 @@
+#pragma once
+// Structured concurrency: tasks that cannot outlive the block that started them.
+
+#include <asyncio/internal/body.h>
+#include <asyncio/task.h>
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace asyncio {
+
+/// The group inside `task_group`'s body.
+///
+/// Thread-safety: loop thread only. Python: `asyncio.TaskGroup`, and its `cancel()` of 3.15.
+class TaskGroup {
+public:
+    TaskGroup();
+    TaskGroup(const TaskGroup&) = delete;
+    TaskGroup& operator=(const TaskGroup&) = delete;
+    ~TaskGroup();
+
+    /// Starts a child. Its error, other than CancelledError, cancels the body and its siblings, and leaves the group in an
+    /// ExceptionGroup with all the others.
+    /// Throws: RuntimeError if the group is over or shutting down; the coroutine is then destroyed without having run.
+    template <class T>
+    Task<T> create_task(Coro<T> coroutine, TaskOptions options = {}) {
+        require_open();
+        Task<T> task = loop_.create_task(std::move(coroutine), options);
+        adopt(*static_cast<TaskRef>(task).core());
+        return task;
+    }
+
+    /// Ends the group early and without an error: the children are cancelled, and so is the rest of the body.
+    void cancel();
+
+    /// How a group ends: with an error; or, without one, as its body did, unless that was only the group's own doing.
+    struct End {
+        std::exception_ptr error;
+        bool body_was_stopped_here = false;
+    };
+    /// For `task_group`: the body has ended so. Waits for the children.
+    Coro<End> finish(std::exception_ptr body_error, bool body_cancelled);
+
+private:
+    struct Child;
+
+    static void child_done(internal::Ready& node) noexcept;
+    void require_open() const;
+    void adopt(internal::TaskCore& core);
+    void child_failed(std::exception_ptr error);
+    void abort();
+    void interrupt_parent();
+    End conclude(std::exception_ptr body_error, bool body_cancelled, std::exception_ptr cancellation);
+
+    EventLoop& loop_;
+    internal::TaskCore& parent_;
+    internal::IntrusiveList<internal::Resident> children_;
+    std::vector<std::exception_ptr> errors_;
+    /// Set while the group waits for its children after the body.
+    std::optional<Future<>> all_done_;
+    bool exiting_ = false;
+    /// Children have been told to end; no new ones are taken.
+    bool aborting_ = false;
+    /// The group has made a request to cancel its parent, and owes an `uncancel`.
+    bool parent_interrupted_ = false;
+};
+
+namespace internal {
+
+[[noreturn]] void throw_group_stopped();
+
+template <class Body>
+Coro<BodyResult<Body, TaskGroup>> task_group_scope(Body body) {
+    using T = BodyResult<Body, TaskGroup>;
+    TaskGroup group;
+    Outcome<T> outcome = co_await settle(call_body(body, group));
+    TaskGroup::End end = co_await group.finish(outcome.error(), outcome.cancelled());
+    if (end.error != nullptr) outcome.fail(std::move(end.error));
+    if constexpr (std::is_void_v<T>) {
+        if (end.body_was_stopped_here) outcome.emplace();
+        co_await LeaveWith{outcome};
+        co_return;
+    } else {
+        if (end.body_was_stopped_here) throw_group_stopped();
+        co_return std::move(outcome);
+    }
+}
+
+}  // namespace internal
+
+/// Runs `body` with a group of tasks, and returns when the body and every task in the group have ended:
+/// `co_await task_group([&](TaskGroup& group) -> Coro<> { group.create_task(…); … })`.
+///
+/// The first error of a child cancels the body and the other children; the cancelled are waited for.
+/// Returns what the body returns. Throws: ExceptionGroup with every error of the body and the children, cancellations
+/// not among them; RuntimeError if `TaskGroup::cancel` stopped a body that had a value to return.
+/// Cancellation: cancels body and children, waits for them, and leaves as CancelledError, unless there are errors.
+/// Lifetime: capture by reference, `[&]`; the closure lives until the await returns.
+/// Python: `async with asyncio.TaskGroup() as group:`.
+template <class Body>
+auto task_group(Body&& body) {
+    internal::require_safe_closure<Body>();
+    return internal::task_group_scope<std::decay_t<Body>>(std::forward<Body>(body));
+}
+
+}  // namespace asyncio

@@ -1,0 +1,61 @@
+#include <asyncio/gather.h>
+
+#include "base/log.h"
+
+namespace asyncio::internal {
+
+void GatherBase::watch(std::size_t index, FutureBase& future) noexcept {
+    parts_[index].gather = this;
+    parts_[index].run = &part_done;
+    future.notify(parts_[index]);
+}
+
+/// Cancels what has not ended. False if everything has.
+bool GatherBase::cancel_children(std::string_view message) {
+    bool any = false;
+    for (std::size_t index = 0; index < count(); ++index) {
+        if (child(index).cancel(message)) any = true;
+    }
+    if (any) cancel_requested_ = true;
+    return any;
+}
+
+void GatherBase::part_done(Ready& node) noexcept {
+    auto& part = static_cast<Part&>(node);
+    GatherBase& gather = *part.gather;
+    gather.child_ended(gather.child(static_cast<std::size_t>(&part - gather.parts_.get())));
+    if (--gather.unfinished_ > 0) return;
+    gather.conclude();
+    gather.outer().release();  // the gather's reference to itself
+}
+
+void GatherBase::child_ended(FutureBase& child) {
+    if (errors_are_results_) return;
+    std::exception_ptr error = child.error();
+    if (error == nullptr) return;
+    child.mark_retrieved();
+    // While a cancelled gather waits for its children, a failure outranks the cancellations it asked for.
+    const bool outranks = cancel_requested_ && first_error_ != nullptr && is_cancellation(first_error_) &&
+                          !is_cancellation(error);
+    if (first_error_ == nullptr || outranks) {
+        first_error_ = error;
+        if (!cancel_requested_ && !outer().done()) set_error(std::move(error));
+    } else if (outer().loop().get_debug()) {
+        // Python drops it without a word.
+        log(LogLevel::debug, "a part of a gather that had failed already ended with: " + describe(error));
+    }
+}
+
+/// The last child has reported.
+void GatherBase::conclude() {
+    if (outer().done()) return;
+    if (first_error_ != nullptr) {
+        set_error(std::move(first_error_));
+    } else if (cancel_requested_) {
+        set_error(outer().make_cancellation());
+    } else {
+        collect();
+    }
+}
+
+}  // namespace asyncio::internal

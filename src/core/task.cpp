@@ -1,0 +1,171 @@
+#include <asyncio/task.h>
+
+#include "base/log.h"
+#include "loop/step_watch.h"
+
+#include <atomic>
+
+namespace asyncio {
+namespace internal {
+namespace {
+
+/// Names are unique in the process, as in Python, so a log of two loops can be read.
+std::atomic<std::uint64_t> tasks_created{0};
+
+}  // namespace
+
+TaskCore::TaskCore(EventLoop& loop, std::coroutine_handle<> outermost, std::string_view name)
+    : outermost_(outermost),
+      point_(outermost),
+      name_(name.empty() ? nullptr : std::make_unique<std::string>(name)),
+      number_(tasks_created.fetch_add(1, std::memory_order_relaxed) + 1) {
+    run = &first_step;
+    loop.residents().push_back(*this);
+    loop.schedule(*this);
+}
+
+EventLoop& TaskCore::loop() noexcept { return future().loop(); }
+
+std::string TaskCore::name() const { return name_ ? *name_ : "Task-" + std::to_string(number_); }
+
+// --- Steps -----------------------------------------------------------------------------------------------------------
+
+void TaskCore::first_step(Ready& ready) noexcept {
+    auto& self = static_cast<TaskCore&>(ready);
+    self.run = &step;
+    if (self.must_cancel_) [[unlikely]] return self.end(&TaskCore::complete_unstarted);
+    self.run_step();
+}
+
+void TaskCore::step(Ready& ready) noexcept { static_cast<TaskCore&>(ready).run_step(); }
+
+inline void TaskCore::run_step() noexcept {
+    if (here.loop->get_debug()) [[unlikely]] return run_watched();
+    here.task = this;
+    parked_ = nullptr;
+    resume(point_);
+    if (outermost_.done()) return end(&TaskCore::complete);
+    here.task = nullptr;
+}
+
+void TaskCore::run_watched() noexcept {
+    const Ref<FutureBase> alive = Ref<FutureBase>::share(&future());
+    const StepWatch watch(*here.loop);
+    here.task = this;
+    parked_ = nullptr;
+    resume(point_);
+    watch.end([this] { return "the task " + name(); });
+    if (outermost_.done()) return end(&TaskCore::complete);
+    here.task = nullptr;
+}
+
+/// The frame is destroyed while this is still the running task: destructors of arguments belong to it.
+void TaskCore::end(void (TaskCore::*completion)() noexcept) noexcept {
+    here.task = this;
+    innermost_ = nullptr;
+    Resident::unlink();
+    (this->*completion)();
+    here.task = nullptr;
+    future().release();  // the loop's reference
+}
+
+// --- Cancellation ----------------------------------------------------------------------------------------------------
+
+bool TaskCore::cancel(std::string_view message) {
+    FutureBase& self = future();
+    if (self.done()) return false;
+    ++requests_;
+    self.set_cancel_message(message);
+    must_cancel_ = true;
+    if (parked_ != nullptr) abort_wait_now();
+    return true;
+}
+
+/// The request stands; sees whether the wait in progress can deliver it.
+void TaskCore::abort_wait_now() {
+    using Abort = lowlevel::Waiter::Abort;
+    FutureBase& self = future();
+    const std::string* message = self.cancel_message();
+    switch (parked_->hook_(*parked_, message != nullptr ? std::string_view(*message) : std::string_view())) {
+        case Abort::removed:
+            parked_->interrupted_ = true;
+            parked_ = nullptr;
+            must_cancel_ = false;
+            self.loop().schedule(*this);
+            break;
+        case Abort::passed_on:
+            must_cancel_ = false;
+            break;
+        case Abort::too_late:
+            break;
+    }
+}
+
+std::uint32_t TaskCore::uncancel() noexcept {
+    if (requests_ > 0 && --requests_ == 0) must_cancel_ = false;
+    return requests_;
+}
+
+void TaskCore::throw_cancelled() {
+    must_cancel_ = false;
+    const std::string* message = future().cancel_message();
+    throw message != nullptr ? CancelledError(*message) : CancelledError();
+}
+
+std::exception_ptr TaskCore::take_cancellation() {
+    must_cancel_ = false;
+    return future().make_cancellation();
+}
+
+void throw_no_task() { throw RuntimeError("this can only be awaited in a task: start it with run() or create_task()"); }
+
+// --- Coroutines that never ran -----------------------------------------------------------------------------------------
+
+void report_dropped(std::coroutine_handle<>, std::source_location place) noexcept {
+    if (place.line() != 0) {
+        log(LogLevel::error, std::string("a coroutine was destroyed while it waits at ") + place.file_name() + ":" +
+                                 std::to_string(place.line()) + "; cancel its task instead");
+        std::terminate();
+    }
+    if (here.loop != nullptr && here.loop->get_debug()) {
+        log(LogLevel::warning, "a coroutine was never awaited");
+    }
+}
+
+}  // namespace internal
+
+// --- Lists of tasks ----------------------------------------------------------------------------------------------------
+
+TaskRef::TaskRef(internal::TaskCore* core) noexcept
+    : core_(core),
+      future_(internal::Ref<internal::FutureBase>::share(core != nullptr ? &core->future() : nullptr)) {}
+
+TaskRef current_task() noexcept { return TaskRef(internal::here.task); }
+
+std::vector<TaskRef> all_tasks(EventLoop& loop) {
+    std::vector<TaskRef> tasks;
+    loop.residents().for_each([&](internal::Resident& resident) {
+        tasks.emplace_back(static_cast<internal::TaskCore*>(&resident));
+    });
+    return tasks;
+}
+
+void internal::run_until_done(EventLoop& loop, FutureBase& future) {
+    const Ref<FutureBase> alive = Ref<FutureBase>::share(&future);
+    struct StopNode : Ready {
+        EventLoop* loop;
+    } stopper;
+    stopper.loop = &loop;
+    stopper.run = [](Ready& node) noexcept { static_cast<StopNode&>(node).loop->stop(); };
+    future.notify(stopper);
+    try {
+        loop.run_forever();
+    } catch (...) {
+        if (stopper.linked()) stopper.unlink();
+        throw;
+    }
+    if (stopper.linked()) stopper.unlink();
+    if (!future.done()) throw RuntimeError("the event loop was stopped before the future was done");
+}
+
+}  // namespace asyncio

@@ -1,0 +1,108 @@
+#include <asyncio/task_group.h>
+
+#include <cassert>
+
+namespace asyncio {
+
+/// A task of the group: registered with it as its done-callback, and listed here until it has ended.
+struct TaskGroup::Child final : internal::Ready, internal::Resident, internal::Pooled {
+    Child(TaskGroup& owner, internal::TaskCore& core)
+        : group(owner), task(internal::Ref<internal::FutureBase>::share(&core.future())) {
+        run = &child_done;
+    }
+
+    TaskGroup& group;
+    internal::Ref<internal::FutureBase> task;
+};
+
+TaskGroup::TaskGroup() : loop_(get_running_loop()), parent_(internal::running_task()) {}
+
+TaskGroup::~TaskGroup() { assert(children_.empty() && "a task group outlives its tasks"); }
+
+void TaskGroup::require_open() const {
+    if (exiting_ && children_.empty()) throw RuntimeError("the task group is over");
+    if (aborting_) throw RuntimeError("the task group is shutting down");
+}
+
+void TaskGroup::adopt(internal::TaskCore& core) {
+    auto* child = new Child(*this, core);
+    children_.push_back(*child);
+    core.future().notify(*child);
+}
+
+void TaskGroup::child_done(internal::Ready& node) noexcept {
+    auto* child = static_cast<Child*>(&node);
+    TaskGroup& group = child->group;
+    const internal::Ref<internal::FutureBase> task = std::move(child->task);
+    child->Resident::unlink();
+    delete child;
+
+    if (group.children_.empty() && group.all_done_ && !group.all_done_->done()) group.all_done_->set_result();
+    if (task->cancelled()) return;
+    if (std::exception_ptr error = task->error()) {
+        task->mark_retrieved();
+        group.child_failed(std::move(error));
+    }
+}
+
+void TaskGroup::child_failed(std::exception_ptr error) {
+    errors_.push_back(std::move(error));
+    if (aborting_ || parent_interrupted_) return;
+    abort();
+    interrupt_parent();
+}
+
+void TaskGroup::cancel() {
+    if (exiting_ && children_.empty()) return;
+    if (!aborting_) abort();
+    if (!parent_interrupted_) interrupt_parent();
+}
+
+void TaskGroup::abort() {
+    aborting_ = true;
+    children_.for_each([](internal::Resident& child) { static_cast<Child&>(child).task->cancel({}); });
+}
+
+void TaskGroup::interrupt_parent() {
+    parent_interrupted_ = true;
+    parent_.cancel({});
+}
+
+Coro<TaskGroup::End> TaskGroup::finish(std::exception_ptr body_error, bool body_cancelled) {
+    exiting_ = true;
+    std::exception_ptr cancellation = body_cancelled ? body_error : nullptr;
+    if (body_error != nullptr && !aborting_) abort();
+    while (!children_.empty()) {
+        all_done_ = loop_.create_future();
+        const Outcome<void> waited = co_await internal::settle(*all_done_);
+        // A cancellation that comes while the children are ending already changes nothing for them. It is not lost: the
+        // parent's count keeps it.
+        if (waited.cancelled() && !aborting_) {
+            cancellation = waited.error();
+            abort();
+        }
+        all_done_.reset();
+    }
+    co_return conclude(std::move(body_error), body_cancelled, std::move(cancellation));
+}
+
+TaskGroup::End TaskGroup::conclude(std::exception_ptr body_error, bool body_cancelled,
+                                   std::exception_ptr cancellation) {
+    // What the group asked of its parent it takes back. If that was the only request, the CancelledError was ours.
+    if (parent_interrupted_ && parent_.uncancel() == 0) cancellation = nullptr;
+    if (cancellation != nullptr && errors_.empty()) return {std::move(cancellation)};
+    if (body_error != nullptr && !body_cancelled) errors_.push_back(std::move(body_error));
+    if (errors_.empty()) return {nullptr, body_cancelled};
+    // Errors go first, but a request from outside must still be felt at the next await: renew it, count unchanged.
+    if (parent_.cancelling() > 0) {
+        parent_.uncancel();
+        parent_.cancel({});
+    }
+    return {std::make_exception_ptr(ExceptionGroup("unhandled errors in a TaskGroup", std::move(errors_)))};
+}
+
+void internal::throw_group_stopped() {
+    throw RuntimeError("the task group was cancelled before its body had a value to return");
+}
+
+}  // namespace asyncio

@@ -1,0 +1,61 @@
+#include <asyncio/timeout.h>
+
+namespace asyncio {
+
+void Timeout::enter() {
+    task_ = &internal::running_task();
+    loop_ = internal::here.loop;
+    requests_at_entry_ = std::int64_t{task_->cancelling()} - (task_->must_cancel() ? 1 : 0);
+    state_ = State::entered;
+    expiry_.timeout = this;
+    expiry_.run = &expire;
+    timer_.target = &expiry_;
+    set_deadline();
+}
+
+void Timeout::reschedule(std::optional<TimePoint> when) {
+    switch (state_) {
+        case State::created: throw RuntimeError("the timeout has not been entered");
+        case State::expiring: throw RuntimeError("the timeout is expiring");
+        case State::expired: throw RuntimeError("the timeout has expired");
+        case State::left: throw RuntimeError("the timeout is over");
+        case State::entered: break;
+    }
+    when_ = when;
+    stand_down();
+    set_deadline();
+}
+
+/// A deadline that has passed still lets the body begin: it takes effect one iteration later, like any callback.
+void Timeout::set_deadline() {
+    if (!when_ || *when_ == internal::never) return;
+    if (*when_ <= loop_->time()) {
+        loop_->schedule(expiry_);
+    } else {
+        loop_->arm(timer_, *when_);
+    }
+}
+
+void Timeout::stand_down() noexcept {
+    if (timer_.armed()) loop_->disarm(timer_);
+    if (expiry_.linked()) expiry_.unlink();
+}
+
+void Timeout::expire(internal::Ready& node) noexcept {
+    Timeout& self = *static_cast<Expiry&>(node).timeout;
+    self.state_ = State::expiring;
+    self.task_->cancel({});
+}
+
+/// True if the body's cancellation is this scope's doing and nobody else's.
+bool Timeout::leave_and_decide(bool body_cancelled) {
+    stand_down();
+    if (state_ != State::expiring) {
+        state_ = State::left;
+        return false;
+    }
+    state_ = State::expired;
+    return std::int64_t{task_->uncancel()} <= requests_at_entry_ && body_cancelled;
+}
+
+}  // namespace asyncio

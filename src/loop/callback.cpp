@@ -1,0 +1,70 @@
+#include "loop/callback.h"
+
+#include "loop/step_watch.h"
+
+namespace asyncio {
+namespace internal {
+
+CallbackNode::CallbackNode(EventLoop& loop, UniqueFunction<void()> function) noexcept
+    : loop_(loop), function_(std::move(function)) {
+    run = &run_node;
+    timer.target = this;
+}
+
+bool CallbackNode::leave_scheduled(State to) noexcept {
+    State expected = State::scheduled;
+    return state_.compare_exchange_strong(expected, to, std::memory_order_acq_rel);
+}
+
+void CallbackNode::cancel() noexcept {
+    if (!leave_scheduled(State::cancelled)) return;
+    function_ = {};
+    // A callback with a deadline is the loop thread's alone, so its timer can go at once. One that is queued stays
+    // queued, because another thread may be cancelling it, and is skipped when its turn comes.
+    if (timer.armed()) {
+        loop_.disarm(timer);
+        release();
+    }
+}
+
+void CallbackNode::run_node(Ready& ready) noexcept {
+    auto& node = static_cast<CallbackNode&>(ready);
+    if (node.loop_.is_closed()) node.cancel();
+    if (node.leave_scheduled(State::running)) node.call();
+    node.release();
+}
+
+void CallbackNode::call() noexcept {
+    const StepWatch watch(loop_);
+    try {
+        function_();
+    } catch (...) {
+        loop_.call_exception_handler(
+            {.message = "an exception left a callback", .exception = std::current_exception()});
+    }
+    watch.end([] { return std::string("a callback"); });
+    function_ = {};
+    state_.store(State::done, std::memory_order_release);
+}
+
+}  // namespace internal
+
+Handle::Handle(internal::CallbackNode* node) noexcept : node_(node) {
+    if (node_ != nullptr) node_->retain();
+}
+
+Handle::Handle(const Handle& other) noexcept : Handle(other.node_) {}
+
+Handle::~Handle() {
+    if (node_ != nullptr) node_->release();
+}
+
+void Handle::cancel() noexcept {
+    if (node_ != nullptr) node_->cancel();
+}
+
+bool Handle::cancelled() const noexcept { return node_ != nullptr && node_->cancelled(); }
+
+TimePoint TimerHandle::when() const noexcept { return node_ != nullptr ? node_->when : TimePoint{}; }
+
+}  // namespace asyncio

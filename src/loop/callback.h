@@ -1,0 +1,51 @@
+#pragma once
+// A scheduled callback: what a `Handle` refers to.
+//
+// States, and who may leave each:
+//   scheduled → running    the loop, when the callback's turn comes
+//   scheduled → cancelled  whoever holds a handle, on any thread if it came from `call_soon_threadsafe`
+//   running   → done       the loop
+// Exactly one side wins a step out of `scheduled`, and the winner destroys the callable. So a cancelled callback has
+// released what it captured when `cancel` returns, and a node that is still queued somewhere is merely skipped.
+//
+// The node is kept alive by its handles and, while it is queued or armed, by the loop. The count is atomic because
+// handles may be dropped on other threads.
+
+#include <asyncio/event_loop.h>
+#include <asyncio/internal/frame_pool.h>
+
+#include <atomic>
+#include <cstdint>
+
+namespace asyncio::internal {
+
+class CallbackNode : public Ready, public Pooled {
+public:
+    CallbackNode(EventLoop& loop, UniqueFunction<void()> function) noexcept;
+
+    void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+    void release() noexcept {
+        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    }
+
+    void cancel() noexcept;
+    bool cancelled() const noexcept { return state_.load(std::memory_order_acquire) == State::cancelled; }
+
+    /// Only a callback with a deadline has one; the timer is armed while the deadline is to come.
+    Timer timer;
+    TimePoint when{};
+
+private:
+    enum class State : std::uint8_t { scheduled, running, done, cancelled };
+
+    static void run_node(Ready& node) noexcept;
+    void call() noexcept;
+    bool leave_scheduled(State to) noexcept;
+
+    EventLoop& loop_;
+    UniqueFunction<void()> function_;
+    std::atomic<std::uint32_t> references_{1};
+    std::atomic<State> state_{State::scheduled};
+};
+
+}  // namespace asyncio::internal

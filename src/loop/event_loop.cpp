@@ -1,0 +1,224 @@
+#include <asyncio/event_loop.h>
+
+#include "base/log.h"
+#include "base/timer_heap.h"
+#include "loop/callback.h"
+
+#include <utility>
+
+namespace asyncio {
+namespace internal {
+
+class TimerHeap final : public BasicTimerHeap<Timer> {};
+
+}  // namespace internal
+
+namespace {
+
+/// After so many steps the back-end is looked at even though tasks are still ready, so that a program that never rests
+/// still notices its sockets. Between two looks a step costs no system call.
+constexpr std::uint32_t steps_between_looks = 61;
+
+}  // namespace
+
+EventLoop::EventLoop(LoopOptions options) : EventLoop(lowlevel::make_backend(options.backend), options) {}
+
+EventLoop::EventLoop(std::unique_ptr<lowlevel::Backend> backend, LoopOptions options)
+    : backend_(std::move(backend)),
+      timers_(std::make_unique<internal::TimerHeap>()),
+      debug_(options.debug.value_or(debug_requested())) {
+    if (debug_) internal::log(LogLevel::debug, std::string("event loop on the back-end ") + backend_name());
+}
+
+EventLoop::~EventLoop() { close(); }
+
+// --- Running -----------------------------------------------------------------------------------------------------------
+
+/// While it lives, this loop is the thread's running loop.
+struct EventLoop::RunScope {
+    explicit RunScope(EventLoop& loop) : loop_(loop) {
+        loop.check_open();
+        if (internal::here.loop != nullptr) {
+            throw RuntimeError(internal::here.loop == &loop ? "this event loop is already running"
+                                                            : "cannot run the event loop while another loop is running");
+        }
+        loop.running_ = true;
+        internal::here.loop = &loop;
+        internal::here.stack_limit = internal::stack_position() - internal::nested_start_stack_bytes;
+    }
+    RunScope(const RunScope&) = delete;
+    RunScope& operator=(const RunScope&) = delete;
+    ~RunScope() {
+        internal::here = {};
+        loop_.running_ = false;
+        loop_.stopping_ = false;
+    }
+
+private:
+    EventLoop& loop_;
+};
+
+void EventLoop::run_forever() {
+    const RunScope scope(*this);
+    do {
+        run_once();
+    } while (!stopping_);
+}
+
+/// One iteration. This is the event loop.
+void EventLoop::run_once() {
+    take_inbox();              // 1. what other threads and signal handlers want
+    observe(next_deadline());  // 2. wait, but not past the next deadline; 3. what finished becomes ready
+    expire_timers();           // 4. what was due becomes ready, behind it
+    run_batch();               // 5. what is ready now runs; what becomes ready meanwhile does not
+}
+
+inline void EventLoop::take_inbox() noexcept {
+    if (inbox_.load(std::memory_order_relaxed) == nullptr) [[likely]] return;
+    internal::ListNode* newest = inbox_.exchange(nullptr, std::memory_order_acquire);
+    internal::ListNode* oldest = nullptr;
+    while (newest != nullptr) {
+        internal::ListNode* older = std::exchange(newest->next, oldest);
+        oldest = std::exchange(newest, older);
+    }
+    while (oldest != nullptr) {
+        internal::ListNode* newer = std::exchange(oldest->next, nullptr);
+        ready_.push_back(static_cast<internal::Ready&>(*oldest));
+        oldest = newer;
+    }
+}
+
+inline TimePoint EventLoop::next_deadline() noexcept {
+    if (stopping_ || !ready_.empty()) return internal::at_once;
+    return timers_->earliest();
+}
+
+inline void EventLoop::observe(TimePoint deadline) {
+    if (deadline == internal::at_once && unobserved_steps_ < steps_between_looks) [[likely]] return;
+    unobserved_steps_ = 0;
+    if (deadline == internal::at_once && in_flight_ == 0) return;
+    wait(deadline);
+}
+
+void EventLoop::wait(TimePoint deadline) {
+    lowlevel::OperationList finished;
+    if (backend_->wait(deadline, finished) == lowlevel::Backend::Waited::deadlock) [[unlikely]] {
+        throw DeadlockError(internal::describe_residents(*this));
+    }
+    while (!finished.empty()) {
+        lowlevel::Operation& operation = finished.pop_front();
+        --in_flight_;
+        operation.on_finished(operation);
+    }
+}
+
+inline void EventLoop::expire_timers() noexcept {
+    if (timers_->empty()) return;
+    const TimePoint now = backend_->now();
+    while (timers_->earliest() <= now) schedule(*timers_->pop(internal::Timer::disarmed).target);
+}
+
+inline void EventLoop::run_batch() {
+    internal::ReadyList batch;
+    batch.append(ready_);
+    while (!batch.empty()) {
+        internal::Ready& node = batch.pop_front();
+        node.run(node);
+        ++unobserved_steps_;
+        observe(internal::at_once);
+    }
+}
+
+void EventLoop::close() {
+    if (running_) throw RuntimeError("cannot close a running event loop");
+    if (is_closed()) return;
+    if (!residents_.empty()) internal::wind_up_residents(*this);
+    closed_ = true;
+    take_inbox();
+    // Every node is given its turn, so that it is released; a callback that finds the loop closed does not run.
+    while (timers_->earliest() != internal::never) schedule(*timers_->pop(internal::Timer::disarmed).target);
+    while (!ready_.empty()) {
+        internal::Ready& node = ready_.pop_front();
+        node.run(node);
+    }
+}
+
+void EventLoop::check_open() const {
+    if (is_closed()) throw RuntimeError("the event loop is closed");
+}
+
+// --- Callbacks ---------------------------------------------------------------------------------------------------------
+
+Handle EventLoop::call_soon(internal::UniqueFunction<void()> callback) {
+    check_open();
+    auto* node = new internal::CallbackNode(*this, std::move(callback));
+    schedule(*node);
+    return Handle(node);
+}
+
+TimerHandle EventLoop::call_later(Duration delay, internal::UniqueFunction<void()> callback) {
+    return call_at(internal::add_saturating(time(), delay), std::move(callback));
+}
+
+TimerHandle EventLoop::call_at(TimePoint when, internal::UniqueFunction<void()> callback) {
+    check_open();
+    auto* node = new internal::CallbackNode(*this, std::move(callback));
+    node->when = when;
+    arm(node->timer, when);
+    return TimerHandle(node);
+}
+
+Handle EventLoop::call_soon_threadsafe(internal::UniqueFunction<void()> callback) {
+    check_open();
+    auto* node = new internal::CallbackNode(*this, std::move(callback));
+    // The handle is made before the node is posted: from then on the loop may run and release it at any moment.
+    Handle handle(node);
+    post(*node);
+    return handle;
+}
+
+void EventLoop::post(internal::Ready& node) noexcept {
+    internal::ListNode* newest = inbox_.load(std::memory_order_relaxed);
+    do {
+        node.next = newest;
+    } while (!inbox_.compare_exchange_weak(newest, &node, std::memory_order_release, std::memory_order_relaxed));
+    // Only who finds the inbox empty wakes the loop: the others come before the loop has taken what that one brought.
+    if (newest == nullptr) backend_->wake();
+}
+
+void EventLoop::arm(internal::Timer& timer, TimePoint when) { timers_->push(timer, when); }
+
+void EventLoop::disarm(internal::Timer& timer) noexcept {
+    if (timer.armed()) timers_->remove(timer, internal::Timer::disarmed);
+}
+
+lowlevel::Backend::Submitted EventLoop::submit(lowlevel::Operation& operation) noexcept {
+    const auto submitted = backend_->submit(operation);
+    if (submitted == lowlevel::Backend::Submitted::in_flight) ++in_flight_;
+    return submitted;
+}
+
+// --- Errors ------------------------------------------------------------------------------------------------------------
+
+void EventLoop::call_exception_handler(const ErrorContext& context) noexcept {
+    const auto log_by_default = [](const ErrorContext& said) {
+        std::string line(said.message);
+        if (!said.task_name.empty()) line += " (" + std::string(said.task_name) + ")";
+        if (said.exception != nullptr) line += ": " + describe(said.exception);
+        internal::log(LogLevel::error, line);
+    };
+    if (exception_handler_ == nullptr) return log_by_default(context);
+    try {
+        exception_handler_(*this, context);
+    } catch (...) {
+        log_by_default({.message = "the exception handler itself threw", .exception = std::current_exception()});
+        log_by_default(context);
+    }
+}
+
+EventLoop& get_running_loop() {
+    if (internal::here.loop == nullptr) throw RuntimeError("no running event loop");
+    return *internal::here.loop;
+}
+
+}  // namespace asyncio
