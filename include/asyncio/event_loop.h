@@ -61,6 +61,12 @@ struct Timer {
 /// What a loop keeps a list of without knowing what it is. In practice: the tasks that have not ended.
 struct Resident : ListNode {};
 
+/// Told when the loop closes: whoever keeps an operation in flight without a task that awaits it (the watch over a child
+/// process, say) cancels it then. Taken off the list before it is called.
+struct AtClose : ListNode {
+    void (*run)(AtClose&) noexcept = nullptr;
+};
+
 class CallbackNode;
 
 /// What the loop has to ask about its residents. It does not know what they are; `core/residents.cpp` does.
@@ -211,6 +217,7 @@ public:
     void post(internal::Ready& node) noexcept;
 
     internal::IntrusiveList<internal::Resident>& residents() noexcept { return residents_; }
+    internal::IntrusiveList<internal::AtClose>& at_close() noexcept { return at_close_; }
 
 private:
     struct RunScope;
@@ -223,6 +230,7 @@ private:
     void expire_timers() noexcept;
     void run_batch();
     void check_open() const;
+    void collect_operations();
 
     std::unique_ptr<lowlevel::Backend> backend_;
     internal::ReadyList ready_;
@@ -230,6 +238,7 @@ private:
     /// Pushed by any thread, newest first; linked through `next`. Taken whole by the loop.
     std::atomic<internal::ListNode*> inbox_{nullptr};
     internal::IntrusiveList<internal::Resident> residents_;
+    internal::IntrusiveList<internal::AtClose> at_close_;
     /// Operations the back-end has not reported yet. Zero lets an iteration skip the back-end.
     std::uint32_t in_flight_ = 0;
     /// Steps since the back-end was last looked at.

@@ -133,6 +133,7 @@ void EventLoop::close() {
     if (running_) throw RuntimeError("cannot close a running event loop");
     if (is_closed()) return;
     if (!residents_.empty()) internal::wind_up_residents(*this);
+    collect_operations();
     closed_ = true;
     take_inbox();
     // Every node is given its turn, so that it is released; a callback that finds the loop closed does not run.
@@ -141,6 +142,15 @@ void EventLoop::close() {
         internal::Ready& node = ready_.pop_front();
         node.run(node);
     }
+}
+
+/// Every operation is reported before the back-end goes: the memory it uses is the back-end's until then.
+void EventLoop::collect_operations() {
+    while (!at_close_.empty()) {
+        internal::AtClose& listener = at_close_.pop_front();
+        listener.run(listener);
+    }
+    while (in_flight_ > 0) wait(internal::never);
 }
 
 void EventLoop::check_open() const {
