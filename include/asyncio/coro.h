@@ -1,16 +1,19 @@
 #pragma once
 // `Coro<T>`: what a coroutine function returns. Python's coroutine object.
 //
-// Lazy: calling the function runs nothing. Move-only and awaited once: the frame belongs to whoever holds the `Coro`.
+// Lazy: calling the function runs nothing. Move-only and awaited once: the frame belongs to whoever
+// holds the `Coro`.
 //
-// Why a child starts inside `await_ready`. The usual way is to suspend the parent first, store its handle in the child
-// and jump to the child; when the child ends it jumps back. For a child that never has to wait that is two jumps and
-// several stores too many, and without optimisation each jump is a call, so a loop over such children runs out of
-// stack. Here the parent simply calls the child. A child that finishes at once has cost a function call; one that parks
-// returns, the parent sees that it is not done, and only then suspends and leaves its handle. Nothing can go wrong in
-// between: a parked child can be resumed by the loop alone, and the loop is below us on this very stack.
-// How deep such calls may nest is bounded by the stack they use (`internal::nested_start_stack_bytes`); beyond it the
-// parent suspends and leaves the child to the trampoline.
+// Why a child starts inside `await_ready`. The usual way is to suspend the parent first, store its
+// handle in the child and jump to the child; when the child ends it jumps back. For a child that
+// never has to wait that is two jumps and several stores too many, and without optimisation each
+// jump is a call, so a loop over such children runs out of stack. Here the parent simply calls the
+// child. A child that finishes at once has cost a function call; one that parks returns, the parent
+// sees that it is not done, and only then suspends and leaves its handle. Nothing can go wrong in
+// between: a parked child can be resumed by the loop alone, and the loop is below us on this very
+// stack. How deep such calls may nest is bounded by the stack they use
+// (`internal::nested_start_stack_bytes`); beyond it the parent suspends and leaves the child to the
+// trampoline.
 //
 // A frame is never destroyed while it is suspended in the middle: it is cancelled and unwinds.
 
@@ -31,9 +34,11 @@ class Coro;
 
 namespace internal {
 
-/// What every frame of ours has: who awaits it, and where it stands. The chain of `caller`s is the await tree.
+/// What every frame of ours has: who awaits it, and where it stands. The chain of `caller`s is the
+/// await tree.
 struct PromiseBase : Pooled {
-    /// Resumed when this coroutine ends; null while it runs inside its parent's step, and in a task's outermost frame.
+    /// Resumed when this coroutine ends; null while it runs inside its parent's step, and in a
+    /// task's outermost frame.
     std::coroutine_handle<> continuation = nullptr;
     /// The promise of the same parent, if that is one of ours.
     PromiseBase* caller = nullptr;
@@ -54,9 +59,10 @@ struct PromiseBase : Pooled {
 
     /// Notes the place and makes the awaiter.
     ///
-    /// What the library's functions return is a small value that makes its awaiter here, in the frame, where it stays.
-    /// An object that is its own awaiter is copied into the frame once more by g++, and reading what was written a
-    /// moment ago in other widths stalls the processor for longer than the whole await takes.
+    /// What the library's functions return is a small value that makes its awaiter here, in the
+    /// frame, where it stays. An object that is its own awaiter is copied into the frame once more
+    /// by g++, and reading what was written a moment ago in other widths stalls the processor for
+    /// longer than the whole await takes.
     template <class Given>
     decltype(auto) await_transform(Given&& awaitable,
                                    std::source_location place = std::source_location::current()) {
@@ -86,7 +92,8 @@ struct PromiseResult : PromiseBase {
     void return_value(Value&& value) {
         outcome.emplace(std::forward<Value>(value));
     }
-    /// `co_return outcome`: ends with an error that was never thrown here. The library's scopes use it.
+    /// `co_return outcome`: ends with an error that was never thrown here. The library's scopes use
+    /// it.
     void return_value(Outcome<T>&& end) { outcome = std::move(end); }
 };
 
@@ -106,7 +113,8 @@ struct Promise final : PromiseResult<T> {
     Coro<T> get_return_object() noexcept;
 };
 
-/// `co_await LeaveWith{outcome}; co_return;` is to a `Coro<void>` what `co_return outcome;` is to the others.
+/// `co_await LeaveWith{outcome}; co_return;` is to a `Coro<void>` what `co_return outcome;` is to
+/// the others.
 struct LeaveWith {
     Outcome<void>& end;
 
@@ -123,7 +131,8 @@ public:
 
     bool await_ready() {
         assert(!child_.done() && "a Coro is awaited once");
-        if (stack_position() < here.stack_limit) [[unlikely]] return false;
+        if (stack_position() < here.stack_limit) [[unlikely]]
+            return false;
         started_ = true;
         child_.resume();
         return child_.done();
@@ -147,7 +156,8 @@ private:
     bool started_ = false;
 };
 
-/// What is to be said when a `Coro` is dropped that has not ended. `place` is the await it has reached.
+/// What is to be said when a `Coro` is dropped that has not ended. `place` is the await it has
+/// reached.
 void report_dropped(std::coroutine_handle<> coroutine, std::source_location place) noexcept;
 
 inline bool LeaveWith::await_suspend(std::coroutine_handle<Promise<void>> own) const noexcept {
@@ -157,12 +167,14 @@ inline bool LeaveWith::await_suspend(std::coroutine_handle<Promise<void>> own) c
 
 }  // namespace internal
 
-/// A coroutine that has not started yet. `co_await` it, or give it to `create_task`, `run`, `gather`, ….
+/// A coroutine that has not started yet. `co_await` it, or give it to `create_task`, `run`,
+/// `gather`, ….
 ///
 /// Dropping one that never ran destroys its arguments and nothing else; debug mode logs it.
 /// Lifetime: references and pointers given to the coroutine function must live until it ends.
 /// Cancellation: awaiting it is a cancellation point exactly where the coroutine itself waits.
-/// Thread-safety: may be moved to the thread of the loop that will run it; loop thread only from then on.
+/// Thread-safety: may be moved to the thread of the loop that will run it; loop thread only from
+/// then on.
 /// Python: a coroutine object.
 template <class T = void>
 class [[nodiscard]] Coro {
@@ -183,7 +195,9 @@ public:
     auto operator co_await() && noexcept { return internal::CoroAwaiter<T>(frame_); }
 
     /// Gives the frame away. For those who run coroutines: `Task`.
-    std::coroutine_handle<promise_type> release() noexcept { return std::exchange(frame_, nullptr); }
+    std::coroutine_handle<promise_type> release() noexcept {
+        return std::exchange(frame_, nullptr);
+    }
 
 private:
     friend promise_type;
@@ -191,7 +205,8 @@ private:
 
     void drop() noexcept {
         if (!frame_) return;
-        if (!frame_.done()) [[unlikely]] internal::report_dropped(frame_, frame_.promise().where);
+        if (!frame_.done()) [[unlikely]]
+            internal::report_dropped(frame_, frame_.promise().where);
         frame_.destroy();
         frame_ = nullptr;
     }

@@ -8,11 +8,12 @@ namespace asyncio {
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
-/// Receives every line the library logs: no newline at the end, may be called from any thread. Must not throw.
+/// Receives every line the library logs: no newline at the end, may be called from any thread. Must
+/// not throw.
 using LogSink = void (*)(LogLevel level, std::string_view line) noexcept;
 
-/// Replaces the sink and returns the one before. `nullptr` restores the first one, which writes warnings and errors
-/// (in debug mode: everything) to standard error. Thread-safety: any thread.
+/// Replaces the sink and returns the one before. `nullptr` restores the first one, which writes
+/// warnings and errors (in debug mode: everything) to standard error. Thread-safety: any thread.
 /// Python: `logging.getLogger("asyncio")`.
 LogSink set_log_sink(LogSink sink) noexcept;
 

@@ -2,14 +2,15 @@
 // The event loop: the only `while` of a program that waits.
 //
 // The rules of a tick, which every other part builds on and which are CPython's:
-//   - What is ready when an iteration starts is what runs in it. What becomes ready meanwhile runs in the next one.
+//   - What is ready when an iteration starts is what runs in it. What becomes ready meanwhile runs
+//     in the next one.
 //   - The ready queue is first in, first out.
-//   - Within an iteration, finished operations become ready before expired timers, and timers with one deadline in the
-//     order in which they were armed. (CPython leaves that last order open.)
+//   - Within an iteration, finished operations become ready before expired timers, and timers with
+//     one deadline in the order in which they were armed. (CPython leaves that last order open.)
 //   - A timer never fires early.
 //
-// Thread-safety: a loop belongs to the thread that runs it. The exceptions are `call_soon_threadsafe` and the handle it
-// returns.
+// Thread-safety: a loop belongs to the thread that runs it. The exceptions are
+// `call_soon_threadsafe` and the handle it returns.
 
 #include <asyncio/exceptions.h>
 #include <asyncio/internal/intrusive_list.h>
@@ -40,15 +41,16 @@ namespace internal {
 
 class TimerHeap;
 
-/// Something the loop can run: a task's next step or a callback. In one list at most, and in none while it runs.
+/// Something the loop can run: a task's next step or a callback. In one list at most, and in none
+/// while it runs.
 struct Ready : ListNode {
     void (*run)(Ready&) noexcept = nullptr;
 };
 
 using ReadyList = IntrusiveList<Ready>;
 
-/// A deadline in the loop's heap. When it comes, `target` becomes ready. Whoever owns the timer disarms it before it or
-/// its target dies; a timer that has fired is disarmed already.
+/// A deadline in the loop's heap. When it comes, `target` becomes ready. Whoever owns the timer
+/// disarms it before it or its target dies; a timer that has fired is disarmed already.
 struct Timer {
     static constexpr std::uint32_t disarmed = ~std::uint32_t{0};
 
@@ -58,27 +60,30 @@ struct Timer {
     bool armed() const noexcept { return slot != disarmed; }
 };
 
-/// What a loop keeps a list of without knowing what it is. In practice: the tasks that have not ended.
+/// What a loop keeps a list of without knowing what it is. In practice: the tasks that have not
+/// ended.
 struct Resident : ListNode {};
 
-/// Told when the loop closes: whoever keeps an operation in flight without a task that awaits it (the watch over a child
-/// process, say) cancels it then. Taken off the list before it is called.
+/// Told when the loop closes: whoever keeps an operation in flight without a task that awaits it
+/// (the watch over a child process, say) cancels it then. Taken off the list before it is called.
 struct AtClose : ListNode {
     void (*run)(AtClose&) noexcept = nullptr;
 };
 
 class CallbackNode;
 
-/// What the loop has to ask about its residents. It does not know what they are; `core/residents.cpp` does.
+/// What the loop has to ask about its residents. It does not know what they are;
+/// `core/residents.cpp` does.
 std::string describe_residents(EventLoop& loop);
 void wind_up_residents(EventLoop& loop);
 
 }  // namespace internal
 
-/// A callback given to `call_soon`, `call_later` or `call_at`. Copies refer to the same callback; dropping them all
-/// changes nothing.
+/// A callback given to `call_soon`, `call_later` or `call_at`. Copies refer to the same callback;
+/// dropping them all changes nothing.
 ///
-/// Thread-safety: loop thread only; one that came from `call_soon_threadsafe` may be cancelled from any thread.
+/// Thread-safety: loop thread only; one that came from `call_soon_threadsafe` may be cancelled from
+/// any thread.
 /// Python: `asyncio.Handle`.
 class Handle {
 public:
@@ -92,7 +97,8 @@ public:
     }
     ~Handle();
 
-    /// The callback will not run, and what it captured is destroyed now. No effect if it has run or is running.
+    /// The callback will not run, and what it captured is destroyed now. No effect if it has run or
+    /// is running.
     void cancel() noexcept;
     bool cancelled() const noexcept;
 
@@ -111,9 +117,9 @@ public:
 /// What the exception handler is told. The views are valid during the call.
 /// Python: the `context` dictionary of `loop.call_exception_handler`.
 struct ErrorContext {
-    std::string_view message;             ///< What happened, as a sentence.
-    std::exception_ptr exception = {};    ///< Null if there was none.
-    std::string_view task_name = {};      ///< Empty if no task is concerned.
+    std::string_view message;           ///< What happened, as a sentence.
+    std::exception_ptr exception = {};  ///< Null if there was none.
+    std::string_view task_name = {};    ///< Empty if no task is concerned.
 };
 
 using ExceptionHandler = void (*)(EventLoop& loop, const ErrorContext& context);
@@ -136,44 +142,52 @@ public:
     /// `close()`.
     ~EventLoop();
 
-    // --- Running ---------------------------------------------------------------------------------------------------
+    // --- Running
+    // ---------------------------------------------------------------------------------------------------
 
     /// Runs until `stop()`. If that was called already: exactly one iteration, without waiting.
-    /// Throws: RuntimeError if a loop runs on this thread already, or this one is closed; DeadlockError.
+    /// Throws: RuntimeError if a loop runs on this thread already, or this one is closed;
+    /// DeadlockError.
     void run_forever();
 
-    /// Runs until `awaitable` (a Coro, Task, Future, …) is done; returns its value or throws its error.
-    /// Throws also: RuntimeError if `stop()` ended the run first (the awaitable goes on at the next run).
-    /// Defined in task.h.
+    /// Runs until `awaitable` (a Coro, Task, Future, …) is done; returns its value or throws its
+    /// error.
+    /// Throws also: RuntimeError if `stop()` ended the run first (the awaitable goes on at the next
+    /// run). Defined in task.h.
     template <class Awaitable>
     decltype(auto) run_until_complete(Awaitable&& awaitable);
 
-    /// Ends `run_forever` after the iteration in progress; what is ready then stays ready for the next run.
+    /// Ends `run_forever` after the iteration in progress; what is ready then stays ready for the
+    /// next run.
     void stop() noexcept { stopping_ = true; }
 
     bool is_running() const noexcept { return running_; }
     bool is_closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
 
-    /// Drops what is scheduled. Tasks that have not ended are named in the log, cancelled, and run to their end, for a
-    /// frame is never destroyed in the middle. Closing twice is allowed.
+    /// Drops what is scheduled. Tasks that have not ended are named in the log, cancelled, and run
+    /// to their end, for a frame is never destroyed in the middle. Closing twice is allowed.
     /// Throws: RuntimeError while the loop runs.
     void close();
 
-    // --- Callbacks -------------------------------------------------------------------------------------------------
+    // --- Callbacks
+    // -------------------------------------------------------------------------------------------------
 
     /// Runs `callback()` in the next iteration. Throws: RuntimeError if the loop is closed.
     Handle call_soon(internal::UniqueFunction<void()> callback);
-    /// Runs `callback()` `delay` from now; zero or less: in the next iteration, after what is ready.
+    /// Runs `callback()` `delay` from now; zero or less: in the next iteration, after what is
+    /// ready.
     TimerHandle call_later(Duration delay, internal::UniqueFunction<void()> callback);
     /// Runs `callback()` at `when` on this loop's clock (`time()`).
     TimerHandle call_at(TimePoint when, internal::UniqueFunction<void()> callback);
     /// `call_soon` for every other thread: wakes the loop if it waits. Not for signal handlers.
     Handle call_soon_threadsafe(internal::UniqueFunction<void()> callback);
 
-    /// Now, on the loop's monotonic (on the simulated back-end: virtual) clock. Read afresh at every call.
+    /// Now, on the loop's monotonic (on the simulated back-end: virtual) clock. Read afresh at
+    /// every call.
     TimePoint time() const noexcept { return backend_->now(); }
 
-    // --- Futures and tasks (defined in future.h and task.h) -----------------------------------------------------------
+    // --- Futures and tasks (defined in future.h and task.h)
+    // -----------------------------------------------------------
 
     template <class T = void>
     Future<T> create_future();
@@ -182,7 +196,8 @@ public:
     template <class T>
     Task<T> create_task(Coro<T> coroutine);
 
-    // --- Errors and debugging ------------------------------------------------------------------------------------------
+    // --- Errors and debugging
+    // ------------------------------------------------------------------------------------------
 
     /// `nullptr` restores the default, which logs.
     void set_exception_handler(ExceptionHandler handler) noexcept { exception_handler_ = handler; }
@@ -197,9 +212,11 @@ public:
     /// The back-end's name: "io_uring", "epoll" or "simulated".
     const char* backend_name() const noexcept { return backend_->name(); }
 
-    // --- For those who write awaitables --------------------------------------------------------------------------------
+    // --- For those who write awaitables
+    // --------------------------------------------------------------------------------
 
-    /// `node` runs in the next iteration, behind what is ready already. The node must be in no list.
+    /// `node` runs in the next iteration, behind what is ready already. The node must be in no
+    /// list.
     void schedule(internal::Ready& node) noexcept { ready_.push_back(node); }
     /// Makes everything in `nodes` ready, in order.
     void schedule_all(internal::ReadyList& nodes) noexcept { ready_.append(nodes); }
@@ -209,7 +226,8 @@ public:
     /// No effect on a timer that is not armed. O(1), amortised.
     void disarm(internal::Timer& timer) noexcept;
 
-    /// Hands an operation to the back-end. After `finished` its result is there and `on_finished` is not called.
+    /// Hands an operation to the back-end. After `finished` its result is there and `on_finished`
+    /// is not called.
     lowlevel::Backend::Submitted submit(lowlevel::Operation& operation) noexcept;
     void cancel(lowlevel::Operation& operation) noexcept { backend_->cancel(operation); }
 

@@ -1,9 +1,10 @@
 #pragma once
 // Every exception the library throws of its own, in one place, as Python's `asyncio.exceptions`.
 //
-// What is an error and what is not decides the base class. `CancelledError` and `KeyboardInterrupt` are requests to
-// stop, not failures: they do not derive from `std::exception`, so `catch (const std::exception&)` around an await
-// lets them pass. (Python moved its `CancelledError` out of `Exception` in 3.8 for the same reason.)
+// What is an error and what is not decides the base class. `CancelledError` and `KeyboardInterrupt`
+// are requests to stop, not failures: they do not derive from `std::exception`, so
+// `catch (const std::exception&)` around an await lets them pass. (Python moved its
+// `CancelledError` out of `Exception` in 3.8 for the same reason.)
 
 #include <exception>
 #include <span>
@@ -15,8 +16,8 @@
 
 namespace asyncio {
 
-/// Thrown at the await of a task that was asked to stop. Catch it to clean up, then let it go on (`throw;`): a task
-/// that swallows it is a task that cannot be cancelled.
+/// Thrown at the await of a task that was asked to stop. Catch it to clean up, then let it go on
+/// (`throw;`): a task that swallows it is a task that cannot be cancelled.
 /// Python: `asyncio.CancelledError`.
 class CancelledError final {
 public:
@@ -33,7 +34,8 @@ private:
 /// Leaves `run()` when Ctrl-C ended the main task. Not a `std::exception`, as in Python.
 class KeyboardInterrupt final {};
 
-/// The library was used against its rules: a loop run inside a running loop, a closed loop used again, …
+/// The library was used against its rules: a loop run inside a running loop, a closed loop used
+/// again, …
 /// Python: `RuntimeError`.
 class RuntimeError : public std::runtime_error {
     using std::runtime_error::runtime_error;
@@ -53,8 +55,8 @@ class InvalidStateError : public std::logic_error {
     using std::logic_error::logic_error;
 };
 
-/// Nothing is left to run and something still waits, so it would wait for ever. The message is the await tree.
-/// Thrown by the simulated back-end only, which is the only one that can know.
+/// Nothing is left to run and something still waits, so it would wait for ever. The message is the
+/// await tree. Thrown by the simulated back-end only, which is the only one that can know.
 class DeadlockError : public RuntimeError {
     using RuntimeError::RuntimeError;
 };
@@ -92,7 +94,8 @@ private:
 
 /// The operating system refused something. `what()` names the operation, the object and the reason:
 /// "spawn /bin/nosuch: No such file or directory".
-/// Python: `OSError` and its family; compare `code()` with `std::errc` where Python has a class per errno.
+/// Python: `OSError` and its family; compare `code()` with `std::errc` where Python has a class per
+/// errno.
 class OsError : public std::system_error {
 public:
     /// `error` is a positive errno. `operation` reads like a verb with its object.
@@ -114,7 +117,8 @@ public:
     const std::string& message() const noexcept { return message_; }
     std::span<const std::exception_ptr> exceptions() const noexcept { return errors_; }
 
-    /// Calls `visit(error)` for every error of type `Error` in this group and the groups inside it, in order.
+    /// Calls `visit(error)` for every error of type `Error` in this group and the groups inside it,
+    /// in order.
     /// Returns how many there were. Python: what `except* Error` catches.
     template <class Error, class Visit>
     std::size_t for_each(Visit&& visit) const {

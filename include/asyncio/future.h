@@ -1,8 +1,9 @@
 #pragma once
 // `Future<T>`: a result that is not there yet.
 //
-// A handle; copies refer to the same future. Many tasks may await one future, and all of them resume one iteration
-// after it is done, in the order in which they came. Awaiting one that is done costs no iteration.
+// A handle; copies refer to the same future. Many tasks may await one future, and all of them
+// resume one iteration after it is done, in the order in which they came. Awaiting one that is done
+// costs no iteration.
 //
 // Thread-safety: loop thread only.
 
@@ -14,7 +15,8 @@
 namespace asyncio {
 namespace internal {
 
-/// Awaits a future through a handle that stays with the caller; `Holder` keeps the future alive meanwhile.
+/// Awaits a future through a handle that stays with the caller; `Holder` keeps the future alive
+/// meanwhile.
 template <class T>
 class FutureAwaiter : public lowlevel::Waiter {
 public:
@@ -55,7 +57,8 @@ private:
     }
 };
 
-/// `co_await future` where the handle stays: a reference to the value, which lives as long as the handle.
+/// `co_await future` where the handle stays: a reference to the value, which lives as long as the
+/// handle.
 template <class T>
 class SharedAwaiter final : public FutureAwaiter<T> {
 public:
@@ -66,7 +69,8 @@ public:
     }
 };
 
-/// `co_await std::move(future)`, `co_await create_task(…)`: the value, moved out if nobody else can ask for it.
+/// `co_await std::move(future)`, `co_await create_task(…)`: the value, moved out if nobody else can
+/// ask for it.
 template <class T>
 class OwningAwaiter final : public FutureAwaiter<T> {
 public:
@@ -87,7 +91,8 @@ public:
     bool done() const noexcept { return state_->done(); }
     bool cancelled() const noexcept { return state_->cancelled(); }
 
-    /// The value. Throws: the error; CancelledError if it was cancelled; InvalidStateError if it is not done.
+    /// The value. Throws: the error; CancelledError if it was cancelled; InvalidStateError if it is
+    /// not done.
     decltype(auto) result() const { return state_->outcome().value(); }
 
     /// The error; null if there is a value. Throws: CancelledError, InvalidStateError, as `result`.
@@ -97,23 +102,29 @@ public:
         return outcome.error();
     }
 
-    /// Asks for the end. False if it is done already; whoever awaits it then gets the result it has.
+    /// Asks for the end. False if it is done already; whoever awaits it then gets the result it
+    /// has.
     bool cancel(std::string_view message = {}) const { return state_->cancel(message); }
 
-    /// Calls `callback()` one iteration after this is done, also if it is done already. Callbacks and awaiting tasks run
-    /// in the order in which they came. Returns what `remove_done_callback` takes.
+    /// Calls `callback()` one iteration after this is done, also if it is done already. Callbacks
+    /// and awaiting tasks run in the order in which they came. Returns what `remove_done_callback`
+    /// takes.
     const void* add_done_callback(UniqueFunction<void()> callback) const {
         auto* node = new DoneCallback(*state_, std::move(callback));
         state_->notify(*node);
         return node;
     }
     /// True if it was registered; false if it has run or is about to.
-    bool remove_done_callback(const void* id) const noexcept { return DoneCallback::remove(*state_, id); }
+    bool remove_done_callback(const void* id) const noexcept {
+        return DoneCallback::remove(*state_, id);
+    }
 
     EventLoop& get_loop() const noexcept { return state_->loop(); }
 
     /// Whether two handles refer to the same future.
-    bool operator==(const FutureHandle& other) const noexcept { return state_.get() == other.state_.get(); }
+    bool operator==(const FutureHandle& other) const noexcept {
+        return state_.get() == other.state_.get();
+    }
     /// A handle that was moved from, or made without a future, refers to none.
     explicit operator bool() const noexcept { return static_cast<bool>(state_); }
 
@@ -133,9 +144,10 @@ protected:
 
 /// A future somebody sets by hand. Made by `EventLoop::create_future`.
 ///
-/// Cancellation: awaiting it is a cancellation point if it is not done; cancelling a task that awaits a future cancels
-/// the future too, for everybody, as in Python. `shield` it where that is not wanted.
-/// An error that nobody ever asks for is reported to the loop's exception handler when the last handle goes.
+/// Cancellation: awaiting it is a cancellation point if it is not done; cancelling a task that
+/// awaits a future cancels the future too, for everybody, as in Python. `shield` it where that is
+/// not wanted. An error that nobody ever asks for is reported to the loop's exception handler when
+/// the last handle goes.
 /// Python: `asyncio.Future`.
 template <class T = void>
 class Future : public internal::FutureHandle<T> {
@@ -163,7 +175,8 @@ public:
 
 template <class T>
 Future<T> EventLoop::create_future() {
-    return Future<T>(internal::Ref<internal::FutureState<T>>::adopt(new internal::FutureState<T>(*this)));
+    return Future<T>(
+        internal::Ref<internal::FutureState<T>>::adopt(new internal::FutureState<T>(*this)));
 }
 
 }  // namespace asyncio

@@ -15,7 +15,8 @@ namespace internal {
 
 /// What does not depend on the types of a gather: who has ended, and what that means.
 ///
-/// The parts' futures each hold one of our nodes. Until the last of them has reported, the gather keeps itself alive.
+/// The parts' futures each hold one of our nodes. Until the last of them has reported, the gather
+/// keeps itself alive.
 class GatherBase {
 protected:
     /// One child's end, reported to its gather one iteration later.
@@ -23,7 +24,8 @@ protected:
         GatherBase* gather;
     };
 
-    explicit GatherBase(std::size_t count) : parts_(std::make_unique<Part[]>(count)), unfinished_(count) {}
+    explicit GatherBase(std::size_t count)
+        : parts_(std::make_unique<Part[]>(count)), unfinished_(count) {}
     virtual ~GatherBase() = default;
 
     void watch(std::size_t index, FutureBase& child) noexcept;
@@ -45,7 +47,8 @@ private:
 
     std::unique_ptr<Part[]> parts_;
     std::size_t unfinished_;
-    /// Somebody has cancelled the gather: it ends, with this or the first error, when every child has.
+    /// Somebody has cancelled the gather: it ends, with this or the first error, when every child
+    /// has.
     bool cancel_requested_ = false;
     std::exception_ptr first_error_;
 };
@@ -74,7 +77,8 @@ Element<typename Handle::value_type> take_value_of(Handle& handle) {
     }
 }
 
-/// A tuple of handles as children, and a tuple of values as result; nothing if no child returns a value.
+/// A tuple of handles as children, and a tuple of values as result; nothing if no child returns a
+/// value.
 template <class... Handles>
 struct TupleParts {
     using Values = std::conditional_t<(std::is_void_v<typename Handles::value_type> && ...), void,
@@ -101,11 +105,15 @@ struct TupleParts {
         if constexpr (std::is_void_v<Values>) {
             outcome.emplace();
         } else {
-            std::apply([&](Handles&... handle) { outcome.emplace(Values{take_value_of(handle)...}); }, handles);
+            std::apply(
+                [&](Handles&... handle) { outcome.emplace(Values{take_value_of(handle)...}); },
+                handles);
         }
     }
     void collect_settled(Outcome<Outcomes>& outcome) {
-        std::apply([&](Handles&... handle) { outcome.emplace(Outcomes{take_outcome_of(handle)...}); }, handles);
+        std::apply(
+            [&](Handles&... handle) { outcome.emplace(Outcomes{take_outcome_of(handle)...}); },
+            handles);
     }
 };
 
@@ -121,7 +129,8 @@ struct VectorParts {
     std::size_t count() const noexcept { return handles.size(); }
     template <class Visit>
     void visit(Visit&& visit) {
-        for (std::size_t index = 0; index < handles.size(); ++index) visit(index, *handles[index].state());
+        for (std::size_t index = 0; index < handles.size(); ++index)
+            visit(index, *handles[index].state());
     }
     FutureBase& child(std::size_t index) noexcept { return *handles[index].state(); }
     void collect(Outcome<Values>& outcome) {
@@ -143,8 +152,10 @@ struct VectorParts {
 };
 
 template <class Parts, bool settled>
-class GatherState final : public FutureState<std::conditional_t<settled, typename Parts::Outcomes, typename Parts::Values>>,
-                          public GatherBase {
+class GatherState final
+    : public FutureState<
+          std::conditional_t<settled, typename Parts::Outcomes, typename Parts::Values>>,
+      public GatherBase {
     using Result = std::conditional_t<settled, typename Parts::Outcomes, typename Parts::Values>;
 
 public:
@@ -189,7 +200,8 @@ template <bool settled, class Parts>
 auto start_gather(Parts parts) {
     using State = GatherState<Parts, settled>;
     using Result = std::conditional_t<settled, typename Parts::Outcomes, typename Parts::Values>;
-    return Future<Result>(Ref<FutureState<Result>>::adopt(new State(get_running_loop(), std::move(parts))));
+    return Future<Result>(
+        Ref<FutureState<Result>>::adopt(new State(get_running_loop(), std::move(parts))));
 }
 
 template <class Given>
@@ -197,8 +209,9 @@ using HandleOf = decltype(ensure_future(std::declval<Given>()));
 
 template <class Range>
 auto handles_of(Range&& range) {
-    using Given = std::conditional_t<std::is_lvalue_reference_v<Range>, std::ranges::range_reference_t<Range>,
-                                     std::ranges::range_value_t<Range>&&>;
+    using Given =
+        std::conditional_t<std::is_lvalue_reference_v<Range>, std::ranges::range_reference_t<Range>,
+                           std::ranges::range_value_t<Range>&&>;
     std::vector<HandleOf<Given>> handles;
     if constexpr (std::ranges::sized_range<Range>) handles.reserve(std::ranges::size(range));
     for (auto&& element : range) handles.push_back(ensure_future(static_cast<Given>(element)));
@@ -211,13 +224,15 @@ concept AwaitableRange = std::ranges::input_range<Range> && !Awaitable<Range> &&
 
 }  // namespace internal
 
-/// Runs awaitables together. Coroutines become tasks at once, in argument order; tasks and futures are watched.
+/// Runs awaitables together. Coroutines become tasks at once, in argument order; tasks and futures
+/// are watched.
 ///
-/// Returns a future of all results in argument order: a tuple, with `None` where there is no value; nothing at all if
-/// no part has a value. The first error of a part is the error of the gather, at once; **the other parts go on**. Where
-/// they should not, use `task_group`.
-/// Cancellation: cancelling the gather cancels every part that has not ended, and the gather ends when all of them have
-/// (Python's may end before). If all have ended, `cancel` is refused and the results stand.
+/// Returns a future of all results in argument order: a tuple, with `None` where there is no value;
+/// nothing at all if no part has a value. The first error of a part is the error of the gather, at
+/// once; **the other parts go on**. Where they should not, use `task_group`.
+/// Cancellation: cancelling the gather cancels every part that has not ended, and the gather ends
+/// when all of them have (Python's may end before). If all have ended, `cancel` is refused and the
+/// results stand.
 /// Throws: RuntimeError outside a loop; `std::invalid_argument` for a future of another loop.
 /// Python: `asyncio.gather(*aws)`.
 template <class... Given>
@@ -225,11 +240,12 @@ template <class... Given>
 auto gather(Given&&... awaitables) {
     using Parts = internal::TupleParts<internal::HandleOf<Given>...>;
     // Braces, not parentheses: they fix the order in which the tasks are created.
-    return internal::start_gather<false>(
-        Parts{std::tuple<internal::HandleOf<Given>...>{ensure_future(std::forward<Given>(awaitables))...}});
+    return internal::start_gather<false>(Parts{std::tuple<internal::HandleOf<Given>...>{
+        ensure_future(std::forward<Given>(awaitables))...}});
 }
 
-/// The same for a range, `gather(std::move(coroutines))`: a vector of results, or nothing if the parts have no value.
+/// The same for a range, `gather(std::move(coroutines))`: a vector of results, or nothing if the
+/// parts have no value.
 template <internal::AwaitableRange Range>
 auto gather(Range&& awaitables) {
     auto handles = internal::handles_of(std::forward<Range>(awaitables));
@@ -244,8 +260,8 @@ template <class... Given>
     requires(internal::Awaitable<Given> && ...)
 auto gather_settled(Given&&... awaitables) {
     using Parts = internal::TupleParts<internal::HandleOf<Given>...>;
-    return internal::start_gather<true>(
-        Parts{std::tuple<internal::HandleOf<Given>...>{ensure_future(std::forward<Given>(awaitables))...}});
+    return internal::start_gather<true>(Parts{std::tuple<internal::HandleOf<Given>...>{
+        ensure_future(std::forward<Given>(awaitables))...}});
 }
 
 template <internal::AwaitableRange Range>

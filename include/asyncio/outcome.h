@@ -1,6 +1,7 @@
 #pragma once
-// How something ended: with a value, with an error, or cancelled. A value, so that it can be kept, passed on and
-// looked at without a throw, which costs some two microseconds for every frame it passes.
+// How something ended: with a value, with an error, or cancelled. A value, so that it can be kept,
+// passed on and looked at without a throw, which costs some two microseconds for every frame it
+// passes.
 
 #include <exception>
 #include <memory>
@@ -22,9 +23,9 @@ bool is_cancellation(const std::exception_ptr& error) noexcept;
 
 /// How a result of type T is stored: nothing as `None`, a reference as a pointer.
 template <class T>
-using Stored = std::conditional_t<std::is_void_v<T>, None,
-                                  std::conditional_t<std::is_reference_v<T>,
-                                                     std::add_pointer_t<std::remove_reference_t<T>>, T>>;
+using Stored = std::conditional_t<
+    std::is_void_v<T>, None,
+    std::conditional_t<std::is_reference_v<T>, std::add_pointer_t<std::remove_reference_t<T>>, T>>;
 
 }  // namespace internal
 
@@ -38,7 +39,11 @@ class Outcome {
 public:
     Outcome() noexcept {}
     Outcome(Outcome&& other) noexcept(std::is_nothrow_move_constructible_v<Stored>) { take(other); }
-    Outcome(const Outcome& other) requires std::is_copy_constructible_v<Stored> { copy(other); }
+    Outcome(const Outcome& other)
+        requires std::is_copy_constructible_v<Stored>
+    {
+        copy(other);
+    }
     Outcome& operator=(Outcome&& other) noexcept(std::is_nothrow_move_constructible_v<Stored>) {
         if (this != &other) {
             reset();
@@ -46,7 +51,9 @@ public:
         }
         return *this;
     }
-    Outcome& operator=(const Outcome& other) requires std::is_copy_constructible_v<Stored> {
+    Outcome& operator=(const Outcome& other)
+        requires std::is_copy_constructible_v<Stored>
+    {
         if (this != &other) {
             reset();
             copy(other);
@@ -117,7 +124,8 @@ private:
     enum class State : unsigned char { empty, value, error, cancelled };
 
     void rethrow_failure() const {
-        if (failed()) [[unlikely]] std::rethrow_exception(error_);
+        if (failed()) [[unlikely]]
+            std::rethrow_exception(error_);
     }
 
     decltype(auto) read() const noexcept {
@@ -149,7 +157,8 @@ private:
         state_ = other.state_;
     }
 
-    // A union, not a variant: this stands in every coroutine frame, and empty must cost one byte and one store.
+    // A union, not a variant: this stands in every coroutine frame, and empty must cost one byte
+    // and one store.
     union {
         Stored value_;
         std::exception_ptr error_;

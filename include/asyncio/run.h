@@ -10,8 +10,9 @@ namespace asyncio {
 
 /// What Ctrl-C does while a Runner runs on the process's main thread.
 enum class Sigint : std::uint8_t {
-    /// The first one cancels the main task, and `run` throws KeyboardInterrupt when that was the reason it ended. The
-    /// second one ends the process as the signal does by default. Does nothing if the program has its own handler.
+    /// The first one cancels the main task, and `run` throws KeyboardInterrupt when that was the
+    /// reason it ended. The second one ends the process as the signal does by default. Does nothing
+    /// if the program has its own handler.
     cancel_main,
     /// The Runner leaves signals alone.
     ignore,
@@ -34,8 +35,10 @@ public:
     Runner& operator=(const Runner&) = delete;
     ~Runner();
 
-    /// Runs `main` (a Coro, or anything that can be awaited) to its end; returns its value or throws its error.
-    /// Throws also: KeyboardInterrupt; RuntimeError inside a running loop or after `close`; DeadlockError.
+    /// Runs `main` (a Coro, or anything that can be awaited) to its end; returns its value or
+    /// throws its error.
+    /// Throws also: KeyboardInterrupt; RuntimeError inside a running loop or after `close`;
+    /// DeadlockError.
     template <class Awaitable>
     auto run(Awaitable&& main) {
         auto task = main_task(std::forward<Awaitable>(main));
@@ -47,8 +50,9 @@ public:
     /// The loop, made at first use.
     EventLoop& get_loop();
 
-    /// Cancels every task that is left, waits for all of them, and reports the errors they end with; then closes the
-    /// loop. A task that refuses to end is waited for, and after five seconds named in the log. Idempotent.
+    /// Cancels every task that is left, waits for all of them, and reports the errors they end
+    /// with; then closes the loop. A task that refuses to end is waited for, and after five seconds
+    /// named in the log. Idempotent.
     void close();
 
 private:
@@ -70,8 +74,10 @@ private:
 
 /// Runs `main` on a loop of its own: the entry point of a program.
 ///
-/// When `main` ends, tasks that are left are cancelled and waited for, and what they throw is logged.
-/// Throws: what `main` throws; KeyboardInterrupt if Ctrl-C ended it; RuntimeError inside a running loop.
+/// When `main` ends, tasks that are left are cancelled and waited for, and what they throw is
+/// logged.
+/// Throws: what `main` throws; KeyboardInterrupt if Ctrl-C ended it; RuntimeError inside a running
+/// loop.
 /// Python: `asyncio.run`.
 template <class Awaitable>
 auto run(Awaitable&& main, RunOptions options = {}) {

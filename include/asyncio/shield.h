@@ -10,7 +10,8 @@ namespace internal {
 template <class T>
 class ShieldState final : public FutureState<T>, private Ready {
 public:
-    explicit ShieldState(Ref<FutureState<T>> inner) : FutureState<T>(inner->loop()), inner_(std::move(inner)) {
+    explicit ShieldState(Ref<FutureState<T>> inner)
+        : FutureState<T>(inner->loop()), inner_(std::move(inner)) {
         run = [](Ready& node) noexcept { static_cast<ShieldState&>(node).inner_done(); };
         this->retain();  // our own, until the inner one has ended
         inner_->notify(*this);
@@ -23,7 +24,8 @@ private:
         } else if (!inner_->cancelled() && inner_->error() != nullptr) {
             // Whoever waited has been cancelled, so nobody is left to see this error.
             inner_->mark_retrieved();
-            this->report_error("an exception in a shielded task, which nobody waits for any more", inner_->error(), {});
+            this->report_error("an exception in a shielded task, which nobody waits for any more",
+                               inner_->error(), {});
         }
         this->release();
     }
@@ -41,21 +43,24 @@ private:
 
 }  // namespace internal
 
-/// Awaits `task` so that cancelling the waiter does not cancel it: the waiter gets its CancelledError, the task goes on.
+/// Awaits `task` so that cancelling the waiter does not cancel it: the waiter gets its
+/// CancelledError, the task goes on.
 ///
-/// Takes a task, not a coroutine, so that the program has a name for what goes on. An error the task ends with after its
-/// waiter was cancelled is reported once to the exception handler. A task that is cancelled itself, or is done, is
-/// seen as such.
+/// Takes a task, not a coroutine, so that the program has a name for what goes on. An error the
+/// task ends with after its waiter was cancelled is reported once to the exception handler. A task
+/// that is cancelled itself, or is done, is seen as such.
 /// Python: `asyncio.shield`.
 template <class Handle>
     requires internal::FutureLike<Handle>
 auto shield(const Handle& task) {
     using T = typename Handle::value_type;
     if (task.done()) return Future<T>(task.state());
-    return Future<T>(internal::Ref<internal::FutureState<T>>::adopt(new internal::ShieldState<T>(task.state())));
+    return Future<T>(
+        internal::Ref<internal::FutureState<T>>::adopt(new internal::ShieldState<T>(task.state())));
 }
 
 template <class T>
-void shield(Coro<T>) = delete;  // Make a task of it and keep the handle: `auto task = create_task(…)`.
+void shield(Coro<T>) =
+    delete;  // Make a task of it and keep the handle: `auto task = create_task(…)`.
 
 }  // namespace asyncio

@@ -50,8 +50,8 @@ private:
 
 /// Suspends the calling task for `delay`, measured on the loop's monotonic clock.
 ///
-/// A zero or negative `delay` lets every other ready task run once and returns. The task wakes no earlier than asked
-/// and, on a busy loop, later: the wake-up waits for the batch in progress.
+/// A zero or negative `delay` lets every other ready task run once and returns. The task wakes no
+/// earlier than asked and, on a busy loop, later: the wake-up waits for the batch in progress.
 /// Throws: RuntimeError if it is not awaited in a task.
 /// Cancellation: always yields; when cancelled the timer is gone and nothing else has changed.
 /// Thread-safety: loop thread only. Cost: O(log timers), no allocation.

@@ -1,7 +1,8 @@
 #pragma once
 // `Task<T>`: a coroutine that the loop runs beside others, and the future of its result.
 //
-// The loop holds every task until it has ended; dropping the handle makes it a background task and loses nothing.
+// The loop holds every task until it has ended; dropping the handle makes it a background task and
+// loses nothing.
 //
 // Thread-safety: loop thread only.
 
@@ -43,7 +44,8 @@ private:
     void complete() noexcept override {
         this->outcome_ = std::move(coroutine_.promise().outcome);
         coroutine_.destroy();
-        FutureBase::complete(this->outcome_.cancelled() ? FutureBase::Status::cancelled : FutureBase::Status::finished);
+        FutureBase::complete(this->outcome_.cancelled() ? FutureBase::Status::cancelled
+                                                        : FutureBase::Status::finished);
     }
     void complete_unstarted() noexcept override {
         coroutine_.destroy();
@@ -98,7 +100,8 @@ public:
 
     /// How many calls of `cancel()` nobody has taken back.
     std::size_t cancelling() const noexcept { return core_->cancelling(); }
-    /// Takes one call of `cancel()` back; returns how many are left. At zero, a request not yet delivered is withdrawn.
+    /// Takes one call of `cancel()` back; returns how many are left. At zero, a request not yet
+    /// delivered is withdrawn.
     std::size_t uncancel() const noexcept { return core_->uncancel(); }
 
     operator TaskRef() const noexcept { return TaskRef(core_); }
@@ -142,7 +145,9 @@ namespace internal {
 template <class Handle>
 concept FutureLike = requires(const std::remove_cvref_t<Handle>& handle) {
     typename std::remove_cvref_t<Handle>::value_type;
-    { handle.state() } -> std::same_as<const Ref<FutureState<typename std::remove_cvref_t<Handle>::value_type>>&>;
+    {
+        handle.state()
+    } -> std::same_as<const Ref<FutureState<typename std::remove_cvref_t<Handle>::value_type>>&>;
 };
 
 template <class T>
@@ -160,10 +165,12 @@ template <class Given>
 auto ensure_future_on(EventLoop& loop, Given&& awaitable) {
     using Plain = std::remove_cvref_t<Given>;
     if constexpr (FutureLike<Plain>) {
-        if (&awaitable.get_loop() != &loop) throw std::invalid_argument("the future belongs to another event loop");
+        if (&awaitable.get_loop() != &loop)
+            throw std::invalid_argument("the future belongs to another event loop");
         return Plain(std::forward<Given>(awaitable));
     } else if constexpr (is_coro<Plain>) {
-        static_assert(!std::is_lvalue_reference_v<Given>, "a Coro is awaited once: hand it over with std::move");
+        static_assert(!std::is_lvalue_reference_v<Given>,
+                      "a Coro is awaited once: hand it over with std::move");
         return loop.create_task(std::move(awaitable));
     } else {
         return loop.create_task(as_coroutine<Plain>(std::forward<Given>(awaitable)));
@@ -199,7 +206,8 @@ decltype(auto) EventLoop::run_until_complete(Awaitable&& awaitable) {
     auto future = internal::ensure_future_on(*this, std::forward<Awaitable>(awaitable));
     internal::run_until_done(*this, *future.state());
     using Value = typename decltype(future)::value_type;
-    if constexpr (internal::FutureLike<Awaitable> && std::is_copy_constructible_v<internal::Stored<Value>>) {
+    if constexpr (internal::FutureLike<Awaitable> &&
+                  std::is_copy_constructible_v<internal::Stored<Value>>) {
         return static_cast<Value>(future.result());
     } else {
         return static_cast<Value>(std::move(*future.state()).take().value());

@@ -20,9 +20,10 @@ public:
     TaskGroup& operator=(const TaskGroup&) = delete;
     ~TaskGroup();
 
-    /// Starts a child. Its error, other than CancelledError, cancels the body and its siblings, and leaves the group in an
-    /// ExceptionGroup with all the others.
-    /// Throws: RuntimeError if the group is over or shutting down; the coroutine is then destroyed without having run.
+    /// Starts a child. Its error, other than CancelledError, cancels the body and its siblings, and
+    /// leaves the group in an ExceptionGroup with all the others.
+    /// Throws: RuntimeError if the group is over or shutting down; the coroutine is then destroyed
+    /// without having run.
     template <class T>
     Task<T> create_task(Coro<T> coroutine, TaskOptions options = {}) {
         require_open();
@@ -31,10 +32,12 @@ public:
         return task;
     }
 
-    /// Ends the group early and without an error: the children are cancelled, and so is the rest of the body.
+    /// Ends the group early and without an error: the children are cancelled, and so is the rest of
+    /// the body.
     void cancel();
 
-    /// How a group ends: with an error; or, without one, as its body did, unless that was only the group's own doing.
+    /// How a group ends: with an error; or, without one, as its body did, unless that was only the
+    /// group's own doing.
     struct End {
         std::exception_ptr error;
         bool body_was_stopped_here = false;
@@ -51,7 +54,8 @@ private:
     void child_failed(std::exception_ptr error);
     void abort();
     void interrupt_parent();
-    End conclude(std::exception_ptr body_error, bool body_cancelled, std::exception_ptr cancellation);
+    End conclude(std::exception_ptr body_error, bool body_cancelled,
+                 std::exception_ptr cancellation);
 
     EventLoop& loop_;
     internal::TaskCore& parent_;
@@ -89,13 +93,16 @@ Coro<BodyResult<Body, TaskGroup>> task_group_scope(Body body) {
 
 }  // namespace internal
 
-/// Runs `body` with a group of tasks, and returns when the body and every task in the group have ended:
-/// `co_await task_group([&](TaskGroup& group) -> Coro<> { group.create_task(…); … })`.
+/// Runs `body` with a group of tasks, and returns when the body and every task in the group have
+/// ended: `co_await task_group([&](TaskGroup& group) -> Coro<> { group.create_task(…); … })`.
 ///
-/// The first error of a child cancels the body and the other children; the cancelled are waited for.
-/// Returns what the body returns. Throws: ExceptionGroup with every error of the body and the children, cancellations
-/// not among them; RuntimeError if `TaskGroup::cancel` stopped a body that had a value to return.
-/// Cancellation: cancels body and children, waits for them, and leaves as CancelledError, unless there are errors.
+/// The first error of a child cancels the body and the other children; the cancelled are waited
+/// for.
+/// Returns what the body returns. Throws: ExceptionGroup with every error of the body and the
+/// children, cancellations not among them; RuntimeError if `TaskGroup::cancel` stopped a body that
+/// had a value to return.
+/// Cancellation: cancels body and children, waits for them, and leaves as CancelledError, unless
+/// there are errors.
 /// Lifetime: capture by reference, `[&]`; the closure lives until the await returns.
 /// Python: `async with asyncio.TaskGroup() as group:`.
 template <class Body>

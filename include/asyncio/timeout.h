@@ -1,10 +1,11 @@
 #pragma once
 // Time limits: `timeout`, `timeout_at`, `wait_for`.
 //
-// A limit is a request to cancel the current task, made by the loop when the deadline comes, and taken back when it is
-// over. The scope counts: it remembers how many requests the task had when it began, and only if its own is the one
-// that is left does it turn the `CancelledError` into a `TimeoutError`. So limits nest, and a cancellation from outside
-// that comes in the same moment passes through and wins.
+// A limit is a request to cancel the current task, made by the loop when the deadline comes, and
+// taken back when it is over. The scope counts: it remembers how many requests the task had when it
+// began, and only if its own is the one that is left does it turn the `CancelledError` into a
+// `TimeoutError`. So limits nest, and a cancellation from outside that comes in the same moment
+// passes through and wins.
 
 #include <asyncio/coro.h>
 #include <asyncio/exceptions.h>
@@ -38,7 +39,8 @@ public:
     /// For scopes: the body has ended with `outcome`, which may become a TimeoutError.
     template <class T>
     void leave(Outcome<T>& outcome) {
-        if (leave_and_decide(outcome.cancelled())) outcome.fail(std::make_exception_ptr(TimeoutError()));
+        if (leave_and_decide(outcome.cancelled()))
+            outcome.fail(std::make_exception_ptr(TimeoutError()));
     }
 
 private:
@@ -58,7 +60,8 @@ private:
     EventLoop* loop_ = nullptr;
     internal::Timer timer_;
     Expiry expiry_;
-    /// Requests the task had at entry. One that was pending then is not counted, so that it still wins at the end.
+    /// Requests the task had at entry. One that was pending then is not counted, so that it still
+    /// wins at the end.
     std::int64_t requests_at_entry_ = 0;
     State state_ = State::created;
 };
@@ -66,8 +69,8 @@ private:
 namespace internal {
 
 template <class Body>
-Coro<BodyResult<Body, Timeout>> timeout_scope(std::optional<Duration> delay, std::optional<TimePoint> when,
-                                              Body body) {
+Coro<BodyResult<Body, Timeout>> timeout_scope(std::optional<Duration> delay,
+                                              std::optional<TimePoint> when, Body body) {
     using T = BodyResult<Body, Timeout>;
     if (delay) when = add_saturating(here.loop->time(), *delay);
     Timeout limit(when);
@@ -97,7 +100,8 @@ Coro<AwaitResult<Given>> wait_for_scope(Given awaitable, Duration delay) {
     }
 }
 
-/// The limit has passed before anything began: what runs already is cancelled and waited for; what does not, never runs.
+/// The limit has passed before anything began: what runs already is cancelled and waited for; what
+/// does not, never runs.
 template <class Given>
 Coro<AwaitResult<Given>> wait_for_expired(Given awaitable) {
     using T = AwaitResult<Given>;
@@ -106,7 +110,8 @@ Coro<AwaitResult<Given>> wait_for_expired(Given awaitable) {
         if (!awaitable.done()) awaitable.cancel();
         outcome = co_await settle(std::move(awaitable));
     }
-    if (outcome.empty() || outcome.cancelled()) outcome.fail(std::make_exception_ptr(TimeoutError()));
+    if (outcome.empty() || outcome.cancelled())
+        outcome.fail(std::make_exception_ptr(TimeoutError()));
     if constexpr (std::is_void_v<T>) {
         co_await LeaveWith{outcome};
         co_return;
@@ -117,31 +122,37 @@ Coro<AwaitResult<Given>> wait_for_expired(Given awaitable) {
 
 }  // namespace internal
 
-/// Runs `body` with a limit: `co_await timeout(1s, [&]() -> Coro<int> { … })`. The body may take a `Timeout&`.
+/// Runs `body` with a limit: `co_await timeout(1s, [&]() -> Coro<int> { …
+/// })`. The body may take a `Timeout&`.
 ///
-/// `delay` is measured from the start; nothing (`std::nullopt`) means no limit; zero or less expires at the first await
-/// that waits. The body runs in the calling task.
-/// Returns what the body returns. Throws: TimeoutError when the limit cancelled the body; else what the body throws.
-/// Cancellation: the body is cancelled and unwinds; a cancellation from outside leaves as CancelledError.
+/// `delay` is measured from the start; nothing (`std::nullopt`) means no limit; zero or less
+/// expires at the first await that waits. The body runs in the calling task.
+/// Returns what the body returns. Throws: TimeoutError when the limit cancelled the body; else what
+/// the body throws.
+/// Cancellation: the body is cancelled and unwinds; a cancellation from outside leaves as
+/// CancelledError.
 /// Lifetime: capture by reference, `[&]`; the closure lives until the await returns.
 /// Python: `async with asyncio.timeout(delay):`.
 template <class Body>
 auto timeout(std::optional<Duration> delay, Body&& body) {
     internal::require_safe_closure<Body>();
-    return internal::timeout_scope<std::decay_t<Body>>(delay, std::nullopt, std::forward<Body>(body));
+    return internal::timeout_scope<std::decay_t<Body>>(delay, std::nullopt,
+                                                       std::forward<Body>(body));
 }
 
 /// The same with a deadline on the loop's clock. Python: `asyncio.timeout_at`.
 template <class Body>
 auto timeout_at(std::optional<TimePoint> when, Body&& body) {
     internal::require_safe_closure<Body>();
-    return internal::timeout_scope<std::decay_t<Body>>(std::nullopt, when, std::forward<Body>(body));
+    return internal::timeout_scope<std::decay_t<Body>>(std::nullopt, when,
+                                                       std::forward<Body>(body));
 }
 
 /// Awaits `awaitable` for at most `delay`; nothing (`std::nullopt`) means without limit.
 ///
-/// On expiry what is awaited is cancelled, and `wait_for` returns when that has ended. A result that arrives at the
-/// deadline is returned, not lost. Zero or less: a coroutine never starts, a task is cancelled unless it is done.
+/// On expiry what is awaited is cancelled, and `wait_for` returns when that has ended. A result
+/// that arrives at the deadline is returned, not lost. Zero or less: a coroutine never starts, a
+/// task is cancelled unless it is done.
 /// Throws: TimeoutError; else what is awaited throws.
 /// Cancellation: reaches what is awaited.
 /// Python: `asyncio.wait_for`.
@@ -151,7 +162,8 @@ auto wait_for(Given&& awaitable, std::optional<Duration> delay) {
     if (delay && *delay <= Duration::zero()) {
         return internal::wait_for_expired<Plain>(std::forward<Given>(awaitable));
     }
-    return internal::wait_for_scope<Plain>(std::forward<Given>(awaitable), delay.value_or(Duration::max()));
+    return internal::wait_for_scope<Plain>(std::forward<Given>(awaitable),
+                                           delay.value_or(Duration::max()));
 }
 
 }  // namespace asyncio

@@ -72,8 +72,8 @@ private:
 
 /// Waits for tasks or futures, all of one type, as `options` say.
 ///
-/// Never cancels one and never throws an error of one: look at `done`. When the timeout passes, what is not done is in
-/// `pending`.
+/// Never cancels one and never throws an error of one: look at `done`. When the timeout passes,
+/// what is not done is in `pending`.
 /// Throws: `std::invalid_argument` if there is nothing to wait for.
 /// Cancellation: the tasks go on.
 /// Python: `asyncio.wait`.
@@ -82,11 +82,13 @@ template <class Handle>
 Coro<WaitResult<Handle>> wait(std::vector<Handle> handles, WaitOptions options = {}) {
     if (handles.empty()) throw std::invalid_argument("wait: there is nothing to wait for");
     internal::WaitState state(get_running_loop(), options, handles.size());
-    for (std::size_t index = 0; index < handles.size(); ++index) state.watch(index, *handles[index].state());
+    for (std::size_t index = 0; index < handles.size(); ++index)
+        state.watch(index, *handles[index].state());
     Outcome<void> waited = co_await internal::settle(state.released());
     if (waited.failed()) co_return Outcome<WaitResult<Handle>>::failure(waited.error());
     WaitResult<Handle> result;
-    for (Handle& handle : handles) (handle.done() ? result.done : result.pending).push_back(std::move(handle));
+    for (Handle& handle : handles)
+        (handle.done() ? result.done : result.pending).push_back(std::move(handle));
     co_return result;
 }
 

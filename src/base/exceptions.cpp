@@ -4,8 +4,9 @@
 
 #include <cassert>
 #include <cstdlib>
-#include <cxxabi.h>
 #include <typeinfo>
+
+#include <cxxabi.h>
 
 namespace asyncio {
 namespace {
@@ -18,7 +19,8 @@ std::string incomplete_message(std::size_t had, std::size_t expected) {
 
 std::string group_message(std::string_view message, const std::vector<std::exception_ptr>& errors) {
     std::string text(message);
-    text += " (" + std::to_string(errors.size()) + (errors.size() == 1 ? " error): " : " errors): ");
+    text +=
+        " (" + std::to_string(errors.size()) + (errors.size() == 1 ? " error): " : " errors): ");
     bool first = true;
     for (const std::exception_ptr& error : errors) {
         if (!first) text += "; ";
@@ -69,7 +71,8 @@ std::vector<std::exception_ptr> ExceptionGroup::flatten() const {
 }
 
 bool internal::is_cancellation(const std::exception_ptr& error) noexcept {
-    // The library of g++ can tell the type without throwing, which matters: this is asked for every error.
+    // The library of g++ can tell the type without throwing, which matters: this is asked for every
+    // error.
     return error != nullptr && *error.__cxa_exception_type() == typeid(CancelledError);
 }
 

@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::size_t slab_bytes = 256 * 1024;
 
-/// What outlives the threads: every slab (so that none is ever unreachable) and the free blocks of ended threads.
+/// What outlives the threads: every slab (so that none is ever unreachable) and the free blocks of
+/// ended threads.
 struct Legacy {
     std::mutex mutex;
     std::vector<void*> slabs;
@@ -34,7 +35,8 @@ struct Slab {
     char* unused = nullptr;
     std::size_t left_bytes = 0;
 
-    /// At a thread's end its free blocks are left to others. The uncut rest of its slab is not worth keeping.
+    /// At a thread's end its free blocks are left to others. The uncut rest of its slab is not
+    /// worth keeping.
     ~Slab() {
         Legacy& estate = legacy();
         const std::lock_guard lock(estate.mutex);
@@ -53,7 +55,8 @@ void begin_slab() {
     slab.unused = static_cast<char*>(::operator new(slab_bytes));
     slab.left_bytes = slab_bytes;
     estate.slabs.push_back(slab.unused);
-    // A thread that needs a slab may as well inherit: this is the one place where it holds the lock anyway.
+    // A thread that needs a slab may as well inherit: this is the one place where it holds the lock
+    // anyway.
     for (std::size_t i = 0; i < std::size(free_lists.first); ++i) {
         prepend(free_lists.first[i], estate.orphans.first[i]);
     }

@@ -2,14 +2,15 @@
 
 #include <atomic>
 #include <cerrno>
-#include <unistd.h>
+
 #include <sys/syscall.h>
+#include <unistd.h>
 
 namespace asyncio::internal {
 namespace {
 
-// A signal handler finds its way only through statics. All of them are lock-free atomics, set before the handler is
-// installed and cleared after it is gone.
+// A signal handler finds its way only through statics. All of them are lock-free atomics, set
+// before the handler is installed and cleared after it is gone.
 std::atomic<void (*)(void*) noexcept> handler_function{nullptr};
 std::atomic<void*> handler_argument{nullptr};
 std::atomic<int> interrupts{0};
@@ -35,7 +36,7 @@ InterruptGuard::InterruptGuard(void (*on_interrupt)(void*) noexcept, void* argum
     interrupts = 0;
     handler_argument = argument;
     handler_function = on_interrupt;
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = &on_sigint;
     sigemptyset(&action.sa_mask);
     installed_ = ::sigaction(SIGINT, &action, nullptr) == 0;

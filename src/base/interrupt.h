@@ -5,11 +5,12 @@
 
 namespace asyncio::internal {
 
-/// While it lives, the first SIGINT calls `on_interrupt(argument)` in the signal handler, which may do only what is
-/// safe there; the second restores the default action and is raised again, so the process ends as its user expects.
+/// While it lives, the first SIGINT calls `on_interrupt(argument)` in the signal handler, which may
+/// do only what is safe there; the second restores the default action and is raised again, so the
+/// process ends as its user expects.
 ///
-/// Takes effect only on the main thread, and only if SIGINT has its default action: who installs a handler of his own
-/// wants it called. One at a time.
+/// Takes effect only on the main thread, and only if SIGINT has its default action: who installs a
+/// handler of his own wants it called. One at a time.
 class InterruptGuard {
 public:
     InterruptGuard(void (*on_interrupt)(void*) noexcept, void* argument) noexcept;
@@ -22,7 +23,7 @@ public:
 
 private:
     bool installed_ = false;
-    struct sigaction previous_ {};
+    struct sigaction previous_{};
 };
 
 }  // namespace asyncio::internal

@@ -21,7 +21,8 @@ constexpr const char* name_of(LogLevel level) noexcept {
 void write_to_stderr(LogLevel level, std::string_view line) noexcept {
     if (level < LogLevel::warning && !debug_requested()) return;
     // One call for the whole line: lines of several threads do not mix.
-    std::fprintf(stderr, "asyncio %s: %.*s\n", name_of(level), static_cast<int>(line.size()), line.data());
+    std::fprintf(stderr, "asyncio %s: %.*s\n", name_of(level), static_cast<int>(line.size()),
+                 line.data());
 }
 
 std::atomic<LogSink> current_sink{&write_to_stderr};
@@ -40,6 +41,8 @@ bool debug_requested() noexcept {
     return requested;
 }
 
-void internal::log(LogLevel level, std::string_view line) noexcept { current_sink.load()(level, line); }
+void internal::log(LogLevel level, std::string_view line) noexcept {
+    current_sink.load()(level, line);
+}
 
 }  // namespace asyncio

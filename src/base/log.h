@@ -1,5 +1,6 @@
 #pragma once
-// The one way in which the library speaks. Everything goes through the user's sink; nothing is printed elsewhere.
+// The one way in which the library speaks. Everything goes through the user's sink; nothing is
+// printed elsewhere.
 
 #include <asyncio/debug.h>
 

@@ -1,22 +1,24 @@
 #pragma once
 // The deadlines of a loop, earliest first; equal ones in the order in which they came.
 //
-// Two facts about timers shape this structure. Most are time limits that are called off before they come, so calling
-// off must be cheap. And when they do come, a million may be pending, so the cost of a pop is what the caches make of
-// it.
+// Two facts about timers shape this structure. Most are time limits that are called off before they
+// come, so calling off must be cheap. And when they do come, a million may be pending, so the cost
+// of a pop is what the caches make of it.
 //
-//   - The heap holds plain 16-byte entries (deadline, sequence, slot), four children to a node: the four lie
-//     side by side, in one cache line or two, and the tree is half as deep as a binary one.
-//   - An entry does not point to its timer, and the timer does not know where in the heap its entry is; both would have
-//     to be written on every move of an entry, and the timer is likely not in the cache. Between them stands a table of
-//     slots, written once when the timer is armed and once when it fires or is called off.
-//   - Calling off empties the slot and leaves the entry where it is, to be dropped when it comes up. If it is the last
-//     entry of the array, which a limit far in the future usually is, it is dropped right away. When more than half of
-//     the entries are dead they are swept out, so memory stays proportional to the live timers, at constant amortised
-//     cost.
+//   - The heap holds plain 16-byte entries (deadline, sequence, slot), four children to a node: the
+//     four lie side by side, in one cache line or two, and the tree is half as deep as a binary
+//     one.
+//   - An entry does not point to its timer, and the timer does not know where in the heap its entry
+//     is; both would have to be written on every move of an entry, and the timer is likely not in
+//     the cache. Between them stands a table of slots, written once when the timer is armed and
+//     once when it fires or is called off.
+//   - Calling off empties the slot and leaves the entry where it is, to be dropped when it comes
+//     up. If it is the last entry of the array, which a limit far in the future usually is, it is
+//     dropped right away. When more than half of the entries are dead they are swept out, so memory
+//     stays proportional to the live timers, at constant amortised cost.
 //
-// Invariants: `dead_` entries have an empty slot; every other slot in use points to the armed timer whose `slot` it is;
-// a slot is free exactly when no entry names it.
+// Invariants: `dead_` entries have an empty slot; every other slot in use points to the armed timer
+// whose `slot` it is; a slot is free exactly when no entry names it.
 //
 // Thread-safety: none. A heap belongs to one loop.
 
@@ -69,8 +71,8 @@ public:
         return heap_.empty() ? never : heap_.front().when;
     }
 
-    /// Takes the earliest item out. The heap must not be empty, and `earliest` must have been called since the last
-    /// change.
+    /// Takes the earliest item out. The heap must not be empty, and `earliest` must have been
+    /// called since the last change.
     Item& pop(std::uint32_t none) noexcept {
         const std::uint32_t slot = pop_entry().slot;
         Item& item = *slots_[slot].item;
@@ -82,15 +84,16 @@ public:
 private:
     struct Entry {
         TimePoint when;
-        /// Wraps around; compared as a difference, so it orders any two that are less than 2^31 pushes apart.
+        /// Wraps around; compared as a difference, so it orders any two that are less than 2^31
+        /// pushes apart.
         std::uint32_t sequence;
         std::uint32_t slot;
     };
     static_assert(sizeof(Entry) == 16, "four siblings are the size of a cache line");
 
     union Slot {
-        Item* item;               // in use: the timer, or null if it was called off
-        std::uintptr_t next_free; // free: one more than the next free slot's index, 0 for none
+        Item* item;                // in use: the timer, or null if it was called off
+        std::uintptr_t next_free;  // free: one more than the next free slot's index, 0 for none
     };
 
     static constexpr std::size_t arity = 4;

@@ -6,7 +6,8 @@
 namespace asyncio::internal {
 
 FutureBase::~FutureBase() {
-    // Tasks that wait hold a reference, so what is still registered with a dying future is done-callbacks at most.
+    // Tasks that wait hold a reference, so what is still registered with a dying future is
+    // done-callbacks at most.
     waiting_.for_each([](Ready& node) {
         node.unlink();
         delete DoneCallback::cast(node);
@@ -50,13 +51,15 @@ void FutureBase::require_pending() const {
 }
 
 std::exception_ptr FutureBase::make_cancellation() const {
-    return std::make_exception_ptr(cancel_message_ ? CancelledError(*cancel_message_) : CancelledError());
+    return std::make_exception_ptr(cancel_message_ ? CancelledError(*cancel_message_)
+                                                   : CancelledError());
 }
 
 void FutureBase::report_error(std::string_view what, std::exception_ptr error,
                               std::string_view task_name) const noexcept {
     if (here.loop == &loop_) {
-        loop_.call_exception_handler({.message = what, .exception = std::move(error), .task_name = task_name});
+        loop_.call_exception_handler(
+            {.message = what, .exception = std::move(error), .task_name = task_name});
         return;
     }
     std::string line(what);
@@ -66,7 +69,8 @@ void FutureBase::report_error(std::string_view what, std::exception_ptr error,
 
 void throw_not_done() { throw InvalidStateError("the result is not there yet"); }
 
-// --- Done-callbacks --------------------------------------------------------------------------------------------------
+// --- Done-callbacks
+// --------------------------------------------------------------------------------------------------
 
 DoneCallback::DoneCallback(FutureBase& future, UniqueFunction<void()> function) noexcept
     : future_(future), function_(std::move(function)) {
@@ -98,8 +102,8 @@ void DoneCallback::run_node(Ready& node) noexcept {
         try {
             callback->function_();
         } catch (...) {
-            loop.call_exception_handler(
-                {.message = "an exception left a done-callback", .exception = std::current_exception()});
+            loop.call_exception_handler({.message = "an exception left a done-callback",
+                                         .exception = std::current_exception()});
         }
         watch.end([] { return std::string("a done-callback"); });
     }

@@ -34,15 +34,17 @@ void GatherBase::child_ended(FutureBase& child) {
     std::exception_ptr error = child.error();
     if (error == nullptr) return;
     child.mark_retrieved();
-    // While a cancelled gather waits for its children, a failure outranks the cancellations it asked for.
-    const bool outranks = cancel_requested_ && first_error_ != nullptr && is_cancellation(first_error_) &&
-                          !is_cancellation(error);
+    // While a cancelled gather waits for its children, a failure outranks the cancellations it
+    // asked for.
+    const bool outranks = cancel_requested_ && first_error_ != nullptr &&
+                          is_cancellation(first_error_) && !is_cancellation(error);
     if (first_error_ == nullptr || outranks) {
         first_error_ = error;
         if (!cancel_requested_ && !outer().done()) set_error(std::move(error));
     } else if (outer().loop().get_debug()) {
         // Python drops it without a word.
-        log(LogLevel::debug, "a part of a gather that had failed already ended with: " + describe(error));
+        log(LogLevel::debug,
+            "a part of a gather that had failed already ended with: " + describe(error));
     }
 }
 

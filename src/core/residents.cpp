@@ -1,4 +1,5 @@
-// What the loop asks about the tasks it keeps: who still waits, and how to bring all of them to an end.
+// What the loop asks about the tasks it keeps: who still waits, and how to bring all of them to an
+// end.
 
 #include <asyncio/future.h>
 #include <asyncio/task.h>
@@ -16,14 +17,15 @@ constexpr Duration patience = std::chrono::seconds(5);
 /// "file.cpp:42", innermost frame first, from where the task stands to its outermost frame.
 void append_await_chain(std::string& text, const TaskCore& task) {
     for (const PromiseBase* frame = task.innermost(); frame != nullptr; frame = frame->caller) {
-        text += std::string("\n        at ") + frame->where.file_name() + ":" + std::to_string(frame->where.line()) +
-                " in " + frame->where.function_name();
+        text += std::string("\n        at ") + frame->where.file_name() + ":" +
+                std::to_string(frame->where.line()) + " in " + frame->where.function_name();
     }
 }
 
 std::string name_list(EventLoop& loop) {
     std::string names;
-    for (const TaskRef& task : all_tasks(loop)) names += (names.empty() ? "" : ", ") + task.get_name();
+    for (const TaskRef& task : all_tasks(loop))
+        names += (names.empty() ? "" : ", ") + task.get_name();
     return names;
 }
 
@@ -34,7 +36,8 @@ struct Countdown {
         TaskRef task;
     };
 
-    explicit Countdown(EventLoop& on) : loop(on), tasks(all_tasks(on)), parts(std::make_unique<Part[]>(tasks.size())) {
+    explicit Countdown(EventLoop& on)
+        : loop(on), tasks(all_tasks(on)), parts(std::make_unique<Part[]>(tasks.size())) {
         for (std::size_t index = 0; index < tasks.size(); ++index) {
             parts[index].countdown = this;
             parts[index].task = tasks[index];
@@ -57,9 +60,10 @@ struct Countdown {
         if (!future.cancelled() && future.error() != nullptr) {
             future.mark_retrieved();
             const std::string name = part.task.get_name();
-            part.countdown->loop.call_exception_handler({.message = "unhandled exception while the loop shuts down",
-                                                         .exception = future.error(),
-                                                         .task_name = name});
+            part.countdown->loop.call_exception_handler(
+                {.message = "unhandled exception while the loop shuts down",
+                 .exception = future.error(),
+                 .task_name = name});
         }
         if (--part.countdown->left == 0) part.countdown->loop.stop();
     }
@@ -91,7 +95,8 @@ std::string describe_residents(EventLoop& loop) {
     return text;
 }
 
-/// Cancels all tasks and runs them to their end. Those they start meanwhile get the same, for as long as it takes.
+/// Cancels all tasks and runs them to their end. Those they start meanwhile get the same, for as
+/// long as it takes.
 void wind_up_residents(EventLoop& loop) {
     try {
         while (!loop.residents().empty()) cancel_and_wait(loop);

@@ -8,7 +8,9 @@ namespace {
 /// Carries Ctrl-C from the signal handler into the loop, where the main task can be cancelled.
 struct Interruption : internal::Ready {
     Interruption(EventLoop& on, TaskRef main) : loop(on), main_task(std::move(main)) {
-        run = [](internal::Ready& node) noexcept { static_cast<Interruption&>(node).main_task.cancel(); };
+        run = [](internal::Ready& node) noexcept {
+            static_cast<Interruption&>(node).main_task.cancel();
+        };
     }
 
     static void post(void* self) noexcept {
@@ -28,8 +30,11 @@ Runner::~Runner() { close(); }
 
 EventLoop& Runner::get_loop() {
     if (closed_) throw RuntimeError("the runner is closed");
-    if (internal::here.loop != nullptr) throw RuntimeError("run() cannot be called from a running event loop");
-    if (!loop_) loop_ = std::make_unique<EventLoop>(LoopOptions{.backend = options_.backend, .debug = options_.debug});
+    if (internal::here.loop != nullptr)
+        throw RuntimeError("run() cannot be called from a running event loop");
+    if (!loop_)
+        loop_ = std::make_unique<EventLoop>(
+            LoopOptions{.backend = options_.backend, .debug = options_.debug});
     return *loop_;
 }
 
@@ -39,8 +44,8 @@ void Runner::run_main(TaskRef task, internal::FutureBase& future) {
 
     const internal::InterruptGuard guard(&Interruption::post, &interruption);
     internal::run_until_done(*loop_, future);
-    // The request was ours and the only one, and the task ended of it: that is what Ctrl-C means. If somebody else had
-    // asked too, or the task had something else to say, that is what leaves.
+    // The request was ours and the only one, and the task ended of it: that is what Ctrl-C means.
+    // If somebody else had asked too, or the task had something else to say, that is what leaves.
     if (guard.count() > 0 && future.cancelled() && task.uncancel() == 0) {
         future.mark_retrieved();
         throw KeyboardInterrupt();

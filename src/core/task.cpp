@@ -28,19 +28,22 @@ EventLoop& TaskCore::loop() noexcept { return future().loop(); }
 
 std::string TaskCore::name() const { return name_ ? *name_ : "Task-" + std::to_string(number_); }
 
-// --- Steps -----------------------------------------------------------------------------------------------------------
+// --- Steps
+// -----------------------------------------------------------------------------------------------------------
 
 void TaskCore::first_step(Ready& ready) noexcept {
     auto& self = static_cast<TaskCore&>(ready);
     self.run = &step;
-    if (self.must_cancel_) [[unlikely]] return self.end(&TaskCore::complete_unstarted);
+    if (self.must_cancel_) [[unlikely]]
+        return self.end(&TaskCore::complete_unstarted);
     self.run_step();
 }
 
 void TaskCore::step(Ready& ready) noexcept { static_cast<TaskCore&>(ready).run_step(); }
 
 inline void TaskCore::run_step() noexcept {
-    if (here.loop->get_debug()) [[unlikely]] return run_watched();
+    if (here.loop->get_debug()) [[unlikely]]
+        return run_watched();
     here.task = this;
     parked_ = nullptr;
     resume(point_);
@@ -59,7 +62,8 @@ void TaskCore::run_watched() noexcept {
     here.task = nullptr;
 }
 
-/// The frame is destroyed while this is still the running task: destructors of arguments belong to it.
+/// The frame is destroyed while this is still the running task: destructors of arguments belong to
+/// it.
 void TaskCore::end(void (TaskCore::*completion)() noexcept) noexcept {
     here.task = this;
     innermost_ = nullptr;
@@ -69,7 +73,8 @@ void TaskCore::end(void (TaskCore::*completion)() noexcept) noexcept {
     future().release();  // the loop's reference
 }
 
-// --- Cancellation ----------------------------------------------------------------------------------------------------
+// --- Cancellation
+// ----------------------------------------------------------------------------------------------------
 
 bool TaskCore::cancel(std::string_view message) {
     FutureBase& self = future();
@@ -86,18 +91,16 @@ void TaskCore::abort_wait_now() {
     using Abort = lowlevel::Waiter::Abort;
     FutureBase& self = future();
     const std::string* message = self.cancel_message();
-    switch (parked_->hook_(*parked_, message != nullptr ? std::string_view(*message) : std::string_view())) {
+    switch (parked_->hook_(*parked_,
+                           message != nullptr ? std::string_view(*message) : std::string_view())) {
         case Abort::removed:
             parked_->interrupted_ = true;
             parked_ = nullptr;
             must_cancel_ = false;
             self.loop().schedule(*this);
             break;
-        case Abort::passed_on:
-            must_cancel_ = false;
-            break;
-        case Abort::too_late:
-            break;
+        case Abort::passed_on: must_cancel_ = false; break;
+        case Abort::too_late: break;
     }
 }
 
@@ -117,14 +120,18 @@ std::exception_ptr TaskCore::take_cancellation() {
     return future().make_cancellation();
 }
 
-void throw_no_task() { throw RuntimeError("this can only be awaited in a task: start it with run() or create_task()"); }
+void throw_no_task() {
+    throw RuntimeError("this can only be awaited in a task: start it with run() or create_task()");
+}
 
-// --- Coroutines that never ran -----------------------------------------------------------------------------------------
+// --- Coroutines that never ran
+// -----------------------------------------------------------------------------------------
 
 void report_dropped(std::coroutine_handle<>, std::source_location place) noexcept {
     if (place.line() != 0) {
-        log(LogLevel::error, std::string("a coroutine was destroyed while it waits at ") + place.file_name() + ":" +
-                                 std::to_string(place.line()) + "; cancel its task instead");
+        log(LogLevel::error, std::string("a coroutine was destroyed while it waits at ") +
+                                 place.file_name() + ":" + std::to_string(place.line()) +
+                                 "; cancel its task instead");
         std::terminate();
     }
     if (here.loop != nullptr && here.loop->get_debug()) {
@@ -134,11 +141,13 @@ void report_dropped(std::coroutine_handle<>, std::source_location place) noexcep
 
 }  // namespace internal
 
-// --- Lists of tasks ----------------------------------------------------------------------------------------------------
+// --- Lists of tasks
+// ----------------------------------------------------------------------------------------------------
 
 TaskRef::TaskRef(internal::TaskCore* core) noexcept
     : core_(core),
-      future_(internal::Ref<internal::FutureBase>::share(core != nullptr ? &core->future() : nullptr)) {}
+      future_(internal::Ref<internal::FutureBase>::share(core != nullptr ? &core->future()
+                                                                         : nullptr)) {}
 
 TaskRef current_task() noexcept { return TaskRef(internal::here.task); }
 

@@ -4,7 +4,8 @@
 
 namespace asyncio {
 
-/// A task of the group: registered with it as its done-callback, and listed here until it has ended.
+/// A task of the group: registered with it as its done-callback, and listed here until it has
+/// ended.
 struct TaskGroup::Child final : internal::Ready, internal::Resident, internal::Pooled {
     Child(TaskGroup& owner, internal::TaskCore& core)
         : group(owner), task(internal::Ref<internal::FutureBase>::share(&core.future())) {
@@ -37,7 +38,8 @@ void TaskGroup::child_done(internal::Ready& node) noexcept {
     child->Resident::unlink();
     delete child;
 
-    if (group.children_.empty() && group.all_done_ && !group.all_done_->done()) group.all_done_->set_result();
+    if (group.children_.empty() && group.all_done_ && !group.all_done_->done())
+        group.all_done_->set_result();
     if (task->cancelled()) return;
     if (std::exception_ptr error = task->error()) {
         task->mark_retrieved();
@@ -60,7 +62,8 @@ void TaskGroup::cancel() {
 
 void TaskGroup::abort() {
     aborting_ = true;
-    children_.for_each([](internal::Resident& child) { static_cast<Child&>(child).task->cancel({}); });
+    children_.for_each(
+        [](internal::Resident& child) { static_cast<Child&>(child).task->cancel({}); });
 }
 
 void TaskGroup::interrupt_parent() {
@@ -75,8 +78,8 @@ Coro<TaskGroup::End> TaskGroup::finish(std::exception_ptr body_error, bool body_
     while (!children_.empty()) {
         all_done_ = loop_.create_future();
         const Outcome<void> waited = co_await internal::settle(*all_done_);
-        // A cancellation that comes while the children are ending already changes nothing for them. It is not lost: the
-        // parent's count keeps it.
+        // A cancellation that comes while the children are ending already changes nothing for them.
+        // It is not lost: the parent's count keeps it.
         if (waited.cancelled() && !aborting_) {
             cancellation = waited.error();
             abort();
@@ -88,17 +91,20 @@ Coro<TaskGroup::End> TaskGroup::finish(std::exception_ptr body_error, bool body_
 
 TaskGroup::End TaskGroup::conclude(std::exception_ptr body_error, bool body_cancelled,
                                    std::exception_ptr cancellation) {
-    // What the group asked of its parent it takes back. If that was the only request, the CancelledError was ours.
+    // What the group asked of its parent it takes back. If that was the only request, the
+    // CancelledError was ours.
     if (parent_interrupted_ && parent_.uncancel() == 0) cancellation = nullptr;
     if (cancellation != nullptr && errors_.empty()) return {std::move(cancellation)};
     if (body_error != nullptr && !body_cancelled) errors_.push_back(std::move(body_error));
     if (errors_.empty()) return {nullptr, body_cancelled};
-    // Errors go first, but a request from outside must still be felt at the next await: renew it, count unchanged.
+    // Errors go first, but a request from outside must still be felt at the next await: renew it,
+    // count unchanged.
     if (parent_.cancelling() > 0) {
         parent_.uncancel();
         parent_.cancel({});
     }
-    return {std::make_exception_ptr(ExceptionGroup("unhandled errors in a TaskGroup", std::move(errors_)))};
+    return {std::make_exception_ptr(
+        ExceptionGroup("unhandled errors in a TaskGroup", std::move(errors_)))};
 }
 
 void internal::throw_group_stopped() {

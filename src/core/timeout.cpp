@@ -26,7 +26,8 @@ void Timeout::reschedule(std::optional<TimePoint> when) {
     set_deadline();
 }
 
-/// A deadline that has passed still lets the body begin: it takes effect one iteration later, like any callback.
+/// A deadline that has passed still lets the body begin: it takes effect one iteration later, like
+/// any callback.
 void Timeout::set_deadline() {
     if (!when_ || *when_ == internal::never) return;
     if (*when_ <= loop_->time()) {

@@ -19,8 +19,9 @@ bool CallbackNode::leave_scheduled(State to) noexcept {
 void CallbackNode::cancel() noexcept {
     if (!leave_scheduled(State::cancelled)) return;
     function_ = {};
-    // A callback with a deadline is the loop thread's alone, so its timer can go at once. One that is queued stays
-    // queued, because another thread may be cancelling it, and is skipped when its turn comes.
+    // A callback with a deadline is the loop thread's alone, so its timer can go at once. One that
+    // is queued stays queued, because another thread may be cancelling it, and is skipped when its
+    // turn comes.
     if (timer.armed()) {
         loop_.disarm(timer);
         release();
@@ -65,6 +66,8 @@ void Handle::cancel() noexcept {
 
 bool Handle::cancelled() const noexcept { return node_ != nullptr && node_->cancelled(); }
 
-TimePoint TimerHandle::when() const noexcept { return node_ != nullptr ? node_->when : TimePoint{}; }
+TimePoint TimerHandle::when() const noexcept {
+    return node_ != nullptr ? node_->when : TimePoint{};
+}
 
 }  // namespace asyncio

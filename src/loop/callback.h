@@ -2,14 +2,15 @@
 // A scheduled callback: what a `Handle` refers to.
 //
 // States, and who may leave each:
-//   scheduled → running    the loop, when the callback's turn comes
-//   scheduled → cancelled  whoever holds a handle, on any thread if it came from `call_soon_threadsafe`
-//   running   → done       the loop
-// Exactly one side wins a step out of `scheduled`, and the winner destroys the callable. So a cancelled callback has
-// released what it captured when `cancel` returns, and a node that is still queued somewhere is merely skipped.
+//   scheduled → running    the loop, when the callback's turn comes scheduled → cancelled  whoever
+//   holds a handle, on any thread if it came from `call_soon_threadsafe` running   → done       the
+//   loop
+// Exactly one side wins a step out of `scheduled`, and the winner destroys the callable. So a
+// cancelled callback has released what it captured when `cancel` returns, and a node that is still
+// queued somewhere is merely skipped.
 //
-// The node is kept alive by its handles and, while it is queued or armed, by the loop. The count is atomic because
-// handles may be dropped on other threads.
+// The node is kept alive by its handles and, while it is queued or armed, by the loop. The count is
+// atomic because handles may be dropped on other threads.
 
 #include <asyncio/event_loop.h>
 #include <asyncio/internal/frame_pool.h>
@@ -29,7 +30,9 @@ public:
     }
 
     void cancel() noexcept;
-    bool cancelled() const noexcept { return state_.load(std::memory_order_acquire) == State::cancelled; }
+    bool cancelled() const noexcept {
+        return state_.load(std::memory_order_acquire) == State::cancelled;
+    }
 
     /// Only a callback with a deadline has one; the timer is armed while the deadline is to come.
     Timer timer;

@@ -15,36 +15,42 @@ class TimerHeap final : public BasicTimerHeap<Timer> {};
 
 namespace {
 
-/// After so many steps the back-end is looked at even though tasks are still ready, so that a program that never rests
-/// still notices its sockets. Between two looks a step costs no system call.
+/// After so many steps the back-end is looked at even though tasks are still ready, so that a
+/// program that never rests still notices its sockets. Between two looks a step costs no system
+/// call.
 constexpr std::uint32_t steps_between_looks = 61;
 
 }  // namespace
 
-EventLoop::EventLoop(LoopOptions options) : EventLoop(lowlevel::make_backend(options.backend), options) {}
+EventLoop::EventLoop(LoopOptions options)
+    : EventLoop(lowlevel::make_backend(options.backend), options) {}
 
 EventLoop::EventLoop(std::unique_ptr<lowlevel::Backend> backend, LoopOptions options)
     : backend_(std::move(backend)),
       timers_(std::make_unique<internal::TimerHeap>()),
       debug_(options.debug.value_or(debug_requested())) {
-    if (debug_) internal::log(LogLevel::debug, std::string("event loop on the back-end ") + backend_name());
+    if (debug_)
+        internal::log(LogLevel::debug, std::string("event loop on the back-end ") + backend_name());
 }
 
 EventLoop::~EventLoop() { close(); }
 
-// --- Running -----------------------------------------------------------------------------------------------------------
+// --- Running
+// -----------------------------------------------------------------------------------------------------------
 
 /// While it lives, this loop is the thread's running loop.
 struct EventLoop::RunScope {
     explicit RunScope(EventLoop& loop) : loop_(loop) {
         loop.check_open();
         if (internal::here.loop != nullptr) {
-            throw RuntimeError(internal::here.loop == &loop ? "this event loop is already running"
-                                                            : "cannot run the event loop while another loop is running");
+            throw RuntimeError(internal::here.loop == &loop
+                                   ? "this event loop is already running"
+                                   : "cannot run the event loop while another loop is running");
         }
         loop.running_ = true;
         internal::here.loop = &loop;
-        internal::here.stack_limit = internal::stack_position() - internal::nested_start_stack_bytes;
+        internal::here.stack_limit =
+            internal::stack_position() - internal::nested_start_stack_bytes;
     }
     RunScope(const RunScope&) = delete;
     RunScope& operator=(const RunScope&) = delete;
@@ -67,14 +73,17 @@ void EventLoop::run_forever() {
 
 /// One iteration. This is the event loop.
 void EventLoop::run_once() {
-    take_inbox();              // 1. what other threads and signal handlers want
-    observe(next_deadline());  // 2. wait, but not past the next deadline; 3. what finished becomes ready
-    expire_timers();           // 4. what was due becomes ready, behind it
-    run_batch();               // 5. what is ready now runs; what becomes ready meanwhile does not
+    take_inbox();  // 1. what other threads and signal handlers want
+    observe(
+        // 2. wait, but not past the next deadline; 3. what finished becomes ready
+        next_deadline());
+    expire_timers();       // 4. what was due becomes ready, behind it
+    run_batch();           // 5. what is ready now runs; what becomes ready meanwhile does not
 }
 
 inline void EventLoop::take_inbox() noexcept {
-    if (inbox_.load(std::memory_order_relaxed) == nullptr) [[likely]] return;
+    if (inbox_.load(std::memory_order_relaxed) == nullptr) [[likely]]
+        return;
     internal::ListNode* newest = inbox_.exchange(nullptr, std::memory_order_acquire);
     internal::ListNode* oldest = nullptr;
     while (newest != nullptr) {
@@ -94,7 +103,8 @@ inline TimePoint EventLoop::next_deadline() noexcept {
 }
 
 inline void EventLoop::observe(TimePoint deadline) {
-    if (deadline == internal::at_once && unobserved_steps_ < steps_between_looks) [[likely]] return;
+    if (deadline == internal::at_once && unobserved_steps_ < steps_between_looks) [[likely]]
+        return;
     unobserved_steps_ = 0;
     if (deadline == internal::at_once && in_flight_ == 0) return;
     wait(deadline);
@@ -136,15 +146,18 @@ void EventLoop::close() {
     collect_operations();
     closed_ = true;
     take_inbox();
-    // Every node is given its turn, so that it is released; a callback that finds the loop closed does not run.
-    while (timers_->earliest() != internal::never) schedule(*timers_->pop(internal::Timer::disarmed).target);
+    // Every node is given its turn, so that it is released; a callback that finds the loop closed
+    // does not run.
+    while (timers_->earliest() != internal::never)
+        schedule(*timers_->pop(internal::Timer::disarmed).target);
     while (!ready_.empty()) {
         internal::Ready& node = ready_.pop_front();
         node.run(node);
     }
 }
 
-/// Every operation is reported before the back-end goes: the memory it uses is the back-end's until then.
+/// Every operation is reported before the back-end goes: the memory it uses is the back-end's until
+/// then.
 void EventLoop::collect_operations() {
     while (!at_close_.empty()) {
         internal::AtClose& listener = at_close_.pop_front();
@@ -157,7 +170,8 @@ void EventLoop::check_open() const {
     if (is_closed()) throw RuntimeError("the event loop is closed");
 }
 
-// --- Callbacks ---------------------------------------------------------------------------------------------------------
+// --- Callbacks
+// ---------------------------------------------------------------------------------------------------------
 
 Handle EventLoop::call_soon(internal::UniqueFunction<void()> callback) {
     check_open();
@@ -181,7 +195,8 @@ TimerHandle EventLoop::call_at(TimePoint when, internal::UniqueFunction<void()> 
 Handle EventLoop::call_soon_threadsafe(internal::UniqueFunction<void()> callback) {
     check_open();
     auto* node = new internal::CallbackNode(*this, std::move(callback));
-    // The handle is made before the node is posted: from then on the loop may run and release it at any moment.
+    // The handle is made before the node is posted: from then on the loop may run and release it at
+    // any moment.
     Handle handle(node);
     post(*node);
     return handle;
@@ -191,8 +206,10 @@ void EventLoop::post(internal::Ready& node) noexcept {
     internal::ListNode* newest = inbox_.load(std::memory_order_relaxed);
     do {
         node.next = newest;
-    } while (!inbox_.compare_exchange_weak(newest, &node, std::memory_order_release, std::memory_order_relaxed));
-    // Only who finds the inbox empty wakes the loop: the others come before the loop has taken what that one brought.
+    } while (!inbox_.compare_exchange_weak(newest, &node, std::memory_order_release,
+                                           std::memory_order_relaxed));
+    // Only who finds the inbox empty wakes the loop: the others come before the loop has taken what
+    // that one brought.
     if (newest == nullptr) backend_->wake();
 }
 
@@ -208,7 +225,8 @@ lowlevel::Backend::Submitted EventLoop::submit(lowlevel::Operation& operation) n
     return submitted;
 }
 
-// --- Errors ------------------------------------------------------------------------------------------------------------
+// --- Errors
+// ------------------------------------------------------------------------------------------------------------
 
 void EventLoop::call_exception_handler(const ErrorContext& context) noexcept {
     const auto log_by_default = [](const ErrorContext& said) {
@@ -221,7 +239,8 @@ void EventLoop::call_exception_handler(const ErrorContext& context) noexcept {
     try {
         exception_handler_(*this, context);
     } catch (...) {
-        log_by_default({.message = "the exception handler itself threw", .exception = std::current_exception()});
+        log_by_default({.message = "the exception handler itself threw",
+                        .exception = std::current_exception()});
         log_by_default(context);
     }
 }

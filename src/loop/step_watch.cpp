@@ -8,7 +8,9 @@ namespace asyncio::internal {
 
 void StepWatch::begin() noexcept { started_ = loop_.time(); }
 
-bool StepWatch::too_long() const noexcept { return loop_.time() - started_ > loop_.slow_callback_duration; }
+bool StepWatch::too_long() const noexcept {
+    return loop_.time() - started_ > loop_.slow_callback_duration;
+}
 
 void StepWatch::report(const std::string& what) const noexcept {
     const double seconds = std::chrono::duration<double>(loop_.time() - started_).count();

@@ -34,8 +34,8 @@ concept Awaitable = requires(AwaiterOf<Given>& awaiter) {
 template <class Given>
 using AwaitResult = decltype(std::declval<AwaiterOf<Given>&>().await_resume());
 
-/// `co_await settle(awaitable)` gives an `Outcome`: errors and cancellations come as values. The awaitable's own
-/// temporaries must live until the await returns.
+/// `co_await settle(awaitable)` gives an `Outcome`: errors and cancellations come as values. The
+/// awaitable's own temporaries must live until the await returns.
 template <class Given>
 class Settle {
     using Awaiter = std::remove_reference_t<AwaiterOf<Given>>;

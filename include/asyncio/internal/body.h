@@ -1,5 +1,6 @@
 #pragma once
-// The bodies of scopes: callables that return a coroutine, given where Python has an indented block.
+// The bodies of scopes: callables that return a coroutine, given where Python has an indented
+// block.
 
 #include <asyncio/coro.h>
 
@@ -8,13 +9,16 @@
 
 namespace asyncio::internal {
 
-/// g++ before 13 destroys a temporary closure twice if it stands in an expression with `co_await` and has a captured
-/// value with a destructor. Better no program than that one. `[&]` is what scopes want anyway.
+/// g++ before 13 destroys a temporary closure twice if it stands in an expression with `co_await`
+/// and has a captured value with a destructor. Better no program than that one. `[&]` is what
+/// scopes want anyway.
 template <class Body>
 constexpr void require_safe_closure() {
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
-    static_assert(std::is_lvalue_reference_v<Body> || std::is_trivially_destructible_v<std::decay_t<Body>>,
-                  "this closure captures a value that has a destructor, which g++ 12 would destroy twice: capture by "
+    static_assert(std::is_lvalue_reference_v<Body> ||
+                      std::is_trivially_destructible_v<std::decay_t<Body>>,
+                  "this closure captures a value that has a destructor, which g++ 12 would destroy "
+                  "twice: capture by "
                   "reference ([&]), or name the closure and pass the name");
 #endif
 }
@@ -30,7 +34,8 @@ auto call_body(Body& body, Scope& scope) {
 
 template <class Given>
 struct BodyResultOf {
-    static_assert(!std::is_same_v<Given, Given>, "the body must be a coroutine: give the closure a return type Coro<…>");
+    static_assert(!std::is_same_v<Given, Given>,
+                  "the body must be a coroutine: give the closure a return type Coro<…>");
 };
 template <class T>
 struct BodyResultOf<Coro<T>> {

@@ -1,11 +1,12 @@
 #pragma once
 // Memory for coroutine frames and tasks.
 //
-// A program of coroutines asks for the same few sizes millions of times and gives them back in any order. Freed blocks
-// go to a list of their size class, one set of lists per thread, so the usual allocation is: take the first of a list.
-// Nothing is ever given back to the system before the process ends: a block may be freed on another thread than the
-// one that made it, so the slab it was cut from can never be known to be empty. What a thread has when it ends is left
-// to the threads that come after it.
+// A program of coroutines asks for the same few sizes millions of times and gives them back in any
+// order. Freed blocks go to a list of their size class, one set of lists per thread, so the usual
+// allocation is: take the first of a list. Nothing is ever given back to the system before the
+// process ends: a block may be freed on another thread than the one that made it, so the slab it
+// was cut from can never be known to be empty. What a thread has when it ends is left to the
+// threads that come after it.
 //
 // Under AddressSanitizer every block is the system's own, for a use after free must be seen as one.
 //
@@ -31,8 +32,9 @@ struct FreeBlock {
     FreeBlock* next;
 };
 
-/// The free blocks of one thread, by size in granules. Plain data without constructor or destructor, so that reaching
-/// it is one addition to the thread pointer; `frame_pool.cpp` registers what has to happen at the thread's end.
+/// The free blocks of one thread, by size in granules. Plain data without constructor or
+/// destructor, so that reaching it is one addition to the thread pointer; `frame_pool.cpp`
+/// registers what has to happen at the thread's end.
 struct FreeLists {
     FreeBlock* first[largest_pooled_frame_bytes / frame_granule_bytes + 1];
 };
@@ -74,7 +76,9 @@ inline void free_frame(void* memory, std::size_t size_bytes) noexcept {
 /// Gives a class, and everything derived from it, memory of the pool.
 struct Pooled {
     static void* operator new(std::size_t size_bytes) { return allocate_frame(size_bytes); }
-    static void operator delete(void* memory, std::size_t size_bytes) noexcept { free_frame(memory, size_bytes); }
+    static void operator delete(void* memory, std::size_t size_bytes) noexcept {
+        free_frame(memory, size_bytes);
+    }
 };
 
 }  // namespace asyncio::internal

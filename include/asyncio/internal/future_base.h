@@ -1,9 +1,11 @@
 #pragma once
-// What every future is, whatever it holds: a state that changes once, and the list of who waits for that.
+// What every future is, whatever it holds: a state that changes once, and the list of who waits for
+// that.
 //
-// The list holds `Ready` nodes of every kind in the order of their registration: tasks that await, done-callbacks,
-// the inner nodes of `gather` and `wait`. Completing a future appends the whole list to the loop's ready queue, so all
-// of them run one iteration later, in that order, at the cost of six stores.
+// The list holds `Ready` nodes of every kind in the order of their registration: tasks that await,
+// done-callbacks, the inner nodes of `gather` and `wait`. Completing a future appends the whole
+// list to the loop's ready queue, so all of them run one iteration later, in that order, at the
+// cost of six stores.
 //
 // Thread-safety: loop thread only; the reference count is not atomic.
 
@@ -34,7 +36,8 @@ public:
     bool cancelled() const noexcept { return status_ == Status::cancelled; }
     EventLoop& loop() const noexcept { return loop_; }
 
-    /// False if it is done already. What else it does depends on the kind: a task passes it on, a gather to its parts.
+    /// False if it is done already. What else it does depends on the kind: a task passes it on, a
+    /// gather to its parts.
     virtual bool cancel(std::string_view message);
 
     /// `node` becomes ready when the future is done; if it is, in the next iteration.
@@ -43,7 +46,8 @@ public:
     /// Somebody has seen the error, so it need not be reported when the last reference goes.
     void mark_retrieved() noexcept { retrieved_ = true; }
 
-    /// The error, or what a cancelled future throws; null if there is a value. The future must be done.
+    /// The error, or what a cancelled future throws; null if there is a value. The future must be
+    /// done.
     virtual std::exception_ptr error() const noexcept = 0;
 
     /// What is thrown where this was cancelled.
@@ -60,8 +64,10 @@ protected:
     /// Ends the waiting. The outcome must be in place.
     void complete(Status status) noexcept;
     void require_pending() const;
-    /// To the handler of the loop if that runs on this thread; else to the log, for the loop may be gone.
-    void report_error(std::string_view what, std::exception_ptr error, std::string_view task_name) const noexcept;
+    /// To the handler of the loop if that runs on this thread; else to the log, for the loop may be
+    /// gone.
+    void report_error(std::string_view what, std::exception_ptr error,
+                      std::string_view task_name) const noexcept;
 
     EventLoop& loop_;
     ReadyList waiting_;
@@ -82,7 +88,8 @@ class FutureState : public FutureBase {
 public:
     explicit FutureState(EventLoop& loop) noexcept : FutureBase(loop) {}
     ~FutureState() override {
-        if (unretrieved()) [[unlikely]] report_unretrieved("a future's exception was never retrieved", {});
+        if (unretrieved()) [[unlikely]]
+            report_unretrieved("a future's exception was never retrieved", {});
     }
 
     /// Throws InvalidStateError if there is none yet; the error if there is one.

@@ -1,12 +1,14 @@
 #pragma once
 // A doubly linked list whose links live inside the elements.
 //
-// Everything that waits in this library waits in one of these lists: the ready queue, the waiters of a future, the
-// finished operations of a back-end. An element is in one list at most, so one pair of pointers serves all of them,
-// nothing is allocated to wait, and leaving from the middle (which is what a cancellation does) costs four stores.
+// Everything that waits in this library waits in one of these lists: the ready queue, the waiters
+// of a future, the finished operations of a back-end. An element is in one list at most, so one
+// pair of pointers serves all of them, nothing is allocated to wait, and leaving from the middle
+// (which is what a cancellation does) costs four stores.
 //
-// The list is a ring through a sentinel: no operation has a special case for "first" or "last". A node that is in no
-// list has `next == nullptr`; that is the only state the owner may destroy it in.
+// The list is a ring through a sentinel: no operation has a special case for "first" or "last". A
+// node that is in no list has `next == nullptr`; that is the only state the owner may destroy it
+// in.
 //
 // Thread-safety: none. A list belongs to one loop.
 
@@ -73,7 +75,8 @@ public:
         ends_.previous = last;
     }
 
-    /// Calls `visit(element)` front to back. `visit` may unlink the element it is given, and no other.
+    /// Calls `visit(element)` front to back. `visit` may unlink the element it is given, and no
+    /// other.
     template <class Visit>
     void for_each(Visit&& visit) {
         for (ListNode* node = ends_.next; node != &ends_;) {

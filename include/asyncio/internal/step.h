@@ -1,11 +1,13 @@
 #pragma once
-// What a thread knows about the step it is executing, and the trampoline that all coroutines run on.
+// What a thread knows about the step it is executing, and the trampoline that all coroutines run
+// on.
 //
-// A *step* is what happens between two suspensions of a task: the loop resumes one coroutine, that one may finish and
-// hand over to the one that awaits it, and so on, until somebody parks. Handing over is done by a note, not by a call:
-// whoever wants another coroutine to go on writes its handle into `here.next` and returns. So the stack never grows with
-// the length of a chain of awaits, at any optimisation level, and a coroutine is resumed in two places only: by
-// `resume` below, which the loop calls, and by an awaiting parent that starts its child (`Coro`).
+// A *step* is what happens between two suspensions of a task: the loop resumes one coroutine, that
+// one may finish and hand over to the one that awaits it, and so on, until somebody parks. Handing
+// over is done by a note, not by a call: whoever wants another coroutine to go on writes its handle
+// into `here.next` and returns. So the stack never grows with the length of a chain of awaits, at
+// any optimisation level, and a coroutine is resumed in two places only: by `resume` below, which
+// the loop calls, and by an awaiting parent that starts its child (`Coro`).
 
 #include <coroutine>
 #include <utility>
@@ -32,8 +34,8 @@ struct ThreadState {
 /// Without constructor or destructor, so that access is one addition to the thread pointer.
 inline constinit thread_local ThreadState here{};
 
-/// How much stack the nested starts of children may use. A recursion of coroutines deeper than that continues on the
-/// trampoline with an empty stack; it then costs what a resumption costs.
+/// How much stack the nested starts of children may use. A recursion of coroutines deeper than that
+/// continues on the trampoline with an empty stack; it then costs what a resumption costs.
 inline constexpr long nested_start_stack_bytes = 64 * 1024;
 
 inline const char* stack_position() noexcept {

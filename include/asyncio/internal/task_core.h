@@ -1,17 +1,18 @@
 #pragma once
-// What every task is, whatever it returns: a coroutine the loop runs step by step, and the bookkeeping of its
-// cancellation.
+// What every task is, whatever it returns: a coroutine the loop runs step by step, and the
+// bookkeeping of its cancellation.
 //
 // A task is in one of four places, and one pair of links serves all of them:
-//   queued    in the loop's ready queue, about to run
-//   running   in no list; `here.task` points to it
-//   parked    in no list or in that of what it waits for; `parked_` is the awaiter, whose hook can end the wait
-//   ended     in no list; the coroutine is gone, the result stands in the future
-// After it was woken and before it runs, a task is queued and `parked_` still set: the hook then answers `too_late`.
+//   queued    in the loop's ready queue, about to run running   in no list; `here.task` points to
+//   it parked    in no list or in that of what it waits for; `parked_` is the awaiter, whose hook
+//   can end the wait ended     in no list; the coroutine is gone, the result stands in the future
+// After it was woken and before it runs, a task is queued and `parked_` still set: the hook then
+// answers `too_late`.
 //
-// Cancellation is CPython's, with the same two counters. `requests_` counts the calls of `cancel()` that nobody has
-// taken back with `uncancel()`; scopes use it to tell their own request from others'. `must_cancel_` says that a request
-// has not been delivered yet: it is thrown when the task next resumes from a wait.
+// Cancellation is CPython's, with the same two counters. `requests_` counts the calls of `cancel()`
+// that nobody has taken back with `uncancel()`; scopes use it to tell their own request from
+// others'. `must_cancel_` says that a request has not been delivered yet: it is thrown when the
+// task next resumes from a wait.
 
 #include <asyncio/event_loop.h>
 #include <asyncio/internal/step.h>
@@ -52,7 +53,8 @@ public:
         point_ = coroutine;
         innermost_ = promise;
         parked_ = &waiter;
-        if (must_cancel_) [[unlikely]] abort_wait_now();
+        if (must_cancel_) [[unlikely]]
+            abort_wait_now();
     }
     /// Suspends at `coroutine`; the task is in the ready queue already.
     void yield(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept {
@@ -71,7 +73,8 @@ protected:
     TaskCore(EventLoop& loop, std::coroutine_handle<> outermost, std::string_view name);
     virtual ~TaskCore() = default;
 
-    /// The outermost coroutine has ended: takes its result, destroys its frame, completes the future.
+    /// The outermost coroutine has ended: takes its result, destroys its frame, completes the
+    /// future.
     virtual void complete() noexcept = 0;
     /// The task was cancelled before its first step.
     virtual void complete_unstarted() noexcept = 0;
@@ -100,7 +103,8 @@ private:
 
 /// The task whose step runs on this thread. Throws: RuntimeError if there is none.
 inline TaskCore& running_task() {
-    if (here.task == nullptr) [[unlikely]] throw_no_task();
+    if (here.task == nullptr) [[unlikely]]
+        throw_no_task();
     return *here.task;
 }
 

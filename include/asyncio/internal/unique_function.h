@@ -1,5 +1,6 @@
 #pragma once
-// A callable that is moved, never copied, and called once or more: `std::move_only_function<void()>` of C++23.
+// A callable that is moved, never copied, and called once or more:
+// `std::move_only_function<void()>` of C++23.
 
 #include <memory>
 #include <type_traits>
@@ -10,8 +11,8 @@ namespace asyncio::internal {
 template <class Signature>
 class UniqueFunction;
 
-/// Small callables could live inside; they do not, because every use in the library already sits in a block of its own
-/// and callbacks are not on the fast path.
+/// Small callables could live inside; they do not, because every use in the library already sits in
+/// a block of its own and callbacks are not on the fast path.
 template <class Result, class... Arguments>
 class UniqueFunction<Result(Arguments...)> {
 public:
@@ -21,11 +22,14 @@ public:
         requires(!std::is_same_v<std::decay_t<Function>, UniqueFunction> &&
                  std::is_invocable_r_v<Result, std::decay_t<Function>&, Arguments...>)
     UniqueFunction(Function&& function)
-        : target_(std::make_unique<Holder<std::decay_t<Function>>>(std::forward<Function>(function))) {}
+        : target_(
+              std::make_unique<Holder<std::decay_t<Function>>>(std::forward<Function>(function))) {}
 
     explicit operator bool() const noexcept { return target_ != nullptr; }
 
-    Result operator()(Arguments... arguments) { return target_->call(std::forward<Arguments>(arguments)...); }
+    Result operator()(Arguments... arguments) {
+        return target_->call(std::forward<Arguments>(arguments)...);
+    }
 
 private:
     struct Target {
@@ -37,7 +41,9 @@ private:
     struct Holder final : Target {
         template <class Given>
         explicit Holder(Given&& given) : function(std::forward<Given>(given)) {}
-        Result call(Arguments... arguments) override { return function(std::forward<Arguments>(arguments)...); }
+        Result call(Arguments... arguments) override {
+            return function(std::forward<Arguments>(arguments)...);
+        }
         Function function;
     };
 

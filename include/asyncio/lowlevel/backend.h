@@ -1,29 +1,39 @@
 #pragma once
-// The contract between the loop and whatever carries out its requests. There are three back-ends, one file each:
-// `io_uring`, `epoll` and `simulated`; nobody above this line can tell them apart, and one suite tests all three.
+// The contract between the loop and whatever carries out its requests. There are three back-ends,
+// one file each: `io_uring`, `epoll` and `simulated`; nobody above this line can tell them apart,
+// and one suite tests all three.
 //
 // The contract
 //
-//  1. Every operation given to `submit` is finished exactly once: either `submit` itself answers `finished`, or a later
-//     `wait` puts it on the list. That holds after `cancel` too. Cancelling is a request: the operation may still
-//     succeed, and its result says which (−ECANCELED, or what it achieved). Nothing achieved is ever discarded.
-//  2. From `submit` until then the operation and its buffer are the back-end's. It never touches them afterwards.
-//  3. Finished operations are queued, never acted on inside the back-end: no callback runs in `submit`, `cancel` or
-//     `wait`, so nothing recurses, and the stack at a resume is always the loop's.
-//  4. The shape is completion, whatever the kernel offers: "read this" rather than "tell me when I may". A back-end
-//     without completions tries the call, waits for readiness when it would block, and tries again.
-//  5. Results are the system call's own: ≥ 0, or −errno. EINTR and EAGAIN are never reported; they are retried.
-//  6. File descriptors are given in non-blocking mode. (Regular files have no such mode and need none.)
-//  7. `wait(deadline, …)` returns when something finished, when `wake` was called, or when the deadline passed. It may
-//     return early and with nothing. A deadline of `internal::at_once` means: look, do not wait. Timers are the
-//     loop's; the back-end knows this one deadline and no other.
-//  8. At most one waiting system call per `wait`; none at all for `at_once` when nothing is in flight.
-//  9. An operation on a descriptor that is being closed by another operation is the caller's mistake: cancel and
-//     collect first.
-// 10. Finishing order is unspecified between operations that finish together. The simulated back-end shuffles it.
+//  1. Every operation given to `submit` is finished exactly once: either `submit` itself answers
+//     `finished`, or a later `wait` puts it on the list. That holds after `cancel` too. Cancelling
+//     is a request: the operation may still succeed, and its result says which (−ECANCELED, or what
+//     it achieved). Nothing achieved is ever discarded.
+//  2. From `submit` until then the operation and its buffer are the back-end's. It never touches
+//     them afterwards.
+//  3. Finished operations are queued, never acted on inside the back-end: no callback runs in
+//     `submit`, `cancel` or `wait`, so nothing recurses, and the stack at a resume is always the
+//     loop's.
+//  4. The shape is completion, whatever the kernel offers: "read this" rather than "tell me when I
+//     may". A back-end without completions tries the call, waits for readiness when it would block,
+//     and tries again.
+//  5. Results are the system call's own: ≥ 0, or −errno. EINTR and EAGAIN are never reported; they
+//     are retried.
+//  6. File descriptors are given in non-blocking mode. (Regular files have no such mode and need
+//     none.)
+//  7. `wait(deadline, …)` returns when something finished, when `wake` was called, or when the
+//     deadline passed. It may return early and with nothing. A deadline of `internal::at_once`
+//     means: look, do not wait. Timers are the loop's; the back-end knows this one deadline and no
+//     other.
+//  8. At most one waiting system call per `wait`; none at all for `at_once` when nothing is in
+//     flight.
+//  9. An operation on a descriptor that is being closed by another operation is the caller's
+//     mistake: cancel and collect first.
+// 10. Finishing order is unspecified between operations that finish together. The simulated
+//     back-end shuffles it.
 //
-// Thread-safety: one thread, except `wake`, which any thread and any signal handler may call at any time between
-// construction and destruction.
+// Thread-safety: one thread, except `wake`, which any thread and any signal handler may call at any
+// time between construction and destruction.
 
 #include <asyncio/internal/time.h>
 #include <asyncio/lowlevel/operation.h>
@@ -39,8 +49,8 @@ public:
     enum class Submitted : std::uint8_t { in_flight, finished };
     enum class Waited : std::uint8_t {
         ok,
-        /// Nothing is in flight, the deadline is `never`, and no other thread can exist that would wake us: this wait
-        /// could not have ended. Only the simulated back-end can know that.
+        /// Nothing is in flight, the deadline is `never`, and no other thread can exist that would
+        /// wake us: this wait could not have ended. Only the simulated back-end can know that.
         deadlock,
     };
 
@@ -67,8 +77,8 @@ public:
 
 /// How the simulated world behaves. The same numbers give the same run, to the last tick.
 struct SimulationOptions {
-    /// Seed of every choice the contract leaves open. 0 makes the plainest run: no shuffling, no short reads or
-    /// writes, no delays.
+    /// Seed of every choice the contract leaves open. 0 makes the plainest run: no shuffling, no
+    /// short reads or writes, no delays.
     std::uint64_t seed = 0;
 };
 
@@ -81,9 +91,9 @@ enum class BackendKind : std::uint8_t {
 
 /// Makes a back-end.
 ///
-/// `automatic` reads the environment: `ASYNCIO_BACKEND=io_uring|epoll|simulated` forces one, and for `simulated`,
-/// `ASYNCIO_SEED=N` gives the seed. Without it, a refused ring is no error: epoll takes over, and the debug log
-/// (`ASYNCIO_DEBUG=1`) says so in one line.
+/// `automatic` reads the environment: `ASYNCIO_BACKEND=io_uring|epoll|simulated` forces one, and
+/// for `simulated`, `ASYNCIO_SEED=N` gives the seed. Without it, a refused ring is no error: epoll
+/// takes over, and the debug log (`ASYNCIO_DEBUG=1`) says so in one line.
 /// Throws: `asyncio::OsError` when a forced back-end cannot be had, naming it and the reason;
 /// `std::invalid_argument` for a word that names no back-end or a seed that is no number.
 std::unique_ptr<Backend> make_backend(BackendKind kind = BackendKind::automatic);

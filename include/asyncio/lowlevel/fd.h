@@ -7,8 +7,9 @@ namespace asyncio::lowlevel {
 
 /// Owns a file descriptor and closes it. Move-only. −1 is "none".
 ///
-/// Closing here is a plain system call: right for pipes, sockets and pidfds, whose close does not block, and before a
-/// loop runs. A descriptor the simulated back-end made is closed through the back-end instead (`OperationKind::close`).
+/// Closing here is a plain system call: right for pipes, sockets and pidfds, whose close does not
+/// block, and before a loop runs. A descriptor the simulated back-end made is closed through the
+/// back-end instead (`OperationKind::close`).
 class Fd {
 public:
     Fd() noexcept = default;

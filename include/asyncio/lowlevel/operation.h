@@ -1,12 +1,13 @@
 #pragma once
 // One request to the kernel, as data.
 //
-// An operation lives in the frame of the coroutine that waits for it: nothing is allocated to read or write. What it
-// asks is a tag and a few numbers rather than a virtual method, so a new kind of request costs each back-end one case
-// in one switch, and a back-end stays small enough to be read in one sitting.
+// An operation lives in the frame of the coroutine that waits for it: nothing is allocated to read
+// or write. What it asks is a tag and a few numbers rather than a virtual method, so a new kind of
+// request costs each back-end one case in one switch, and a back-end stays small enough to be read
+// in one sitting.
 //
-// Lifetime: from `Backend::submit` until the operation is reported, the operation *and the memory it points to* belong
-// to the back-end. Cancelling does not end that; only the report does.
+// Lifetime: from `Backend::submit` until the operation is reported, the operation *and the memory
+// it points to* belong to the back-end. Cancelling does not end that; only the report does.
 //
 // Thread-safety: loop thread only.
 
@@ -21,8 +22,12 @@ namespace asyncio::lowlevel {
 enum class OperationKind : std::uint8_t {
     read,   ///< Up to `size` bytes into `buffer`; 0 is the end of the stream.
     write,  ///< Up to `size` bytes from `buffer`; may write fewer, never 0 unless asked to.
-    poll,   ///< Until one of `events` (POLLIN, POLLOUT, …) holds; the result is the mask that does. Also a pidfd's wait.
-    pipe,   ///< Makes a pipe: `buffer` is `int[2]`, read end first. Both ends non-blocking and close-on-exec.
+    /// Until one of `events` (POLLIN, POLLOUT, …) holds; the result is the mask that does. Also a
+    /// pidfd's wait.
+    poll,
+    /// Makes a pipe: `buffer` is `int[2]`, read end first. Both ends non-blocking and
+    /// close-on-exec.
+    pipe,
     close,  ///< Closes `fd`. Afterwards the number is free, whatever the result says.
 };
 
@@ -44,8 +49,9 @@ struct Operation : internal::ListNode {
     /// ≥ 0, or −errno. Valid in state `finished`.
     int result = 0;
 
-    /// Called by the loop, once, after the operation was reported by `Backend::wait`. Must not block; it usually puts
-    /// a waiter into the ready queue. Not called when `submit` answered "finished already".
+    /// Called by the loop, once, after the operation was reported by `Backend::wait`. Must not
+    /// block; it usually puts a waiter into the ready queue. Not called when `submit` answered
+    /// "finished already".
     void (*on_finished)(Operation&) noexcept = nullptr;
 };
 

@@ -1,16 +1,19 @@
 #pragma once
 // The only way to suspend a task.
 //
-// An awaiter that can wait derives from `Waiter`. In `await_suspend` it first registers with whatever will wake it, then
-// calls `park`; in `await_resume` it first calls `resumed`, which throws if the task was cancelled meanwhile. Waking is
-// `EventLoop::schedule(task())`, directly or as the target of a timer. Nothing is allocated: the links are the task's.
+// An awaiter that can wait derives from `Waiter`. In `await_suspend` it first registers with
+// whatever will wake it, then calls `park`; in `await_resume` it first calls `resumed`, which
+// throws if the task was cancelled meanwhile. Waking is `EventLoop::schedule(task())`, directly or
+// as the target of a timer. Nothing is allocated: the links are the task's.
 //
-// A cancellation reaches a parked task through the abort hook. The hook asks the source to let go and answers what came
-// of it:
+// A cancellation reaches a parked task through the abort hook. The hook asks the source to let go
+// and answers what came of it:
 //   removed    nothing will wake the task any more, so the cancellation does, one iteration later
-//   passed_on  what is awaited was asked to end (another task, a future); it will wake the task, and how it ends tells
+//   passed_on  what is awaited was asked to end (another task, a future); it will wake the task,
+//   and how it ends tells
 //              the rest
-//   too_late   the wake-up is on its way, or nothing can be done: the request stays with the task, and the next await
+//   too_late   the wake-up is on its way, or nothing can be done: the request stays with the task,
+//   and the next await
 //              that waits delivers it. A value that has arrived is therefore never lost to a cancellation.
 //
 // Thread-safety: loop thread only.
@@ -38,8 +41,8 @@ protected:
         return *task_;
     }
 
-    /// Suspends the task at `coroutine`. Whoever is to wake it must be told before. A cancellation that is pending
-    /// aborts the wait at once.
+    /// Suspends the task at `coroutine`. Whoever is to wake it must be told before. A cancellation
+    /// that is pending aborts the wait at once.
     template <class Promise>
     void park(std::coroutine_handle<Promise> coroutine, AbortHook hook) {
         hook_ = hook;
@@ -54,15 +57,18 @@ protected:
         self.yield(coroutine, internal::promise_base(coroutine));
     }
 
-    /// To be called first on resumption. Throws CancelledError if the wait was aborted, or a request is pending.
+    /// To be called first on resumption. Throws CancelledError if the wait was aborted, or a
+    /// request is pending.
     void resumed() {
-        if (task_ != nullptr && (interrupted_ || task_->must_cancel())) [[unlikely]] task_->throw_cancelled();
+        if (task_ != nullptr && (interrupted_ || task_->must_cancel())) [[unlikely]]
+            task_->throw_cancelled();
     }
 
-    /// The same for a wait that has had an effect when it was not aborted: a request that is merely pending stays so,
-    /// and the effect is returned.
+    /// The same for a wait that has had an effect when it was not aborted: a request that is merely
+    /// pending stays so, and the effect is returned.
     void resumed_with_effect() {
-        if (interrupted_) [[unlikely]] task_->throw_cancelled();
+        if (interrupted_) [[unlikely]]
+            task_->throw_cancelled();
     }
 
     bool parked() const noexcept { return task_ != nullptr; }
