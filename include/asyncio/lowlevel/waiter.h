@@ -10,11 +10,10 @@
 // and answers what came of it:
 //   removed    nothing will wake the task any more, so the cancellation does, one iteration later
 //   passed_on  what is awaited was asked to end (another task, a future); it will wake the task,
-//   and how it ends tells
-//              the rest
+//              and how it ends tells the rest
 //   too_late   the wake-up is on its way, or nothing can be done: the request stays with the task,
-//   and the next await
-//              that waits delivers it. A value that has arrived is therefore never lost to a cancellation.
+//              and the next await that waits delivers it
+// So a value that has arrived is never lost to a cancellation.
 //
 // Thread-safety: loop thread only.
 
