@@ -142,8 +142,7 @@ public:
     /// `close()`.
     ~EventLoop();
 
-    // --- Running
-    // ---------------------------------------------------------------------------------------------------
+    // Running.
 
     /// Runs until `stop()`. If that was called already: exactly one iteration, without waiting.
     /// Throws: RuntimeError if a loop runs on this thread already, or this one is closed;
@@ -169,8 +168,7 @@ public:
     /// Throws: RuntimeError while the loop runs.
     void close();
 
-    // --- Callbacks
-    // -------------------------------------------------------------------------------------------------
+    // Callbacks.
 
     /// Runs `callback()` in the next iteration. Throws: RuntimeError if the loop is closed.
     Handle call_soon(internal::UniqueFunction<void()> callback);
@@ -186,8 +184,7 @@ public:
     /// every call.
     TimePoint time() const noexcept { return backend_->now(); }
 
-    // --- Futures and tasks (defined in future.h and task.h)
-    // -----------------------------------------------------------
+    // Futures and tasks (defined in future.h and task.h).
 
     template <class T = void>
     Future<T> create_future();
@@ -196,8 +193,7 @@ public:
     template <class T>
     Task<T> create_task(Coro<T> coroutine);
 
-    // --- Errors and debugging
-    // ------------------------------------------------------------------------------------------
+    // Errors and debugging.
 
     /// `nullptr` restores the default, which logs.
     void set_exception_handler(ExceptionHandler handler) noexcept { exception_handler_ = handler; }
@@ -212,8 +208,7 @@ public:
     /// The back-end's name: "io_uring", "epoll" or "simulated".
     const char* backend_name() const noexcept { return backend_->name(); }
 
-    // --- For those who write awaitables
-    // --------------------------------------------------------------------------------
+    // For those who write awaitables.
 
     /// `node` runs in the next iteration, behind what is ready already. The node must be in no
     /// list.

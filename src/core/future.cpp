@@ -69,8 +69,7 @@ void FutureBase::report_error(std::string_view what, std::exception_ptr error,
 
 void throw_not_done() { throw InvalidStateError("the result is not there yet"); }
 
-// --- Done-callbacks
-// --------------------------------------------------------------------------------------------------
+// Done-callbacks.
 
 DoneCallback::DoneCallback(FutureBase& future, UniqueFunction<void()> function) noexcept
     : future_(future), function_(std::move(function)) {

@@ -28,8 +28,7 @@ EventLoop& TaskCore::loop() noexcept { return future().loop(); }
 
 std::string TaskCore::name() const { return name_ ? *name_ : "Task-" + std::to_string(number_); }
 
-// --- Steps
-// -----------------------------------------------------------------------------------------------------------
+// Steps.
 
 void TaskCore::first_step(Ready& ready) noexcept {
     auto& self = static_cast<TaskCore&>(ready);
@@ -73,8 +72,7 @@ void TaskCore::end(void (TaskCore::*completion)() noexcept) noexcept {
     future().release();  // the loop's reference
 }
 
-// --- Cancellation
-// ----------------------------------------------------------------------------------------------------
+// Cancellation.
 
 bool TaskCore::cancel(std::string_view message) {
     FutureBase& self = future();
@@ -124,8 +122,7 @@ void throw_no_task() {
     throw RuntimeError("this can only be awaited in a task: start it with run() or create_task()");
 }
 
-// --- Coroutines that never ran
-// -----------------------------------------------------------------------------------------
+// Coroutines that never ran.
 
 void report_dropped(std::coroutine_handle<>, std::source_location place) noexcept {
     if (place.line() != 0) {
@@ -141,8 +138,7 @@ void report_dropped(std::coroutine_handle<>, std::source_location place) noexcep
 
 }  // namespace internal
 
-// --- Lists of tasks
-// ----------------------------------------------------------------------------------------------------
+// Lists of tasks.
 
 TaskRef::TaskRef(internal::TaskCore* core) noexcept
     : core_(core),

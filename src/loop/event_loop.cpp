@@ -35,8 +35,7 @@ EventLoop::EventLoop(std::unique_ptr<lowlevel::Backend> backend, LoopOptions opt
 
 EventLoop::~EventLoop() { close(); }
 
-// --- Running
-// -----------------------------------------------------------------------------------------------------------
+// Running.
 
 /// While it lives, this loop is the thread's running loop.
 struct EventLoop::RunScope {
@@ -170,8 +169,7 @@ void EventLoop::check_open() const {
     if (is_closed()) throw RuntimeError("the event loop is closed");
 }
 
-// --- Callbacks
-// ---------------------------------------------------------------------------------------------------------
+// Callbacks.
 
 Handle EventLoop::call_soon(internal::UniqueFunction<void()> callback) {
     check_open();
@@ -225,8 +223,7 @@ lowlevel::Backend::Submitted EventLoop::submit(lowlevel::Operation& operation) n
     return submitted;
 }
 
-// --- Errors
-// ------------------------------------------------------------------------------------------------------------
+// Errors.
 
 void EventLoop::call_exception_handler(const ErrorContext& context) noexcept {
     const auto log_by_default = [](const ErrorContext& said) {
