@@ -295,7 +295,7 @@ def blocking(source):
 @rule
 def system_condition(source):
     """Law 3: what differs between systems and kernels differs in src/backend only."""
-    if source.path.startswith("src/backend/") or not source.is_code:
+    if source.matches(("src/backend/*", "tests/*")) or not source.is_code:
         return
     for number, (line, code) in enumerate(zip(source.lines, source.code), 1):
         match = re.match(r"\s*#\s*(?:el)?if(?:n?def)?\b(.*)", code)
