@@ -64,7 +64,8 @@ HEADERS_OF_FLOOR = {
     "backend": "lowlevel/backend lowlevel/operation",
     "loop": "event_loop internal/step",
     "core": "coro task future task_group gather timeout sleep run wait shield context generator "
-            "lowlevel/waiter internal/awaitable internal/body internal/future_base internal/task_core",
+            "lowlevel/waiter internal/awaitable internal/body internal/future_base "
+            "internal/task_core",
     "sync": "sync queue",
     "io": "streams net datagram dns file signals",
     "threads": "executor",
