@@ -9,7 +9,9 @@ namespace {
 struct Interruption : internal::Ready {
     Interruption(EventLoop& on, TaskRef main) : loop(on), main_task(std::move(main)) {
         run = [](internal::Ready& node) noexcept {
-            static_cast<Interruption&>(node).main_task.cancel();
+            auto& self = static_cast<Interruption&>(node);
+            self.delivered = true;
+            self.main_task.cancel();
         };
     }
 
@@ -20,6 +22,7 @@ struct Interruption : internal::Ready {
 
     EventLoop& loop;
     TaskRef main_task;
+    bool delivered = false;
 };
 
 }  // namespace
@@ -39,14 +42,26 @@ EventLoop& Runner::get_loop() {
 }
 
 void Runner::run_main(TaskRef task, internal::FutureBase& future) {
-    Interruption interruption(*loop_, task);
     if (options_.sigint == Sigint::ignore) return internal::run_until_done(*loop_, future);
 
-    const internal::InterruptGuard guard(&Interruption::post, &interruption);
-    internal::run_until_done(*loop_, future);
-    // The request was ours and the only one, and the task ended of it: that is what Ctrl-C means.
-    // If somebody else had asked too, or the task had something else to say, that is what leaves.
-    if (guard.count() > 0 && future.cancelled() && task.uncancel() == 0) {
+    Interruption interruption(*loop_, task);
+    int interrupts = 0;
+    {
+        const internal::InterruptGuard guard(&Interruption::post, &interruption);
+        internal::run_until_done(*loop_, future);
+        interrupts = guard.count();
+    }
+    if (interrupts == 0) return;
+    const bool too_late_for_main = !interruption.delivered;
+    if (too_late_for_main) {
+        // It came when the main task had ended already, and its node still lies in the loop's inbox.
+        // One iteration takes it out, since it must not outlive this function.
+        loop_->stop();
+        loop_->run_forever();
+    }
+    // The request was ours and the only one, and the task ended of it: that is what Ctrl-C means. If
+    // somebody else had asked too, or the task had something else to say, that is what leaves.
+    if (too_late_for_main || (future.cancelled() && task.uncancel() == 0)) {
         future.mark_retrieved();
         throw KeyboardInterrupt();
     }
