@@ -16,6 +16,13 @@
 //     the waiting. (The mode of a descriptor is shared with other processes and may change behind
 //     us. If the ring answers −EAGAIN after all, the operation is polled like any other.)
 //
+//  4. The ring's polls answer POLLRDHUP ("the peer will send no more") unasked, and at once if it
+//     holds already. A write into a full socket whose peer has finished sending, which is how
+//     HTTP/1.0 and many a script talk, would be polled round and round without end. So where that
+//     is the answer, the next poll is a multishot one. It reports changes: the same useless answer
+//     once, and then nothing until something happens. When what was asked for happens, the poll is
+//     ended, and when it has ended, the call is tried.
+//
 // Several operations on one descriptor each have a poll of their own. One event wakes them all, and
 // those who come too late are polled again: fine for a handful, wasteful for thousands.
 //
@@ -57,6 +64,24 @@ std::unique_ptr<asyncio::lowlevel::Backend> asyncio::lowlevel::make_io_uring_bac
 namespace asyncio::lowlevel {
 namespace {
 
+/// The poll events for which the operation waits.
+unsigned interest_of(const Operation& operation) noexcept {
+    switch (operation.kind) {
+        case OperationKind::read: return POLLIN;
+        case OperationKind::write: return POLLOUT;
+        default: return static_cast<std::uint16_t>(operation.events);
+    }
+}
+
+/// Those, and the ones that poll(2) reports unasked.
+int answers_of(const Operation& operation) noexcept {
+    return static_cast<int>(interest_of(operation)) | POLLERR | POLLHUP;
+}
+
+std::uint64_t address_of(Operation& operation) noexcept {
+    return reinterpret_cast<std::uintptr_t>(&operation);
+}
+
 class IoUringBackend final : public Backend {
 public:
     IoUringBackend() { ignore_sigpipe(); }
@@ -77,15 +102,21 @@ private:
 
     // While an operation is in flight its `result` is ours, and holds these bits.
     static constexpr int in_kernel_hands = 1;   ///< READ or WRITE: the kernel may touch the buffer.
-    static constexpr int cancel_requested = 2;  ///< ASYNC_CANCEL is queued, or was.
+    static constexpr int cancel_requested = 2;  ///< By the caller; ASYNC_CANCEL is queued, or was.
+    static constexpr int by_change = 4;         ///< The poll is a multishot one.
+    /// As cancel_requested, but by us: it has done its work.
+    static constexpr int poll_ending = 8;
 
     void start_if_new() noexcept;
     void arm_wake_up() noexcept;
     void arm(Operation& operation) noexcept;
+    void arm_poll(Operation& operation) noexcept;
+    void end(Operation& operation) noexcept;
     void collect(OperationList& finished) noexcept;
     void handle(const Completion& completion, OperationList& finished) noexcept;
     int outcome_of(Operation& operation, int result) noexcept;
     int outcome_of_poll(Operation& operation, int result) noexcept;
+    void note_change(Operation& operation, int ready) noexcept;
 
     Ring ring_;
     WakeEvent wake_event_;
@@ -146,32 +177,40 @@ void IoUringBackend::arm_wake_up() noexcept {
 
 /// Queues the entry for the operation's present form.
 void IoUringBackend::arm(Operation& operation) noexcept {
-    io_uring_sqe& entry = ring_.next_entry();
+    if ((operation.result & in_kernel_hands) == 0) return arm_poll(operation);
     const bool reads = operation.kind == OperationKind::read;
-    if (operation.kind == OperationKind::poll) {
-        ::io_uring_prep_poll_add(&entry, operation.fd,
-                                 static_cast<std::uint16_t>(operation.events));
-    } else if ((operation.result & in_kernel_hands) == 0) {
-        ::io_uring_prep_poll_add(&entry, operation.fd, reads ? POLLIN : POLLOUT);
-    } else {
-        // Where read(2) and write(2) cut off too.
-        constexpr std::size_t most_bytes = 0x7ffff000;
-        const auto size = static_cast<unsigned>(std::min(operation.size, most_bytes));
-        constexpr auto current_position = ~std::uint64_t{0};
-        ::io_uring_prep_rw(reads ? IORING_OP_READ : IORING_OP_WRITE, &entry, operation.fd,
-                           operation.buffer, size, current_position);
-        in_kernel_hands_.push_back(operation);
-    }
-    ::io_uring_sqe_set_data64(&entry, reinterpret_cast<std::uintptr_t>(&operation));
+    // Where read(2) and write(2) cut off too.
+    constexpr std::size_t most_bytes = 0x7ffff000;
+    const auto size = static_cast<unsigned>(std::min(operation.size, most_bytes));
+    constexpr auto current_position = ~std::uint64_t{0};
+    io_uring_sqe& entry = ring_.next_entry();
+    ::io_uring_prep_rw(reads ? IORING_OP_READ : IORING_OP_WRITE, &entry, operation.fd,
+                       operation.buffer, size, current_position);
+    ::io_uring_sqe_set_data64(&entry, address_of(operation));
+    in_kernel_hands_.push_back(operation);
+}
+
+void IoUringBackend::arm_poll(Operation& operation) noexcept {
+    operation.result &= ~poll_ending;
+    const auto prepare = (operation.result & by_change) != 0 ? &::io_uring_prep_poll_multishot
+                                                             : &::io_uring_prep_poll_add;
+    io_uring_sqe& entry = ring_.next_entry();
+    prepare(&entry, operation.fd, interest_of(operation));
+    ::io_uring_sqe_set_data64(&entry, address_of(operation));
+}
+
+/// Asks the kernel to end what is armed for the operation. Its completion says that it has.
+void IoUringBackend::end(Operation& operation) noexcept {
+    io_uring_sqe& entry = ring_.next_entry();
+    ::io_uring_prep_cancel64(&entry, address_of(operation), 0);
+    ::io_uring_sqe_set_data64(&entry, nobody);
 }
 
 void IoUringBackend::cancel(Operation& operation) noexcept {
     if (operation.state != Operation::State::in_flight) return;
     if ((operation.result & cancel_requested) != 0) return;
     operation.result |= cancel_requested;
-    io_uring_sqe& entry = ring_.next_entry();
-    ::io_uring_prep_cancel64(&entry, reinterpret_cast<std::uintptr_t>(&operation), 0);
-    ::io_uring_sqe_set_data64(&entry, nobody);
+    end(operation);
 }
 
 Backend::Waited IoUringBackend::wait(TimePoint deadline, OperationList& finished) noexcept {
@@ -185,29 +224,39 @@ Backend::Waited IoUringBackend::wait(TimePoint deadline, OperationList& finished
 
 void IoUringBackend::collect(OperationList& finished) noexcept {
     ring_.collect([&](const Completion& completion) { handle(completion, finished); });
-    while (!again_.empty()) arm(again_.pop_front());
+    while (!again_.empty()) {
+        Operation& operation = again_.pop_front();
+        (operation.result & poll_ending) != 0 ? end(operation) : arm(operation);
+    }
     if (!wake_up_armed_) arm_wake_up();
 }
 
 void IoUringBackend::handle(const Completion& completion, OperationList& finished) noexcept {
+    const bool still_armed = (completion.flags & IORING_CQE_F_MORE) != 0;
     if (completion.user_data == nobody) return;
     if (completion.user_data == wake_up) {
         wake_event_.lower();
-        if ((completion.flags & IORING_CQE_F_MORE) == 0) wake_up_armed_ = false;
+        wake_up_armed_ = still_armed;
         return;
     }
-    auto& operation =
-        *reinterpret_cast<Operation*>(static_cast<std::uintptr_t>(completion.user_data));
+    auto& operation = *reinterpret_cast<Operation*>(completion.user_data);
+    if (still_armed) return note_change(operation, completion.result);
     if (operation.linked()) operation.unlink();
     const int outcome = outcome_of(operation, completion.result);
-    if (outcome == would_block) {
-        again_.push_back(operation);
-        return;
-    }
+    if (outcome == would_block) return again_.push_back(operation);
     operation.result = outcome;
     operation.state = Operation::State::finished;
     finished.push_back(operation);
     --in_flight_;
+}
+
+/// A multishot poll has something to tell, and goes on. It must have ended before the operation can
+/// be reported: its next completion would find the memory in other use.
+void IoUringBackend::note_change(Operation& operation, int ready) noexcept {
+    const bool ends_already = (operation.result & (cancel_requested | poll_ending)) != 0;
+    if (ends_already || (ready & answers_of(operation)) == 0) return;
+    operation.result |= poll_ending;
+    again_.push_back(operation);
 }
 
 /// What to report, or `would_block`: once more. An operation whose cancellation was asked for is
@@ -223,11 +272,13 @@ int IoUringBackend::outcome_of(Operation& operation, int result) noexcept {
 }
 
 int IoUringBackend::outcome_of_poll(Operation& operation, int result) noexcept {
-    if (result < 0) return result;
-    if (operation.kind != OperationKind::poll) return attempt(operation);
-    // The kernel adds POLLRDHUP unasked. Where nothing else holds, nothing that was asked for does.
-    const int asked = static_cast<std::uint16_t>(operation.events) | POLLERR | POLLHUP;
-    return (result & asked) != 0 ? result & asked : would_block;
+    const bool ended_by_us = (operation.result & (poll_ending | cancel_requested)) == poll_ending;
+    if (result < 0 && !ended_by_us) return result;
+    const int answer = result < 0 ? 0 : result & answers_of(operation);
+    if (operation.kind == OperationKind::poll && answer != 0) return answer;
+    const int outcome = attempt(operation);
+    if (outcome == would_block && answer == 0) operation.result |= by_change;
+    return outcome;
 }
 
 }  // namespace

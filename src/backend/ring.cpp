@@ -4,6 +4,8 @@
 
 #include <asyncio/exceptions.h>
 
+#include "backend/ring_flags.h"
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -21,29 +23,6 @@ constexpr unsigned enter_no_iowait = 1U << 7;
 constexpr unsigned submission_entries = 256;
 /// Completions per look. More are possible: the kernel keeps what does not fit (FEAT_NODROP).
 constexpr unsigned completion_entries = 1024;
-
-// Never among the flags: SQPOLL, which burns a core to save a call that batching makes rare.
-//
-// R_DISABLED belongs to the thread rule: with SINGLE_ISSUER the kernel binds the ring to the thread
-// that enables it, and a loop may be constructed in one thread and run in another.
-constexpr unsigned needed_flags =
-    IORING_SETUP_R_DISABLED | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
-
-/// What makes the ring cheaper, newest first, which is the order in which older kernels refuse it.
-constexpr unsigned wished_flags[] = {
-    // 6.1: completions are worked off when we ask, not whenever the kernel interrupts us. Needs the
-    // next.
-    IORING_SETUP_DEFER_TASKRUN,
-    // 6.0: no locks against other submitters.
-    IORING_SETUP_SINGLE_ISSUER,
-    // 5.19: says in shared memory whether there is anything to work off. Needs the next, or the
-    // first.
-    IORING_SETUP_TASKRUN_FLAG,
-    // 5.19: no interrupt to tell us about completions.
-    IORING_SETUP_COOP_TASKRUN,
-    // 5.18: a request that is wrong does not hold up the ones behind it.
-    IORING_SETUP_SUBMIT_ALL,
-};
 
 /// EXT_ARG (5.11) is the wait with a time limit; NODROP (5.5) keeps completions that do not fit;
 /// RSRC_TAGS (5.13) is here for its age: the multishot poll has no flag of its own, and came with
@@ -74,10 +53,11 @@ void try_remaining_calls(io_uring& ring) {
     // The one answer that only the kernel itself gives: "this ring is not enabled yet".
     const int entered = ::io_uring_enter2(static_cast<unsigned>(ring.ring_fd), 0, 0, 0, nullptr, 0);
     if (entered != -EBADFD) refuse("io_uring_enter", entered < 0 ? -entered : EINVAL);
-    // A harmless question, asked for whether it may be asked.
-    io_uring_probe* probe = ::io_uring_get_probe_ring(&ring);
-    if (probe == nullptr) refuse("io_uring_register", EPERM);
-    ::io_uring_free_probe(probe);
+    // A harmless question (which requests are known), asked to learn whether it may be asked.
+    io_uring_probe answer{};
+    const int registered =
+        ::io_uring_register(static_cast<unsigned>(ring.ring_fd), IORING_REGISTER_PROBE, &answer, 0);
+    if (registered < 0) refuse("io_uring_register", -registered);
 }
 
 /// What follows would be a loop that never learns of its completions.
@@ -98,27 +78,14 @@ unsigned publish(io_uring& ring) noexcept {
 
 }  // namespace
 
-int set_up_ring(RingSetup setup, io_uring& ring, io_uring_params& granted) noexcept {
-    unsigned flags = needed_flags;
-    for (const unsigned wish : wished_flags) flags |= wish;
-    const auto attempt = [&] {
+Ring::Ring() {
+    io_uring_params granted{};
+    const int error = set_up_with_known_flags([&](unsigned flags) {
         granted = {};
         granted.flags = flags;
         granted.cq_entries = completion_entries;
-        return setup(submission_entries, &ring, &granted);
-    };
-    int error = attempt();
-    for (const unsigned wish : wished_flags) {
-        if (error != -EINVAL) break;
-        flags &= ~wish;
-        error = attempt();
-    }
-    return error;
-}
-
-Ring::Ring() {
-    io_uring_params granted{};
-    const int error = set_up_ring(&::io_uring_queue_init_params, ring_, granted);
+        return ::io_uring_queue_init_params(submission_entries, &ring_, &granted);
+    });
     if (error != 0) refuse("io_uring_setup", -error);
     try {
         if ((granted.features & needed_features) != needed_features) {

@@ -82,10 +82,4 @@ private:
     std::vector<Completion> set_aside_;
 };
 
-/// A ring that this kernel and this process's sandbox grant, disabled until it is started. `setup`
-/// is `io_uring_queue_init_params`, or a test's stand-in for an older kernel's. Returns 0 or
-/// −errno, and in `granted` the flags the ring has.
-using RingSetup = int (*)(unsigned entries, io_uring* ring, io_uring_params* parameters);
-int set_up_ring(RingSetup setup, io_uring& ring, io_uring_params& granted) noexcept;
-
 }  // namespace asyncio::lowlevel

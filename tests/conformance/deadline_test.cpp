@@ -1,0 +1,143 @@
+// Goal: a wait ends at its deadline: not before, hardly after, and not at all late when it only
+// looks. Method: on the kernel against the machine's clock, on the simulated back-end against its
+// own.
+
+#include "conformance/harness.h"
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <thread>
+
+#include <sys/time.h>
+
+namespace asyncio::lowlevel::conformance {
+namespace {
+
+/// How late the back-end is after a wait of this length, at the best of several: other processes'
+/// turns on the processor are not its doing. Never early: that is checked each time.
+Duration lateness(Backend& backend, Driver& driver, Duration length, int repetitions) {
+    Duration best = Duration::max();
+    for (int i = 0; i < repetitions; ++i) {
+        const TimePoint deadline = backend.now() + length;
+        driver.wait_out(deadline);
+        best = std::min(best, backend.now() - deadline);
+        EXPECT_GE(best, 0ns);
+    }
+    return best;
+}
+
+TEST_P(Conformance, a_wait_ends_at_its_deadline) {
+    Anchor anchor(driver());
+    for (const Duration length :
+         {Duration(50us), Duration(900us), Duration(3300us), Duration(20ms)}) {
+        const Duration late = lateness(backend(), driver(), length, 11);
+        EXPECT_LT(late, 1ms) << "a wait of " << length.count() << " ns";
+    }
+}
+
+// The kernel's own tolerance grows with the length of a wait: 2.5 ms here.
+TEST_P(OnKernel, a_long_wait_is_no_later_than_a_short_one) {
+    Duration late = Duration::max();
+    for (int tries = 0; tries < 3 && late >= 1ms; ++tries) {
+        late = lateness(backend(), driver(), 2500ms, 1);
+    }
+    EXPECT_LT(late, 1ms);
+}
+
+TEST_P(Conformance, a_long_wait_takes_few_waits) {
+    Anchor anchor(driver());
+    EXPECT_LE(driver().wait_out(backend().now() + 600ms), 20);
+}
+
+TEST_P(Conformance, a_wait_without_anything_in_flight_ends_at_its_deadline) {
+    const TimePoint deadline = backend().now() + 5ms;
+    driver().wait_out(deadline);
+    EXPECT_GE(backend().now(), deadline);
+    EXPECT_LT(backend().now(), deadline + 50ms);
+}
+
+TEST_P(Conformance, looking_does_not_wait) {
+    Anchor anchor(driver());
+    const TimePoint begin = Clock::now();
+    for (int i = 0; i < 1000; ++i) driver().wait(internal::at_once);
+    for (int i = 0; i < 1000; ++i) driver().wait(backend().now() - 1s);
+    EXPECT_LT(Clock::now() - begin, 1s);
+}
+
+TEST_P(Conformance, time_never_goes_backwards) {
+    TimePoint last = backend().now();
+    for (int i = 0; i < 1000; ++i) {
+        if (i % 100 == 0) driver().wait(last + 10us);
+        const TimePoint now = backend().now();
+        ASSERT_GE(now, last);
+        last = now;
+    }
+}
+
+TEST_P(Conformance, an_operation_ends_a_long_wait) {
+    auto [reader, writer] = real_pipe();
+    char byte = 0;
+    Read reading(reader.get(), std::span(&byte, 1));
+    ASSERT_TRUE(driver().submit(reading));
+    std::thread other([fd = writer.get()] {
+        std::this_thread::sleep_for(2ms);
+        ASSERT_EQ(::write(fd, "x", 1), 1);
+    });
+    const TimePoint begin = backend().now();
+    driver().finish(reading);
+    EXPECT_LT(backend().now() - begin, 5s);
+    other.join();
+}
+
+std::atomic<int> alarms{0};
+
+/// SIGALRM every 200 µs, in whatever system call the thread is.
+class AlarmStorm {
+public:
+    AlarmStorm() {
+        struct sigaction action{};
+        action.sa_handler = [](int) { alarms.fetch_add(1, std::memory_order_relaxed); };
+        ::sigaction(SIGALRM, &action, &before_);
+        const itimerval often{{0, 200}, {0, 200}};
+        ::setitimer(ITIMER_REAL, &often, nullptr);
+    }
+    ~AlarmStorm() {
+        const itimerval never{};
+        ::setitimer(ITIMER_REAL, &never, nullptr);
+        ::sigaction(SIGALRM, &before_, nullptr);
+    }
+
+private:
+    struct sigaction before_{};
+};
+
+TEST_P(Conformance, signals_neither_fail_nor_lose_an_operation) {
+    auto [reader, writer] = real_pipe();
+    AlarmStorm storm;
+    for (int round = 0; round < 100; ++round) {
+        char byte = 0;
+        Read reading(reader.get(), std::span(&byte, 1));
+        ASSERT_TRUE(driver().submit(reading));
+        const int seen = alarms.load();
+        const TimePoint deadline = backend().now() + 10s;
+        while (alarms.load() < seen + 3) {
+            driver().wait(deadline);
+            ASSERT_LT(backend().now(), deadline);
+        }
+        ASSERT_TRUE(driver().is_in_flight(reading));
+        ASSERT_EQ(::write(writer.get(), "x", 1), 1);
+        driver().finish(reading);
+        ASSERT_EQ(reading.result, 1);
+    }
+}
+
+TEST_P(Conformance, signals_do_not_bring_a_deadline_forward_or_put_it_off) {
+    Anchor anchor(driver());
+    AlarmStorm storm;
+    const Duration late = lateness(backend(), driver(), 10ms, 11);
+    EXPECT_LT(late, 1ms);
+}
+
+}  // namespace
+}  // namespace asyncio::lowlevel::conformance

@@ -1,0 +1,216 @@
+#include "conformance/harness.h"
+
+#include <asyncio/exceptions.h>
+
+#include "backend/make_backend.h"
+
+#include <cerrno>
+#include <filesystem>
+#include <ostream>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace asyncio::lowlevel::conformance {
+
+std::string name_of(Tested tested) {
+    switch (tested) {
+        case Tested::io_uring: return "io_uring";
+        case Tested::epoll: return "epoll";
+        case Tested::simulated: return "simulated";
+        case Tested::simulated_seeded: return "simulated_seeded";
+    }
+    return "?";
+}
+
+void PrintTo(Tested tested, std::ostream* out) { *out << name_of(tested); }
+
+std::unique_ptr<Backend> make(Tested tested) {
+    switch (tested) {
+        case Tested::io_uring: return make_io_uring_backend();
+        case Tested::epoll: return make_epoll_backend();
+        case Tested::simulated: return make_simulated_backend(SimulationOptions{});
+        case Tested::simulated_seeded:
+            return make_simulated_backend(SimulationOptions{.seed = simulation_seed});
+    }
+    return nullptr;
+}
+
+bool Driver::submit(Operation& operation) {
+    EXPECT_NE(operation.state, State::in_flight);
+    if (backend_.submit(operation) == Submitted::finished) {
+        EXPECT_EQ(operation.state, State::finished);
+        EXPECT_FALSE(operation.linked());
+        return false;
+    }
+    EXPECT_EQ(operation.state, State::in_flight);
+    EXPECT_TRUE(in_flight_.insert(&operation).second);
+    return true;
+}
+
+void Driver::cancel(Operation& operation) {
+    backend_.cancel(operation);
+    EXPECT_EQ(operation.state, State::in_flight) << "a cancelled operation is reported by `wait`";
+}
+
+std::size_t Driver::wait(TimePoint deadline) {
+    OperationList finished;
+    EXPECT_EQ(backend_.wait(deadline, finished), Backend::Waited::ok);
+    std::size_t reported = 0;
+    while (!finished.empty()) {
+        Operation& operation = finished.pop_front();
+        ++reported;
+        EXPECT_EQ(in_flight_.erase(&operation), 1u) << "reported, and not in flight";
+        EXPECT_EQ(operation.state, State::finished);
+        EXPECT_NE(operation.result, -EINTR);
+        EXPECT_NE(operation.result, -EAGAIN);
+    }
+    return reported;
+}
+
+void Driver::finish(Operation& operation) {
+    const TimePoint end = backend_.now() + patience;
+    while (is_in_flight(operation) && backend_.now() < end) wait(end);
+    ASSERT_FALSE(is_in_flight(operation)) << "never reported";
+}
+
+void Driver::finish_all() {
+    const TimePoint end = backend_.now() + patience;
+    while (!in_flight_.empty() && backend_.now() < end) wait(end);
+    ASSERT_EQ(in_flight_.size(), 0u) << "never reported";
+}
+
+int Driver::run(Operation& operation) {
+    if (submit(operation)) finish(operation);
+    return operation.result;
+}
+
+int Driver::wait_out(TimePoint deadline) {
+    int waits = 0;
+    while (backend_.now() < deadline) {
+        wait(deadline);
+        ++waits;
+    }
+    return waits;
+}
+
+void Conformance::SetUp() {
+    try {
+        backend_ = make(GetParam());
+    } catch (const OsError& refused) {
+        if (GetParam() != Tested::io_uring) throw;
+        GTEST_SKIP() << "NOT TESTED: this kernel refuses io_uring: " << refused.what();
+    }
+    driver_ = std::make_unique<Driver>(*backend_);
+}
+
+void Conformance::TearDown() {
+    if (!driver_) return;
+    EXPECT_EQ(driver_->in_flight(), 0u) << "the test left operations in flight";
+    while (!open_.empty()) {
+        int number = open_.back();
+        close_end(number);
+    }
+}
+
+Pipe Conformance::open_pipe() {
+    MakePipe request;
+    EXPECT_EQ(driver_->run(request), 0);
+    open_.insert(open_.end(), {request.ends[0], request.ends[1]});
+    return {request.ends[0], request.ends[1]};
+}
+
+void Conformance::close_end(int& number) {
+    Close request(number);
+    EXPECT_EQ(driver_->run(request), 0);
+    std::erase(open_, number);
+    number = -1;
+}
+
+int Conformance::write(int fd, std::string_view text) {
+    Write request(fd, text);
+    return driver_->run(request);
+}
+
+std::string Conformance::read(int fd, std::size_t size) {
+    std::string bytes(size, '\0');
+    Read request(fd, bytes);
+    const int count = driver_->run(request);
+    EXPECT_GE(count, 0);
+    bytes.resize(static_cast<std::size_t>(std::max(count, 0)));
+    return bytes;
+}
+
+std::size_t Conformance::fill(int fd) {
+    const std::string block(4096, '.');
+    std::size_t written = 0;
+    for (;;) {
+        Write request(fd, block);
+        if (driver_->submit(request)) driver_->wait_out(soon());
+        const bool full = driver_->is_in_flight(request);
+        if (full) {
+            driver_->cancel(request);
+            driver_->finish(request);
+        }
+        if (request.result > 0) written += static_cast<std::size_t>(request.result);
+        if (full) return written;
+    }
+}
+
+void Conformance::drain(int fd, std::size_t count) {
+    while (count > 0) {
+        const std::size_t got = read(fd, count).size();
+        ASSERT_GT(got, 0u);
+        count -= got;
+    }
+}
+
+Conformance::Anchor::Anchor(Driver& driver)
+    : driver_(driver), ends_(real_pipe()), poll_(ends_.first.get(), POLLIN) {
+    EXPECT_TRUE(driver_.submit(poll_));
+}
+
+Conformance::Anchor::~Anchor() {
+    driver_.cancel(poll_);
+    driver_.finish(poll_);
+}
+
+std::pair<Fd, Fd> real_pipe(int flags) {
+    int ends[2] = {-1, -1};
+    EXPECT_EQ(::pipe2(ends, flags), 0);
+    return {Fd(ends[0]), Fd(ends[1])};
+}
+
+std::pair<Fd, Fd> real_sockets() {
+    int ends[2] = {-1, -1};
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    return {Fd(ends[0]), Fd(ends[1])};
+}
+
+int count_descriptors() {
+    int count = 0;
+    for ([[maybe_unused]] const auto& entry :
+         std::filesystem::directory_iterator("/proc/self/fd")) {
+        ++count;
+    }
+    return count - 1;  // The one that reads the directory.
+}
+
+namespace {
+
+std::string name_of_instance(const testing::TestParamInfo<Tested>& info) {
+    return name_of(info.param);
+}
+
+constexpr Tested all[] = {Tested::io_uring, Tested::epoll, Tested::simulated,
+                          Tested::simulated_seeded};
+constexpr Tested on_kernel[] = {Tested::io_uring, Tested::epoll};
+
+}  // namespace
+
+INSTANTIATE_TEST_SUITE_P(, Conformance, testing::ValuesIn(all), name_of_instance);
+INSTANTIATE_TEST_SUITE_P(, OnKernel, testing::ValuesIn(on_kernel), name_of_instance);
+
+}  // namespace asyncio::lowlevel::conformance

@@ -1,0 +1,174 @@
+#pragma once
+// What the conformance suite is built with: operations that are filled in as they are declared, a
+// driver that holds every back-end to "reported exactly once", and the list of back-ends.
+//
+// Every rule is tested on all of them. `simulated_seeded` is the simulated back-end with a seed
+// under which it delays, shortens and shuffles, as the contract permits. A test that needs the
+// kernel (signals in a waiting call, descriptors running out) belongs to `OnKernel`, which leaves
+// the simulated ones out.
+
+#include <asyncio/lowlevel/backend.h>
+#include <asyncio/lowlevel/fd.h>
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+namespace asyncio::lowlevel::conformance {
+
+using namespace std::chrono_literals;
+using Submitted = Backend::Submitted;
+using State = Operation::State;
+
+/// The seed of `simulated_seeded`.
+inline constexpr std::uint64_t simulation_seed = 20240229;
+
+enum class Tested : std::uint8_t { io_uring, epoll, simulated, simulated_seeded };
+
+std::string name_of(Tested tested);
+std::unique_ptr<Backend> make(Tested tested);
+
+struct Read : Operation {
+    Read(int descriptor, std::span<char> into) {
+        kind = OperationKind::read;
+        fd = descriptor;
+        buffer = into.data();
+        size = into.size();
+    }
+};
+
+struct Write : Operation {
+    Write(int descriptor, std::span<const char> from) {
+        kind = OperationKind::write;
+        fd = descriptor;
+        buffer = const_cast<char*>(from.data());
+        size = from.size();
+    }
+};
+
+struct Poll : Operation {
+    Poll(int descriptor, short asked) {
+        kind = OperationKind::poll;
+        fd = descriptor;
+        events = asked;
+    }
+};
+
+struct Close : Operation {
+    explicit Close(int descriptor) {
+        kind = OperationKind::close;
+        fd = descriptor;
+    }
+};
+
+struct MakePipe : Operation {
+    MakePipe() {
+        kind = OperationKind::pipe;
+        buffer = ends;
+    }
+    int ends[2] = {-1, -1};
+};
+
+/// Drives a back-end and checks, at every step, what must hold at every step: states change when
+/// the contract says so, and nothing is reported that is not in flight.
+class Driver {
+public:
+    explicit Driver(Backend& backend) : backend_(backend) {}
+    Driver(const Driver&) = delete;
+    Driver& operator=(const Driver&) = delete;
+
+    /// Whether the operation is in flight now (else it is finished).
+    bool submit(Operation& operation);
+    void cancel(Operation& operation);
+
+    /// One `wait`. Returns how many operations it reported.
+    std::size_t wait(TimePoint deadline);
+
+    /// Waits until the operation is reported. Fails the test after ten seconds of the back-end's
+    /// time.
+    void finish(Operation& operation);
+    void finish_all();
+
+    /// Submits and finishes; the result.
+    int run(Operation& operation);
+
+    /// Waits until `deadline` has passed, however early the single waits return. Returns how many
+    /// of them there were.
+    int wait_out(TimePoint deadline);
+
+    bool is_in_flight(const Operation& operation) const { return in_flight_.contains(&operation); }
+    std::size_t in_flight() const { return in_flight_.size(); }
+
+private:
+    static constexpr Duration patience = 10s;
+
+    Backend& backend_;
+    std::unordered_set<const Operation*> in_flight_;
+};
+
+/// The two ends of a pipe of the back-end's own.
+struct Pipe {
+    int reader = -1;
+    int writer = -1;
+};
+
+class Conformance : public testing::TestWithParam<Tested> {
+protected:
+    void SetUp() override;
+    void TearDown() override;
+
+    Backend& backend() { return *backend_; }
+    Driver& driver() { return *driver_; }
+    TimePoint soon() { return backend_->now() + 1ms; }
+
+    Pipe open_pipe();
+    void close_end(int& number);
+
+    int write(int fd, std::string_view text);
+    /// One read of at most `size` bytes.
+    std::string read(int fd, std::size_t size = 4096);
+    /// Writes until the pipe is full. Returns how many bytes it took.
+    std::size_t fill(int fd);
+    /// Reads `count` bytes and throws them away.
+    void drain(int fd, std::size_t count);
+
+    /// An operation on a real descriptor, in flight as long as the object lives. It keeps a
+    /// simulated world in real time, so that it waits for other threads.
+    class Anchor {
+    public:
+        explicit Anchor(Driver& driver);
+        ~Anchor();
+
+    private:
+        Driver& driver_;
+        std::pair<Fd, Fd> ends_;
+        Poll poll_;
+    };
+
+    std::unique_ptr<Backend> backend_;
+    std::unique_ptr<Driver> driver_;
+
+private:
+    std::vector<int> open_;
+};
+
+/// For rules that only a back-end on the kernel can break.
+class OnKernel : public Conformance {};
+
+/// A real pipe, non-blocking unless asked otherwise: read end, write end.
+std::pair<Fd, Fd> real_pipe(int flags = O_NONBLOCK | O_CLOEXEC);
+/// A connected pair of non-blocking stream sockets.
+std::pair<Fd, Fd> real_sockets();
+
+/// How many descriptors the process has open.
+int count_descriptors();
+
+}  // namespace asyncio::lowlevel::conformance
