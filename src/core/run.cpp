@@ -2,6 +2,8 @@
 
 #include "base/interrupt.h"
 
+#include <atomic>
+
 namespace asyncio {
 namespace {
 
@@ -15,13 +17,26 @@ struct Interruption : internal::Ready {
         };
     }
 
+    Interruption(const Interruption&) = delete;
+    Interruption& operator=(const Interruption&) = delete;
+
+    /// One that came too late for the main task still lies in the loop's inbox, and must not outlive
+    /// this object there: one iteration takes it out. The signal handler is gone by now.
+    ~Interruption() {
+        if (!posted || delivered) return;
+        loop.stop();
+        loop.run_forever();
+    }
+
     static void post(void* self) noexcept {
         auto& interruption = *static_cast<Interruption*>(self);
+        interruption.posted = true;
         interruption.loop.post(interruption);
     }
 
     EventLoop& loop;
     TaskRef main_task;
+    std::atomic<bool> posted{false};
     bool delivered = false;
 };
 
@@ -45,23 +60,13 @@ void Runner::run_main(TaskRef task, internal::FutureBase& future) {
     if (options_.sigint == Sigint::ignore) return internal::run_until_done(*loop_, future);
 
     Interruption interruption(*loop_, task);
-    int interrupts = 0;
-    {
-        const internal::InterruptGuard guard(&Interruption::post, &interruption);
-        internal::run_until_done(*loop_, future);
-        interrupts = guard.count();
-    }
-    if (interrupts == 0) return;
-    const bool too_late_for_main = !interruption.delivered;
-    if (too_late_for_main) {
-        // It came when the main task had ended already, and its node still lies in the loop's inbox.
-        // One iteration takes it out, since it must not outlive this function.
-        loop_->stop();
-        loop_->run_forever();
-    }
-    // The request was ours and the only one, and the task ended of it: that is what Ctrl-C means. If
-    // somebody else had asked too, or the task had something else to say, that is what leaves.
-    if (too_late_for_main || (future.cancelled() && task.uncancel() == 0)) {
+    const internal::InterruptGuard guard(&Interruption::post, &interruption);
+    internal::run_until_done(*loop_, future);
+    if (guard.count() == 0) return;
+    // If the request to cancel was ours and the only one, and the task ended of it, that is what
+    // Ctrl-C means. If somebody else had asked too, or the task had something else to say, that is
+    // what leaves. A Ctrl-C that the main task did not live to see is not lost either.
+    if (!interruption.delivered || (future.cancelled() && task.uncancel() == 0)) {
         future.mark_retrieved();
         throw KeyboardInterrupt();
     }
