@@ -348,7 +348,7 @@ void World::try_again(Channel& channel) {
 bool World::jump(TimePoint deadline) {
     if (schedule_.empty() && deadline == internal::never) return false;
     if (!schedule_.empty()) deadline = std::min(deadline, schedule_.begin()->first);
-    now_ = std::max(now_, deadline);
+    now_ = deadline;
     waits_without_time_ = 0;
     return true;
 }

@@ -121,15 +121,16 @@ void Outside::look(Duration limit, OperationList& carried_out) {
     list_descriptors();
     const timespec timeout = as_timespec(limit);
     const bool endless = limit == Duration::max();
-    // A negative answer is a signal, whose handler may have rung the bell: this look then finds
-    // nothing.
     const int ready =
         ::ppoll(watched_.data(), watched_.size(), endless ? nullptr : &timeout, nullptr);
-    if (ready <= 0) return;
+    if (ready == 0) return;
 
-    if (watched_.front().revents != 0) doorbell_.silence();
+    // A negative answer tells nothing of the descriptors. Mostly a signal came, whose handler may
+    // have rung the bell; or the kernel could not afford the list. Then everything is tried.
+    const bool unknown = ready < 0;
+    if (unknown || watched_.front().revents != 0) doorbell_.silence();
     kept_.for_each([&](Operation& operation) {
-        if (watched_[place_.at(operation.fd)].revents == 0) return;
+        if (!unknown && watched_[place_.at(operation.fd)].revents == 0) return;
         operation.result = attempt(operation);
         if (operation.result == would_block) return;
         operation.unlink();

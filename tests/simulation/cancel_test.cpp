@@ -43,6 +43,21 @@ TEST(Cancel, asking_twice_is_answered_once) {
     }
 }
 
+TEST(Cancel, asking_again_and_again_does_not_put_off_the_answer) {
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+        World world(seed);
+        char byte = 0;
+        Read read(world.pipe().read_end, &byte, 1);
+        ASSERT_FALSE(world.submit(read));
+        const TimePoint asked = world->now();
+        while (in_flight(read)) {
+            world->cancel(read);
+            world.wait(world->now() + 1us);
+        }
+        EXPECT_LE(world->now() - asked, 101us) << "seed " << seed;
+    }
+}
+
 TEST(Cancel, every_kind_that_waits_can_be_cancelled) {
     World world;
     const Pipe pipe = world.pipe();

@@ -9,13 +9,14 @@
 
 #include <atomic>
 #include <csignal>
+#include <fstream>
 #include <semaphore>
 #include <thread>
 
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
-#include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -183,8 +184,12 @@ TEST_F(Outside, an_operation_put_off_by_the_plan_comes_due_in_real_time) {
 }
 
 TEST_F(Outside, many_operations_may_share_a_descriptor) {
-    // More than the process may have descriptors, were each to be watched by itself.
+    // The kernel refuses to watch more descriptors than the process may have.
     constexpr std::size_t count = 3000;
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    const rlimit few{256, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
     std::vector<char> bytes(count);
     std::vector<std::unique_ptr<Read>> reads;
     for (char& byte : bytes) {
@@ -193,6 +198,10 @@ TEST_F(Outside, many_operations_may_share_a_descriptor) {
     }
     Poll poll(pipe.reader.get(), 0);
     ASSERT_FALSE(world.submit(poll));
+    const auto began = Clock::now();
+    world.look();  // From here on the two clocks run side by side.
+    world.wait(world->now() + 5ms);
+    EXPECT_GE(Clock::now() - began, 5ms) << "it waits rather than tries again and again";
     const std::string all(count, 'x');
     ASSERT_EQ(::write(pipe.writer.get(), all.data(), count), static_cast<ssize_t>(count));
     std::size_t reported = 0;
@@ -201,6 +210,7 @@ TEST_F(Outside, many_operations_may_share_a_descriptor) {
     EXPECT_TRUE(in_flight(poll)) << "it waits for the hang-up only";
     pipe.writer.reset();
     EXPECT_EQ(world.finish(poll), POLLHUP);
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 TEST_F(Outside, a_cancelled_operation_leaves_the_data_for_the_next) {
@@ -251,13 +261,32 @@ TEST_F(Outside, a_wake_that_was_answered_does_not_shorten_the_next_real_wait) {
     give_up(read);
 }
 
-TEST_F(Outside, a_real_wait_is_ended_by_wake_from_another_thread) {
+/// Returns when the thread is asleep in a system call. (The state stands behind the name, which is
+/// in parentheses.)
+void wait_until_asleep(pid_t thread) {
+    for (;;) {
+        std::ifstream file("/proc/self/task/" + std::to_string(thread) + "/stat");
+        std::string line;
+        std::getline(file, line);
+        const std::size_t name_ends = line.rfind(')');
+        if (name_ends != std::string::npos && line.substr(name_ends, 3) == ") S") return;
+        std::this_thread::yield();
+    }
+}
+
+TEST_F(Outside, a_real_wait_is_ended_by_wake_from_another_thread_and_the_next_one_is_not) {
     char byte = 0;
     Read read(pipe.reader.get(), &byte, 1);
     ASSERT_FALSE(world.submit(read));
-    std::thread waker([&] { world->wake(); });
+    std::thread waker([&, waiting = ::gettid()] {
+        wait_until_asleep(waiting);
+        world->wake();
+    });
     EXPECT_TRUE(world.wait(never).empty());
     waker.join();
+    const TimePoint deadline = world->now() + 10ms;
+    world.wait(deadline);
+    EXPECT_GE(world->now(), deadline);
     give_up(read);
 }
 
@@ -278,10 +307,15 @@ TEST_F(Outside, a_real_wait_is_ended_by_wake_from_a_signal_handler) {
         if (std::exchange(errno, saved_errno) != E2BIG) ::abort();  // wake() must leave it alone.
     };
     ASSERT_EQ(::sigaction(SIGUSR1, &handler, &before), 0);
-    const pthread_t self = ::pthread_self();
-    std::thread sender([&] { ::pthread_kill(self, SIGUSR1); });
+    std::thread sender([self = ::pthread_self(), waiting = ::gettid()] {
+        wait_until_asleep(waiting);
+        ::pthread_kill(self, SIGUSR1);
+    });
     EXPECT_TRUE(world.wait(never).empty());
     sender.join();
+    const TimePoint deadline = world->now() + 10ms;
+    world.wait(deadline);
+    EXPECT_GE(world->now(), deadline) << "one wake, one wait";
     ASSERT_EQ(::sigaction(SIGUSR1, &before, nullptr), 0);
     give_up(read);
 }

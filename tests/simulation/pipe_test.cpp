@@ -199,6 +199,16 @@ TEST(Pipe, poll_tells_a_writer_that_nobody_reads) {
     EXPECT_EQ(world.poll_now(pipe.write_end, 0), POLLERR);
 }
 
+TEST(Pipe, poll_promises_room_only_where_a_whole_small_write_fits) {
+    World world;
+    const Pipe pipe = world.pipe();
+    world.write(pipe.write_end, std::string(65536 - PIPE_BUF + 1, 'x'));
+    EXPECT_EQ(world.poll_now(pipe.write_end, POLLOUT), 0);
+    world.read(pipe.read_end, 1);
+    EXPECT_EQ(world.poll_now(pipe.write_end, POLLOUT), POLLOUT);
+    EXPECT_EQ(world.write(pipe.write_end, std::string(PIPE_BUF, 'y')), PIPE_BUF);
+}
+
 TEST(Pipe, a_poll_waits_until_its_event_holds_and_moves_nothing) {
     World world;
     const Pipe pipe = world.pipe();
