@@ -34,6 +34,8 @@
 
 #include <asyncio/lowlevel/backend.h>
 
+#include "backend/attempt.h"
+#include "backend/fork_guard.h"
 #include "backend/simulated_descriptors.h"
 #include "backend/simulated_outside.h"
 #include "backend/simulated_pipe.h"
@@ -68,16 +70,22 @@ struct Ticket {
 
     /// What the number meant when the operation was submitted. The number may mean another pipe by
     /// the time the operation is carried out, and that pipe must not be touched.
+    /// Null where it meant nothing.
     ChannelPtr channel;
     Place place = Place::done;
+    /// Its end was asked for, and it was let live on: it ends at its appointment, one way or
+    /// another.
     bool cancelled = false;
+    /// Valid while `place` is `appointed`.
     Schedule::iterator appointment{};
 };
 
 class World final : public Backend {
 public:
     explicit World(SimulationOptions options)
-        : plan_(options.seed), descriptors_(plan_.reuses_numbers()) {}
+        : plan_(options.seed), descriptors_(plan_.reuses_numbers()) {
+        ignore_sigpipe();
+    }
 
     const char* name() const noexcept override { return "simulated"; }
     Submitted submit(Operation& operation) noexcept override;
@@ -87,7 +95,7 @@ public:
     TimePoint now() noexcept override { return now_; }
 
 private:
-    // Operations in the world.
+    // What operations do to pipes.
     ChannelPtr channel_of(const Operation& operation) const;
     int foresee(const Operation& operation, const ChannelPtr& channel) const noexcept;
     int carry_out(const Operation& operation, int foreseen);
@@ -96,14 +104,14 @@ private:
     int close_end(int number);
     void mark_changed(const ChannelPtr& channel);
 
-    // Their places.
+    // Where operations are.
     Submitted submit_outside(Operation& operation);
     void let_wait(Operation& operation, Ticket& ticket);
     void appoint(Operation& operation, Ticket& ticket, Duration delay);
     void leave_place(Operation& operation, Ticket& ticket);
     void settle(Operation& operation, int result);
 
-    // Waiting.
+    // What happens during a wait.
     void do_what_is_due();
     void keep_appointment(Operation& operation, Ticket& ticket);
     void try_again(Channel& channel);
@@ -112,6 +120,7 @@ private:
     void grow_older();
     void report(OperationList& finished);
 
+    ForkGuard fork_guard_;
     Plan plan_;
     Descriptors descriptors_;
     Outside outside_;
@@ -120,12 +129,17 @@ private:
     /// The operations in flight. Never iterated: the order of addresses differs from run to run.
     std::unordered_map<const Operation*, Ticket> tickets_;
     Schedule schedule_;
-    /// Pipes to which something happened since their waiters were last tried.
+    /// Pipes to which something happened since their waiters were last tried, the first one first.
     std::vector<ChannelPtr> changed_;
+    /// What the next `wait` reports, in the order in which it was done. Not a list through the
+    /// operations, because shuffling needs places with numbers.
     std::vector<Operation*> done_;
+    /// How many waits in a row, up to now, found something to do and took no time.
     int waits_without_time_ = 0;
 };
 
+/// A new pipe is always the world's own: that is what makes a program without children
+/// deterministic.
 bool is_real(const Operation& operation) noexcept {
     return operation.kind != OperationKind::pipe && operation.fd < first_number;
 }
@@ -149,6 +163,7 @@ int World::foresee(const Operation& operation, const ChannelPtr& channel) const 
         case OperationKind::write:
             return end->side == Pipe::Side::writing ? pipe.writable(operation.size) : -EBADF;
         case OperationKind::poll: {
+            // poll(2) reports these two whether asked for or not.
             const int events = pipe.events(end->side) & (operation.events | POLLERR | POLLHUP);
             return events != 0 ? events : would_block;
         }
@@ -178,6 +193,7 @@ int World::move_bytes(const Operation& operation, int most) {
         count = plan_.shortened(count);
         channel->pipe.take(operation.buffer, count);
     } else {
+        // A write that the pipe promises to take whole is not the plan's to shorten.
         if (operation.size > PIPE_BUF) count = plan_.shortened(count);
         channel->pipe.put(operation.buffer, count);
     }
@@ -207,10 +223,13 @@ void World::mark_changed(const ChannelPtr& channel) {
 }
 
 Backend::Submitted World::submit(Operation& operation) noexcept {
+    fork_guard_.check();
     assert(operation.state != Operation::State::in_flight &&
            "an operation is submitted once at a time");
     if (is_real(operation)) return submit_outside(operation);
 
+    // The plan is asked only where there is a choice. What must wait waits; what fails at once may
+    // fail in `submit` or later, like any other result.
     ChannelPtr channel = channel_of(operation);
     const int foreseen = foresee(operation, channel);
     const bool must_wait = foreseen == would_block;
@@ -231,7 +250,7 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
 }
 
 Backend::Submitted World::submit_outside(Operation& operation) {
-    operation.result = Outside::attempt(operation);
+    operation.result = attempt(operation);
     if (operation.result != would_block) {
         operation.state = Operation::State::finished;
         return Submitted::finished;
@@ -250,6 +269,8 @@ void World::cancel(Operation& operation) noexcept {
     if (ticket.place == Ticket::Place::done || operation.kind == OperationKind::close) return;
     if (std::exchange(ticket.cancelled, true)) return;
 
+    // Of an operation outside nothing is known, and looking would cost a system call: it gives up,
+    // and what came meanwhile stays in the kernel for the next one.
     const bool gives_up = ticket.place == Ticket::Place::outside || plan_.cancel_wins();
     leave_place(operation, ticket);
     if (gives_up) {
@@ -270,6 +291,7 @@ void World::appoint(Operation& operation, Ticket& ticket, Duration delay) {
     ticket.appointment = schedule_.emplace(internal::add_saturating(now_, delay), &operation);
 }
 
+/// The list an operation is in, its pipe's or that of the outside, need not be known to leave it.
 void World::leave_place(Operation& operation, Ticket& ticket) {
     if (ticket.place == Ticket::Place::appointed) {
         schedule_.erase(ticket.appointment);
@@ -286,9 +308,12 @@ void World::settle(Operation& operation, int result) {
 }
 
 Backend::Waited World::wait(TimePoint deadline, OperationList& finished) noexcept {
+    fork_guard_.check();
+    // What a thread did before it rang is for the program to see now, not after a jump in time.
     const bool woken = outside_.doorbell().answer();
     if (plan_.wait_returns_early()) return Waited::ok;
 
+    // Time may pass only when all that could be done at this moment is done, and came to nothing.
     do_what_is_due();
     const bool only_looks = woken || !done_.empty() || deadline <= now_;
     if (!outside_.empty()) {
@@ -296,7 +321,8 @@ Backend::Waited World::wait(TimePoint deadline, OperationList& finished) noexcep
     } else if (only_looks) {
         grow_older();
     } else if (!jump(deadline)) {
-        // The bell may have rung since the first look at it.
+        // The bell may have rung since the first look at it. What is not seen here either is the
+        // case the world cannot know (see "Deadlock" above).
         return outside_.doorbell().answer() ? Waited::ok : Waited::deadlock;
     }
     do_what_is_due();
@@ -320,6 +346,7 @@ void World::do_what_is_due() {
     changed_.clear();
 }
 
+/// The time has come: now it is carried out, or given up if that was asked for, or waits.
 void World::keep_appointment(Operation& operation, Ticket& ticket) {
     const int foreseen = foresee(operation, ticket.channel);
     if (foreseen != would_block) {
@@ -331,6 +358,8 @@ void World::keep_appointment(Operation& operation, Ticket& ticket) {
     }
 }
 
+/// Those who came first are served first, except where the plan puts one off and the next is served
+/// instead. An operation that still would block keeps its place in the queue.
 void World::try_again(Channel& channel) {
     channel.waiting.for_each([&](Operation& operation) {
         Ticket& ticket = tickets_.at(&operation);
@@ -371,6 +400,8 @@ void World::grow_older() {
 /// comes.
 void World::look_outside(TimePoint until) {
     waits_without_time_ = 0;
+    // The time since the last real wait was spent by the program, and counts: a limit of two
+    // seconds on a real child means two seconds of its life, however busy the program is.
     now_ = internal::add_saturating(now_, outside_.time_passed());
     if (!schedule_.empty()) until = std::min(until, schedule_.begin()->first);
     Duration limit = Duration::max();

@@ -2,9 +2,8 @@
 
 #include <asyncio/exceptions.h>
 
-#include "backend/simulated_pipe.h"
+#include "backend/attempt.h"
 
-#include <algorithm>
 #include <cerrno>
 
 #include <poll.h>
@@ -15,30 +14,7 @@ namespace asyncio::lowlevel::simulated {
 
 namespace {
 
-/// Makes a non-blocking call until it was not interrupted, and turns its answer into a result.
-template <class Call>
-int uninterrupted(Call call) noexcept {
-    for (;;) {
-        const auto answer = call();
-        if (answer >= 0) return static_cast<int>(answer);
-        if (errno != EINTR) return errno == EWOULDBLOCK ? would_block : -errno;
-    }
-}
-
-int attempt_poll(const Operation& operation) noexcept {
-    if (operation.fd < 0) return -EBADF;  // poll(2) would pass over it in silence.
-    pollfd asked{operation.fd, operation.events, 0};
-    const int ready = uninterrupted([&] { return ::poll(&asked, 1, 0); });
-    if (ready < 0) return ready;
-    if ((asked.revents & POLLNVAL) != 0) return -EBADF;
-    return ready == 0 ? would_block : asked.revents;
-}
-
-int close_once(int number) noexcept {
-    // Never repeated on EINTR: the number is free by then, and may already be somebody else's.
-    return ::close(number) == 0 || errno == EINTR ? 0 : -errno;
-}
-
+/// After which events an operation is worth another try.
 std::int16_t events_to_watch(const Operation& operation) noexcept {
     switch (operation.kind) {
         case OperationKind::read: return POLLIN;
@@ -81,21 +57,6 @@ void Doorbell::silence() noexcept {
     (void)::eventfd_read(eventfd_.get(), &rings);
 }
 
-int Outside::attempt(const Operation& operation) noexcept {
-    switch (operation.kind) {
-        case OperationKind::read:
-            return uninterrupted(
-                [&] { return ::read(operation.fd, operation.buffer, operation.size); });
-        case OperationKind::write:
-            return uninterrupted(
-                [&] { return ::write(operation.fd, operation.buffer, operation.size); });
-        case OperationKind::poll: return attempt_poll(operation);
-        case OperationKind::close: return close_once(operation.fd);
-        case OperationKind::pipe: break;  // Made in memory; never comes here.
-    }
-    return -ENOSYS;
-}
-
 void Outside::keep(Operation& operation) {
     if (kept_.empty()) last_asked_ = Clock::now();
     kept_.push_back(operation);
@@ -130,6 +91,8 @@ void Outside::look(Duration limit, OperationList& carried_out) {
     const bool unknown = ready < 0;
     if (unknown || watched_.front().revents != 0) doorbell_.silence();
     kept_.for_each([&](Operation& operation) {
+        // One of several operations on a descriptor may have been meant; the others are tried in
+        // vain.
         if (!unknown && watched_[place_.at(operation.fd)].revents == 0) return;
         operation.result = attempt(operation);
         if (operation.result == would_block) return;

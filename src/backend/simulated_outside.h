@@ -26,6 +26,10 @@ namespace asyncio::lowlevel::simulated {
 /// What `wake` rings. A flag, which is all the world looks at while its time is virtual, and an
 /// eventfd, which ends a real wait.
 ///
+/// The back-ends of the kernel have a bell of their own (wake_event.h), whose eventfd is never
+/// emptied because they watch its edge. poll(2) knows levels only, so this one must be emptied; and
+/// a world whose time is virtual makes no system call to see that nobody rang.
+///
 /// The flag decides, the eventfd is a hint. Whoever raises the flag writes to the eventfd;
 /// answering lowers the flag and then empties the eventfd. Two races are left open on purpose:
 ///  - A ring between those two steps raises the flag and loses its hint. So after an answer the
@@ -56,12 +60,10 @@ private:
     Fd eventfd_;
 };
 
+/// The operations in flight on real descriptors.
 class Outside {
 public:
-    /// Carries the operation out if that is possible now. The result, or `would_block`.
-    static int attempt(const Operation& operation) noexcept;
-
-    /// Keeps an operation that would block.
+    /// Keeps an operation that was tried and would block.
     void keep(Operation& operation);
 
     /// Nothing is kept, so time is virtual.
@@ -81,6 +83,7 @@ private:
     void list_descriptors();
 
     OperationList kept_;
+    /// The real time of the last `time_passed`. Means nothing while nothing is kept.
     TimePoint last_asked_{};
     Doorbell doorbell_;
 

@@ -21,6 +21,7 @@ int Pipe::readable(std::size_t size) const noexcept {
 int Pipe::writable(std::size_t size) const noexcept {
     if (size == 0) return 0;
     if (!has_reader_) return -EPIPE;
+    // POSIX: up to PIPE_BUF bytes are never mixed with another writer's, so they go in together.
     if (size <= PIPE_BUF) return size <= room() ? static_cast<int>(size) : would_block;
     return room() > 0 ? static_cast<int>(std::min(size, room())) : would_block;
 }
@@ -31,6 +32,7 @@ int Pipe::events(Side side) const noexcept {
         if (filled() > 0) events |= POLLIN | POLLRDNORM;
         if (!has_writer_) events |= POLLHUP;
     } else {
+        // Not as soon as there is any room: then a small write could still have to wait.
         if (room() >= PIPE_BUF) events |= POLLOUT | POLLWRNORM;
         if (!has_reader_) events |= POLLERR;
     }
@@ -42,6 +44,8 @@ void Pipe::take(void* bytes, std::size_t count) noexcept {
     if (count == 0) return;
     std::memcpy(bytes, bytes_.data() + taken_, count);
     taken_ += count;
+    // Forgetting at every read would move what is left each time: quadratic for one who reads a
+    // full pipe byte by byte.
     if (taken_ < filled()) return;
     bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(taken_));
     taken_ = 0;

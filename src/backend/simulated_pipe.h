@@ -13,15 +13,13 @@
 //
 // Thread-safety: none. A pipe belongs to one world.
 
-#include <cerrno>
+#include "backend/attempt.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 namespace asyncio::lowlevel::simulated {
-
-/// A result that stands for "not now", never reported to anybody.
-inline constexpr int would_block = -EAGAIN;
 
 class Pipe {
 public:

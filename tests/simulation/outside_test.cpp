@@ -261,6 +261,13 @@ TEST_F(Outside, a_wake_that_was_answered_does_not_shorten_the_next_real_wait) {
     give_up(read);
 }
 
+TEST_F(Outside, a_forked_child_that_goes_on_with_the_world_is_ended_with_a_clear_message) {
+    // A death test runs its statement in a forked child.
+    GTEST_FLAG_SET(death_test_style, "fast");
+    EXPECT_DEATH(world.look(), "made before fork");
+    EXPECT_DEATH(world.pipe(), "made before fork");
+}
+
 /// Returns when the thread is asleep in a system call. (The state stands behind the name, which is
 /// in parentheses.)
 void wait_until_asleep(pid_t thread) {
