@@ -1,0 +1,62 @@
+// Starting tasks: a million at once, and one after another.
+
+#include <asyncio.h>
+
+#include "benchmark.h"
+
+#include <vector>
+
+namespace bench {
+namespace {
+
+using asyncio::Coro;
+
+Coro<std::uint64_t> same(std::uint64_t number) { co_return number; }
+
+// One operation: a coroutine becomes a task under `gather`, runs, and its result is collected; its share of the vectors
+// that hold coroutines, tasks and results, and of giving all that memory back, is included. All tasks exist before the
+// first of them runs.
+Coro<double> gather_all(std::uint64_t count) {
+    const WallClock clock;
+    {
+        std::vector<Coro<std::uint64_t>> coroutines;
+        coroutines.reserve(count);
+        for (std::uint64_t i = 0; i < count; ++i) coroutines.push_back(same(i));
+        const std::vector<std::uint64_t> results = co_await asyncio::gather(std::move(coroutines));
+        keep(results.back());
+    }
+    co_return clock.nanoseconds();
+}
+
+// The first time, the memory comes fresh from the kernel, page by page, and the growth of the process tells how much it
+// was: everything that exists at the peak, the vectors included. Whatever ran earlier in the process would have left
+// memory to reuse, so this benchmark comes first, and once.
+Cost gather_spawn_fresh(std::uint64_t count) {
+    const double before = resident_bytes();
+    const double elapsed = asyncio::run(gather_all(count));
+    return {elapsed, peak_resident_bytes() - before};
+}
+
+// Every later time, tasks and frames lie where earlier ones lay.
+Cost gather_spawn(std::uint64_t count) { return {asyncio::run(gather_all(count))}; }
+
+// One operation: `create_task`, and the await of the task until it has run and given its result.
+Coro<Cost> spawn_await(std::uint64_t count) {
+    const WallClock clock;
+    for (std::uint64_t i = 0; i < count; ++i) keep(co_await asyncio::create_task(same(i)));
+    co_return Cost{clock.nanoseconds()};
+}
+
+constexpr Benchmark benchmarks[] = {
+    {"gather_spawn_fresh", "a task among 1,000,000, in memory never used before", 1'000'000, 1,
+     &gather_spawn_fresh},
+    {"gather_spawn", "a task among 1,000,000, started and collected", 1'000'000, 7, &gather_spawn},
+    {"spawn_await", "a task started and awaited, one at a time", 5'000'000, 7,
+     [](std::uint64_t count) { return asyncio::run(spawn_await(count)); }},
+};
+
+}  // namespace
+
+std::span<const Benchmark> spawn_benchmarks() { return benchmarks; }
+
+}  // namespace bench
