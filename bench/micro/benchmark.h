@@ -1,12 +1,13 @@
 #pragma once
 // What a micro benchmark is, and the clocks it reads.
 //
-// A benchmark is a function that performs an operation so many times and says what that took. It measures the part that
-// counts and nothing around it: the loop is made, and the tasks that only set the scene are started, outside.
+// A benchmark is a function that performs an operation so many times and says what that took. It
+// measures the part that counts and nothing around it: the loop is made, and the tasks that only
+// set the scene are started, outside.
 //
-// The same functions serve two readers. A person wants nanoseconds, which a busy machine disturbs; `main.cpp` repeats
-// a run and shows the spread. `tools/check_budget.py` counts instructions, which nothing disturbs; it runs a benchmark
-// with two counts and takes the difference.
+// The same functions serve two readers. A person wants nanoseconds, which a busy machine disturbs;
+// `main.cpp` repeats a run and shows the spread. `tools/check_budget.py` counts instructions, which
+// nothing disturbs; it runs a benchmark with two counts and takes the difference.
 
 #include <chrono>
 #include <cstdint>

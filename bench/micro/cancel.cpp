@@ -1,4 +1,5 @@
-// Cancelling many tasks, each with a stack of coroutines to unwind: what a server does when it shuts down.
+// Cancelling many tasks, each with a stack of coroutines to unwind: what a server does when it
+// shuts down.
 
 #include <asyncio.h>
 
@@ -11,7 +12,8 @@ namespace {
 
 using asyncio::Coro;
 
-/// A local variable with a destructor in every frame, as real code has, so that unwinding has something to do.
+/// A local variable with a destructor in every frame, as real code has, so that unwinding has
+/// something to do.
 struct Guard {
     explicit Guard(std::uint64_t& count) : count_(count) { ++count_; }
     Guard(const Guard&) = delete;
@@ -31,8 +33,8 @@ Coro<> descend(int frames, std::uint64_t& alive) {
     }
 }
 
-// One operation: the end of a task that is parked `frames` coroutines deep, from `cancel()` until somebody who awaits
-// the task has its outcome. In between, the CancelledError passes every frame.
+// One operation: the end of a task that is parked `frames` coroutines deep, from `cancel()` until
+// somebody who awaits the task has its outcome. In between, the CancelledError passes every frame.
 Coro<Cost> cancel_parked(std::uint64_t count, int frames) {
     std::uint64_t alive = 0;
     std::vector<asyncio::Task<>> tasks;

@@ -1,3 +1,5 @@
+// How time and memory are measured.
+
 #include "benchmark.h"
 
 #include <fstream>

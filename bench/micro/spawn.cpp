@@ -13,9 +13,9 @@ using asyncio::Coro;
 
 Coro<std::uint64_t> same(std::uint64_t number) { co_return number; }
 
-// One operation: a coroutine becomes a task under `gather`, runs, and its result is collected; its share of the vectors
-// that hold coroutines, tasks and results, and of giving all that memory back, is included. All tasks exist before the
-// first of them runs.
+// One operation: a coroutine becomes a task under `gather`, runs, and its result is collected; its
+// share of the vectors that hold coroutines, tasks and results, and of giving all that memory back,
+// is included. All tasks exist before the first of them runs.
 Coro<double> gather_all(std::uint64_t count) {
     const WallClock clock;
     {
@@ -28,9 +28,10 @@ Coro<double> gather_all(std::uint64_t count) {
     co_return clock.nanoseconds();
 }
 
-// The first time, the memory comes fresh from the kernel, page by page, and the growth of the process tells how much it
-// was: everything that exists at the peak, the vectors included. Whatever ran earlier in the process would have left
-// memory to reuse, so this benchmark comes first, and once.
+// The first time, the memory comes fresh from the kernel, page by page, and the growth of the
+// process tells how much it was: everything that exists at the peak, the vectors included. Whatever
+// ran earlier in the process would have left memory to reuse, so this benchmark comes first, and
+// once.
 Cost gather_spawn_fresh(std::uint64_t count) {
     const double before = resident_bytes();
     const double elapsed = asyncio::run(gather_all(count));
