@@ -11,6 +11,8 @@
 #include <asyncio/run.h>
 #include <asyncio/shield.h>
 #include <asyncio/sleep.h>
+#include <asyncio/streams.h>
+#include <asyncio/subprocess.h>
 #include <asyncio/task.h>
 #include <asyncio/task_group.h>
 #include <asyncio/timeout.h>

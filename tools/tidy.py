@@ -67,7 +67,7 @@ HEADERS_OF_FLOOR = {
             "lowlevel/waiter internal/awaitable internal/body internal/future_base "
             "internal/task_core",
     "sync": "sync queue",
-    "io": "streams net datagram dns file signals",
+    "io": "streams net datagram dns file signals lowlevel/operation_awaiter",
     "threads": "executor",
     "process": "subprocess",
     "protocol": "tls http/* db/*",

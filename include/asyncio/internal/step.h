@@ -29,6 +29,8 @@ struct ThreadState {
     std::coroutine_handle<> next = nullptr;
     /// Below this address a parent no longer starts a child inside its own step.
     const char* stack_limit = nullptr;
+    /// Operations that finished without a suspension, since the last time that called for one.
+    unsigned immediate_finishes = 0;
 };
 
 /// Without constructor or destructor, so that access is one addition to the thread pointer.
