@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Compiles the C++ in the documentation, runs the programs, and compares what they print.
 
-usage: doc_snippets.py PROJECT_DIR COMPILER [FLAG ... LIBRARY ...]
+usage: doc_snippets.py PROJECT_DIR COMPILER [FLAG ...] -- [LIBRARY ...]
 
 Looks at every fenced block of *.md in the project's first level and in docs/:
   ```cpp         a program if it has a main(), which is compiled and run and must end with status 0;
-                 otherwise declarations or statements, which must compile inside a coroutine
+                 otherwise declarations, or statements of a coroutine, which must compile.
+                 What includes nothing itself is given the usual includes and `using`s.
   ```cpp no-run  is compiled only
   ```text        directly behind a program: what the program prints, line by line; `…` stands for
                  anything within a line
@@ -22,14 +23,16 @@ import tempfile
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```\s*?$", re.M | re.S)
 SECONDS_PER_PROGRAM = 20
 
-AROUND_STATEMENTS = """#include <asyncio.h>
+BEFORE = """#include <asyncio.h>
 #include <chrono>
 #include <cstdio>
 #include <string>
 #include <vector>
+using namespace asyncio;
 using namespace std::chrono_literals;
-%s
-asyncio::Coro<void> documented() {
+"""
+AROUND_STATEMENTS = BEFORE + """%s
+Coro<void> documented() {
 %s
 co_return;
 }
@@ -59,28 +62,30 @@ def prints_as_told(told, printed):
     return re.fullmatch(pattern, "\n".join(line.rstrip() for line in printed.split("\n")).rstrip())
 
 
-def compile_block(body, compiler, folder, is_program):
+def compile_block(body, compiler, libraries, folder, is_program):
     source, program = os.path.join(folder, "snippet.cpp"), os.path.join(folder, "snippet")
-    attempts = [body]
+    attempts = [body if "#include" in body else BEFORE + body]
     if not is_program:
         # What stands alone is either declarations or statements; only the compiler can tell which.
         attempts = [AROUND_STATEMENTS % ("", body), AROUND_STATEMENTS % (body, "")]
     for attempt in attempts:
         with open(source, "w", encoding="utf-8") as file:
             file.write(attempt)
-        command = [compiler[0], source, *compiler[1:]]
-        command += ["-o", program] if is_program else ["-fsyntax-only", "-Wno-unused"]
+        if is_program:
+            command = [*compiler, source, "-o", program] + libraries
+        else:
+            command = [*compiler, "-fsyntax-only", "-Wno-unused", source]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode == 0:
             return program, ""
     return None, result.stderr
 
 
-def check(words, body, told, compiler):
+def check(words, body, told, compiler, libraries):
     """What is wrong with a block; nothing if nothing is."""
     is_program = re.search(r"\bint main\(", body) is not None
     with tempfile.TemporaryDirectory() as folder:
-        program, errors = compile_block(body, compiler, folder, is_program)
+        program, errors = compile_block(body, compiler, libraries, folder, is_program)
         if program is None:
             return "does not compile:\n" + errors
         if not is_program or "no-run" in words:
@@ -98,7 +103,8 @@ def check(words, body, told, compiler):
 
 
 def main():
-    root, compiler = sys.argv[1], sys.argv[2:]
+    root, end = sys.argv[1], sys.argv.index("--")
+    compiler, libraries = sys.argv[2:end], sys.argv[end + 1:]
     wrong = count = 0
     for path in sorted(glob.glob(os.path.join(root, "*.md"))
                        + glob.glob(os.path.join(root, "docs", "**", "*.md"), recursive=True)):
@@ -106,7 +112,7 @@ def main():
             text = file.read()
         for line, words, body, told in blocks(text):
             count += 1
-            problem = check(words, body, told, compiler)
+            problem = check(words, body, told, compiler, libraries)
             wrong += bool(problem)
             place = f"{os.path.relpath(path, root)}:{line}"
             print(f"{place}: {problem}" if problem else f"{place}: ok")
