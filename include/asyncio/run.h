@@ -59,7 +59,7 @@ private:
     template <class Awaitable>
     auto main_task(Awaitable&& main) {
         if constexpr (internal::is_coro<std::remove_cvref_t<Awaitable>>) {
-            return get_loop().create_task(std::move(main));
+            return get_loop().create_task(std::forward<Awaitable>(main));
         } else {
             return get_loop().create_task(
                 internal::as_coroutine<std::decay_t<Awaitable>>(std::forward<Awaitable>(main)));

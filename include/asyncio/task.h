@@ -171,7 +171,7 @@ auto ensure_future_on(EventLoop& loop, Given&& awaitable) {
     } else if constexpr (is_coro<Plain>) {
         static_assert(!std::is_lvalue_reference_v<Given>,
                       "a Coro is awaited once: hand it over with std::move");
-        return loop.create_task(std::move(awaitable));
+        return loop.create_task(std::forward<Given>(awaitable));
     } else {
         return loop.create_task(as_coroutine<Plain>(std::forward<Given>(awaitable)));
     }
