@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests whose code lives on the simulated back-end once per seed. Each seed is another
+# Runs the tests whose code lives on the back-end it is given, once per seed. Each seed is another
 # order of everything the rules leave open; a seed that fails, fails again.
 #
 # usage: tools/sim.sh BUILD_DIR SEEDS [JOBS]     FIRST_SEED=N starts elsewhere than at 1
@@ -9,7 +9,7 @@ build_dir=$1
 seeds=$2
 jobs=${3:-$(nproc)}
 first=${FIRST_SEED:-1}
-areas=(core loop io simulation)
+areas=(core loop io)
 
 programs=()
 for area in "${areas[@]}"; do

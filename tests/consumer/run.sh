@@ -72,6 +72,12 @@ pkg_config_consumer() {  # pkg_config_consumer PREFIX PROGRAM
     LD_LIBRARY_PATH=$(dirname "$(find "$1" -name 'libasyncio.*' | head -n 1)") quietly "$2"
 }
 
+installed_command() {  # installed_command PREFIX
+    local output
+    output=$("$1/bin/asyncio" batch 'echo hello')
+    [[ $output == *hello* ]]
+}
+
 static_build=${1:-$work/static}
 if (($# == 0)); then
     check "the static library builds" build_library "$work/static" OFF
@@ -81,6 +87,9 @@ check "static: find_package" cmake_consumer find_package "$work/c1" \
     -DCMAKE_PREFIX_PATH="$work/usr-static.moved"
 check "static: pkg-config and a plain compiler command" \
     pkg_config_consumer "$work/usr-static.moved" "$work/c2"
+if [[ -e $static_build/bin/asyncio ]]; then
+    check "the installed command runs" installed_command "$work/usr-static.moved"
+fi
 
 check "the shared library builds" build_library "$work/shared" ON
 check "the shared library installs" install_library "$work/shared" "$work/usr-shared"
