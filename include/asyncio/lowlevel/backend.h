@@ -49,8 +49,10 @@ public:
     enum class Submitted : std::uint8_t { in_flight, finished };
     enum class Waited : std::uint8_t {
         ok,
-        /// Nothing is in flight, the deadline is `never`, and no other thread can exist that would
-        /// wake us: this wait could not have ended. Only the simulated back-end can know that.
+        /// The deadline is `never`, nothing that is in flight could still finish, and nobody is
+        /// known who would wake us: this wait could not have ended. Only the simulated back-end
+        /// can tell. A program whose other threads will wake it keeps an operation on a real
+        /// descriptor in flight.
         deadlock,
     };
 
