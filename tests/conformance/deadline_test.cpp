@@ -43,6 +43,11 @@ TEST_P(OnKernel, a_long_wait_is_no_later_than_a_short_one) {
         late = lateness(backend(), driver(), 2500ms, 1);
     }
     EXPECT_LT(late, 1ms);
+    if (GetParam() == Tested::epoll) {
+        // On a busy machine other timers' interrupts hide the tolerance, so its remedy is looked
+        // for too.
+        EXPECT_GE(driver().wait_out(backend().now() + 600ms), 2) << "asked for in one piece";
+    }
 }
 
 TEST_P(Conformance, a_long_wait_takes_few_waits) {

@@ -24,13 +24,29 @@ constexpr int waiting_calls[] = {
 
 TEST_P(OnKernel, a_look_with_nothing_in_flight_makes_no_system_call) {
     std::unique_ptr<Backend> counted;
-    const int count = count_system_calls(
-        waiting_calls, [&] { counted = make(GetParam()); },
-        [&] {
-            OperationList finished;
-            for (int i = 0; i < 100; ++i) counted->wait(internal::at_once, finished);
-        });
-    EXPECT_EQ(count, 0);
+    auto [reader, writer] = real_pipe();
+    const auto look = [&] {
+        OperationList finished;
+        for (int i = 0; i < 100; ++i) counted->wait(internal::at_once, finished);
+    };
+    const auto make_it = [&] { counted = make(GetParam()); };
+    EXPECT_EQ(count_system_calls(waiting_calls, make_it, look), 0) << "a new one";
+
+    // However the last operations ended.
+    const auto use_it = [&] {
+        make_it();
+        char byte = 0;
+        Read reading(reader.get(), std::span(&byte, 1));
+        OperationList finished;
+        for (int round = 0; round < 3; ++round) {
+            counted->submit(reading);
+            if (round == 0 && ::write(writer.get(), "x", 1) != 1) ::_exit(1);
+            for (int cancels = 0; cancels < round; ++cancels) counted->cancel(reading);
+            while (finished.empty()) counted->wait(internal::never, finished);
+            finished.pop_front();
+        }
+    };
+    EXPECT_EQ(count_system_calls(waiting_calls, use_it, look), 0) << "a used one";
 }
 
 TEST_P(OnKernel, a_wait_makes_one_waiting_system_call_at_the_most) {

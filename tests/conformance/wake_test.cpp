@@ -9,9 +9,11 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <deque>
 #include <thread>
 #include <vector>
 
+#include <poll.h>
 #include <pthread.h>
 
 namespace asyncio::lowlevel::conformance {
@@ -134,6 +136,32 @@ TEST_P(Conformance, a_storm_of_wakes_delays_no_operation) {
     }
     stop.store(true);
     other.join();
+}
+
+// More completions at once than a ring holds. In a ring the watch for wake-ups ends when that
+// happens, and must be set up again.
+TEST_P(Conformance, a_wake_still_arrives_after_a_flood_of_completions) {
+    Pipe pipe = open_pipe();
+    Anchor anchor(driver());
+    for (int round = 0; round < 3; ++round) {
+        std::deque<Poll> polls;
+        for (int i = 0; i < 5000; ++i) driver().submit(polls.emplace_back(pipe.reader, POLLIN));
+        driver().wait(internal::at_once);
+        ASSERT_EQ(write(pipe.writer, "x"), 1);
+        backend().wake();
+        driver().wait(internal::at_once);
+        backend().wake();
+        const TimePoint end = backend().now() + lost_after;
+        while (driver().in_flight() > 1 && backend().now() < end) driver().wait(end);
+        ASSERT_EQ(driver().in_flight(), 1u) << "the anchor's";
+        EXPECT_EQ(read(pipe.reader), "x");
+
+        driver().wait_out(soon());
+        backend().wake();
+        const TimePoint deadline = backend().now() + lost_after;
+        driver().wait(deadline);
+        ASSERT_LT(backend().now(), deadline) << "lost";
+    }
 }
 
 Backend* to_wake = nullptr;
