@@ -5,8 +5,14 @@
 // order. Freed blocks go to a list of their size class, one set of lists per thread, so the usual
 // allocation is: take the first of a list. Nothing is ever given back to the system before the
 // process ends: a block may be freed on another thread than the one that made it, so the slab it
-// was cut from can never be known to be empty. What a thread has when it ends is left to the
-// threads that come after it.
+// was cut from can never be known to be empty.
+//
+// For the same reason the lists of the threads must meet: where coroutines are made on one thread
+// and run on another, one would cut slab after slab and the other hoard what it frees. A thread
+// keeps two lists of a class at most, the one in use and a full one in reserve, and hands further
+// full ones to a depot, from which a thread takes a list before it begins a new slab. (These are
+// Bonwick's magazines: "Magazines and Vmem", USENIX 2001. The reserve keeps a thread that goes back
+// and forth around a full list away from the depot.) What a thread has when it ends goes there too.
 //
 // Under AddressSanitizer every block is the system's own, for a use after free must be seen as one.
 //
@@ -28,28 +34,43 @@ namespace asyncio::internal {
 inline constexpr std::size_t frame_granule_bytes = 16;
 inline constexpr std::size_t largest_pooled_frame_bytes = 2048;
 
+/// From this size on a list is full.
+inline constexpr std::size_t full_list_granules = 64 * 1024 / frame_granule_bytes;
+
 struct FreeBlock {
     FreeBlock* next;
+    /// How many blocks the list has from here on.
+    std::size_t length;
+    /// In the depot, at the head of a list.
+    FreeBlock* next_list;
 };
 
 /// The free blocks of one thread, by size in granules. Plain data without constructor or
 /// destructor, so that reaching it is one addition to the thread pointer; `frame_pool.cpp`
 /// registers what has to happen at the thread's end.
 struct FreeLists {
-    FreeBlock* first[largest_pooled_frame_bytes / frame_granule_bytes + 1];
+    static constexpr std::size_t classes = largest_pooled_frame_bytes / frame_granule_bytes + 1;
+
+    FreeBlock* first[classes];
+    FreeBlock* reserve[classes];
+    /// Whether the thread's end is taken care of.
+    bool registered;
 };
 
 inline constinit thread_local FreeLists free_lists{};
 
-/// The slow path: a fresh block from the thread's slab, or from a new one.
-void* cut_frame(std::size_t granules);
+/// The slow path, when the list in use is empty: a block from elsewhere.
+void* find_frame(std::size_t granules);
+/// The list in use is full: makes room.
+void put_list_by(std::size_t granules) noexcept;
+void register_thread() noexcept;
 
 inline void* allocate_frame(std::size_t size_bytes) {
 #ifndef ASYNCIO_INTERNAL_PLAIN_FRAMES
     if (size_bytes <= largest_pooled_frame_bytes) [[likely]] {
         const std::size_t granules = (size_bytes + frame_granule_bytes - 1) / frame_granule_bytes;
         FreeBlock*& first = free_lists.first[granules];
-        if (first == nullptr) return cut_frame(granules);
+        if (first == nullptr) return find_frame(granules);
         FreeBlock* block = first;
         first = block->next;
         return block;
@@ -66,7 +87,16 @@ inline void free_frame(void* memory, std::size_t size_bytes) noexcept {
         FreeBlock* block = static_cast<FreeBlock*>(memory);
         FreeBlock*& first = free_lists.first[granules];
         block->next = first;
+        if (first != nullptr) {
+            block->length = first->length + 1;
+        } else {
+            block->length = 1;
+            if (!free_lists.registered) [[unlikely]]
+                register_thread();
+        }
         first = block;
+        if (block->length * granules >= full_list_granules) [[unlikely]]
+            put_list_by(granules);
         return;
     }
 #endif
