@@ -46,7 +46,7 @@
 
 #include <cerrno>
 
-std::unique_ptr<asyncio::lowlevel::Backend> asyncio::lowlevel::make_io_uring_backend() {
+std::unique_ptr<asyncio::lowlevel::Backend> asyncio::lowlevel::make_io_uring_backend(RingFlags) {
     throw OsError(ENOSYS, "this library was built without io_uring (liburing was not there)");
 }
 
@@ -84,7 +84,7 @@ std::uint64_t address_of(Operation& operation) noexcept {
 
 class IoUringBackend final : public Backend {
 public:
-    IoUringBackend() { ignore_sigpipe(); }
+    explicit IoUringBackend(RingFlags flags) : ring_(flags) { ignore_sigpipe(); }
     ~IoUringBackend() override;
 
     const char* name() const noexcept override { return "io_uring"; }
@@ -283,7 +283,9 @@ int IoUringBackend::outcome_of_poll(Operation& operation, int result) noexcept {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_io_uring_backend() { return std::make_unique<IoUringBackend>(); }
+std::unique_ptr<Backend> make_io_uring_backend(RingFlags flags) {
+    return std::make_unique<IoUringBackend>(flags);
+}
 
 }  // namespace asyncio::lowlevel
 

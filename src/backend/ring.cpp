@@ -78,14 +78,16 @@ unsigned publish(io_uring& ring) noexcept {
 
 }  // namespace
 
-Ring::Ring() {
+Ring::Ring(RingFlags choice) {
     io_uring_params granted{};
-    const int error = set_up_with_known_flags([&](unsigned flags) {
-        granted = {};
-        granted.flags = flags;
-        granted.cq_entries = completion_entries;
-        return ::io_uring_queue_init_params(submission_entries, &ring_, &granted);
-    });
+    const int error = set_up_with_known_flags(
+        [&](unsigned flags) {
+            granted = {};
+            granted.flags = flags;
+            granted.cq_entries = completion_entries;
+            return ::io_uring_queue_init_params(submission_entries, &ring_, &granted);
+        },
+        choice);
     if (error != 0) refuse("io_uring_setup", -error);
     try {
         if ((granted.features & needed_features) != needed_features) {

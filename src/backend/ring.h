@@ -11,6 +11,8 @@
 
 #include <asyncio/internal/time.h>
 
+#include "backend/make_backend.h"
+
 #include <cstdint>
 #include <vector>
 
@@ -28,7 +30,7 @@ struct Completion {
 class Ring {
 public:
     /// Throws: `OsError` naming the refused call and the likely reason.
-    Ring();
+    explicit Ring(RingFlags flags);
     Ring(const Ring&) = delete;
     Ring& operator=(const Ring&) = delete;
     ~Ring() { ::io_uring_queue_exit(&ring_); }

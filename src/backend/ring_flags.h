@@ -3,6 +3,8 @@
 //
 // Thread-safety: stateless.
 
+#include "backend/make_backend.h"
+
 #include <cerrno>
 
 #include <linux/io_uring.h>
@@ -35,8 +37,9 @@ inline constexpr unsigned wished_ring_flags[] = {
 /// EINVAL, the kernel's word for a flag it does not know, with one flag fewer. Returns the last
 /// answer.
 template <class SetUp>
-int set_up_with_known_flags(SetUp set_up) {
+int set_up_with_known_flags(SetUp set_up, RingFlags choice = RingFlags::all_known) {
     unsigned flags = needed_ring_flags;
+    if (choice == RingFlags::none_wished) return set_up(flags);
     for (const unsigned wish : wished_ring_flags) flags |= wish;
     int error = set_up(flags);
     for (const unsigned wish : wished_ring_flags) {

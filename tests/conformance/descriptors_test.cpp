@@ -124,6 +124,24 @@ TEST_P(Conformance, twelve_thousand_operations_are_in_flight_and_all_come_back) 
     }
 }
 
+// In a ring: some complete while the others are still being queued, and there are more than a ring
+// holds.
+TEST_P(Conformance, operations_that_finish_while_others_are_submitted_are_not_lost) {
+    Pipe noisy = open_pipe();
+    Pipe quiet = open_pipe();
+    std::deque<Poll> polls;
+    for (int batch = 0; batch < 10; ++batch) {
+        for (int i = 0; i < 200; ++i) driver().submit(polls.emplace_back(noisy.reader, POLLIN));
+        ASSERT_EQ(write(noisy.writer, "x"), 1);
+        for (int i = 0; i < 600; ++i) driver().submit(polls.emplace_back(quiet.reader, POLLIN));
+        ASSERT_EQ(read(noisy.reader), "x");
+    }
+    ASSERT_EQ(write(noisy.writer, "x"), 1);
+    ASSERT_EQ(write(quiet.writer, "x"), 1);
+    driver().finish_all();
+    for (const Poll& poll : polls) ASSERT_EQ(poll.result, POLLIN);
+}
+
 TEST_P(Conformance, ten_thousand_reads_in_flight_share_what_comes) {
     std::vector<char> bytes(10'000);
     std::array<Pipe, 4> pipes;

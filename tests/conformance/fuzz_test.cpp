@@ -172,8 +172,8 @@ protected:
 };
 
 INSTANTIATE_TEST_SUITE_P(, Fuzz,
-                         testing::Values(Tested::io_uring, Tested::epoll, Tested::simulated,
-                                         Tested::simulated_seeded),
+                         testing::Values(Tested::io_uring, Tested::io_uring_plain, Tested::epoll,
+                                         Tested::simulated, Tested::simulated_seeded),
                          [](const auto& info) { return name_of(info.param); });
 
 TEST_P(Fuzz, every_operation_is_reported_once_and_every_byte_arrives) {

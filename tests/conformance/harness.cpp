@@ -18,6 +18,7 @@ namespace asyncio::lowlevel::conformance {
 std::string name_of(Tested tested) {
     switch (tested) {
         case Tested::io_uring: return "io_uring";
+        case Tested::io_uring_plain: return "io_uring_plain";
         case Tested::epoll: return "epoll";
         case Tested::simulated: return "simulated";
         case Tested::simulated_seeded: return "simulated_seeded";
@@ -30,6 +31,7 @@ void PrintTo(Tested tested, std::ostream* out) { *out << name_of(tested); }
 std::unique_ptr<Backend> make(Tested tested) {
     switch (tested) {
         case Tested::io_uring: return make_io_uring_backend();
+        case Tested::io_uring_plain: return make_io_uring_backend(RingFlags::none_wished);
         case Tested::epoll: return make_epoll_backend();
         case Tested::simulated: return make_simulated_backend(SimulationOptions{});
         case Tested::simulated_seeded:
@@ -100,7 +102,8 @@ void Conformance::SetUp() {
     try {
         backend_ = make(GetParam());
     } catch (const OsError& refused) {
-        if (GetParam() != Tested::io_uring) throw;
+        const bool a_ring = GetParam() == Tested::io_uring || GetParam() == Tested::io_uring_plain;
+        if (!a_ring) throw;
         GTEST_SKIP() << "NOT TESTED: this kernel refuses io_uring: " << refused.what();
     }
     driver_ = std::make_unique<Driver>(*backend_);
@@ -204,9 +207,9 @@ std::string name_of_instance(const testing::TestParamInfo<Tested>& info) {
     return name_of(info.param);
 }
 
-constexpr Tested all[] = {Tested::io_uring, Tested::epoll, Tested::simulated,
-                          Tested::simulated_seeded};
-constexpr Tested on_kernel[] = {Tested::io_uring, Tested::epoll};
+constexpr Tested all[] = {Tested::io_uring, Tested::io_uring_plain, Tested::epoll,
+                          Tested::simulated, Tested::simulated_seeded};
+constexpr Tested on_kernel[] = {Tested::io_uring, Tested::io_uring_plain, Tested::epoll};
 
 }  // namespace
 

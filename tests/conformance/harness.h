@@ -2,10 +2,11 @@
 // What the conformance suite is built with: operations that are filled in as they are declared, a
 // driver that holds every back-end to "reported exactly once", and the list of back-ends.
 //
-// Every rule is tested on all of them. `simulated_seeded` is the simulated back-end with a seed
-// under which it delays, shortens and shuffles, as the contract permits. A test that needs the
-// kernel (signals in a waiting call, descriptors running out) belongs to `OnKernel`, which leaves
-// the simulated ones out.
+// Every rule is tested on all of them. `io_uring_plain` is a ring as an old kernel grants it,
+// without any of the flags that make it cheaper, which changes when completions appear.
+// `simulated_seeded` is the simulated back-end with a seed under which it delays, shortens and
+// shuffles, as the contract permits. A test that needs the kernel (signals in a waiting call,
+// descriptors running out) belongs to `OnKernel`, which leaves the simulated ones out.
 
 #include <asyncio/lowlevel/backend.h>
 #include <asyncio/lowlevel/fd.h>
@@ -31,7 +32,7 @@ using State = Operation::State;
 /// The seed of `simulated_seeded`.
 inline constexpr std::uint64_t simulation_seed = 20240229;
 
-enum class Tested : std::uint8_t { io_uring, epoll, simulated, simulated_seeded };
+enum class Tested : std::uint8_t { io_uring, io_uring_plain, epoll, simulated, simulated_seeded };
 
 std::string name_of(Tested tested);
 std::unique_ptr<Backend> make(Tested tested);

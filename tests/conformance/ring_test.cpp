@@ -14,7 +14,7 @@ namespace asyncio::lowlevel::conformance {
 namespace {
 
 class Ring : public Conformance {};
-INSTANTIATE_TEST_SUITE_P(, Ring, testing::Values(Tested::io_uring),
+INSTANTIATE_TEST_SUITE_P(, Ring, testing::Values(Tested::io_uring, Tested::io_uring_plain),
                          [](const auto& info) { return name_of(info.param); });
 
 TEST_P(Ring, a_read_of_a_descriptor_in_blocking_mode_does_not_block) {
