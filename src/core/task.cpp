@@ -1,5 +1,6 @@
 #include <asyncio/task.h>
 
+#include "base/call_stack.h"
 #include "base/log.h"
 #include "loop/step_watch.h"
 
@@ -124,7 +125,13 @@ void throw_no_task() {
 
 // Coroutines that never ran.
 
-void report_dropped(std::coroutine_handle<>, std::source_location place) noexcept {
+/// The coroutine function, found by what a frame begins with in every compiler's layout: the code
+/// that resumes it.
+static SourceFrame body_of(std::coroutine_handle<> coroutine) {
+    return function_at(*static_cast<const void* const*>(coroutine.address()));
+}
+
+void report_dropped(std::coroutine_handle<> coroutine, std::source_location place) noexcept {
     if (place.line() != 0) {
         log(LogLevel::error, std::string("a coroutine was destroyed while it waits at ") +
                                  place.file_name() + ":" + std::to_string(place.line()) +
@@ -132,7 +139,7 @@ void report_dropped(std::coroutine_handle<>, std::source_location place) noexcep
         std::terminate();
     }
     if (here.loop != nullptr && here.loop->get_debug()) {
-        log(LogLevel::warning, "a coroutine was never awaited");
+        log(LogLevel::warning, "a coroutine was never awaited: " + to_string(body_of(coroutine)));
     }
 }
 

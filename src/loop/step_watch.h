@@ -1,9 +1,10 @@
 #pragma once
 // In debug mode: notices a step that holds the loop for too long, and says where it was stuck.
 //
-// How long is known when the step ends. Where it was stuck can only be known while it is: a second
-// thread (`StallWatch` in base) interrupts the loop's thread once the limit has passed and notes
-// the stack it finds. Outside debug mode this class is one test of a flag.
+// How long a step takes is known when it ends, where it was stuck only while it is; `StallWatch`
+// knows both. Real time counts on every back-end: a step that blocks its thread does not move the
+// clock of a simulated world, and blocks all the same. Outside debug mode this class is one test of
+// a flag.
 
 #include <asyncio/event_loop.h>
 
@@ -11,27 +12,33 @@
 
 namespace asyncio::internal {
 
+class StallWatch;
+
 class StepWatch {
 public:
-    explicit StepWatch(EventLoop& loop) noexcept : loop_(loop) {
+    /// To be made by the function that runs the step, and always inlined there: what is of interest
+    /// is the part of the stack below that function's frame.
+    [[gnu::always_inline]] explicit StepWatch(const EventLoop& loop) noexcept {
         if (loop.get_debug()) [[unlikely]]
-            begin();
+            begin(loop.slow_callback_duration, __builtin_frame_address(0));
     }
 
     /// `describe()` names what ran; it is asked only when the step was slow.
     template <class Describe>
     void end(Describe&& describe) const noexcept {
-        if (loop_.get_debug() && started_ != TimePoint{} && too_long()) [[unlikely]]
-            report(describe());
+        if (stall_watch_ == nullptr) [[likely]]
+            return;
+        if (const Duration held = stop(); held > limit_) report(describe(), held);
     }
 
 private:
-    void begin() noexcept;
-    bool too_long() const noexcept;
-    void report(const std::string& what) const noexcept;
+    void begin(Duration limit, const void* stack_end) noexcept;
+    Duration stop() const noexcept;
+    void report(const std::string& what, Duration held) const noexcept;
 
-    EventLoop& loop_;
-    TimePoint started_{};
+    /// Null outside debug mode.
+    StallWatch* stall_watch_ = nullptr;
+    Duration limit_{};
 };
 
 }  // namespace asyncio::internal

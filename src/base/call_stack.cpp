@@ -1,0 +1,249 @@
+#include "base/call_stack.h"
+
+#include <array>
+#include <cstdlib>
+#include <memory>
+#include <string_view>
+
+#include <cxxabi.h>
+#include <dlfcn.h>
+#include <unwind.h>
+
+#ifdef ASYNCIO_WITH_BACKTRACE
+#include <backtrace.h>
+#endif
+
+namespace asyncio::internal {
+
+// --- Capturing -----------------------------------------------------------------------------------
+
+namespace {
+
+struct Capture {
+    RawStack& stack;
+    std::uintptr_t end;
+};
+
+/// The unwinder of gcc 12 on glibc 2.35 or later takes no lock and allocates nothing here, which is
+/// what makes it fit for a signal handler.
+_Unwind_Reason_Code note_frame(_Unwind_Context* frame, void* argument) noexcept {
+    auto& [stack, end] = *static_cast<Capture*>(argument);
+    if (_Unwind_GetCFA(frame) >= end) return _URC_END_OF_STACK;
+    int interrupted = 0;
+    const std::uintptr_t address = _Unwind_GetIPInfo(frame, &interrupted);
+    // What lies further in are the frames of the signal handler.
+    if (interrupted != 0) stack.count = 0;
+    if (stack.count == RawStack::capacity) return _URC_END_OF_STACK;
+    // A return address is that of the next instruction, which may belong to the next line.
+    stack.addresses[stack.count++] = interrupted != 0 ? address : address - 1;
+    return _URC_NO_REASON;
+}
+
+}  // namespace
+
+void capture_stack(RawStack& stack, const void* end) noexcept {
+    stack.count = 0;
+    Capture capture{stack, reinterpret_cast<std::uintptr_t>(end)};
+    _Unwind_Backtrace(&note_frame, &capture);
+}
+
+// --- Names ---------------------------------------------------------------------------------------
+
+namespace {
+
+void erase_all(std::string& text, std::string_view part) {
+    for (auto at = text.find(part); at != text.npos; at = text.find(part, at)) {
+        text.erase(at, part.size());
+    }
+}
+
+/// Where the bracket closes that opens at `at`, or where the text ends.
+std::size_t end_of_brackets(std::string_view text, std::size_t at) {
+    int depth = 0;
+    for (; at < text.size(); ++at) {
+        if (text[at] == '(' || text[at] == '<' || text[at] == '{') ++depth;
+        if ((text[at] == ')' || text[at] == '>' || text[at] == '}') && --depth == 0) return at;
+    }
+    return text.size() - 1;
+}
+
+/// The length of "operator()", "operator<", "operator bool" at `at`, whose brackets and blanks are
+/// part of the name; 0 if there is no such name.
+std::size_t operator_length(std::string_view text, std::size_t at) {
+    constexpr std::string_view word = "operator";
+    if (!text.substr(at).starts_with(word)) return 0;
+    const std::size_t parameters = text.find('(', at + word.size() + 1);
+    return (parameters == text.npos ? text.size() : parameters) - at;
+}
+
+std::string demangled(const char* name) {
+    int status = 0;
+    const std::unique_ptr<char, void (*)(void*)> readable(
+        abi::__cxa_demangle(name, nullptr, nullptr, &status), &std::free);
+    return short_function_name(status == 0 ? readable.get() : name);
+}
+
+}  // namespace
+
+std::string short_function_name(std::string name) {
+    erase_all(name, "(anonymous namespace)::");
+    // Only what stands outside all brackets is kept, and what stands inside pointed and curly ones.
+    // A blank outside ends the return type, or, behind the parameters, everything.
+    std::string shortened;
+    bool had_parameters = false;
+    for (std::size_t at = 0; at < name.size(); ++at) {
+        if (name[at] == '(') {
+            at = end_of_brackets(name, at);
+            had_parameters = true;
+        } else if (name[at] == '<' || name[at] == '{') {
+            const std::size_t end = end_of_brackets(name, at);
+            shortened.append(name, at, end - at + 1);
+            at = end;
+        } else if (name[at] == ' ') {
+            if (had_parameters) break;
+            shortened.clear();
+        } else if (const std::size_t length = operator_length(name, at); length > 0) {
+            shortened.append(name, at, length);
+            at += length - 1;
+        } else {
+            shortened += name[at];
+        }
+    }
+    return shortened;
+}
+
+std::string to_string(const SourceFrame& frame) {
+    std::string text = frame.file;
+    if (frame.line != 0) text += ":" + std::to_string(frame.line);
+    if (!frame.function.empty()) text += (text.empty() ? "" : " in ") + frame.function;
+    return text.empty() ? "an unknown place" : text;
+}
+
+// --- Debug information ---------------------------------------------------------------------------
+
+namespace {
+
+#ifdef ASYNCIO_WITH_BACKTRACE
+
+constexpr bool has_lines = true;
+
+void ignore_error(void*, const char*, int) noexcept {}
+
+/// Lives as long as the process: what it has read cannot be given back.
+backtrace_state* debug_information() {
+    static backtrace_state* const state =
+        backtrace_create_state(nullptr, 1, &ignore_error, nullptr);
+    return state;
+}
+
+int take_line(void* lines, std::uintptr_t, const char* file, int line, const char* function) {
+    if (file == nullptr) return 0;
+    static_cast<std::vector<SourceFrame>*>(lines)->push_back(
+        {function != nullptr ? demangled(function) : "", file, line});
+    return 0;
+}
+
+void take_symbol(void* name, std::uintptr_t, const char* symbol, std::uintptr_t, std::uintptr_t) {
+    if (symbol != nullptr) *static_cast<std::string*>(name) = demangled(symbol);
+}
+
+/// The lines an address stands for, innermost first: more than one if functions were inlined there.
+std::vector<SourceFrame> locate(std::uintptr_t address) {
+    std::vector<SourceFrame> lines;
+    std::string symbol;
+    backtrace_state* state = debug_information();
+    if (state == nullptr) return lines;
+    backtrace_pcinfo(state, address, &take_line, &ignore_error, &lines);
+    backtrace_syminfo(state, address, &take_symbol, &ignore_error, &symbol);
+    // The symbol is the outermost of them. Unlike the debug information's name it is always there
+    // and always qualified.
+    if (symbol.empty()) return lines;
+    if (lines.empty()) lines.emplace_back();
+    lines.back().function = std::move(symbol);
+    return lines;
+}
+
+#else
+
+constexpr bool has_lines = false;
+
+/// Knows the functions a program exports, which is every one of a shared library's public ones,
+/// and of an executable's those it was linked with `-rdynamic` for.
+std::vector<SourceFrame> locate(std::uintptr_t address) {
+    Dl_info found;
+    if (::dladdr(reinterpret_cast<void*>(address), &found) == 0) return {};
+    if (found.dli_sname == nullptr) return {};
+    return {{demangled(found.dli_sname), "", 0}};
+}
+
+#endif
+
+}  // namespace
+
+bool knows_lines() noexcept { return has_lines; }
+
+// --- Whose code it is ----------------------------------------------------------------------------
+
+namespace {
+
+template <std::size_t count>
+bool begins_with_one_of(std::string_view text,
+                        const std::array<std::string_view, count>& beginnings) {
+    for (const std::string_view beginning : beginnings) {
+        if (text.starts_with(beginning)) return true;
+    }
+    return false;
+}
+
+/// Whatever was compiled into the program from there is still not the user's.
+bool is_foreign_file(std::string_view file) {
+    constexpr std::array<std::string_view, 2> systems = {"/usr/include/", "/usr/lib/"};
+    return begins_with_one_of(file, systems) || file.find("/include/asyncio/") != file.npos;
+}
+
+bool is_foreign_function(std::string_view name) {
+    constexpr std::array<std::string_view, 7> foreign = {
+        "std::",           "asyncio::",   "__gnu_cxx::", "__interceptor_",
+        "___interceptor_", "__sanitizer", "__tsan"};
+    return begins_with_one_of(name, foreign);
+}
+
+bool is_in_system_library(std::uintptr_t address) {
+    Dl_info found;
+    if (::dladdr(reinterpret_cast<void*>(address), &found) == 0 || found.dli_fname == nullptr) {
+        return false;
+    }
+    constexpr std::array<std::string_view, 4> folders = {"/lib", "/usr/lib", "/usr/local/lib",
+                                                         "linux-vdso"};
+    return begins_with_one_of(found.dli_fname, folders);
+}
+
+void append_user_frames(std::vector<SourceFrame>& frames, std::uintptr_t address) {
+    if (is_in_system_library(address)) return;
+    for (SourceFrame& line : locate(address)) {
+        if (!is_foreign_file(line.file) && !is_foreign_function(line.function)) {
+            frames.push_back(std::move(line));
+        }
+    }
+}
+
+}  // namespace
+
+std::vector<SourceFrame> user_frames(std::span<const std::uintptr_t> addresses) {
+    std::vector<SourceFrame> frames;
+    for (const std::uintptr_t address : addresses) append_user_frames(frames, address);
+    // A statically linked C library is not a library of its own, and has no lines either. If there
+    // are lines at all, the user's code is what has them.
+    std::size_t first = 0;
+    while (first < frames.size() && frames[first].line == 0) ++first;
+    if (first < frames.size()) frames.erase(frames.begin(), frames.begin() + std::ptrdiff_t(first));
+    return frames;
+}
+
+SourceFrame function_at(const void* code) {
+    std::vector<SourceFrame> lines = locate(reinterpret_cast<std::uintptr_t>(code));
+    // The outermost: what is inlined at the very beginning is not what this function is called.
+    return lines.empty() ? SourceFrame{} : std::move(lines.back());
+}
+
+}  // namespace asyncio::internal

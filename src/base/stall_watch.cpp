@@ -1,0 +1,248 @@
+#include "base/stall_watch.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <condition_variable>
+#include <csignal>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include <pthread.h>
+
+namespace asyncio::internal {
+namespace {
+
+using Nanoseconds = Duration::rep;
+
+constexpr int signal_number = SIGURG;
+
+/// More often the watcher does not look, however short the limit.
+constexpr Duration shortest_limit = std::chrono::milliseconds(1);
+/// A limit nobody will see the end of, and one that can be doubled without overflow.
+constexpr Duration longest_limit = std::chrono::hours(24);
+
+constexpr Nanoseconds endless = Duration::max().count();
+
+Nanoseconds nanoseconds_of(TimePoint when) noexcept { return when.time_since_epoch().count(); }
+
+/// What the signal handler finds its way by. Without constructor, so that a handler may read it.
+constinit thread_local StallWatch* mine = nullptr;
+
+}  // namespace
+
+// --- The watching thread -------------------------------------------------------------------------
+
+/// Lives until the process ends, and its thread with it, so neither is ever waited for.
+class Watchdog {
+public:
+    /// The process's; made when first asked for. Throws: `std::system_error` when there can be no
+    /// further thread, `std::bad_alloc`.
+    static Watchdog& of_process();
+    static std::atomic<Watchdog*> current;
+
+    void remember(StallWatch& watch);
+    void forget(StallWatch& watch) noexcept;
+
+    /// For every beginning: wakes the watcher if it would sleep through the new step.
+    void expect(Nanoseconds limit) noexcept {
+        if (limit < patience_.load(std::memory_order_seq_cst)) [[unlikely]]
+            wake(limit);
+    }
+
+private:
+    /// A thread, and what the watcher knows of its step in progress.
+    struct Watched {
+        StallWatch* watch;
+        pthread_t thread;
+        Nanoseconds began = 0;
+        /// At what age of the step the next signal is due.
+        Nanoseconds due = 0;
+    };
+
+    void start();
+    void run() noexcept;
+    void fall_asleep(std::unique_lock<std::mutex>& lock) noexcept;
+    Nanoseconds look(Nanoseconds now) noexcept;
+    Nanoseconds look_at(Watched& watched, Nanoseconds now) noexcept;
+    void wake(Nanoseconds limit) noexcept;
+
+    std::mutex mutex_;
+    std::condition_variable woken_;
+    std::vector<Watched> watched_;
+    /// For how long the watcher may sleep at most: the shortest limit it has met since it was last
+    /// woken; endless while it sleeps. Written under the mutex.
+    std::atomic<Nanoseconds> patience_{endless};
+};
+
+constinit std::atomic<Watchdog*> Watchdog::current{nullptr};
+
+namespace {
+
+/// A child has the threads that called `fork`, and no watcher. What the watcher was is left alone:
+/// its mutex may have been locked. It stays reachable, so that it is no leak.
+constinit std::atomic<Watchdog*> left_behind{nullptr};
+
+void after_fork_in_child() noexcept { left_behind.store(Watchdog::current.exchange(nullptr)); }
+
+bool install_handler(void (*handler)(int)) noexcept {
+    struct sigaction present{};
+    if (::sigaction(signal_number, nullptr, &present) != 0) return false;
+    if (present.sa_handler != SIG_DFL && present.sa_handler != SIG_IGN) return false;
+    struct sigaction wanted{};
+    wanted.sa_handler = handler;
+    wanted.sa_flags = SA_RESTART;
+    sigemptyset(&wanted.sa_mask);
+    return ::sigaction(signal_number, &wanted, nullptr) == 0;
+}
+
+}  // namespace
+
+Watchdog& Watchdog::of_process() {
+    if (Watchdog* present = current.load()) return *present;
+    static const int registered = ::pthread_atfork(nullptr, nullptr, &after_fork_in_child);
+    static_cast<void>(registered);
+    auto made = std::make_unique<Watchdog>();
+    Watchdog* other = nullptr;
+    if (!current.compare_exchange_strong(other, made.get())) return *other;
+    Watchdog& watchdog = *made.release();
+    watchdog.start();
+    return watchdog;
+}
+
+/// The signals of the process are not for this thread: whoever handles them expects his own.
+void Watchdog::start() {
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    std::thread([this] { run(); }).detach();
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void Watchdog::remember(StallWatch& watch) {
+    const std::lock_guard lock(mutex_);
+    watched_.push_back({&watch, ::pthread_self()});
+}
+
+/// Returns when the watcher has no signal for this thread on its way.
+void Watchdog::forget(StallWatch& watch) noexcept {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(watched_, [&](const Watched& watched) { return watched.watch == &watch; });
+}
+
+void Watchdog::wake(Nanoseconds limit) noexcept {
+    {
+        const std::lock_guard lock(mutex_);
+        patience_.store(std::min(limit, patience_.load()));
+    }
+    woken_.notify_one();
+}
+
+void Watchdog::run() noexcept {
+    ::pthread_setname_np(::pthread_self(), "asyncio-stalls");
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        const Nanoseconds now = nanoseconds_of(Clock::now());
+        const Nanoseconds due = look(now);
+        if (due == endless) {
+            fall_asleep(lock);
+        } else {
+            const Duration nap(std::min(due - now, patience_.load()));
+            woken_.wait_until(lock, TimePoint(Duration(now)) + nap);
+        }
+    }
+}
+
+/// Nobody is in a step. A step that begins now either finds the patience endless and wakes the
+/// watcher, or has begun before the second look: both sides write first and read then.
+void Watchdog::fall_asleep(std::unique_lock<std::mutex>& lock) noexcept {
+    const Nanoseconds patience = patience_.exchange(endless);
+    if (look(nanoseconds_of(Clock::now())) != endless) {
+        patience_.store(patience);
+    } else {
+        woken_.wait(lock, [this] { return patience_.load() != endless; });
+    }
+}
+
+/// Looks at every thread. Returns when the next signal is due; endless if no step is in progress.
+Nanoseconds Watchdog::look(Nanoseconds now) noexcept {
+    Nanoseconds next = endless;
+    for (Watched& watched : watched_) next = std::min(next, look_at(watched, now));
+    return next;
+}
+
+Nanoseconds Watchdog::look_at(Watched& watched, Nanoseconds now) noexcept {
+    const Nanoseconds began = watched.watch->began_.load(std::memory_order_seq_cst);
+    if (began == 0) return endless;
+    if (began != watched.began) {
+        watched.began = began;
+        watched.due = watched.watch->limit_.load(std::memory_order_relaxed);
+    }
+    if (now - began >= watched.due) {
+        // The step may end before the signal arrives. The handler then finds no step, or the
+        // beginning of the next, whose own signals will replace what it notes.
+        ::pthread_kill(watched.thread, signal_number);
+        while (now - began >= watched.due) watched.due *= 2;
+    }
+    return began + watched.due;
+}
+
+// --- The watched threads -------------------------------------------------------------------------
+
+StallWatch& StallWatch::of_this_thread() noexcept {
+    thread_local std::unique_ptr<StallWatch> own;
+    if (mine == nullptr) {
+        own = std::make_unique<StallWatch>();
+        mine = own.get();
+        own->enroll();
+    }
+    return *mine;
+}
+
+StallWatch::~StallWatch() {
+    mine = nullptr;
+    if (watchdog_ != nullptr && watchdog_ == Watchdog::current.load()) watchdog_->forget(*this);
+}
+
+void StallWatch::enroll() noexcept {
+    watchdog_ = nullptr;
+    try {
+        // Whatever the unwinder has to prepare, it prepares here and not in the handler.
+        capture_stack(stack_, nullptr);
+        stack_.count = 0;
+        Watchdog& watchdog = Watchdog::of_process();
+        install_handler(&handle_signal);
+        watchdog.remember(*this);
+        watchdog_ = &watchdog;
+    } catch (...) {
+        // Without memory or a thread, steps are timed and not looked at.
+    }
+}
+
+void StallWatch::begin(Duration limit, const void* stack_end) noexcept {
+    if (watchdog_ != Watchdog::current.load(std::memory_order_relaxed)) [[unlikely]]
+        enroll();
+    stack_.count = 0;
+    stack_end_ = stack_end;
+    const Nanoseconds sampled = std::clamp(limit, shortest_limit, longest_limit).count();
+    limit_.store(sampled, std::memory_order_relaxed);
+    began_.store(nanoseconds_of(Clock::now()), std::memory_order_seq_cst);
+    if (watchdog_ != nullptr) watchdog_->expect(sampled);
+}
+
+Duration StallWatch::end() noexcept {
+    const Nanoseconds began = began_.exchange(0, std::memory_order_seq_cst);
+    return Duration(nanoseconds_of(Clock::now()) - began);
+}
+
+void StallWatch::handle_signal(int) noexcept {
+    const int saved_errno = errno;
+    if (mine != nullptr && mine->began_.load(std::memory_order_relaxed) != 0) {
+        capture_stack(mine->stack_, mine->stack_end_);
+    }
+    errno = saved_errno;
+}
+
+}  // namespace asyncio::internal

@@ -1,0 +1,78 @@
+#pragma once
+// Finds out where a thread is stuck, while it is.
+//
+// A thread that runs a loop in debug mode says when a step begins and when it ends. A second
+// thread, one for the whole process, looks on. When a step has lasted longer than its limit, the
+// watcher sends the stuck thread a signal, and the handler, which runs on that thread and on top of
+// whatever it is doing, notes the stack it finds. When the step ends at last, the stack tells what
+// it was doing.
+//
+// When the watcher looks. To sleep until the deadline of each step, it would have to be told of
+// each step, which costs a system call. It looks instead at least once in every limit. A step that
+// is to become too long is then seen while it runs and before it is: it lasts for a limit, and so
+// one look falls into it, and that look knows the deadline. So a beginning costs two stores, and
+// the signal comes when the limit has passed and not some while later. When a look finds no step at
+// all, the watcher goes to sleep, and the next beginning wakes it.
+//
+// The stack is noted when the step has lasted for 1, 2, 4, 8, … limits, and each note replaces the
+// one before. What is there in the end is from the second half of the step: a step that first
+// computes for a moment and then blocks for an hour is reported where it blocked.
+//
+// The signal is SIGURG, whose default is to be ignored and which hardly anybody uses; a program
+// that has its own handler for it keeps it, and learns how long its steps took but not where they
+// were. System calls of the stuck step are restarted, but for the few that never are (poll, select
+// and their kin return EINTR, as they may at any time).
+//
+// Thread-safety: a `StallWatch` belongs to its thread.
+
+#include <asyncio/internal/time.h>
+
+#include "base/call_stack.h"
+
+#include <atomic>
+
+namespace asyncio::internal {
+
+class Watchdog;
+
+class StallWatch {
+public:
+    /// The calling thread's. The first call of a process starts the watching thread; without
+    /// memory or threads for it, steps are timed and not looked at.
+    static StallWatch& of_this_thread() noexcept;
+
+    StallWatch() noexcept = default;
+    StallWatch(const StallWatch&) = delete;
+    StallWatch& operator=(const StallWatch&) = delete;
+    ~StallWatch();
+
+    /// A step begins. Steps do not nest. Of the stack, what is below the frame at `stack_end` (its
+    /// `__builtin_frame_address`) is the step's.
+    void begin(Duration limit, const void* stack_end) noexcept;
+
+    /// The step has ended. Returns how long it took, in real time, whatever the loop's clock says.
+    Duration end() noexcept;
+
+    /// Where the last step was when it was looked at last; empty if it was not.
+    const RawStack& stack() const noexcept { return stack_; }
+
+private:
+    friend Watchdog;
+    using Nanoseconds = Duration::rep;
+
+    static void handle_signal(int) noexcept;
+    void enroll() noexcept;
+
+    /// When the step in progress began, on the steady clock; 0 between steps. Stored by the thread,
+    /// read by the watcher and by the handler.
+    std::atomic<Nanoseconds> began_{0};
+    std::atomic<Nanoseconds> limit_{0};
+
+    // The thread's own. The handler runs on the thread, and in a step only.
+    RawStack stack_;
+    const void* stack_end_ = nullptr;
+    /// Who looks on; null if nobody does. After a fork, the parent's watcher, which is not there.
+    Watchdog* watchdog_ = nullptr;
+};
+
+}  // namespace asyncio::internal

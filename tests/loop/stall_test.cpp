@@ -1,0 +1,439 @@
+// Debug mode names the step that holds the loop, for how long, and where in the source it was.
+//
+// The steps here block in earnest, for blocking is what is tested: until the watcher has looked at
+// them, which is a matter of milliseconds, however slow the machine. What the library logs is
+// collected, and the lines are compared with those of this file.
+
+#include <asyncio.h>
+
+#include "base/call_stack.h"
+#include "base/stall_watch.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <source_location>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace {
+
+using namespace std::chrono_literals;
+using asyncio::Coro;
+using asyncio::Duration;
+using asyncio::internal::RawStack;
+using asyncio::internal::StallWatch;
+
+#if defined(__SANITIZE_THREAD__)
+constexpr bool under_tsan = true;
+#elif defined(__has_feature)
+constexpr bool under_tsan = __has_feature(thread_sanitizer);
+#else
+constexpr bool under_tsan = false;
+#endif
+
+constexpr Duration limit = 5ms;
+
+std::mutex logged_mutex;
+std::vector<std::string> logged;
+
+void collect(asyncio::LogLevel level, std::string_view line) noexcept {
+    if (level != asyncio::LogLevel::warning) return;
+    const std::lock_guard lock(logged_mutex);
+    logged.emplace_back(line);
+}
+
+/// Collects what is logged while a test runs.
+class Stall : public testing::Test {
+protected:
+    void SetUp() override {
+        if (!asyncio::internal::knows_lines()) GTEST_SKIP() << "this build has no libbacktrace";
+        logged.clear();
+        asyncio::set_log_sink(&collect);
+    }
+    void TearDown() override { asyncio::set_log_sink(nullptr); }
+};
+
+using Line = decltype(std::source_location{}.line());
+
+std::string place(Line line) { return "stall_test.cpp:" + std::to_string(line); }
+
+testing::AssertionResult says(const std::string& report, const std::string& part) {
+    if (report.find(part) != std::string::npos) return testing::AssertionSuccess();
+    return testing::AssertionFailure() << "\"" << report << "\" does not say \"" << part << "\"";
+}
+
+/// The reports that name this line first, before its callers. There may be others: on a busy
+/// machine any step may take longer than the limit.
+std::vector<std::string> reports_at(Line line) {
+    std::vector<std::string> found;
+    for (const std::string& report : logged) {
+        const std::string innermost = report.substr(0, report.find(" ← "));
+        if (says(innermost, "it was at ") && says(innermost + " ", place(line) + " ")) {
+            found.push_back(report);
+        }
+    }
+    return found;
+}
+
+std::string all_reports() {
+    std::string text = "reported was:";
+    for (const std::string& report : logged) text += "\n  " + report;
+    return text;
+}
+
+bool same(const RawStack& a, const RawStack& b) { return std::ranges::equal(a.span(), b.span()); }
+
+/// Blocks until the watcher has found this very place, at least for longer than the limit. Returns
+/// the line at which it did.
+[[gnu::noinline]] Line block() {
+    const RawStack& seen = StallWatch::of_this_thread().stack();
+    const RawStack before = seen;
+    const auto give_up = asyncio::Clock::now() + 10s;
+    while (same(seen, before) && asyncio::Clock::now() < give_up) {
+        std::this_thread::sleep_for(2 * limit);
+    }
+    return std::source_location::current().line() - 2;
+}
+
+[[gnu::noinline]] Line block_again() {
+    const RawStack& seen = StallWatch::of_this_thread().stack();
+    const RawStack before = seen;
+    const auto give_up = asyncio::Clock::now() + 10s;
+    while (same(seen, before) && asyncio::Clock::now() < give_up) {
+        std::this_thread::sleep_for(2 * limit);
+    }
+    return std::source_location::current().line() - 2;
+}
+
+/// Runs `body` as a coroutine whose steps have the limit.
+template <class Body>
+void run_watched(Body body) {
+    const auto with_limit = [&]() -> Coro<> {
+        asyncio::get_running_loop().slow_callback_duration = limit;
+        co_await asyncio::sleep(0s);  // the next step has it
+        co_await body();
+    };
+    asyncio::run(with_limit(), {.debug = true});
+}
+
+Coro<> slow_task(Line& line) {
+    line = block();
+    co_return;
+}
+
+TEST_F(Stall, a_step_is_reported_with_its_task_its_time_and_its_line) {
+    Line line = 0;
+    run_watched([&]() -> Coro<> {
+        auto task = asyncio::create_task(slow_task(line), {.name = "the slow one"});
+        co_await task;
+    });
+    ASSERT_EQ(reports_at(line).size(), 1U) << all_reports();
+    const std::string report = reports_at(line)[0];
+    EXPECT_TRUE(says(report, "the slow one"));
+    EXPECT_TRUE(says(report, "held the loop for "));
+    EXPECT_TRUE(says(report, " s (limit 0.005 s); it was at "));
+    EXPECT_TRUE(says(report, " in block ← "));
+}
+
+TEST_F(Stall, the_time_in_the_report_is_that_of_the_step) {
+    Line line = 0;
+    Duration took{};
+    run_watched([&]() -> Coro<> {
+        const asyncio::TimePoint start = asyncio::Clock::now();
+        line = block();
+        took = asyncio::Clock::now() - start;
+        co_return;
+    });
+    ASSERT_EQ(reports_at(line).size(), 1U) << all_reports();
+    const std::string report = reports_at(line)[0];
+    const std::string_view before = "held the loop for ";
+    const double said = std::stod(report.substr(report.find(before) + before.size()));
+    EXPECT_GE(said, std::chrono::duration<double>(took).count() - 0.0005);
+    EXPECT_LE(said, std::chrono::duration<double>(took).count() + 0.5);
+}
+
+[[gnu::noinline]] Line call_block(Line& inner) {
+    inner = block();
+    return std::source_location::current().line() - 1;
+}
+
+Coro<> stuck_coroutine(Line& inner, Line& outer) {
+    outer = call_block(inner);
+    co_return;
+}
+
+TEST_F(Stall, the_callers_are_named_up_to_the_step_and_no_further) {
+    Line inner = 0;
+    Line outer = 0;
+    run_watched([&] { return stuck_coroutine(inner, outer); });
+    ASSERT_EQ(reports_at(inner).size(), 1U) << all_reports();
+    const std::string report = reports_at(inner)[0];
+    EXPECT_TRUE(says(report, " ← "));
+    EXPECT_TRUE(says(report, place(outer) + " in call_block"));
+    EXPECT_TRUE(says(report, "stuck_coroutine"));
+    // What called the loop is not part of the step.
+    EXPECT_FALSE(says(report, "testing::"));
+}
+
+TEST_F(Stall, a_callback_is_reported_too) {
+    Line line = 0;
+    run_watched([&]() -> Coro<> {
+        asyncio::get_running_loop().call_soon([&] { line = block(); });
+        co_await asyncio::sleep(0s);
+        co_await asyncio::sleep(0s);
+    });
+    ASSERT_EQ(reports_at(line).size(), 1U) << all_reports();
+    EXPECT_TRUE(says(reports_at(line)[0], "callback"));
+}
+
+TEST_F(Stall, the_step_is_found_after_the_task_has_waited) {
+    Line line = 0;
+    run_watched([&]() -> Coro<> {
+        const auto child = [&]() -> Coro<> {
+            co_await asyncio::sleep(1ms);
+            line = block();
+        };
+        co_await child();
+    });
+    EXPECT_EQ(reports_at(line).size(), 1U) << all_reports();
+}
+
+TEST_F(Stall, a_step_is_reported_where_it_was_looked_at_last) {
+    Line first = 0;
+    Line second = 0;
+    run_watched([&]() -> Coro<> {
+        first = block();
+        second = block_again();
+        co_return;
+    });
+    ASSERT_NE(first, second);
+    EXPECT_EQ(reports_at(first).size(), 0U) << all_reports();
+    EXPECT_EQ(reports_at(second).size(), 1U) << all_reports();
+}
+
+TEST_F(Stall, computing_is_found_as_blocking_is) {
+    Line line = 0;
+    run_watched([&]() -> Coro<> {
+        const RawStack& seen = StallWatch::of_this_thread().stack();
+        const auto give_up = asyncio::Clock::now() + 10s;
+        line = std::source_location::current().line() + 1;
+        while (seen.count == 0 && asyncio::Clock::now() < give_up) {
+        }
+        co_return;
+    });
+    EXPECT_EQ(reports_at(line).size(), 1U) << all_reports();
+}
+
+TEST_F(Stall, every_slow_step_is_found_also_after_the_watcher_has_slept) {
+    constexpr int rounds = 10;
+    Line line = 0;
+    run_watched([&]() -> Coro<> {
+        for (int round = 0; round < rounds; ++round) {
+            line = block();
+            co_await asyncio::sleep(round % 2 == 0 ? 0ms : 4ms);
+        }
+    });
+    EXPECT_EQ(reports_at(line).size(), std::size_t{rounds}) << all_reports();
+}
+
+TEST_F(Stall, real_time_counts_where_the_loop_has_another) {
+    Line line = 0;
+    Duration moved{};
+    run_watched([&]() -> Coro<> {
+        asyncio::EventLoop& loop = asyncio::get_running_loop();
+        const asyncio::TimePoint start = loop.time();
+        line = block();
+        moved = loop.time() - start;
+        co_return;
+    });
+    EXPECT_EQ(reports_at(line).size(), 1U) << all_reports();
+    const char* backend = std::getenv("ASYNCIO_BACKEND");
+    if (backend != nullptr && std::strcmp(backend, "simulated") == 0) {
+        EXPECT_EQ(moved, Duration::zero());
+    }
+}
+
+TEST_F(Stall, quick_steps_are_not_reported) {
+    const auto thousand_steps = []() -> Coro<> {
+        asyncio::get_running_loop().slow_callback_duration = 30s;
+        for (int step = 0; step < 1000; ++step) co_await asyncio::sleep(0s);
+    };
+    asyncio::run(thousand_steps(), {.debug = true});
+    EXPECT_TRUE(logged.empty()) << all_reports();
+}
+
+TEST_F(Stall, without_debug_mode_nothing_is_watched) {
+    const auto slow_step = []() -> Coro<> {
+        asyncio::get_running_loop().slow_callback_duration = limit;
+        co_await asyncio::sleep(0s);
+        std::this_thread::sleep_for(4 * limit);
+    };
+    asyncio::run(slow_step(), {.debug = false});
+    EXPECT_TRUE(logged.empty()) << all_reports();
+}
+
+TEST_F(Stall, debug_mode_counts_as_it_was_when_the_step_began) {
+    Line first = 0;
+    Line second = 0;
+    run_watched([&]() -> Coro<> {
+        asyncio::EventLoop& loop = asyncio::get_running_loop();
+        loop.set_debug(false);
+        first = block();
+        co_await asyncio::sleep(0s);
+        loop.set_debug(true);
+        std::this_thread::sleep_for(4 * limit);
+        co_await asyncio::sleep(0s);
+        second = block_again();
+    });
+    EXPECT_EQ(reports_at(first).size(), 1U) << all_reports();
+    EXPECT_EQ(reports_at(second).size(), 1U) << all_reports();
+    EXPECT_EQ(all_reports().find("sleep_for"), std::string::npos) << all_reports();
+}
+
+TEST_F(Stall, a_system_call_of_the_step_is_not_disturbed) {
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    ssize_t got = 0;
+    int error = 0;
+    std::size_t looks = 0;
+    run_watched([&]() -> Coro<> {
+        std::thread writer([&] {
+            std::this_thread::sleep_for(20 * limit);
+            EXPECT_EQ(::write(ends[1], "x", 1), 1);
+        });
+        char byte = 0;
+        errno = 0;
+        got = ::read(ends[0], &byte, 1);
+        error = errno;
+        looks = StallWatch::of_this_thread().stack().count;
+        writer.join();
+        co_return;
+    });
+    ::close(ends[0]);
+    ::close(ends[1]);
+    EXPECT_EQ(got, 1);
+    EXPECT_EQ(error, 0);
+    EXPECT_GT(looks, 0U);
+}
+
+TEST_F(Stall, errno_survives_the_watcher) {
+    int error = 0;
+    run_watched([&]() -> Coro<> {
+        const RawStack& seen = StallWatch::of_this_thread().stack();
+        const auto give_up = asyncio::Clock::now() + 10s;
+        errno = ENOTTY;
+        while (seen.count == 0 && asyncio::Clock::now() < give_up) {
+        }
+        error = errno;
+        co_return;
+    });
+    EXPECT_EQ(error, ENOTTY);
+}
+
+TEST_F(Stall, two_loops_are_watched_at_a_time) {
+    Line first = 0;
+    Line second = 0;
+    std::thread other([&] {
+        run_watched([&]() -> Coro<> {
+            first = block();
+            co_return;
+        });
+    });
+    run_watched([&]() -> Coro<> {
+        second = block_again();
+        co_return;
+    });
+    other.join();
+    EXPECT_EQ(reports_at(first).size(), 1U) << all_reports();
+    EXPECT_EQ(reports_at(second).size(), 1U) << all_reports();
+}
+
+TEST_F(Stall, threads_may_end_while_the_watcher_looks) {
+    for (int round = 0; round < 20; ++round) {
+        std::thread([] {
+            StallWatch& watch = StallWatch::of_this_thread();
+            watch.begin(1ns, __builtin_frame_address(0));
+            std::this_thread::sleep_for(900us);
+            EXPECT_GE(watch.end(), 900us);
+        }).join();
+    }
+}
+
+TEST_F(Stall, limits_that_cannot_be_kept_are_harmless) {
+    const auto with_odd_limits = []() -> Coro<> {
+        asyncio::EventLoop& loop = asyncio::get_running_loop();
+        loop.slow_callback_duration = Duration::max();
+        co_await asyncio::sleep(0s);
+        std::this_thread::sleep_for(2ms);
+        loop.slow_callback_duration = -1s;
+        co_await asyncio::sleep(0s);
+        loop.slow_callback_duration = Duration::max();
+    };
+    asyncio::run(with_odd_limits(), {.debug = true});
+    ASSERT_EQ(logged.size(), 1U) << all_reports();
+    EXPECT_TRUE(says(logged[0], "limit -1.000 s"));
+}
+
+/// In a process of its own: the handler is the process's.
+class StallDeathTest : public Stall {
+protected:
+    void SetUp() override {
+        Stall::SetUp();
+        GTEST_FLAG_SET(death_test_style, "threadsafe");
+    }
+};
+
+volatile std::sig_atomic_t own_handler_calls = 0;
+
+void run_with_own_handler() {
+    struct sigaction action{};
+    action.sa_handler = [](int) { own_handler_calls = own_handler_calls + 1; };
+    action.sa_flags = SA_RESTART;
+    ::sigaction(SIGURG, &action, nullptr);
+    run_watched([]() -> Coro<> {
+        std::this_thread::sleep_for(10 * limit);
+        ::raise(SIGURG);
+        co_return;
+    });
+    const bool told = !logged.empty() && own_handler_calls > 0 &&
+                      all_reports().find("it was at") == std::string::npos;
+    std::fprintf(stderr, "%s: %s", told ? "right" : "wrong", all_reports().c_str());
+    std::_Exit(told ? 0 : 1);
+}
+
+TEST_F(StallDeathTest, a_program_that_uses_the_signal_keeps_it) {
+    EXPECT_EXIT(run_with_own_handler(), testing::ExitedWithCode(0), "right: reported was:");
+}
+
+void run_before_and_after_fork() {
+    Line line = 0;
+    run_watched([&] { return slow_task(line); });
+    const pid_t child = ::fork();
+    if (child == 0) {
+        logged.clear();
+        run_watched([&] { return slow_task(line); });
+        std::fprintf(stderr, "in the child %s", all_reports().c_str());
+        std::_Exit(reports_at(line).size() == 1 ? 0 : 1);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    std::_Exit(status == 0 ? 0 : 1);
+}
+
+TEST_F(StallDeathTest, a_forked_child_has_a_watcher_of_its_own) {
+    if (under_tsan) GTEST_SKIP() << "ThreadSanitizer starts no thread after a fork with threads";
+    EXPECT_EXIT(run_before_and_after_fork(), testing::ExitedWithCode(0), "in the child reported");
+}
+
+}  // namespace
