@@ -34,16 +34,16 @@ concept Awaitable = requires(AwaiterOf<Given>& awaiter) {
 template <class Given>
 using AwaitResult = decltype(std::declval<AwaiterOf<Given>&>().await_resume());
 
-/// `co_await settle(awaitable)` gives an `Outcome`: errors and cancellations come as values. The
-/// awaitable's own temporaries must live until the await returns.
+/// The awaiter of `settle`.
 template <class Given>
-class Settle {
+class SettleAwaiter {
     using Awaiter = std::remove_reference_t<AwaiterOf<Given>>;
 
 public:
     using Result = AwaitResult<Given>;
 
-    explicit Settle(Given&& awaitable) : awaiter_(awaiter_of(std::forward<Given>(awaitable))) {}
+    explicit SettleAwaiter(Given&& awaitable)
+        : awaiter_(awaiter_of(std::forward<Given>(awaitable))) {}
 
     bool await_ready() { return awaiter_.await_ready(); }
 
@@ -79,6 +79,19 @@ private:
     Awaiter awaiter_;
 };
 
+/// What `settle` returns. The awaiter is made in the frame, where it stays: many cannot be moved.
+template <class Given>
+class Settle {
+public:
+    explicit Settle(Given&& awaitable) noexcept : awaitable_(std::forward<Given>(awaitable)) {}
+    auto operator co_await() const { return SettleAwaiter<Given>(static_cast<Given&&>(awaitable_)); }
+
+private:
+    Given&& awaitable_;
+};
+
+/// `co_await settle(awaitable)` gives an `Outcome`: errors and cancellations come as values. The
+/// awaitable's own temporaries must live until the await returns.
 template <class Given>
 Settle<Given> settle(Given&& awaitable) {
     return Settle<Given>(std::forward<Given>(awaitable));

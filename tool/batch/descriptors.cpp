@@ -1,0 +1,39 @@
+#include "batch/descriptors.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace batch {
+namespace {
+
+/// Two pipes and the process.
+constexpr rlim_t per_command = 3;
+/// The standard streams, the job log, the loop, and both ends of what is being started.
+constexpr rlim_t for_ourselves = 32;
+
+}  // namespace
+
+void make_room_for(std::size_t commands) noexcept {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    const rlim_t wanted = for_ourselves + per_command * commands;
+    if (limit.rlim_cur >= wanted) return;
+    limit.rlim_cur = std::min(wanted, limit.rlim_max);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void fill_standard_streams() noexcept {
+    // A new descriptor always gets the lowest number that is free.
+    for (;;) {
+        std::FILE* file = std::fopen("/dev/null", "r");
+        if (file == nullptr || ::fileno(file) > STDERR_FILENO) {
+            if (file != nullptr) std::fclose(file);
+            return;
+        }
+    }
+}
+
+}  // namespace batch

@@ -1,0 +1,15 @@
+#include "batch/exit_status.h"
+
+#include <algorithm>
+
+namespace batch {
+
+int exit_status(const Tally& tally, const Halt& halt, const Job* halted_by) noexcept {
+    if (halted_by != nullptr) {
+        if (halt.why == Halt::Why::success) return 0;
+        if (halt.count == 1) return shell_status(*halted_by);
+    }
+    return static_cast<int>(std::min<std::size_t>(tally.failures(), most_failures));
+}
+
+}  // namespace batch

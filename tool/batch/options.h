@@ -1,0 +1,55 @@
+#pragma once
+// What the user asks of a batch, and how it is written on the command line.
+
+#include <asyncio.h>
+
+#include "batch/halt.h"
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace batch {
+
+struct Options {
+    std::vector<std::string> commands;
+    /// Where more commands are; "-" is standard input, nothing is none.
+    std::string file;
+
+    /// Nothing: no limit.
+    std::optional<asyncio::Duration> timeout;
+    /// Between SIGTERM and SIGKILL.
+    asyncio::Duration grace = std::chrono::seconds(1);
+    /// How many run at once; 0 is all.
+    std::size_t jobs = 1;
+    /// How often a command is tried until it succeeds; 0 is without end.
+    std::size_t tries = 1;
+    Halt halt;
+
+    bool keep_order = false;
+    bool tag = false;
+
+    std::string job_log;
+    bool resume = false;
+    bool resume_failed = false;
+
+    /// "-" is standard output.
+    std::string json;
+    bool timeline = false;
+    bool no_progress = false;
+    bool quiet = false;
+};
+
+/// Adds the options of `asyncio batch` to a command line. `parse` fills in `options`.
+void add_options(CLI::App& app, Options& options);
+
+/// Parses the command line of the whole program, of which `app` describes every option.
+/// Throws: `CLI::ParseError` naming what cannot be read.
+void parse(CLI::App& app, Options& options, int argc, char** argv);
+
+}  // namespace batch

@@ -1,0 +1,31 @@
+#pragma once
+// The processes that a command consists of: its shell, and all that this has started and that did
+// not leave on purpose (`setsid`).
+
+#include <asyncio.h>
+
+#include <sys/types.h>
+
+namespace batch {
+
+class ProcessGroup {
+public:
+    /// The group of the number of its first process.
+    explicit ProcessGroup(pid_t leader) noexcept : leader_(leader) {}
+
+    /// Ends every process of the group and returns when `leader` has ended: SIGTERM, up to `grace`
+    /// for all of them to go, SIGKILL. Zero, and a group whose leader has ended by itself, get
+    /// SIGKILL at once.
+    asyncio::Coro<> end(const asyncio::Process& leader, asyncio::Duration grace) const;
+
+private:
+    /// To every process in the group; nobody is no error.
+    void signal(int number) const noexcept;
+    /// Only when the leader has been reaped: until then, it is in the group.
+    bool is_empty() const noexcept;
+    asyncio::Coro<> wait_until_empty(const asyncio::Process& leader, asyncio::Duration limit) const;
+
+    pid_t leader_;
+};
+
+}  // namespace batch

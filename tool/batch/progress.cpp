@@ -1,0 +1,37 @@
+#include "batch/progress.h"
+
+#include "batch/duration.h"
+
+#include <cmath>
+
+#include <fmt/format.h>
+
+namespace batch {
+namespace {
+
+/// "0:27", "12:05", "3:00:00"
+std::string clock(double seconds) {
+    const auto whole = static_cast<long long>(std::ceil(seconds));
+    const long long hours = whole / 3600;
+    const long long minutes = whole / 60 % 60;
+    if (hours > 0) return fmt::format("{}:{:02}:{:02}", hours, minutes, whole % 60);
+    return fmt::format("{}:{:02}", minutes, whole % 60);
+}
+
+}  // namespace
+
+std::string progress_line(const Progress& progress, std::size_t width) {
+    const std::size_t done = progress.tally.done();
+    std::string line = fmt::format("{}/{} done, {} running, {} failed", done, progress.total,
+                                   progress.running, progress.tally.failures());
+    const double elapsed = in_seconds(progress.elapsed);
+    if (done > 0 && elapsed > 0) {
+        const double rate = static_cast<double>(done) / elapsed;
+        const double left = static_cast<double>(progress.total - done) / rate;
+        line += fmt::format(", {:.1f}/s, {} left", rate, clock(left));
+    }
+    if (line.size() > width) line.resize(width);
+    return line;
+}
+
+}  // namespace batch

@@ -1,0 +1,232 @@
+#include "batch/runner.h"
+
+#include "batch/descendants.h"
+#include "batch/terminal.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <exception>
+#include <optional>
+
+#include <fmt/format.h>
+
+namespace batch {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace asyncio;
+
+constexpr Duration between_progress_lines = 100ms;
+/// How long a batch that is being stopped waits, when its commands are ended, for somebody to read
+/// what it has to say.
+constexpr Duration last_words_limit = 1s;
+/// After so many commands the orphans that have died are looked for.
+constexpr std::size_t commands_between_reaps = 256;
+
+/// How often a command is refused, without any other running that would make room, until it fails.
+constexpr std::size_t most_refusals = 100;
+constexpr Duration between_refusals = 10ms;
+
+/// Exit codes of shells for a command that is there and cannot be run.
+constexpr int cannot_run = 126;
+
+bool is_shortage(const OsError& refusal) noexcept {
+    const int error = refusal.error();
+    return error == EMFILE || error == ENFILE || error == EAGAIN || error == ENOMEM;
+}
+
+void record_refusal(Job& job, const OsError& refusal) {
+    job.status = Status::exited;
+    job.exit_code = cannot_run;
+    job.errors.append(fmt::format("asyncio: {}\n", refusal.what()));
+}
+
+}  // namespace
+
+Runner::Runner(const Options& options, std::span<Job> jobs, JobLog* log, Result& result)
+    : options_(options),
+      jobs_(jobs),
+      log_(log),
+      result_(result),
+      limits_{options.timeout, options.grace},
+      printer_(console_, jobs, {.keep_order = options.keep_order, .tag = options.tag}) {}
+
+// -------------------------------------------------------------------------------- the whole batch
+
+Coro<> Runner::run() {
+    start_ = get_running_loop().time();
+    open_workplaces();
+    const bool moves = !options_.quiet && !options_.no_progress && can_show_progress();
+    if (moves) progress_ = create_task(show_progress());
+
+    std::exception_ptr error;
+    try {
+        co_await wait_for_workplaces();
+    } catch (...) {
+        error = std::current_exception();
+    }
+    if (error) co_await end_all();
+    co_await clear_up();
+    result_.elapsed = get_running_loop().time() - start_;
+    if (error) std::rethrow_exception(error);
+}
+
+void Runner::open_workplaces() {
+    const std::size_t most = options_.jobs == 0 ? jobs_.size() : options_.jobs;
+    workplaces_.resize(std::min(most, jobs_.size()));
+    for (Workplace& place : workplaces_) place.task = create_task(work(place));
+}
+
+/// A cancellation is not passed on to the workplaces: those that end a command go on doing so.
+Coro<> Runner::wait_for_workplaces() {
+    std::vector<Task<>> tasks;
+    for (const Workplace& place : workplaces_) tasks.push_back(place.task);
+    const Future<> all = gather(tasks);
+    co_await shield(all);
+}
+
+Coro<> Runner::end_all() {
+    stop();
+    std::vector<Task<>> tasks;
+    for (const Workplace& place : workplaces_) tasks.push_back(place.task);
+    try {
+        co_await wait_for(gather_settled(tasks), limits_.grace + last_words_limit);
+    } catch (const TimeoutError&) {
+        // Somebody does not read what we write; what he has not read is lost.
+    }
+}
+
+Coro<> Runner::clear_up() {
+    if (progress_) progress_.cancel();
+    const std::optional<Duration> limit =
+        stopping_ ? std::optional<Duration>(last_words_limit) : std::nullopt;
+    try {
+        co_await timeout(limit, [&]() -> Coro<> {
+            co_await console_.show_progress({});
+            co_await printer_.print_rest();
+        });
+    } catch (const TimeoutError&) {
+    } catch (const OsError& refusal) {
+        if (result_.output_error == 0) result_.output_error = refusal.error();
+    }
+}
+
+void Runner::stop() {
+    draining_ = true;
+    if (std::exchange(stopping_, true)) return;
+    for (Workplace& place : workplaces_) {
+        if (place.attempt != nullptr && place.attempt->is_cancellable()) place.task.cancel();
+    }
+}
+
+// ------------------------------------------------------------------------------ one after another
+
+Coro<> Runner::work(Workplace& place) {
+    try {
+        while (Job* job = next_job()) {
+            co_await run_job(place, *job);
+            job_ended(*job);
+            co_await printer_.print(*job);
+        }
+    } catch (const OsError& refusal) {
+        // Standard output. Nobody will ever see what the commands have to say, so they end.
+        if (result_.output_error == 0) result_.output_error = refusal.error();
+        stop();
+    } catch (const CancelledError&) {
+        // `stop`, before the command was started.
+        if (!stopping_) throw;
+    }
+}
+
+Job* Runner::next_job() noexcept {
+    if (draining_) return nullptr;
+    while (next_ < jobs_.size() && jobs_[next_].status == Status::skipped) ++next_;
+    return next_ < jobs_.size() ? &jobs_[next_++] : nullptr;
+}
+
+Coro<> Runner::run_job(Workplace& place, Job& job) {
+    do {
+        co_await try_job(place, job);
+        if (++job.tries == 1) job.begin = job.started_at - start_;
+        job.end = job.started_at + job.seconds - start_;
+        job.all_seconds += job.seconds;
+    } while (job.failed() && !stopping_ && job.tries != options_.tries);
+}
+
+void Runner::job_ended(const Job& job) {
+    tally_.add(job);
+    if (log_ != nullptr && job.status != Status::interrupted && !log_->add(job)) {
+        result_.log_is_incomplete = true;
+    }
+    if (result_.halted_by == nullptr && options_.halt.reached(tally_)) {
+        result_.halted_by = &job;
+        draining_ = true;
+        if (options_.halt.when == Halt::When::now) stop();
+    }
+    if (tally_.done() % commands_between_reaps == 0) reap_orphans();
+}
+
+// -------------------------------------------------------------------------- when there is no room
+
+/// One try. When the system has no descriptors or processes to give, nothing is dropped: the
+/// command waits for others to end.
+Coro<> Runner::try_job(Workplace& place, Job& job) {
+    for (std::size_t refusals = 1;; ++refusals) {
+        std::optional<OsError> refusal;
+        Attempt attempt(job, limits_);
+        place.attempt = &attempt;
+        ++running_;
+        try {
+            co_await attempt.run();
+        } catch (const OsError& error) {
+            refusal = error;
+        } catch (...) {
+            place.attempt = nullptr;
+            --running_;
+            throw;
+        }
+        --running_;
+        const bool again = refusal && co_await room_was_made(*refusal, refusals);
+        place.attempt = nullptr;
+        if (again) continue;
+        if (refusal) record_refusal(job, *refusal);
+        waiting_for_room_.wake_one();
+        co_return;
+    }
+}
+
+/// Whether it is worth trying once more.
+Coro<bool> Runner::room_was_made(const OsError& refusal, std::size_t refusals) {
+    if (!is_shortage(refusal)) co_return false;
+    if (running_ > 0) {
+        co_await note_shortage(refusal.code().message());
+        co_await waiting_for_room_.wait();
+        co_return true;
+    }
+    if (refusals >= most_refusals) co_return false;
+    co_await sleep(between_refusals);
+    co_return true;
+}
+
+Coro<> Runner::note_shortage(std::string reason) {
+    if (options_.quiet || std::exchange(shortage_was_noted_, true)) co_return;
+    Blocks text;
+    text.append(fmt::format("asyncio: {} commands run at once, not more: {}; the others wait\n",
+                            running_, reason));
+    co_await console_.write({}, std::move(text));
+}
+
+// ----------------------------------------------------------------------------------- the progress
+
+Coro<> Runner::show_progress() {
+    const std::size_t total = jobs_.size() - count(jobs_).skipped;
+    for (;;) {
+        co_await sleep(between_progress_lines);
+        const Progress now{tally_, running_, total, get_running_loop().time() - start_};
+        co_await console_.show_progress(
+            progress_line(now, static_cast<std::size_t>(terminal_columns()) - 1));
+    }
+}
+
+}  // namespace batch

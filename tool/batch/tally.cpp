@@ -1,0 +1,23 @@
+#include "batch/tally.h"
+
+namespace batch {
+
+void Tally::add(const Job& job) noexcept {
+    switch (job.status) {
+        case Status::exited: ++(job.exit_code == 0 ? complete : failed); break;
+        case Status::signalled: ++failed; break;
+        case Status::timed_out: ++timed_out; break;
+        case Status::interrupted: ++interrupted; break;
+        case Status::skipped: ++skipped; break;
+        case Status::running:
+        case Status::not_started: ++not_started; break;
+    }
+}
+
+Tally count(std::span<const Job> jobs) noexcept {
+    Tally tally;
+    for (const Job& job : jobs) tally.add(job);
+    return tally;
+}
+
+}  // namespace batch

@@ -1,0 +1,110 @@
+#include "batch/timeline.h"
+
+#include "batch/duration.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace batch {
+namespace {
+
+constexpr std::size_t gap = 2;
+constexpr std::size_t narrowest_axis = 20;
+/// The widest room for a label on the axis, with a blank on both sides.
+constexpr double columns_per_label = 10;
+
+/// Where a moment is on the paper.
+struct Axis {
+    double seconds;
+    std::size_t columns;
+
+    double position(double moment) const noexcept {
+        return moment / seconds * static_cast<double>(columns);
+    }
+};
+
+/// The smallest of 1, 2, 5, 10, 20, … (and 0.5, 0.2, …) that is not below `least`.
+double round_step(double least) {
+    const double magnitude = std::pow(10, std::floor(std::log10(least)));
+    for (const double factor : {1.0, 2.0, 5.0}) {
+        if (factor * magnitude >= least) return factor * magnitude;
+    }
+    return 10 * magnitude;
+}
+
+/// "0 s    1 s    2 s", each label beginning at its moment.
+std::string axis_line(const Axis& axis) {
+    const double step =
+        round_step(axis.seconds * columns_per_label / static_cast<double>(axis.columns));
+    std::string line;
+    for (int index = 0; index * step <= axis.seconds; ++index) {
+        const double moment = index * step;
+        const std::string label = fmt::format("{:g} s", moment);
+        const auto at = static_cast<std::size_t>(axis.position(moment));
+        if (at + label.size() > axis.columns) break;
+        line.resize(at, ' ');
+        line += label;
+    }
+    return line;
+}
+
+/// A cell of a bar that is filled up to an eighth of its width: index 8 is full.
+constexpr std::array<const char*, 9> eighths = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"};
+
+std::string bar_of_blocks(double from, double to) {
+    // A block fills its cell from the left only, so a bar begins at a whole cell.
+    const auto first = static_cast<std::size_t>(from);
+    std::string bar(first, ' ');
+    auto length = static_cast<std::size_t>(std::lround((to - static_cast<double>(first)) * 8));
+    length = std::max<std::size_t>(length, 1);
+    for (; length >= 8; length -= 8) bar += eighths[8];
+    return bar + eighths[length];
+}
+
+std::string bar_of_ascii(double from, double to) {
+    const auto first = static_cast<std::size_t>(from);
+    const auto last = static_cast<std::size_t>(std::lround(to));
+    return std::string(first, ' ') + std::string(std::max(last, first + 1) - first, '=');
+}
+
+std::vector<const Job*> jobs_that_ran(std::span<const Job> jobs) {
+    std::vector<const Job*> ran;
+    for (const Job& job : jobs) {
+        if (job.has_run()) ran.push_back(&job);
+    }
+    return ran;
+}
+
+/// As wide as the longest command, but no more than a third of the paper.
+std::size_t label_width(const std::vector<const Job*>& jobs, std::size_t width, Charset charset) {
+    std::size_t widest = 0;
+    for (const Job* job : jobs) widest = std::max(widest, columns(job->command, charset));
+    return std::min(widest, width / 3);
+}
+
+}  // namespace
+
+std::string timeline(std::span<const Job> jobs, asyncio::Duration elapsed, std::size_t width,
+                     Charset charset) {
+    const std::vector<const Job*> ran = jobs_that_ran(jobs);
+    if (ran.empty()) return {};
+    const std::size_t label = label_width(ran, width, charset);
+    const std::size_t room = width > label + gap ? width - label - gap : 0;
+    const Axis axis{std::max(in_seconds(elapsed), 1e-3), std::max(room, narrowest_axis)};
+
+    std::string text = std::string(label + gap, ' ') + axis_line(axis) + "\n";
+    for (const Job* job : ran) {
+        const double from = axis.position(in_seconds(job->begin));
+        const double to = axis.position(in_seconds(job->end));
+        text += padded(shortened(job->command, label, charset), label + gap, charset);
+        text += charset == Charset::utf8 ? bar_of_blocks(from, to) : bar_of_ascii(from, to);
+        text += "\n";
+    }
+    return text;
+}
+
+}  // namespace batch
