@@ -97,8 +97,9 @@ public:
     }
     ~Handle();
 
-    /// The callback will not run, and what it captured is destroyed now. No effect if it has run or
-    /// is running.
+    /// The callback will not run, and what it captured is destroyed now. No effect if it has run.
+    /// If it is running on another thread, this and `cancelled` wait for its end: what it uses can
+    /// be taken away afterwards, either way.
     void cancel() noexcept;
     bool cancelled() const noexcept;
 
@@ -243,7 +244,9 @@ private:
     void expire_timers() noexcept;
     void run_batch();
     void check_open() const;
+    void check_can_run() const;
     void collect_operations();
+    void drop_ready() noexcept;
 
     std::unique_ptr<lowlevel::Backend> backend_;
     internal::ReadyList ready_;

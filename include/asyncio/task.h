@@ -202,7 +202,7 @@ void run_until_done(EventLoop& loop, FutureBase& future);
 
 template <class Awaitable>
 decltype(auto) EventLoop::run_until_complete(Awaitable&& awaitable) {
-    check_open();
+    check_can_run();
     auto future = internal::ensure_future_on(*this, std::forward<Awaitable>(awaitable));
     internal::run_until_done(*this, *future.state());
     using Value = typename decltype(future)::value_type;

@@ -17,7 +17,7 @@ bool CallbackNode::leave_scheduled(State to) noexcept {
 }
 
 void CallbackNode::cancel() noexcept {
-    if (!leave_scheduled(State::cancelled)) return;
+    if (!leave_scheduled(State::cancelled)) return wait_while_running();
     function_ = {};
     // A callback with a deadline is the loop thread's alone, so its timer can go at once. One that
     // is queued stays queued, because another thread may be cancelling it, and is skipped when its
@@ -26,6 +26,15 @@ void CallbackNode::cancel() noexcept {
         loop_.disarm(timer);
         release();
     }
+}
+
+bool CallbackNode::cancelled() const noexcept {
+    wait_while_running();
+    return state_.load(std::memory_order_acquire) == State::cancelled;
+}
+
+void CallbackNode::wait_while_running() const noexcept {
+    if (here.loop != &loop_) state_.wait(State::running, std::memory_order_acquire);
 }
 
 void CallbackNode::run_node(Ready& ready) noexcept {
@@ -46,6 +55,7 @@ void CallbackNode::call() noexcept {
     watch.end([] { return std::string("a callback"); });
     function_ = {};
     state_.store(State::done, std::memory_order_release);
+    state_.notify_all();
 }
 
 }  // namespace internal

@@ -9,6 +9,10 @@
 // cancelled callback has released what it captured when `cancel` returns, and a node that is still
 // queued somewhere is merely skipped.
 //
+// A thread that comes too late, because the callback runs, waits for its end: whoever cancels may
+// take away what the callback uses. On the loop's own thread that would be a wait for itself, so
+// there a callback that cancels itself just goes on.
+//
 // The node is kept alive by its handles and, while it is queued or armed, by the loop. The count is
 // atomic because handles may be dropped on other threads.
 
@@ -30,9 +34,7 @@ public:
     }
 
     void cancel() noexcept;
-    bool cancelled() const noexcept {
-        return state_.load(std::memory_order_acquire) == State::cancelled;
-    }
+    bool cancelled() const noexcept;
 
     /// Only a callback with a deadline has one; the timer is armed while the deadline is to come.
     Timer timer;
@@ -43,6 +45,8 @@ private:
 
     static void run_node(Ready& node) noexcept;
     void call() noexcept;
+    /// On any thread but the loop's.
+    void wait_while_running() const noexcept;
     bool leave_scheduled(State to) noexcept;
 
     EventLoop& loop_;

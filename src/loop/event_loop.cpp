@@ -33,19 +33,17 @@ EventLoop::EventLoop(std::unique_ptr<lowlevel::Backend> backend, LoopOptions opt
         internal::log(LogLevel::debug, std::string("event loop on the back-end ") + backend_name());
 }
 
-EventLoop::~EventLoop() { close(); }
+EventLoop::~EventLoop() {
+    close();
+    drop_ready();  // what another thread brought while it was not yet told that the loop is closed
+}
 
 // Running.
 
 /// While it lives, this loop is the thread's running loop.
 struct EventLoop::RunScope {
     explicit RunScope(EventLoop& loop) : loop_(loop) {
-        loop.check_open();
-        if (internal::here.loop != nullptr) {
-            throw RuntimeError(internal::here.loop == &loop
-                                   ? "this event loop is already running"
-                                   : "cannot run the event loop while another loop is running");
-        }
+        loop.check_can_run();
         loop.running_ = true;
         internal::here.loop = &loop;
         internal::here.stack_limit =
@@ -76,8 +74,8 @@ void EventLoop::run_once() {
     observe(
         // 2. wait, but not past the next deadline; 3. what finished becomes ready
         next_deadline());
-    expire_timers();       // 4. what was due becomes ready, behind it
-    run_batch();           // 5. what is ready now runs; what becomes ready meanwhile does not
+    expire_timers();  // 4. what was due becomes ready, behind it
+    run_batch();      // 5. what is ready now runs; what becomes ready meanwhile does not
 }
 
 inline void EventLoop::take_inbox() noexcept {
@@ -144,11 +142,17 @@ void EventLoop::close() {
     if (!residents_.empty()) internal::wind_up_residents(*this);
     collect_operations();
     closed_ = true;
-    take_inbox();
-    // Every node is given its turn, so that it is released; a callback that finds the loop closed
-    // does not run.
-    while (timers_->earliest() != internal::never)
+    while (!timers_->empty()) {
+        timers_->earliest();  // those called off leave the top
         schedule(*timers_->pop(internal::Timer::disarmed).target);
+    }
+    drop_ready();
+}
+
+/// Every node is given its turn, so that it is released; a callback that finds the loop closed does
+/// not run.
+void EventLoop::drop_ready() noexcept {
+    take_inbox();
     while (!ready_.empty()) {
         internal::Ready& node = ready_.pop_front();
         node.run(node);
@@ -167,6 +171,14 @@ void EventLoop::collect_operations() {
 
 void EventLoop::check_open() const {
     if (is_closed()) throw RuntimeError("the event loop is closed");
+}
+
+void EventLoop::check_can_run() const {
+    check_open();
+    if (internal::here.loop == this) throw RuntimeError("this event loop is already running");
+    if (internal::here.loop != nullptr) {
+        throw RuntimeError("cannot run the event loop while another loop is running");
+    }
 }
 
 // Callbacks.
@@ -196,7 +208,12 @@ Handle EventLoop::call_soon_threadsafe(internal::UniqueFunction<void()> callback
     // The handle is made before the node is posted: from then on the loop may run and release it at
     // any moment.
     Handle handle(node);
-    post(*node);
+    // The loop's own thread needs no wake-up, and keeps the order of its callbacks.
+    if (internal::here.loop == this) {
+        schedule(*node);
+    } else {
+        post(*node);
+    }
     return handle;
 }
 

@@ -1,0 +1,43 @@
+#pragma once
+// A back-end around another one, through which a test sees what the loop asks.
+
+#include <asyncio/lowlevel/backend.h>
+
+#include <functional>
+#include <memory>
+#include <utility>
+
+namespace support {
+
+class ProbeBackend final : public asyncio::lowlevel::Backend {
+public:
+    explicit ProbeBackend(std::unique_ptr<Backend> real) : real_(std::move(real)) {}
+
+    const char* name() const noexcept override { return real_->name(); }
+    Submitted submit(asyncio::lowlevel::Operation& operation) noexcept override {
+        return real_->submit(operation);
+    }
+    void cancel(asyncio::lowlevel::Operation& operation) noexcept override {
+        real_->cancel(operation);
+    }
+    Waited wait(asyncio::TimePoint deadline,
+                asyncio::lowlevel::OperationList& finished) noexcept override {
+        ++waits;
+        if (instead_of_waiting && deadline != asyncio::internal::at_once) {
+            instead_of_waiting(deadline);
+            return Waited::ok;
+        }
+        return real_->wait(deadline, finished);
+    }
+    void wake() noexcept override { real_->wake(); }
+    asyncio::TimePoint now() noexcept override { return real_->now(); }
+
+    int waits = 0;
+    /// Called with the deadline where the loop would wait.
+    std::function<void(asyncio::TimePoint)> instead_of_waiting;
+
+private:
+    std::unique_ptr<Backend> real_;
+};
+
+}  // namespace support
