@@ -73,8 +73,8 @@ void kill_descendants() {
     for (const pid_t process : descendants()) ::kill(process, SIGKILL);
 }
 
-/// A command is the leader of its group, not of a session; an orphan usually has neither, and a
-/// daemon both. An orphan that looks like a command is reaped at the end of the batch.
+/// A command leads its process group and is no session leader; an orphan usually leads nothing, and
+/// a daemon both. An orphan that looks like a command is reaped at the end of the batch.
 bool is_command(pid_t process) noexcept {
     return ::getpgid(process) == process && ::getsid(process) != process;
 }

@@ -2,8 +2,8 @@
 // The processes that descend from this one, by whatever way they were started.
 //
 // Both the guard and the worker are *subreapers* (prctl(2)): a process below them whose parent dies
-// becomes their child, and not one of init's. So nobody gets away by forking twice or by making a
-// session of his own, and "all descendants" is a tree that can be walked in /proc.
+// becomes their child, and not one of init's. So nobody gets away by forking twice or by `setsid`,
+// and "all descendants" is a tree that can be walked in /proc.
 //
 // Thread-safety: none; for processes with one thread.
 

@@ -14,16 +14,16 @@
 namespace batch {
 namespace {
 
-constexpr const char* examples_and_exit_status =
-    R"(Each command runs through `/bin/sh -c`, in its own process group, with /dev/null as its input. What
-it writes is shown whole when it ends: its output on standard output, its errors on standard error.
-The table, the time line and every remark go to standard error.
+constexpr const char* about_running =
+    R"(Each command runs through `/bin/sh -c`, in its own process group, with /dev/null as its
+input. What it writes is shown whole when it ends, its output on standard output and its errors on
+standard error. The table, the time line and every remark go to standard error.
 
-A command has ended when its process has. Whatever it leaves running in its process group is ended
-then, and whatever has left that group, when the batch ends: nothing of a batch outlives it.
+A command has ended when its process has. What it leaves running in its process group is ended then,
+and what has left that group, when the batch ends: nothing of a batch outlives it.
 
 Examples:
-  asyncio batch 'sleep 1 && echo hello' 'sleep 1.5' 'echo world' 'sleep 500' -j 0 -t 2
+  asyncio batch -j 0 -t 2 'sleep 1 && echo hello' 'sleep 1.5' 'echo world' 'sleep 500'
   asyncio batch -f commands.txt -j 8 -t 1m30s --retries 3 --joblog log
   asyncio batch -f commands.txt --joblog log --resume-failed
   find . -name '*.png' | sed "s/.*/optipng '&'/" | asyncio batch --halt now,fail=1
@@ -33,8 +33,8 @@ Exit status, as GNU parallel's:
   1-100    so many failed; a timeout is a failure
   101      more than 100 failed
   N        with --halt soon,fail=1 or now,fail=1: what the failing command exited with
-  255      anything else: bad usage, an input that cannot be read, an output that cannot be written
-  130 143  ended by Ctrl-C, by SIGTERM (128 and the signal)
+  255      bad usage, an input that cannot be read, an output that cannot be written
+  130 143  ended by Ctrl-C, by SIGTERM (128 and the signal's number)
   141      standard output was closed early, as by `| head -1`)";
 
 asyncio::Duration read_duration(const std::string& option, const std::string& text) {
@@ -150,7 +150,7 @@ void add_options(CLI::App& app, Options& options) {
     add_limits(app, options);
     add_output(app, options);
     add_log(app, options);
-    app.footer(examples_and_exit_status);
+    app.footer(about_running);
 }
 
 void parse(CLI::App& app, Options& options, int argc, char** argv) {

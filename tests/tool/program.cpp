@@ -1,0 +1,188 @@
+#include "tool/program.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace tool_tests {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto patience = 10s;
+constexpr auto between_looks = 2ms;
+
+std::string read_file(const std::filesystem::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+struct PipeEnds {
+    int reader = -1;
+    int writer = -1;
+};
+
+PipeEnds make_pipe() {
+    int ends[2] = {-1, -1};
+    if (::pipe2(ends, O_CLOEXEC) != 0) std::abort();
+    return {ends[0], ends[1]};
+}
+
+void read_all(int descriptor, std::string& text) {
+    char chunk[65536];
+    for (ssize_t count = 0; (count = ::read(descriptor, chunk, sizeof chunk)) != 0;) {
+        if (count > 0) text.append(chunk, static_cast<std::size_t>(count));
+        if (count < 0 && errno != EINTR) break;
+    }
+    ::close(descriptor);
+}
+
+std::string next_mark() {
+    static int number = 0;
+    return "ASYNCIO_TOOL_TEST=" + std::to_string(::getpid()) + "." + std::to_string(++number) + ".";
+}
+
+/// Between fork and exec.
+void become(const Arguments& arguments, const Setting& setting, const std::string& mark, int input,
+            int output, int errors) {
+    ::dup2(input, STDIN_FILENO);
+    ::dup2(output, STDOUT_FILENO);
+    ::dup2(errors, STDERR_FILENO);
+    // The test runner may have been started with signals ignored.
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT}) {
+        ::signal(number, SIG_DFL);
+    }
+    if (setting.descriptors > 0) {
+        const rlimit limit{setting.descriptors, setting.descriptors};
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    std::vector<std::string> texts = setting.environment;
+    texts.push_back(mark);
+    for (std::string& text : texts) ::putenv(text.data());
+    std::vector<char*> pointers;
+    Arguments all{ASYNCIO_TOOL_PATH, "batch"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    for (std::string& argument : all) pointers.push_back(argument.data());
+    pointers.push_back(nullptr);
+    ::execv(pointers[0], pointers.data());
+    ::_exit(127);
+}
+
+int open_input(const std::optional<std::string>& text) {
+    if (!text) return ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    const TemporaryFile file(*text);
+    return ::open(file.path().c_str(), O_RDONLY | O_CLOEXEC);
+}
+
+}  // namespace
+
+TemporaryFile::TemporaryFile(const std::string& text) {
+    path_ = (std::filesystem::temp_directory_path() / "asyncio-tool-test-XXXXXX").string();
+    const int descriptor = ::mkstemp(path_.data());
+    ::close(descriptor);
+    std::ofstream(path_, std::ios::binary) << text;
+}
+
+TemporaryFile::~TemporaryFile() { std::filesystem::remove(path_); }
+
+std::string TemporaryFile::text() const { return read_file(path_); }
+
+Program::Program(Arguments arguments, Setting setting)
+    : mark_(next_mark()), start_(std::chrono::steady_clock::now()) {
+    const int input = open_input(setting.input);
+    const PipeEnds output = make_pipe();
+    const PipeEnds errors = make_pipe();
+    const bool terminal_output = setting.terminal_output && setting.terminal >= 0;
+    const int output_there = terminal_output       ? setting.terminal
+                             : setting.output >= 0 ? setting.output
+                                                   : output.writer;
+    const int errors_there = setting.terminal >= 0 ? setting.terminal : errors.writer;
+    pid_ = ::fork();
+    if (pid_ == 0) become(arguments, setting, mark_, input, output_there, errors_there);
+    ::close(input);
+    ::close(output.writer);
+    ::close(errors.writer);
+    readers_.emplace_back(read_all, output.reader, std::ref(output_));
+    readers_.emplace_back(read_all, errors.reader, std::ref(errors_));
+}
+
+Program::~Program() {
+    if (pid_ > 0) {
+        ::kill(pid_, SIGKILL);
+        ::waitpid(pid_, nullptr, 0);
+    }
+    for (const pid_t process : alive()) ::kill(process, SIGKILL);
+}
+
+pid_t Program::worker() const {
+    const std::string process = std::to_string(pid_);
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (std::chrono::steady_clock::now() < deadline) {
+        std::istringstream children(
+            read_file("/proc/" + process + "/task/" + process + "/children"));
+        if (pid_t child = 0; children >> child) return child;
+        std::this_thread::sleep_for(between_looks);
+    }
+    return 0;
+}
+
+void Program::signal(int number) const { ::kill(pid_, number); }
+
+Ended Program::wait() {
+    int status = 0;
+    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    pid_ = -1;
+    const Seconds seconds = std::chrono::steady_clock::now() - start_;
+    readers_.clear();
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), output_, errors_,
+            seconds};
+}
+
+std::vector<pid_t> Program::alive() const {
+    std::vector<pid_t> found;
+    std::error_code gone;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc", gone)) {
+        const pid_t process = std::atoi(entry.path().filename().c_str());
+        // The environment of a process that has ended is empty.
+        if (process > 0 && read_file(entry.path() / "environ").find(mark_) != std::string::npos) {
+            found.push_back(process);
+        }
+    }
+    return found;
+}
+
+bool Program::wait_until_alive(std::size_t at_least) const {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (alive().size() < at_least) {
+        if (std::chrono::steady_clock::now() > deadline) return false;
+        std::this_thread::sleep_for(between_looks);
+    }
+    return true;
+}
+
+Ended batch(Arguments arguments, Setting setting) {
+    Program program(std::move(arguments), std::move(setting));
+    Ended ended = program.wait();
+    EXPECT_TRUE(program.alive().empty()) << "a process of the batch is alive";
+    return ended;
+}
+
+std::vector<std::string> lines(const std::string& text) {
+    std::vector<std::string> result;
+    std::istringstream stream(text);
+    for (std::string line; std::getline(stream, line);) result.push_back(line);
+    return result;
+}
+
+}  // namespace tool_tests

@@ -1,0 +1,99 @@
+#pragma once
+// Runs the built command `asyncio` as a user would, and looks at what it leaves behind.
+//
+// Every program that is started gets a mark in its environment, which all its descendants inherit,
+// whatever groups and sessions they make for themselves. So "no process of the batch is alive" can
+// be asked of the whole system.
+
+#include <chrono>
+#include <csignal>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace tool_tests {
+
+using Arguments = std::vector<std::string>;
+using Seconds = std::chrono::duration<double>;
+
+/// A file of its own for one test, gone with it.
+class TemporaryFile {
+public:
+    explicit TemporaryFile(const std::string& text = {});
+    TemporaryFile(const TemporaryFile&) = delete;
+    TemporaryFile& operator=(const TemporaryFile&) = delete;
+    ~TemporaryFile();
+
+    const std::string& path() const noexcept { return path_; }
+    std::string text() const;
+
+private:
+    std::string path_;
+};
+
+struct Setting {
+    /// Standard input. Nothing: /dev/null.
+    std::optional<std::string> input = {};
+    /// "NAME=value", in addition to ours.
+    std::vector<std::string> environment = {};
+    /// Soft and hard limit of descriptors; 0 leaves them.
+    unsigned descriptors = 0;
+    /// Standard output goes there and not to us; -1: to us.
+    int output = -1;
+    /// Standard error (and with `terminal_output` standard output) is this terminal.
+    int terminal = -1;
+    bool terminal_output = false;
+};
+
+/// How a program has ended.
+struct Ended {
+    /// As a shell says it: the exit status, or 128 and the signal.
+    int status = -1;
+    std::string output;
+    std::string errors;
+    Seconds seconds{};
+};
+
+class Program {
+public:
+    /// Starts `asyncio batch arguments…`.
+    explicit Program(Arguments arguments, Setting setting = {});
+    Program(const Program&) = delete;
+    Program& operator=(const Program&) = delete;
+    /// Kills what is left.
+    ~Program();
+
+    /// The process that the user sees.
+    pid_t pid() const noexcept { return pid_; }
+    /// Its only child: the worker. Waits until there is one; 0 if the program has ended.
+    pid_t worker() const;
+    void signal(int number) const;
+
+    /// Waits for the end and returns all of it.
+    Ended wait();
+
+    /// The processes of this batch that are alive, the program and its worker among them.
+    std::vector<pid_t> alive() const;
+    /// Waits until so many are alive; false if that does not happen in ten seconds.
+    bool wait_until_alive(std::size_t at_least) const;
+
+private:
+    std::string mark_;
+    pid_t pid_ = -1;
+    std::chrono::steady_clock::time_point start_;
+    std::string output_;
+    std::string errors_;
+    std::vector<std::jthread> readers_;
+};
+
+/// Runs `asyncio batch arguments…` to its end. Fails the test if a process of it is alive then.
+Ended batch(Arguments arguments, Setting setting = {});
+
+/// The lines of a text, without their newlines.
+std::vector<std::string> lines(const std::string& text);
+
+}  // namespace tool_tests
