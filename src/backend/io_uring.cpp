@@ -6,16 +6,15 @@
 //     that succeeds at once beats a completion that comes a turn of the loop later.
 //  2. What would block goes to the ring as a POLL_ADD, and when that completes the plain call is
 //     tried again; if somebody else was faster, polled again. A READ in the ring would look
-//     simpler, but the ring answers −EAGAIN at once, rather than wait, for many kinds of
-//     non-blocking descriptor, and for which kinds changes from kernel to kernel. Polling works
-//     alike for all of them. It also makes cancelling harmless: a poll has moved no data when it is
-//     cancelled, so there is none to lose.
+//     simpler, and costs the same, but for which non-blocking descriptors the ring waits, and for
+//     which it answers −EAGAIN at once, changes from kernel to kernel. Polling works alike for all
+//     of them. It also makes cancelling harmless: a poll has moved no data when it is cancelled, so
+//     there is none to lose.
 //  3. A read or write on a descriptor that is *not* in non-blocking mode, which by the contract is
 //     a regular file or a block device, is never tried here, because it would hold up the thread
 //     while the disk works. It goes to the ring as READ or WRITE, and a worker of the kernel's does
 //     the waiting. (The mode of a descriptor is shared with other processes and may change behind
 //     us. If the ring answers −EAGAIN after all, the operation is polled like any other.)
-//
 //  4. The ring's polls answer POLLRDHUP ("the peer will send no more") unasked, and at once if it
 //     holds already. A write into a full socket whose peer has finished sending, which is how
 //     HTTP/1.0 and many a script talk, would be polled round and round without end. So where that

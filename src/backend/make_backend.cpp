@@ -2,6 +2,7 @@
 
 #include <asyncio/exceptions.h>
 
+#include "backend/attempt.h"
 #include "base/log.h"
 
 #include <charconv>
@@ -88,6 +89,8 @@ std::unique_ptr<Backend> make_as_environment_says() {
 }  // namespace
 
 std::unique_ptr<Backend> make_backend(BackendKind kind) {
+    // The simulated world does not do it itself, and yet may write into real pipes.
+    ignore_sigpipe();
     switch (kind) {
         case BackendKind::automatic: return make_as_environment_says();
         case BackendKind::io_uring: return demand_io_uring("BackendKind::io_uring");
