@@ -242,6 +242,7 @@ private:
     void observe(TimePoint deadline);
     void wait(TimePoint deadline);
     void expire_timers() noexcept;
+    void expire_until(TimePoint when) noexcept;
     void run_batch();
     void check_open() const;
     void check_can_run() const;

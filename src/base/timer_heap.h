@@ -2,31 +2,43 @@
 // The deadlines of a loop, earliest first; equal ones in the order in which they came.
 //
 // Two facts about timers shape this structure. Most are time limits that are called off before they
-// come, so calling off must be cheap. And when they do come, a million may be pending, so the cost
-// of a pop is what the caches make of it.
+// come, so arming and calling off must be cheap. And when they do come, a million may be pending,
+// so what the next one costs is what the caches make of it.
 //
-//   - The heap holds plain 16-byte entries (deadline, sequence, slot), four children to a node: the
-//     four lie side by side, in one cache line or two, and the tree is half as deep as a binary
-//     one.
-//   - An entry does not point to its timer, and the timer does not know where in the heap its entry
-//     is; both would have to be written on every move of an entry, and the timer is likely not in
-//     the cache. Between them stands a table of slots, written once when the timer is armed and
-//     once when it fires or is called off.
+//   - What is far is not sorted. A timer whose turn is not near is thrown on a pile. Only when
+//     everything nearer is gone is the nearest pile split, into what comes first and what comes
+//     later, again and again until a few dozen entries are left, and those are sorted. This is
+//     quicksort, done no further than somebody asks; Navarro and Paredes ("On sorting, heaps, and
+//     minimum spanning trees", 2010) call it a quickheap. A timer that is called off early never
+//     takes part. Splitting runs through memory in order, where a binary heap of a million waits
+//     for the memory at every level of every step.
+//   - An entry does not point to its timer, and the timer does not know where its entry is; both
+//     would have to be written on every move of an entry, and the timer is likely not in the cache.
+//     Between them stands a table of slots, written once when the timer is armed and once when it
+//     fires or is called off.
 //   - Calling off empties the slot and leaves the entry where it is, to be dropped when it comes
-//     up. If it is the last entry of the array, which a limit far in the future usually is, it is
-//     dropped right away. When more than half of the entries are dead they are swept out, so memory
-//     stays proportional to the live timers, at constant amortised cost.
+//     up. If it was the last one armed, or is the next to come, it is dropped right away. When more
+//     than half of the entries are dead they are swept out, so memory stays proportional to the
+//     live timers, at constant amortised cost.
 //
-// Invariants: `dead_` entries have an empty slot; every other slot in use points to the armed timer
-// whose `slot` it is; a slot is free exactly when no entry names it.
+// Invariants: `near_` is sorted, latest first, so that the next to come is the last; everything in
+// it is earlier than everything on the piles, and everything on a pile is earlier than everything
+// on the piles before it. `dead_` entries have an empty slot; every other slot in use points to the
+// armed timer whose `slot` it is; a slot is free exactly when no entry names it.
 //
 // Thread-safety: none. A heap belongs to one loop.
 
 #include <asyncio/internal/time.h>
 
+#include "base/large_memory.h"
+
+#include <algorithm>
+#include <array>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <new>
+#include <span>
 #include <vector>
 
 namespace asyncio::internal {
@@ -36,15 +48,19 @@ template <class Item>
 class BasicTimerHeap {
 public:
     /// Items in the heap, the ones called off not counted.
-    std::size_t size() const noexcept { return heap_.size() - dead_; }
+    std::size_t size() const noexcept { return entries_ - dead_; }
     bool empty() const noexcept { return size() == 0; }
 
     /// Allocates when more timers are pending than ever before.
     void push(Item& item, TimePoint when) {
-        const std::uint32_t slot = take_slot(item);
-        heap_.push_back({when, sequence_++, slot});
-        sift_up(heap_.size() - 1);
-        item.slot = slot;
+        const Entry entry{when, sequence_++, take_slot(item)};
+        if (piles_.empty() || (!near_.empty() && entry < near_.front())) {
+            insert_near(entry);
+        } else {
+            pile_for(entry).push_back(entry);
+        }
+        ++entries_;
+        item.slot = entry.slot;
     }
 
     /// Calls `item` off. It must be in the heap.
@@ -52,33 +68,48 @@ public:
         assert(slots_[item.slot].item == &item);
         const std::uint32_t slot = item.slot;
         item.slot = none;
-        if (heap_.back().slot == slot) {
-            heap_.pop_back();
-            free_slot(slot);
-            return;
-        }
+        if (drop_last(near_, slot)) return;
+        if (!piles_.empty() && drop_last(piles_.front().entries, slot)) return;
         slots_[slot].item = nullptr;
         ++dead_;
-        if (dead_ > sweep_threshold && dead_ > heap_.size() / 2) sweep();
+        if (dead_ > sweep_threshold && dead_ > entries_ / 2) sweep();
     }
 
-    /// The earliest deadline; `never` if there is none. Drops dead entries from the top on the way.
+    /// The earliest deadline; `never` if there is none. Drops dead entries on the way.
     TimePoint earliest() noexcept {
-        while (!heap_.empty() && slots_[heap_.front().slot].item == nullptr) {
+        while (!near_.empty() || refill()) {
+            if (slots_[near_.back().slot].item != nullptr) return near_.back().when;
+            free_slot(take_nearest());
             --dead_;
-            free_slot(pop_entry().slot);
         }
-        return heap_.empty() ? never : heap_.front().when;
+        return never;
     }
 
     /// Takes the earliest item out. The heap must not be empty, and `earliest` must have been
     /// called since the last change.
     Item& pop(std::uint32_t none) noexcept {
-        const std::uint32_t slot = pop_entry().slot;
+        const std::uint32_t slot = take_nearest();
         Item& item = *slots_[slot].item;
         free_slot(slot);
         item.slot = none;
         return item;
+    }
+
+    /// Takes out what is due at `now`, earliest first, as far as `due` has room; returns how many.
+    ///
+    /// Many at once, because each item is likely to be far from the cache: it is asked for here,
+    /// and has come when the caller turns to it.
+    std::size_t take_due(TimePoint now, std::uint32_t none, std::span<Item*> due) noexcept {
+        std::size_t count = 0;
+        while (count < due.size() && earliest() <= now && !empty()) {
+            const std::uint32_t slot = take_nearest();
+            due[count] = slots_[slot].item;
+            __builtin_prefetch(due[count], 1);
+            free_slot(slot);
+            ++count;
+        }
+        for (Item* item : due.first(count)) item->slot = none;
+        return count;
     }
 
 private:
@@ -88,21 +119,31 @@ private:
         /// pushes apart.
         std::uint32_t sequence;
         std::uint32_t slot;
+
+        bool operator<(const Entry& other) const noexcept {
+            if (when != other.when) return when < other.when;
+            return static_cast<std::int32_t>(sequence - other.sequence) < 0;
+        }
     };
-    static_assert(sizeof(Entry) == 16, "four siblings are the size of a cache line");
+    static_assert(sizeof(Entry) == 16);
+
+    using Entries = std::vector<Entry, LargeAllocator<Entry>>;
+
+    struct Pile {
+        Entries entries;
+        /// All these are as late as this or later, and everything on the next pile is earlier.
+        /// Means nothing on the last pile.
+        Entry from;
+    };
 
     union Slot {
         Item* item;                // in use: the timer, or null if it was called off
         std::uintptr_t next_free;  // free: one more than the next free slot's index, 0 for none
     };
 
-    static constexpr std::size_t arity = 4;
+    /// So many entries are sorted at once, and an insertion moves no more than that.
+    static constexpr std::size_t near_limit = 64;
     static constexpr std::size_t sweep_threshold = 64;
-
-    static bool earlier(const Entry& a, const Entry& b) noexcept {
-        if (a.when != b.when) return a.when < b.when;
-        return static_cast<std::int32_t>(a.sequence - b.sequence) < 0;
-    }
 
     std::uint32_t take_slot(Item& item) {
         if (free_slots_ != 0) {
@@ -120,63 +161,117 @@ private:
         free_slots_ = std::uintptr_t{slot} + 1;
     }
 
-    void sift_up(std::size_t hole) noexcept {
-        const Entry entry = heap_[hole];
-        while (hole > 0) {
-            const std::size_t parent = (hole - 1) / arity;
-            if (!earlier(entry, heap_[parent])) break;
-            heap_[hole] = heap_[parent];
-            hole = parent;
-        }
-        heap_[hole] = entry;
+    std::uint32_t take_nearest() noexcept {
+        const std::uint32_t slot = near_.back().slot;
+        near_.pop_back();
+        --entries_;
+        return slot;
     }
 
-    void sift_down(std::size_t hole) noexcept {
-        const Entry entry = heap_[hole];
-        const std::size_t count = heap_.size();
-        for (;;) {
-            const std::size_t first = hole * arity + 1;
-            if (first >= count) break;
-            const std::size_t end = first + arity < count ? first + arity : count;
-            std::size_t least = first;
-            for (std::size_t child = first + 1; child < end; ++child) {
-                if (earlier(heap_[child], heap_[least])) least = child;
-            }
-            if (!earlier(heap_[least], entry)) break;
-            heap_[hole] = heap_[least];
-            hole = least;
-        }
-        heap_[hole] = entry;
+    bool drop_last(Entries& entries, std::uint32_t slot) noexcept {
+        if (entries.empty() || entries.back().slot != slot) return false;
+        entries.pop_back();
+        --entries_;
+        free_slot(slot);
+        return true;
     }
 
-    Entry pop_entry() noexcept {
-        const Entry top = heap_.front();
-        heap_.front() = heap_.back();
-        heap_.pop_back();
-        if (!heap_.empty()) sift_down(0);
-        return top;
+    void insert_near(const Entry& entry) {
+        const auto is_later = [&](const Entry& other) { return entry < other; };
+        near_.insert(std::partition_point(near_.begin(), near_.end(), is_later), entry);
+        if (near_.size() <= near_limit) return;
+        const auto half = near_.begin() + near_limit / 2;
+        Entries& pile = pile_for(near_.front());
+        pile.insert(pile.end(), near_.begin(), half);
+        near_.erase(near_.begin(), half);
+    }
+
+    Entries& pile_for(const Entry& entry) {
+        if (piles_.empty()) piles_.emplace_back();
+        std::size_t i = 0;
+        while (i + 1 < piles_.size() && entry < piles_[i].from) ++i;
+        return piles_[i].entries;
+    }
+
+    /// Sorts what comes next into `near_`, which is empty. False if there is nothing.
+    bool refill() noexcept {
+        while (near_.empty() && !piles_.empty()) {
+            if (piles_.back().entries.size() > near_limit && split_nearest()) continue;
+            near_.swap(piles_.back().entries);
+            piles_.pop_back();
+        }
+        std::sort(near_.begin(), near_.end(), [](const Entry& a, const Entry& b) { return b < a; });
+        for (const Entry& entry : near_) __builtin_prefetch(&slots_[entry.slot]);
+        return !near_.empty();
+    }
+
+    /// Splits the nearest pile into two. False if there is no memory for that; sorting all of it is
+    /// slower and no less right.
+    bool split_nearest() noexcept {
+        const std::size_t nearest = piles_.size() - 1;
+        try {
+            piles_.emplace_back();
+            Pile& pile = piles_[nearest];
+            pile.from = pivot_of(pile.entries);
+            piles_.back().entries = take_earlier(pile.entries, pile.from);
+        } catch (const std::bad_alloc&) {
+            piles_.resize(nearest + 1);
+            return false;
+        }
+        return true;
+    }
+
+    /// Moves what is earlier than `pivot` to a pile of its own. Both piles keep their order, for
+    /// timers often come in the order of their deadlines, and then there is little to do later.
+    static Entries take_earlier(Entries& entries, const Entry& pivot) {
+        const auto is_earlier = [&](const Entry& entry) { return entry < pivot; };
+        const std::ptrdiff_t count = std::count_if(entries.begin(), entries.end(), is_earlier);
+        Entries earlier(static_cast<std::size_t>(count) + 1);
+        std::size_t taken = 0;
+        std::size_t kept = 0;
+        // Each entry is written to both places, and one of them counts it: a branch would be
+        // guessed wrong half of the time.
+        for (const Entry entry : entries) {
+            earlier[taken] = entry;
+            entries[kept] = entry;
+            taken += is_earlier(entry);
+            kept += !is_earlier(entry);
+        }
+        earlier.pop_back();
+        entries.resize(kept);
+        return earlier;
+    }
+
+    /// The middle one of nine from all over the pile. No two are equal, so neither part is ever
+    /// empty; and what comes in order, rising, falling or both, is split about in half.
+    static Entry pivot_of(const Entries& entries) noexcept {
+        std::array<Entry, 9> sample;
+        for (std::size_t i = 0; i < sample.size(); ++i) {
+            sample[i] = entries[(2 * i + 1) * entries.size() / (2 * sample.size())];
+        }
+        std::nth_element(sample.begin(), sample.begin() + 4, sample.end());
+        return sample[4];
     }
 
     void sweep() noexcept {
-        std::size_t kept = 0;
-        for (const Entry& entry : heap_) {
-            if (slots_[entry.slot].item != nullptr) {
-                heap_[kept++] = entry;
-            } else {
+        const auto drop_dead = [this](Entries& entries) {
+            std::erase_if(entries, [this](const Entry& entry) {
+                if (slots_[entry.slot].item != nullptr) return false;
                 free_slot(entry.slot);
-            }
-        }
-        heap_.resize(kept);
+                return true;
+            });
+        };
+        drop_dead(near_);
+        for (Pile& pile : piles_) drop_dead(pile.entries);
+        entries_ -= dead_;
         dead_ = 0;
-        // Floyd's construction: from the last parent up, each subtree once. Linear.
-        for (std::size_t i = kept / arity + 1; i-- > 0;) {
-            if (i < kept) sift_down(i);
-        }
     }
 
-    std::vector<Entry> heap_;
-    std::vector<Slot> slots_;
+    Entries near_;
+    std::vector<Pile> piles_;
+    std::vector<Slot, LargeAllocator<Slot>> slots_;
     std::uintptr_t free_slots_ = 0;
+    std::size_t entries_ = 0;
     std::size_t dead_ = 0;
     std::uint32_t sequence_ = 0;
 };

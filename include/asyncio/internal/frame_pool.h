@@ -10,9 +10,10 @@
 // For the same reason the lists of the threads must meet: where coroutines are made on one thread
 // and run on another, one would cut slab after slab and the other hoard what it frees. A thread
 // keeps two lists of a class at most, the one in use and a full one in reserve, and hands further
-// full ones to a depot, from which a thread takes a list before it begins a new slab. (These are
-// Bonwick's magazines: "Magazines and Vmem", USENIX 2001. The reserve keeps a thread that goes back
-// and forth around a full list away from the depot.) What a thread has when it ends goes there too.
+// full ones to a depot, from which a thread takes a list before it cuts more from its slab. (These
+// are Bonwick's magazines: "Magazines and Vmem", USENIX 2001. The reserve keeps a thread that goes
+// back and forth around a full list away from the depot.) What a thread has when it ends goes there
+// too.
 //
 // Under AddressSanitizer every block is the system's own, for a use after free must be seen as one.
 //

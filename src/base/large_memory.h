@@ -1,0 +1,55 @@
+#pragma once
+// Memory for what may become very large: on huge pages where that pays.
+//
+// A million of anything lies in thousands of ordinary pages. Getting one of those from the kernel
+// costs about a microsecond, and when they are then touched in random order nearly every access
+// misses the processor's table of pages as well as its cache. So large blocks ask for huge pages;
+// where the kernel has none to give, it gives ordinary ones.
+//
+// Thread-safety: all functions, any thread.
+
+#include <cstddef>
+#include <new>
+#include <sys/mman.h>
+
+namespace asyncio::internal {
+
+inline constexpr std::size_t huge_page_bytes = 2 * 1024 * 1024;
+inline constexpr std::size_t cache_line_bytes = 64;
+
+constexpr std::align_val_t large_memory_alignment(std::size_t size_bytes) noexcept {
+    return std::align_val_t(size_bytes < huge_page_bytes ? cache_line_bytes : huge_page_bytes);
+}
+
+/// A block that begins with a cache line, and with a huge page if it is as large as one.
+inline void* allocate_large(std::size_t size_bytes) {
+    void* memory = ::operator new(size_bytes, large_memory_alignment(size_bytes));
+    // Refused where the kernel has no huge pages at all, which is no loss.
+    if (size_bytes >= huge_page_bytes) madvise(memory, size_bytes, MADV_HUGEPAGE);
+    return memory;
+}
+
+/// `size_bytes` is what was asked for.
+inline void free_large(void* memory, std::size_t size_bytes) noexcept {
+    ::operator delete(memory, large_memory_alignment(size_bytes));
+}
+
+/// The same as an allocator for containers.
+template <class T>
+struct LargeAllocator {
+    using value_type = T;
+
+    LargeAllocator() noexcept = default;
+    template <class Other>
+    explicit(false) LargeAllocator(const LargeAllocator<Other>&) noexcept {}
+
+    T* allocate(std::size_t count) {
+        return static_cast<T*>(allocate_large(count * sizeof(T)));
+    }
+    void deallocate(T* memory, std::size_t count) noexcept {
+        free_large(memory, count * sizeof(T));
+    }
+    bool operator==(const LargeAllocator&) const noexcept { return true; }
+};
+
+}  // namespace asyncio::internal
