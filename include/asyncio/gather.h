@@ -22,18 +22,18 @@ protected:
     /// One child's end, reported to its gather one iteration later.
     struct Part : Ready {
         GatherBase* gather;
+        /// Kept alive by the handles of the derived class.
+        FutureBase* child;
     };
 
     explicit GatherBase(std::size_t count)
-        : parts_(std::make_unique<Part[]>(count)), unfinished_(count) {}
+        : parts_(std::make_unique<Part[]>(count)), count_(count), unfinished_(count) {}
     virtual ~GatherBase() = default;
 
     void watch(std::size_t index, FutureBase& child) noexcept;
     bool cancel_children(std::string_view message);
 
     virtual FutureBase& outer() noexcept = 0;
-    virtual FutureBase& child(std::size_t index) noexcept = 0;
-    virtual std::size_t count() const noexcept = 0;
     virtual void collect() = 0;
     virtual void set_error(std::exception_ptr error) = 0;
 
@@ -42,10 +42,11 @@ protected:
 
 private:
     static void part_done(Ready& node) noexcept;
-    void child_ended(FutureBase& child);
+    void child_failed(FutureBase& child);
     void conclude();
 
     std::unique_ptr<Part[]> parts_;
+    std::size_t count_;
     std::size_t unfinished_;
     /// Somebody has cancelled the gather: it ends, with this or the first error, when every child
     /// has.
@@ -94,13 +95,6 @@ struct TupleParts {
         std::size_t index = 0;
         std::apply([&](Handles&... handle) { (visit(index++, *handle.state()), ...); }, handles);
     }
-    FutureBase& child(std::size_t wanted) noexcept {
-        FutureBase* found = nullptr;
-        visit([&](std::size_t index, FutureBase& future) {
-            if (index == wanted) found = &future;
-        });
-        return *found;
-    }
     void collect(Outcome<Values>& outcome) {
         if constexpr (std::is_void_v<Values>) {
             outcome.emplace();
@@ -132,7 +126,6 @@ struct VectorParts {
         for (std::size_t index = 0; index < handles.size(); ++index)
             visit(index, *handles[index].state());
     }
-    FutureBase& child(std::size_t index) noexcept { return *handles[index].state(); }
     void collect(Outcome<Values>& outcome) {
         if constexpr (std::is_void_v<Values>) {
             outcome.emplace();
@@ -178,8 +171,6 @@ public:
 
 private:
     FutureBase& outer() noexcept override { return *this; }
-    FutureBase& child(std::size_t index) noexcept override { return children_.child(index); }
-    std::size_t count() const noexcept override { return children_.count(); }
     void set_error(std::exception_ptr error) override {
         this->set(Outcome<Result>::failure(std::move(error)));
     }

@@ -42,10 +42,12 @@ public:
 
 private:
     void complete() noexcept override {
+        using Status = FutureBase::Status;
         this->outcome_ = std::move(coroutine_.promise().outcome);
         coroutine_.destroy();
-        FutureBase::complete(this->outcome_.cancelled() ? FutureBase::Status::cancelled
-                                                        : FutureBase::Status::finished);
+        FutureBase::complete(!this->outcome_.failed()     ? Status::succeeded
+                             : this->outcome_.cancelled() ? Status::cancelled
+                                                          : Status::failed);
     }
     void complete_unstarted() noexcept override {
         coroutine_.destroy();

@@ -4,17 +4,19 @@
 
 namespace asyncio::internal {
 
-void GatherBase::watch(std::size_t index, FutureBase& future) noexcept {
-    parts_[index].gather = this;
-    parts_[index].run = &part_done;
-    future.notify(parts_[index]);
+void GatherBase::watch(std::size_t index, FutureBase& child) noexcept {
+    Part& part = parts_[index];
+    part.gather = this;
+    part.child = &child;
+    part.run = &part_done;
+    child.notify(part);
 }
 
 /// Cancels what has not ended. False if everything has.
 bool GatherBase::cancel_children(std::string_view message) {
     bool any = false;
-    for (std::size_t index = 0; index < count(); ++index) {
-        if (child(index).cancel(message)) any = true;
+    for (std::size_t index = 0; index < count_; ++index) {
+        if (parts_[index].child->cancel(message)) any = true;
     }
     if (any) cancel_requested_ = true;
     return any;
@@ -23,16 +25,15 @@ bool GatherBase::cancel_children(std::string_view message) {
 void GatherBase::part_done(Ready& node) noexcept {
     auto& part = static_cast<Part&>(node);
     GatherBase& gather = *part.gather;
-    gather.child_ended(gather.child(static_cast<std::size_t>(&part - gather.parts_.get())));
+    if (!part.child->succeeded()) gather.child_failed(*part.child);
     if (--gather.unfinished_ > 0) return;
     gather.conclude();
     gather.outer().release();  // the gather's reference to itself
 }
 
-void GatherBase::child_ended(FutureBase& child) {
+void GatherBase::child_failed(FutureBase& child) {
     if (errors_are_results_) return;
     std::exception_ptr error = child.error();
-    if (error == nullptr) return;
     child.mark_retrieved();
     // While a cancelled gather waits for its children, a failure outranks the cancellations it
     // asked for.

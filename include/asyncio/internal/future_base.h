@@ -34,6 +34,9 @@ public:
 
     bool done() const noexcept { return status_ != Status::pending; }
     bool cancelled() const noexcept { return status_ == Status::cancelled; }
+    /// Done, and with a value. What most often ends well is asked this first: it costs no virtual
+    /// call and no `exception_ptr`.
+    bool succeeded() const noexcept { return status_ == Status::succeeded; }
     EventLoop& loop() const noexcept { return loop_; }
 
     /// False if it is done already. What else it does depends on the kind: a task passes it on, a
@@ -56,7 +59,7 @@ public:
     void set_cancel_message(std::string_view message);
 
 protected:
-    enum class Status : std::uint8_t { pending, finished, cancelled };
+    enum class Status : std::uint8_t { pending, succeeded, failed, cancelled };
 
     explicit FutureBase(EventLoop& loop) noexcept : loop_(loop) {}
     virtual ~FutureBase();
@@ -108,13 +111,13 @@ public:
     void set(Outcome<T>&& outcome) {
         require_pending();
         outcome_ = std::move(outcome);
-        complete(Status::finished);
+        complete(outcome_.failed() ? Status::failed : Status::succeeded);
     }
     template <class... Value>
     void set_value(Value&&... value) {
         require_pending();
         outcome_.emplace(std::forward<Value>(value)...);
-        complete(Status::finished);
+        complete(Status::succeeded);
     }
 
     std::exception_ptr error() const noexcept override {
@@ -124,7 +127,7 @@ public:
 protected:
     /// Ended with an error that nobody has asked for.
     bool unretrieved() const noexcept {
-        return status_ == Status::finished && outcome_.failed() && !retrieved_;
+        return status_ == Status::failed && !retrieved_;
     }
     /// Tells the loop's exception handler. The error counts as seen afterwards.
     void report_unretrieved(std::string_view what, std::string_view task_name) noexcept {
