@@ -34,8 +34,9 @@ public:
     /// Whether the limit was reached before the body ended.
     bool expired() const noexcept { return state_ == State::expiring || state_ == State::expired; }
 
-    /// For scopes: begins in the running task.
-    void enter();
+    /// For scopes: begins in the running task, at `now`. The clock is not read again, for that is
+    /// the dearest part of a limit that does not expire.
+    void enter(TimePoint now);
     /// For scopes: the body has ended with `outcome`, which may become a TimeoutError.
     template <class T>
     void leave(Outcome<T>& outcome) {
@@ -51,7 +52,7 @@ private:
     };
 
     static void expire(internal::Ready& node) noexcept;
-    void set_deadline();
+    void set_deadline(TimePoint now);
     void stand_down() noexcept;
     bool leave_and_decide(bool body_cancelled);
 
@@ -72,9 +73,9 @@ template <class Body>
 Coro<BodyResult<Body, Timeout>> timeout_scope(std::optional<Duration> delay,
                                               std::optional<TimePoint> when, Body body) {
     using T = BodyResult<Body, Timeout>;
-    if (delay) when = add_saturating(here.loop->time(), *delay);
-    Timeout limit(when);
-    limit.enter();
+    const TimePoint now = here.loop->time();
+    Timeout limit(delay ? add_saturating(now, *delay) : when);
+    limit.enter(now);
     Outcome<T> outcome = co_await settle(call_body(body, limit));
     limit.leave(outcome);
     if constexpr (std::is_void_v<T>) {
@@ -88,8 +89,9 @@ Coro<BodyResult<Body, Timeout>> timeout_scope(std::optional<Duration> delay,
 template <class Given>
 Coro<AwaitResult<Given>> wait_for_scope(Given awaitable, Duration delay) {
     using T = AwaitResult<Given>;
-    Timeout limit(add_saturating(here.loop->time(), delay));
-    limit.enter();
+    const TimePoint now = here.loop->time();
+    Timeout limit(add_saturating(now, delay));
+    limit.enter(now);
     Outcome<T> outcome = co_await settle(std::move(awaitable));
     limit.leave(outcome);
     if constexpr (std::is_void_v<T>) {

@@ -176,9 +176,12 @@ private:
         return true;
     }
 
-    void insert_near(const Entry& entry) {
-        const auto is_later = [&](const Entry& other) { return entry < other; };
-        near_.insert(std::partition_point(near_.begin(), near_.end(), is_later), entry);
+    /// By value, and never whole: what was just written in two widths must not be read in one.
+    void insert_near(Entry entry) {
+        near_.emplace_back();
+        std::size_t place = near_.size() - 1;
+        for (; place > 0 && near_[place - 1] < entry; --place) near_[place] = near_[place - 1];
+        near_[place] = entry;
         if (near_.size() <= near_limit) return;
         const auto half = near_.begin() + near_limit / 2;
         Entries& pile = pile_for(near_.front());

@@ -2,7 +2,7 @@
 
 namespace asyncio {
 
-void Timeout::enter() {
+void Timeout::enter(TimePoint now) {
     task_ = &internal::running_task();
     loop_ = internal::here.loop;
     requests_at_entry_ = std::int64_t{task_->cancelling()} - (task_->must_cancel() ? 1 : 0);
@@ -10,7 +10,7 @@ void Timeout::enter() {
     expiry_.timeout = this;
     expiry_.run = &expire;
     timer_.target = &expiry_;
-    set_deadline();
+    set_deadline(now);
 }
 
 void Timeout::reschedule(std::optional<TimePoint> when) {
@@ -23,14 +23,14 @@ void Timeout::reschedule(std::optional<TimePoint> when) {
     }
     when_ = when;
     stand_down();
-    set_deadline();
+    set_deadline(loop_->time());
 }
 
 /// A deadline that has passed still lets the body begin: it takes effect one iteration later, like
 /// any callback.
-void Timeout::set_deadline() {
+void Timeout::set_deadline(TimePoint now) {
     if (!when_ || *when_ == internal::never) return;
-    if (*when_ <= loop_->time()) {
+    if (*when_ <= now) {
         loop_->schedule(expiry_);
     } else {
         loop_->arm(timer_, *when_);
