@@ -126,27 +126,27 @@ Program::~Program() {
 
 pid_t Program::worker() const {
     const std::string process = std::to_string(pid_);
-    const auto deadline = std::chrono::steady_clock::now() + patience;
-    while (std::chrono::steady_clock::now() < deadline) {
+    pid_t child = 0;
+    becomes_true([&] {
         std::istringstream children(
             read_file("/proc/" + process + "/task/" + process + "/children"));
-        if (pid_t child = 0; children >> child) return child;
-        std::this_thread::sleep_for(between_looks);
-    }
-    return 0;
+        return static_cast<bool>(children >> child);
+    });
+    return child;
 }
 
 void Program::signal(int number) const { ::kill(pid_, number); }
 
 Ended Program::wait() {
     int status = 0;
-    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    rusage usage{};
+    while (::wait4(pid_, &status, 0, &usage) < 0 && errno == EINTR) {
     }
     pid_ = -1;
     const Seconds seconds = std::chrono::steady_clock::now() - start_;
     readers_.clear();
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), output_, errors_,
-            seconds};
+            seconds, usage.ru_maxrss};
 }
 
 std::vector<pid_t> Program::alive() const {
@@ -163,12 +163,7 @@ std::vector<pid_t> Program::alive() const {
 }
 
 bool Program::wait_until_alive(std::size_t at_least) const {
-    const auto deadline = std::chrono::steady_clock::now() + patience;
-    while (alive().size() < at_least) {
-        if (std::chrono::steady_clock::now() > deadline) return false;
-        std::this_thread::sleep_for(between_looks);
-    }
-    return true;
+    return becomes_true([&] { return alive().size() >= at_least; });
 }
 
 Ended batch(Arguments arguments, Setting setting) {
@@ -176,6 +171,15 @@ Ended batch(Arguments arguments, Setting setting) {
     Ended ended = program.wait();
     EXPECT_TRUE(program.alive().empty()) << "a process of the batch is alive";
     return ended;
+}
+
+bool becomes_true(const std::function<bool()>& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline) return false;
+        std::this_thread::sleep_for(between_looks);
+    }
+    return true;
 }
 
 std::vector<std::string> lines(const std::string& text) {

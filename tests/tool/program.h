@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
@@ -56,6 +57,8 @@ struct Ended {
     std::string output;
     std::string errors;
     Seconds seconds{};
+    /// The largest of its processes.
+    long peak_memory_kilobytes = 0;
 };
 
 class Program {
@@ -95,5 +98,8 @@ Ended batch(Arguments arguments, Setting setting = {});
 
 /// The lines of a text, without their newlines.
 std::vector<std::string> lines(const std::string& text);
+
+/// Whether `condition` comes true within ten seconds.
+bool becomes_true(const std::function<bool()>& condition);
 
 }  // namespace tool_tests

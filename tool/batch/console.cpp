@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace batch {
@@ -31,6 +32,14 @@ Coro<> Console::write(Blocks output, Blocks errors) {
     co_await erase_progress();
     co_await send(output_, std::move(output));
     co_await send_errors(std::move(errors));
+}
+
+Coro<> Console::wait_until_unread() {
+    struct stat status{};
+    const bool is_pipe = ::fstat(STDOUT_FILENO, &status) == 0 && S_ISFIFO(status.st_mode);
+    // Asked for nothing, the kernel still tells of an error, and that is the one a pipe can have.
+    if (is_pipe) co_await asyncio::lowlevel::perform({.fd = STDOUT_FILENO});
+    if (!is_pipe) co_await asyncio::get_running_loop().create_future<>();
 }
 
 Coro<> Console::show_progress(std::string line) {

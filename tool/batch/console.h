@@ -27,6 +27,10 @@ public:
     /// Cancellation: what is on its way may be sent whole; the rest is dropped.
     asyncio::Coro<> write(Blocks output, Blocks errors);
 
+    /// Returns when nobody reads standard output any more, which a pipe tells without being written
+    /// to. Never returns for anything else: files and terminals have no such end.
+    asyncio::Coro<> wait_until_unread();
+
     /// Puts `line` where the progress line is. An empty one takes it away.
     asyncio::Coro<> show_progress(std::string line);
 

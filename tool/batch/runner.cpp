@@ -59,6 +59,7 @@ Coro<> Runner::run() {
     open_workplaces();
     const bool moves = !options_.quiet && !options_.no_progress && can_show_progress();
     if (moves) progress_ = create_task(show_progress());
+    output_watch_ = create_task(watch_output());
 
     std::exception_ptr error;
     try {
@@ -98,6 +99,7 @@ Coro<> Runner::end_all() {
 }
 
 Coro<> Runner::clear_up() {
+    output_watch_.cancel();
     if (progress_) progress_.cancel();
     const std::optional<Duration> limit =
         stopping_ ? std::optional<Duration>(last_words_limit) : std::nullopt;
@@ -108,7 +110,7 @@ Coro<> Runner::clear_up() {
         });
     } catch (const TimeoutError&) {
     } catch (const OsError& refusal) {
-        if (result_.output_error == 0) result_.output_error = refusal.error();
+        output_failed(refusal.error());
     }
 }
 
@@ -118,6 +120,18 @@ void Runner::stop() {
     for (Workplace& place : workplaces_) {
         if (place.attempt != nullptr && place.attempt->is_cancellable()) place.task.cancel();
     }
+}
+
+/// Nobody will ever see what the commands have to say, so they end.
+void Runner::output_failed(int error) {
+    if (result_.output_error == 0) result_.output_error = error;
+    stop();
+}
+
+/// `| head -1` is to end the batch when `head` ends, not when the next command has something to say.
+Coro<> Runner::watch_output() {
+    co_await console_.wait_until_unread();
+    output_failed(EPIPE);
 }
 
 // ------------------------------------------------------------------------------ one after another
@@ -130,9 +144,7 @@ Coro<> Runner::work(Workplace& place) {
             co_await printer_.print(*job);
         }
     } catch (const OsError& refusal) {
-        // Standard output. Nobody will ever see what the commands have to say, so they end.
-        if (result_.output_error == 0) result_.output_error = refusal.error();
-        stop();
+        output_failed(refusal.error());
     } catch (const CancelledError&) {
         // `stop`, before the command was started.
         if (!stopping_) throw;

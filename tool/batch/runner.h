@@ -62,6 +62,8 @@ private:
     asyncio::Coro<> end_all();
     asyncio::Coro<> clear_up();
     asyncio::Coro<> show_progress();
+    asyncio::Coro<> watch_output();
+    void output_failed(int error);
     asyncio::Coro<> note_shortage(std::string reason);
 
     const Options& options_;
@@ -75,6 +77,7 @@ private:
     asyncio::TimePoint start_;
     std::vector<Workplace> workplaces_;
     asyncio::Task<> progress_;
+    asyncio::Task<> output_watch_;
     std::size_t next_ = 0;
     /// How many commands run, or are about to.
     std::size_t running_ = 0;

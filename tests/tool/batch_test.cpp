@@ -1,0 +1,328 @@
+// `asyncio batch` as it is meant to be used: what is shown, in which order, and what it is worth.
+
+#include "tool/program.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace tool_tests;
+
+std::string last_line(const std::string& text) {
+    const auto all = lines(text);
+    return all.empty() ? "" : all.back();
+}
+
+bool contains(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+TEST(Batch, four_commands_with_a_limit_of_two_seconds_take_two_seconds) {
+    const Ended ended = batch({"-j", "0", "-t", "2s", "--grace", "0", "sleep 1 && echo hello",
+                               "sleep 1.5", "echo world", "sleep 500"});
+    EXPECT_EQ(ended.status, 1);
+    EXPECT_EQ(ended.output, "world\nhello\n");
+    EXPECT_GE(ended.seconds.count(), 2.0);
+    EXPECT_LT(ended.seconds.count(), 2.1);
+    const auto table = lines(ended.errors);
+    ASSERT_EQ(table.size(), 6U) << ended.errors;
+    EXPECT_EQ(table[0], "Command                Status     Seconds");
+    EXPECT_TRUE(contains(table[1], "sleep 1 && echo hello  complete      1.0")) << table[1];
+    EXPECT_TRUE(contains(table[4], "sleep 500              timeout       2.0")) << table[4];
+    EXPECT_TRUE(contains(table[5], "4 commands: 3 complete, 1 timeout; 2.0")) << table[5];
+}
+
+TEST(Batch, succeeds_if_every_command_does) {
+    const Ended ended = batch({"true", "echo out; echo error >&2"});
+    EXPECT_EQ(ended.status, 0);
+    EXPECT_EQ(ended.output, "out\n");
+    EXPECT_TRUE(contains(ended.errors, "error\n"));
+}
+
+TEST(Batch, says_how_each_command_ended) {
+    const Ended ended = batch({"true", "exit 3", "kill -SEGV $$", "nosuchcommand"});
+    EXPECT_EQ(ended.status, 3);
+    EXPECT_TRUE(contains(ended.errors, "true           complete")) << ended.errors;
+    EXPECT_TRUE(contains(ended.errors, "exit 3         exit 3"));
+    EXPECT_TRUE(contains(ended.errors, "kill -SEGV $$  signal SEGV"));
+    EXPECT_TRUE(contains(ended.errors, "nosuchcommand  exit 127"));
+    EXPECT_TRUE(contains(last_line(ended.errors), "4 commands: 1 complete, 3 failed;"));
+}
+
+TEST(Batch, exit_status_is_101_for_more_than_100_failures) {
+    Arguments commands(100, "false");
+    EXPECT_EQ(batch(commands).status, 100);
+    commands.emplace_back("false");
+    EXPECT_EQ(batch(commands).status, 101);
+}
+
+TEST(Batch, shows_outputs_whole_although_they_are_written_at_the_same_time) {
+    const std::string slowly = "for i in 1 2 3 4 5; do echo $0; sleep .02; done";
+    const Ended ended = batch({"-j", "0", "sh -c '" + slowly + "' a", "sh -c '" + slowly + "' b"});
+    EXPECT_TRUE(ended.output == "a\na\na\na\na\nb\nb\nb\nb\nb\n" ||
+                ended.output == "b\nb\nb\nb\nb\na\na\na\na\na\n")
+        << ended.output;
+}
+
+TEST(Batch, shows_outputs_as_commands_end_or_in_the_order_of_the_input) {
+    const Arguments commands{"-j", "0", "sleep .2; echo first", "echo second; echo error >&2"};
+    EXPECT_EQ(batch(commands).output, "second\nfirst\n");
+    Arguments in_order = commands;
+    in_order.emplace_back("-k");
+    const Ended ended = batch(in_order);
+    EXPECT_EQ(ended.output, "first\nsecond\n");
+    EXPECT_TRUE(contains(ended.errors, "error\n"));
+}
+
+TEST(Batch, keeps_the_order_of_many) {
+    Arguments arguments{"-k", "-j", "8", "--quiet"};
+    std::string expected;
+    for (int number = 0; number < 200; ++number) {
+        arguments.push_back("sleep 0.0" + std::to_string((7 * number) % 10) + "; echo " +
+                            std::to_string(number));
+        expected += std::to_string(number) + "\n";
+    }
+    EXPECT_EQ(batch(arguments).output, expected);
+}
+
+TEST(Batch, tags_every_line_with_its_command) {
+    const Ended ended = batch({"--tag", "-k", "echo a; echo b", "printf c; echo d >&2"});
+    EXPECT_EQ(ended.output, "echo a; echo b\ta\necho a; echo b\tb\nprintf c; echo d >&2\tc");
+    EXPECT_TRUE(contains(ended.errors, "printf c; echo d >&2\td\n"));
+}
+
+TEST(Batch, passes_bytes_that_are_no_text) {
+    std::string bytes;
+    for (int value = 0; value < 256; ++value) bytes += static_cast<char>(value);
+    const TemporaryFile file(bytes);
+    EXPECT_EQ(batch({"cat " + file.path()}).output, bytes);
+    EXPECT_EQ(batch({"printf '\xFF\xFE'"}).output, "\xFF\xFE");
+}
+
+TEST(Batch, gives_commands_no_input) {
+    const Ended ended = batch({"cat", "read line || echo end"}, {.input = "not for the commands"});
+    EXPECT_EQ(ended.output, "end\n");
+}
+
+TEST(Batch, runs_so_many_at_a_time) {
+    const Arguments sleeps(4, "sleep .2");
+    const auto seconds_with = [&](const char* jobs) {
+        Arguments arguments = sleeps;
+        arguments.insert(arguments.end(), {"-j", jobs});
+        return batch(arguments).seconds.count();
+    };
+    EXPECT_GE(seconds_with("1"), 0.8);
+    const double two = seconds_with("2");
+    EXPECT_GE(two, 0.4);
+    EXPECT_LT(two, 0.75);
+    EXPECT_LT(seconds_with("4"), 0.38);
+    EXPECT_LT(seconds_with("0"), 0.38);
+}
+
+TEST(Batch, takes_commands_from_arguments_a_file_and_standard_input) {
+    const TemporaryFile file("echo file\n\n# nothing\necho 'last line'");
+    EXPECT_EQ(batch({"-k", "-f", file.path()}).output, "file\nlast line\n");
+    EXPECT_EQ(batch({"-k", "echo argument", "-f", file.path()}).output,
+              "argument\nfile\nlast line\n");
+    EXPECT_EQ(batch({"-k"}, {.input = "echo input\n"}).output, "input\n");
+    EXPECT_EQ(batch({"-k", "-f", "-", "echo argument"}, {.input = "echo input\n"}).output,
+              "argument\ninput\n");
+    EXPECT_EQ(batch({"echo argument"}, {.input = "echo input\n"}).output, "argument\n");
+}
+
+TEST(Batch, takes_commands_that_look_like_something_else) {
+    EXPECT_EQ(batch({"-k", "[ -e / ] && echo [1,2]", "[ 1, 2 ]", "echo x=[a]"}).output,
+              "[1,2]\nx=[a]\n");
+    EXPECT_EQ(batch({"--", "echo -j 7"}).output, "-j 7\n");
+    EXPECT_EQ(batch({"batch"}).status, 1) << "a command of that name is not found, and runs";
+    const TemporaryFile folder;
+    const Ended ended = batch({"[ -e / ]", "[ -e / ] "});
+    EXPECT_EQ(ended.status, 0);
+    EXPECT_TRUE(contains(ended.errors, "[ -e / ]  complete")) << ended.errors;
+}
+
+TEST(Batch, quiet_shows_what_commands_write_and_nothing_else) {
+    const Ended ended = batch({"--quiet", "--timeline", "echo out; echo error >&2; exit 2"});
+    EXPECT_EQ(ended.status, 1);
+    EXPECT_EQ(ended.output, "out\n");
+    EXPECT_EQ(ended.errors, "error\n");
+}
+
+TEST(Batch, draws_a_time_line_below_the_table) {
+    const Ended ended =
+        batch({"--timeline", "-j", "0", "sleep .2", "true"}, {.environment = {"LC_ALL=C"}});
+    const auto drawn = lines(ended.errors);
+    ASSERT_EQ(drawn.size(), 8U) << ended.errors;
+    EXPECT_TRUE(drawn[5].find("0 s") != std::string::npos) << drawn[5];
+    EXPECT_TRUE(drawn[6].starts_with("sleep .2  ====================")) << drawn[6];
+    EXPECT_TRUE(drawn[7].starts_with("true      =")) << drawn[7];
+    EXPECT_LT(drawn[7].size(), 20U);
+}
+
+TEST(Batch, tries_again_as_often_as_it_is_told) {
+    const TemporaryFile file;
+    const std::string third_time =
+        "echo try; echo x >> " + file.path() + "; test $(wc -l < " + file.path() + ") -ge 3";
+    const Ended ended = batch({"--retries", "5", third_time});
+    EXPECT_EQ(ended.status, 0);
+    EXPECT_EQ(ended.output, "try\n") << "the last try counts";
+    EXPECT_EQ(file.text(), "x\nx\nx\n");
+}
+
+TEST(Batch, gives_up_after_the_last_try) {
+    const TemporaryFile file;
+    EXPECT_EQ(batch({"--retries", "3", "echo x >> " + file.path() + "; false"}).status, 1);
+    EXPECT_EQ(file.text(), "x\nx\nx\n");
+}
+
+TEST(Batch, retries_a_command_that_was_too_slow) {
+    const TemporaryFile file;
+    const Ended ended =
+        batch({"--retries", "2", "-t", "100ms", "--grace", "0",
+               "test -s " + file.path() + " || { echo x > " + file.path() + "; sleep 5; }"});
+    EXPECT_EQ(ended.status, 0);
+    EXPECT_LT(ended.seconds.count(), 1.0);
+}
+
+TEST(Batch, halts_now_and_ends_what_runs) {
+    const Ended ended =
+        batch({"--halt", "now,fail=1", "-j", "2", "sleep .1; exit 7", "sleep 50", "echo no"});
+    EXPECT_EQ(ended.status, 7);
+    EXPECT_EQ(ended.output, "");
+    EXPECT_LT(ended.seconds.count(), 1.0);
+    EXPECT_TRUE(contains(ended.errors, "sleep 50          interrupted")) << ended.errors;
+    EXPECT_TRUE(contains(ended.errors, "echo no           not started"));
+}
+
+TEST(Batch, halts_soon_and_lets_what_runs_end) {
+    const Ended ended = batch(
+        {"--halt", "soon,fail=1", "-j", "2", "sleep .1; exit 7", "sleep .3; echo end", "echo no"});
+    EXPECT_EQ(ended.status, 7);
+    EXPECT_EQ(ended.output, "end\n");
+    EXPECT_TRUE(contains(ended.errors, "echo no             not started")) << ended.errors;
+}
+
+TEST(Batch, halts_after_several_failures_with_their_number) {
+    const Ended ended =
+        batch({"--halt", "now,fail=2", "-j", "1", "exit 7", "true", "exit 8", "true"});
+    EXPECT_EQ(ended.status, 2);
+    EXPECT_TRUE(contains(ended.errors, "1 complete, 2 failed, 1 not started")) << ended.errors;
+}
+
+TEST(Batch, halts_at_a_success) {
+    const Ended ended =
+        batch({"--halt", "now,success=1", "-j", "1", "exit 7", "echo yes", "echo no"});
+    EXPECT_EQ(ended.status, 0);
+    EXPECT_EQ(ended.output, "yes\n");
+}
+
+TEST(Batch, reports_in_json_that_others_can_read) {
+    const TemporaryFile file;
+    const Ended ended =
+        batch({"--json", file.path(), "printf 'a\xFF\"\\n'", "exit 3", "kill -9 $$"});
+    EXPECT_EQ(ended.status, 2);
+    const TemporaryFile program(R"py(
+import json, sys
+report = json.load(open(sys.argv[1], encoding='utf-8'))
+one, two, three = report['commands']
+assert one['status'] == 'complete' and one['exit'] == 0 and one['stdout_bytes'] == 4, one
+assert one['command'] == "printf 'a\ufffd" + '"' + "\\n'", one
+assert two['exit'] == 3 and two['signal'] is None and two['tries'] == 1, two
+assert three['exit'] is None and three['signal'] == 9, three
+assert report['totals']['failed'] == 2 and report['exit_status'] == 2, report
+)py");
+    EXPECT_EQ(std::system(("python3 " + program.path() + " " + file.path()).c_str()), 0)
+        << file.text();
+}
+
+TEST(Batch, json_can_go_to_standard_output) {
+    const Ended ended = batch({"--json", "-", "--quiet", "echo first"});
+    EXPECT_TRUE(ended.output.starts_with("first\n{\"commands\":[\n")) << ended.output;
+    EXPECT_EQ(ended.errors, "");
+}
+
+// ------------------------------------------------------------------------------------ the job log
+
+std::vector<std::string> logged_commands(const TemporaryFile& log) {
+    std::vector<std::string> commands;
+    for (const std::string& line : lines(log.text())) {
+        commands.push_back(line.substr(line.rfind('\t') + 1));
+    }
+    return commands;
+}
+
+TEST(BatchLog, has_a_line_for_each_command_that_ended) {
+    const TemporaryFile log;
+    batch({"--joblog", log.path(), "-j", "1", "-t", "100ms", "--grace", "0", "echo four", "exit 3",
+           "kill -SEGV $$", "sleep 5"});
+    const auto all = lines(log.text());
+    ASSERT_EQ(all.size(), 5U) << log.text();
+    EXPECT_EQ(all[0], "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand");
+    EXPECT_TRUE(all[1].starts_with("1\t:\t")) << all[1];
+    EXPECT_TRUE(all[1].ends_with("\t0\t5\t0\t0\techo four")) << all[1];
+    EXPECT_TRUE(all[2].ends_with("\t0\t0\t3\t0\texit 3")) << all[2];
+    EXPECT_TRUE(all[3].ends_with("\t0\t0\t0\t11\tkill -SEGV $$")) << all[3];
+    EXPECT_TRUE(all[4].ends_with("\t0\t0\t-1\t9\tsleep 5")) << all[4];
+}
+
+TEST(BatchLog, resume_leaves_out_what_has_run) {
+    const TemporaryFile log;
+    batch({"--joblog", log.path(), "-j", "1", "exit 1", "echo two"});
+    const Ended ended =
+        batch({"--joblog", log.path(), "--resume", "exit 1", "echo two", "echo three"});
+    EXPECT_EQ(ended.status, 0);
+    EXPECT_EQ(ended.output, "three\n");
+    EXPECT_TRUE(contains(ended.errors, "3 commands: 1 complete, 2 in the log")) << ended.errors;
+    EXPECT_EQ(logged_commands(log), (Arguments{"Command", "exit 1", "echo two", "echo three"}));
+}
+
+TEST(BatchLog, resume_failed_runs_again_what_has_failed) {
+    const TemporaryFile log;
+    const TemporaryFile flag;
+    const Arguments arguments{
+        "--joblog", log.path(), "--resume-failed", "-j", "1", "test -s " + flag.path(), "echo two"};
+    EXPECT_EQ(batch(arguments).status, 1);
+    std::ofstream(flag.path()) << "now";
+    const Ended again = batch(arguments);
+    EXPECT_EQ(again.status, 0);
+    EXPECT_EQ(again.output, "");
+    const Ended third = batch(arguments);
+    EXPECT_EQ(third.status, 0);
+    EXPECT_TRUE(contains(third.errors, "2 commands: 2 in the log")) << "the later line counts";
+}
+
+TEST(BatchLog, resume_says_when_the_commands_are_not_the_same) {
+    const TemporaryFile log;
+    batch({"--joblog", log.path(), "echo one"});
+    const Ended ended = batch({"--joblog", log.path(), "--resume", "echo other"});
+    EXPECT_EQ(ended.output, "");
+    EXPECT_TRUE(contains(ended.errors, "number 1 was another command when it ran: echo one"))
+        << ended.errors;
+}
+
+TEST(BatchLog, what_the_batch_interrupted_is_run_again) {
+    const TemporaryFile log;
+    batch({"--joblog", log.path(), "--halt", "now,fail=1", "-j", "2", "sleep .1; exit 1",
+           "sleep 50"});
+    EXPECT_EQ(logged_commands(log), (Arguments{"Command", "sleep .1; exit 1"}));
+}
+
+TEST(BatchLog, is_understood_by_gnu_parallel) {
+    if (std::system("command -v parallel > /dev/null") != 0) GTEST_SKIP() << "no GNU parallel here";
+    const TemporaryFile log;
+    batch({"--joblog", log.path(), "-j", "1", "echo one", "exit 1"});
+    const TemporaryFile output;
+    const std::string run = "printf '%s\\n' 'echo one' 'echo two' 'echo three' | parallel "
+                            "--will-cite -j1 --resume-failed --joblog ";
+    EXPECT_EQ(std::system((run + log.path() + " > " + output.path()).c_str()), 0);
+    EXPECT_EQ(output.text(), "two\nthree\n");
+    const Ended ended =
+        batch({"--joblog", log.path(), "--resume-failed", "echo one", "echo two", "echo three"});
+    EXPECT_TRUE(contains(ended.errors, "3 commands: 3 in the log")) << ended.errors << log.text();
+}
+
+}  // namespace

@@ -1,0 +1,131 @@
+// What is asked for badly is named, nothing runs, and the exit status is 255.
+
+#include "tool/program.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace {
+
+using namespace tool_tests;
+
+void expect_refused(const Arguments& arguments, const std::string& reason, Setting setting = {}) {
+    const Ended ended = batch(arguments, std::move(setting));
+    EXPECT_EQ(ended.status, 255) << reason;
+    EXPECT_EQ(ended.output, "") << "nothing may have run";
+    EXPECT_NE(ended.errors.find(reason), std::string::npos) << ended.errors;
+    EXPECT_LE(lines(ended.errors).size(), 2U) << ended.errors;
+}
+
+TEST(Usage, no_commands_are_named) {
+    expect_refused({},
+                   "no commands: give them as arguments, in a file (-f FILE) or on standard input");
+    expect_refused({}, "no commands", {.input = "\n# only a comment\n"});
+    expect_refused({""}, "no commands");
+}
+
+TEST(Usage, a_file_that_cannot_be_read_is_named_with_the_reason) {
+    expect_refused({"-f", "/nosuchfile"}, "cannot read /nosuchfile: No such file or directory");
+    expect_refused({"-f", "/tmp", "echo no"}, "cannot read /tmp: Is a directory");
+    expect_refused({"-f", "-"}, "standard input, line 2: a command cannot hold a NUL byte",
+                   {.input = std::string("echo a\necho \0b\n", 15)});
+}
+
+TEST(Usage, a_duration_nobody_can_read_is_named) {
+    expect_refused({"-t", "soon", "echo no"},
+                   "--timeout: \"soon\" is no duration; write 2 (seconds)");
+    expect_refused({"-t", "-1", "echo no"}, "--timeout: \"-1\" is no duration");
+    expect_refused({"--grace", "1x", "echo no"}, "--grace: \"1x\" is no duration");
+}
+
+TEST(Usage, a_number_that_is_none_is_named) {
+    expect_refused({"-j", "-1", "echo no"}, "--jobs: \"-1\" is no number of jobs");
+    expect_refused({"-j", "many", "echo no"}, "--jobs: \"many\" is no number of jobs");
+    expect_refused({"--jobs=1.5", "echo no"}, "--jobs: \"1.5\" is no number of jobs");
+    expect_refused({"--retries", "-2", "echo no"}, "--retries: \"-2\" is no number of tries");
+}
+
+TEST(Usage, an_unknown_halt_is_named) {
+    expect_refused({"--halt", "later,fail=1", "echo no"},
+                   "--halt: \"later,fail=1\" is no condition");
+}
+
+TEST(Usage, an_unknown_option_is_named) {
+    expect_refused({"--nosuchoption", "echo no"}, "--nosuchoption");
+}
+
+TEST(Usage, resuming_needs_a_log) {
+    expect_refused({"--resume", "echo no"}, "--resume requires --joblog");
+    expect_refused({"--resume-failed", "echo no"}, "--resume-failed requires --joblog");
+}
+
+TEST(Usage, a_log_or_report_that_cannot_be_written_is_named_before_anything_runs) {
+    expect_refused({"--joblog", "/nosuchfolder/log", "echo no"},
+                   "write the job log /nosuchfolder/log: No such file or directory");
+    expect_refused({"--json", "/nosuchfolder/report", "echo no"},
+                   "write /nosuchfolder/report: No such file or directory");
+    expect_refused({"--joblog", "/tmp", "--resume", "echo no"},
+                   "read the job log /tmp: Is a directory");
+}
+
+TEST(Usage, help_shows_examples_and_the_exit_status) {
+    const Ended ended = batch({"--help"});
+    EXPECT_EQ(ended.status, 0);
+    EXPECT_NE(ended.output.find("Examples:"), std::string::npos);
+    EXPECT_NE(ended.output.find("Exit status"), std::string::npos);
+    for (const char* option : {"--timeout", "--grace", "--jobs", "--keep-order", "--tag",
+                               "--joblog", "--resume", "--resume-failed", "--retries", "--halt",
+                               "--json", "--timeline", "--no-progress", "--quiet"}) {
+        EXPECT_NE(ended.output.find(option), std::string::npos) << option;
+    }
+    EXPECT_EQ(ended.errors, "");
+}
+
+TEST(Output, that_refuses_is_named) {
+    TemporaryFile unused;
+    const int full = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
+    const Ended ended = batch({"echo lost", "sleep 50"}, {.output = full});
+    ::close(full);
+    EXPECT_EQ(ended.status, 255);
+    EXPECT_NE(ended.errors.find("write standard output: No space left on device"),
+              std::string::npos)
+        << ended.errors;
+    EXPECT_LT(ended.seconds.count(), 2.0) << "what nobody can see does not go on";
+}
+
+class ClosedEarly : public testing::TestWithParam<Arguments> {};
+
+TEST_P(ClosedEarly, ends_the_batch_quietly) {
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    Program program(GetParam(), {.output = ends[1]});
+    ::close(ends[1]);
+    char text[6];
+    EXPECT_EQ(::read(ends[0], text, sizeof text), 6);
+    ::close(ends[0]);
+    const Ended ended = program.wait();
+    EXPECT_EQ(ended.status, 128 + SIGPIPE);
+    EXPECT_EQ(ended.errors, "");
+    EXPECT_LT(ended.seconds.count(), 3.0);
+    EXPECT_TRUE(program.alive().empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Output, ClosedEarly,
+                         testing::Values(
+                             // Somebody writes on.
+                             Arguments{"-j", "0", "echo first", "sleep .1; echo more",
+                                       "sleep .2; echo more", "sleep 50"},
+                             // Much more than the pipe holds.
+                             Arguments{"-j", "1", "seq 1000000", "seq 1000000", "sleep 50"},
+                             // Nobody ever writes again.
+                             Arguments{"-j", "0", "echo first", "sleep 50"}));
+
+TEST(Output, that_is_closed_from_the_beginning_is_named) {
+    const Ended ended = batch({"echo lost"}, {.output = ::open("/dev/null", O_RDONLY | O_CLOEXEC)});
+    EXPECT_EQ(ended.status, 255);
+    EXPECT_NE(ended.errors.find("write standard output: Bad file descriptor"), std::string::npos)
+        << ended.errors;
+}
+
+}  // namespace
