@@ -3,10 +3,12 @@
 #include <array>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
 #include <string_view>
 
 #include <cxxabi.h>
 #include <dlfcn.h>
+#include <pthread.h>
 #include <unwind.h>
 
 #ifdef ASYNCIO_WITH_BACKTRACE
@@ -129,10 +131,18 @@ constexpr bool has_lines = true;
 
 void ignore_error(void*, const char*, int) noexcept {}
 
+/// Guards the debug information. libbacktrace has locks of its own, but two threads that come at
+/// the same time both read everything. Nobody forks meanwhile: the child would find it locked.
+constinit std::mutex debug_information_mutex;
+
 /// Lives as long as the process: what it has read cannot be given back.
 backtrace_state* debug_information() {
+    static const auto lock = []() noexcept { debug_information_mutex.lock(); };
+    static const auto unlock = []() noexcept { debug_information_mutex.unlock(); };
+    static const int registered = ::pthread_atfork(lock, unlock, unlock);
+    static_cast<void>(registered);
     static backtrace_state* const state =
-        backtrace_create_state(nullptr, 1, &ignore_error, nullptr);
+        backtrace_create_state(nullptr, 0, &ignore_error, nullptr);
     return state;
 }
 
@@ -151,6 +161,7 @@ void take_symbol(void* name, std::uintptr_t, const char* symbol, std::uintptr_t,
 std::vector<SourceFrame> locate(std::uintptr_t address) {
     std::vector<SourceFrame> lines;
     std::string symbol;
+    const std::lock_guard lock(debug_information_mutex);
     backtrace_state* state = debug_information();
     if (state == nullptr) return lines;
     backtrace_pcinfo(state, address, &take_line, &ignore_error, &lines);
@@ -181,6 +192,8 @@ std::vector<SourceFrame> locate(std::uintptr_t address) {
 }  // namespace
 
 bool knows_lines() noexcept { return has_lines; }
+
+void prepare_names() { static_cast<void>(locate(reinterpret_cast<std::uintptr_t>(&knows_lines))); }
 
 // --- Whose code it is ----------------------------------------------------------------------------
 

@@ -38,6 +38,9 @@ struct RawStack {
 /// To be called once outside a signal handler first: the unwinder may prepare itself then.
 void capture_stack(RawStack& stack, const void* end) noexcept;
 
+/// Reads the debug information now.
+void prepare_names();
+
 struct SourceFrame {
     std::string function;  ///< Readable, without parameters. Empty if not known.
     std::string file;      ///< As the compiler was given it. Empty if not known.
@@ -49,7 +52,8 @@ bool knows_lines() noexcept;
 
 /// The frames of the user's code, innermost first; inlined functions have frames of their own.
 ///
-/// The first call reads debug information: tens of milliseconds, more for a large program.
+/// The first call reads debug information, unless `prepare_names` has: tens of milliseconds, more
+/// for a large program.
 std::vector<SourceFrame> user_frames(std::span<const std::uintptr_t> addresses);
 
 /// Which function this is the code of, and where it begins.

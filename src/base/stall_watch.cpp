@@ -64,6 +64,7 @@ private:
     void start();
     void run() noexcept;
     void fall_asleep(std::unique_lock<std::mutex>& lock) noexcept;
+    void prepare_report(std::unique_lock<std::mutex>& lock) noexcept;
     Nanoseconds look(Nanoseconds now) noexcept;
     Nanoseconds look_at(Watched& watched, Nanoseconds now) noexcept;
     void wake(Nanoseconds limit) noexcept;
@@ -74,6 +75,8 @@ private:
     /// For how long the watcher may sleep at most: the shortest limit it has met since it was last
     /// woken; endless while it sleeps. Written under the mutex.
     std::atomic<Nanoseconds> patience_{endless};
+    bool has_signalled_ = false;
+    bool is_prepared_ = false;
 };
 
 constinit std::atomic<Watchdog*> Watchdog::current{nullptr};
@@ -146,13 +149,24 @@ void Watchdog::run() noexcept {
     for (;;) {
         const Nanoseconds now = nanoseconds_of(Clock::now());
         const Nanoseconds due = look(now);
-        if (due == endless) {
+        if (has_signalled_ && !is_prepared_) {
+            prepare_report(lock);
+        } else if (due == endless) {
             fall_asleep(lock);
         } else {
             const Duration nap(std::min(due - now, patience_.load()));
             woken_.wait_until(lock, TimePoint(Duration(now)) + nap);
         }
     }
+}
+
+/// There is going to be a report, and it needs debug information. That is read here, while the
+/// thread is stuck anyway, rather than by the thread when it is not.
+void Watchdog::prepare_report(std::unique_lock<std::mutex>& lock) noexcept {
+    is_prepared_ = true;
+    lock.unlock();
+    prepare_names();
+    lock.lock();
 }
 
 /// Nobody is in a step. A step that begins now either finds the patience endless and wakes the
@@ -184,6 +198,7 @@ Nanoseconds Watchdog::look_at(Watched& watched, Nanoseconds now) noexcept {
         // The step may end before the signal arrives. The handler then finds no step, or the
         // beginning of the next, whose own signals will replace what it notes.
         ::pthread_kill(watched.thread, signal_number);
+        has_signalled_ = true;
         while (now - began >= watched.due) watched.due *= 2;
     }
     return began + watched.due;

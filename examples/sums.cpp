@@ -1,0 +1,135 @@
+// Two sums, added up slowly, in three ways: without coroutines, with coroutines that get it wrong,
+// and with coroutines that get it right.
+//
+// The second way is the mistake everybody makes once: a function that blocks the thread, called in
+// a coroutine. Nothing warns of it, but for the clock. Then debug mode finds the line:
+//   ASYNCIO_DEBUG=1 sums blocking
+
+#include <asyncio.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include <fmt/core.h>
+
+using asyncio::Coro;
+using asyncio::Duration;
+using asyncio::TimePoint;
+
+constexpr const char* usage =
+    "usage: sums [WAY [SECONDS]]\n"
+    "  WAY      plain, blocking or async; all three if not given\n"
+    "  SECONDS  how long a second of this program takes; 1 if not given\n";
+
+std::chrono::duration<double> second(1);
+TimePoint start;
+
+Duration one_second() { return std::chrono::duration_cast<Duration>(second); }
+
+void print_time(TimePoint now) { fmt::print("Time: {:.2f}\n", (now - start) / second); }
+
+void print_step(std::string_view name, int total, int number) {
+    fmt::print("Task {}: Computing {}+{}\n", name, total, number);
+}
+
+void print_result(std::string_view name, int total) {
+    fmt::print("Task {}: Sum = {}\n\n", name, total);
+}
+
+void print_end(TimePoint now) { fmt::print("Time: {:.2f} sec\n", (now - start) / second); }
+
+// Plain functions: one sum, then the other.
+
+void plain_sleep() {
+    print_time(asyncio::Clock::now());
+    std::this_thread::sleep_for(one_second());
+}
+
+void plain_sum(std::string_view name, std::vector<int> numbers) {
+    int total = 0;
+    for (const int number : numbers) {
+        print_step(name, total, number);
+        plain_sleep();
+        total += number;
+    }
+    print_result(name, total);
+}
+
+void plain() {
+    start = asyncio::Clock::now();
+    plain_sum("A", {1, 2});
+    plain_sum("B", {1, 2, 3});
+    print_end(asyncio::Clock::now());
+}
+
+// Coroutines whose sleep blocks the thread. While it does, nothing else runs, so the two sums run
+// one after the other, tasks or not.
+
+Coro<> blocking_sleep() {
+    print_time(asyncio::Clock::now());
+    std::this_thread::sleep_for(one_second());
+    co_return;
+}
+
+Coro<> blocking_sum(std::string_view name, std::vector<int> numbers) {
+    int total = 0;
+    for (const int number : numbers) {
+        print_step(name, total, number);
+        co_await blocking_sleep();
+        total += number;
+    }
+    print_result(name, total);
+}
+
+Coro<> blocking() {
+    start = asyncio::Clock::now();
+    auto a = asyncio::create_task(blocking_sum("A", std::vector{1, 2}));
+    auto b = asyncio::create_task(blocking_sum("B", std::vector{1, 2, 3}));
+    co_await a;
+    co_await b;
+    print_end(asyncio::Clock::now());
+}
+
+// Coroutines that wait as coroutines should: while one sleeps, the other runs.
+
+Coro<> async_sleep() {
+    print_time(asyncio::get_running_loop().time());
+    co_await asyncio::sleep(one_second());
+}
+
+Coro<> async_sum(std::string_view name, std::vector<int> numbers) {
+    int total = 0;
+    for (const int number : numbers) {
+        print_step(name, total, number);
+        co_await async_sleep();
+        total += number;
+    }
+    print_result(name, total);
+}
+
+Coro<> async() {
+    start = asyncio::get_running_loop().time();
+    auto a = asyncio::create_task(async_sum("A", std::vector{1, 2}));
+    auto b = asyncio::create_task(async_sum("B", std::vector{1, 2, 3}));
+    co_await a;
+    co_await b;
+    print_end(asyncio::get_running_loop().time());
+}
+
+int main(int argc, char** argv) {
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
+    const std::string_view way = argc > 1 ? argv[1] : "all";
+    if (argc > 2) second = std::chrono::duration<double>(std::atof(argv[2]));
+
+    if (way != "all" && way != "plain" && way != "blocking" && way != "async") {
+        fmt::print("{}", usage);
+        return way == "--help" ? 0 : 2;
+    }
+    if (way == "all" || way == "plain") plain();
+    if (way == "all" || way == "blocking") asyncio::run(blocking());
+    if (way == "all" || way == "async") asyncio::run(async());
+}
