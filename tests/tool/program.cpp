@@ -9,7 +9,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/prctl.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -61,6 +61,10 @@ void become(const Arguments& arguments, const Setting& setting, const std::strin
     // The test runner may have been started with signals ignored.
     for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT}) {
         ::signal(number, SIG_DFL);
+    }
+    if (setting.terminal >= 0) {
+        ::setsid();
+        ::ioctl(setting.terminal, TIOCSCTTY, 0);
     }
     if (setting.descriptors > 0) {
         const rlimit limit{setting.descriptors, setting.descriptors};
@@ -124,15 +128,23 @@ Program::~Program() {
     for (const pid_t process : alive()) ::kill(process, SIGKILL);
 }
 
-pid_t Program::worker() const {
+pid_t Program::worker_now() const {
     const std::string process = std::to_string(pid_);
+    std::istringstream children(read_file("/proc/" + process + "/task/" + process + "/children"));
     pid_t child = 0;
-    becomes_true([&] {
-        std::istringstream children(
-            read_file("/proc/" + process + "/task/" + process + "/children"));
-        return static_cast<bool>(children >> child);
-    });
+    return children >> child ? child : 0;
+}
+
+pid_t Program::worker() const {
+    pid_t child = 0;
+    becomes_true([&] { return (child = worker_now()) != 0; });
     return child;
+}
+
+bool Program::has_ended() const {
+    siginfo_t info{};
+    return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == pid_;
 }
 
 void Program::signal(int number) const { ::kill(pid_, number); }

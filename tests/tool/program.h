@@ -45,7 +45,8 @@ struct Setting {
     unsigned descriptors = 0;
     /// Standard output goes there and not to us; -1: to us.
     int output = -1;
-    /// Standard error (and with `terminal_output` standard output) is this terminal.
+    /// Standard error is this terminal, with `terminal_output` standard output too; and it is the
+    /// program's controlling terminal, where Ctrl-C can be typed.
     int terminal = -1;
     bool terminal_output = false;
 };
@@ -74,8 +75,11 @@ public:
     pid_t pid() const noexcept { return pid_; }
     /// Its only child: the worker. Waits until there is one; 0 if the program has ended.
     pid_t worker() const;
+    /// 0 if there is none at this moment.
+    pid_t worker_now() const;
     void signal(int number) const;
 
+    bool has_ended() const;
     /// Waits for the end and returns all of it.
     Ended wait();
 

@@ -128,7 +128,8 @@ void Runner::output_failed(int error) {
     stop();
 }
 
-/// `| head -1` is to end the batch when `head` ends, not when the next command has something to say.
+/// `| head -1` is to end the batch when `head` ends, not when the next command has something to
+/// say.
 Coro<> Runner::watch_output() {
     co_await console_.wait_until_unread();
     output_failed(EPIPE);

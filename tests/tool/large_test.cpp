@@ -1,0 +1,96 @@
+// Much of everything: commands, output, processes, and little of what they need.
+
+#include "tool/program.h"
+
+#include <algorithm>
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace {
+
+using namespace tool_tests;
+
+// A sanitizer takes memory and time of its own.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr long overhead = 10;
+#else
+constexpr long overhead = 1;
+#endif
+
+std::string repeated(const std::string& line, int count) {
+    std::string text;
+    for (int index = 0; index < count; ++index) text += line;
+    return text;
+}
+
+TEST(Large, ten_thousand_commands_are_run_each_once) {
+    std::string commands;
+    for (int number = 1; number <= 10000; ++number) {
+        commands += "echo " + std::to_string(number) + "\n";
+    }
+    const Ended ended = batch({"-k", "-j", "8"}, {.input = commands});
+    EXPECT_EQ(ended.status, 0);
+    std::string expected;
+    for (int number = 1; number <= 10000; ++number) expected += std::to_string(number) + "\n";
+    EXPECT_TRUE(ended.output == expected);
+    EXPECT_NE(ended.errors.find("10000 commands: 10000 complete;"), std::string::npos);
+    EXPECT_LE(lines(ended.errors).size(), 3U) << "what goes without saying is not listed";
+    EXPECT_LT(ended.peak_memory_kilobytes, overhead * 64 * 1024);
+}
+
+TEST(Large, output_of_200_megabytes_takes_that_much_memory_and_not_twice_as_much) {
+    const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+    const TemporaryFile report;
+    const Ended ended =
+        batch({"--json", report.path(), "head -c 200000000 /dev/zero"}, {.output = null});
+    ::close(null);
+    EXPECT_EQ(ended.status, 0);
+    EXPECT_NE(report.text().find("\"stdout_bytes\":200000000"), std::string::npos) << report.text();
+    EXPECT_LT(ended.peak_memory_kilobytes, overhead * 260 * 1024);
+}
+
+TEST(Large, output_comes_out_as_it_went_in) {
+    const Ended ended = batch({"seq 1000000", "seq 1000000 >&2"});
+    EXPECT_EQ(ended.output.size(), 6888896U);
+    EXPECT_TRUE(ended.output.starts_with("1\n2\n3\n"));
+    EXPECT_TRUE(ended.output.ends_with("\n999999\n1000000\n"));
+    EXPECT_TRUE(ended.errors.starts_with("1\n2\n3\n"));
+    EXPECT_GT(ended.errors.size(), 6888896U);
+}
+
+TEST(Large, five_hundred_at_once_with_64_descriptors_are_throttled_and_none_is_dropped) {
+    const Ended ended =
+        batch({"-j", "0"}, {.input = repeated("sleep .05; echo x\n", 500), .descriptors = 64});
+    EXPECT_EQ(ended.status, 0);
+    EXPECT_EQ(ended.output, repeated("x\n", 500));
+    const auto remarks = lines(ended.errors);
+    EXPECT_EQ(std::count_if(remarks.begin(), remarks.end(),
+                            [](const std::string& line) {
+                                return line.find(
+                                           "commands run at once, not more: Too many open files") !=
+                                       std::string::npos;
+                            }),
+              1)
+        << ended.errors;
+    EXPECT_NE(ended.errors.find("500 commands: 500 complete;"), std::string::npos) << ended.errors;
+}
+
+TEST(Large, five_hundred_at_once_run_at_once_where_they_may) {
+    const Ended ended = batch({"-j", "0"}, {.input = repeated("sleep 1\n", 500)});
+    EXPECT_EQ(ended.status, 0);
+    EXPECT_NE(ended.errors.find("500 commands: 500 complete;"), std::string::npos);
+    EXPECT_LT(ended.seconds.count(), 3.0 * overhead);
+}
+
+TEST(Large, a_command_that_is_too_long_to_be_started_fails_with_the_reason) {
+    const Ended ended =
+        batch({"-k"}, {.input = "echo " + std::string(300000, 'x') + "\necho after\n"});
+    EXPECT_EQ(ended.status, 1);
+    EXPECT_EQ(ended.output, "after\n");
+    EXPECT_NE(ended.errors.find("Argument list too long"), std::string::npos);
+    EXPECT_NE(ended.errors.find("exit 126"), std::string::npos) << ended.errors;
+}
+
+}  // namespace

@@ -1,0 +1,199 @@
+// On a terminal: the progress line, what the screen looks like afterwards, and the keys.
+
+#include "tool/program.h"
+
+#include <mutex>
+
+#include <gtest/gtest.h>
+#include <pty.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+namespace {
+
+using namespace tool_tests;
+using namespace std::chrono_literals;
+
+bool contains(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+/// A terminal that somebody looks at.
+class Terminal {
+public:
+    explicit Terminal(unsigned short columns = 80) {
+        winsize size{24, columns, 0, 0};
+        if (::openpty(&screen_, &program_side_, nullptr, nullptr, &size) != 0) std::abort();
+        reader_ = std::jthread([this] { read(); });
+    }
+    Terminal(const Terminal&) = delete;
+    Terminal& operator=(const Terminal&) = delete;
+    ~Terminal() {
+        close_program_side();
+        reader_ = {};
+        ::close(screen_);
+    }
+
+    int program_side() const noexcept { return program_side_; }
+    void type(const std::string& keys) const {
+        EXPECT_EQ(::write(screen_, keys.data(), keys.size()), static_cast<ssize_t>(keys.size()));
+    }
+
+    /// Every byte that was written.
+    std::string written() {
+        const std::lock_guard lock(mutex_);
+        return text_;
+    }
+    /// The same when the program is gone and all of it is here.
+    std::string all_written() {
+        close_program_side();
+        reader_ = {};
+        return text_;
+    }
+
+private:
+    void close_program_side() noexcept {
+        if (program_side_ >= 0) ::close(program_side_);
+        program_side_ = -1;
+    }
+
+    void read() {
+        char chunk[4096];
+        // EIO when the last one has closed the other side.
+        for (ssize_t count = 0; (count = ::read(screen_, chunk, sizeof chunk)) > 0;) {
+            const std::lock_guard lock(mutex_);
+            text_.append(chunk, static_cast<std::size_t>(count));
+        }
+    }
+
+    int screen_ = -1;
+    int program_side_ = -1;
+    std::mutex mutex_;
+    std::string text_;
+    std::jthread reader_;
+};
+
+/// What stands on the screen after `written`: carriage returns, newlines and "erase to the end of
+/// the line" are all that is understood.
+std::vector<std::string> screen_after(const std::string& written) {
+    std::vector<std::string> rows(1);
+    std::size_t column = 0;
+    for (std::size_t index = 0; index < written.size(); ++index) {
+        if (written[index] == '\r') {
+            column = 0;
+        } else if (written[index] == '\n') {
+            rows.emplace_back();
+        } else if (written.compare(index, 3, "\x1b[K") == 0) {
+            rows.back().resize(column, ' ');
+            index += 2;
+        } else {
+            rows.back().resize(std::max(rows.back().size(), column + 1), ' ');
+            rows.back()[column++] = written[index];
+        }
+    }
+    return rows;
+}
+
+Setting errors_on(const Terminal& terminal, std::vector<std::string> environment = {"TERM=xterm"}) {
+    return {.environment = std::move(environment), .terminal = terminal.program_side()};
+}
+
+TEST(Terminal, shows_one_line_of_progress_and_takes_it_away) {
+    Terminal terminal;
+    const Ended ended =
+        batch({"-j", "2", "sleep .1; exit 1", "sleep .35", "true"}, errors_on(terminal));
+    EXPECT_EQ(ended.status, 1);
+    const std::string written = terminal.all_written();
+    EXPECT_TRUE(contains(written, "/3 done, 1 running, 1 failed")) << written;
+    EXPECT_TRUE(contains(written, "/s, 0:0")) << "the rate, and the time that is left";
+    const auto rows = screen_after(written);
+    EXPECT_EQ(rows.at(0), "Command           Status     Seconds") << "nothing of the line is left";
+    EXPECT_EQ(rows.size(), 6U) << written;
+}
+
+TEST(Terminal, shows_no_progress_where_it_is_not_wanted) {
+    const std::vector<std::pair<Arguments, std::vector<std::string>>> cases{
+        {{"--no-progress", "sleep .3"}, {"TERM=xterm"}},
+        {{"--quiet", "sleep .3"}, {"TERM=xterm"}},
+        {{"sleep .3"}, {"TERM=xterm", "NO_COLOR=1"}},
+        {{"sleep .3"}, {"TERM=dumb"}},
+    };
+    for (const auto& [arguments, environment] : cases) {
+        Terminal terminal;
+        batch(arguments, errors_on(terminal, environment));
+        const std::string written = terminal.all_written();
+        EXPECT_FALSE(contains(written, "done,")) << written;
+        EXPECT_FALSE(contains(written, "\x1b")) << written;
+    }
+}
+
+TEST(Terminal, never_mixes_progress_into_what_commands_write) {
+    Terminal terminal;
+    Setting setting = errors_on(terminal);
+    setting.terminal_output = true;
+    batch({"-j", "3", "-k", "sleep .15; echo one", "sleep .3; printf two",
+           "sleep .45; echo three >&2"},
+          setting);
+    const auto rows = screen_after(terminal.all_written());
+    EXPECT_EQ(rows.at(0), "one");
+    EXPECT_EQ(rows.at(1), "two") << "also a line without an end is left as it is";
+    EXPECT_EQ(rows.at(2), "three");
+    EXPECT_TRUE(rows.at(3).starts_with("Command")) << rows.at(3);
+}
+
+TEST(Terminal, nothing_is_wider_than_it_is) {
+    Terminal terminal(40);
+    batch({"--timeline", "-j", "0", "sleep .25; true " + std::string(200, 'x'), "true"},
+          errors_on(terminal, {"TERM=xterm", "LC_ALL=C"}));
+    const auto rows = screen_after(terminal.all_written());
+    for (std::size_t row = 0; row + 1 < rows.size(); ++row) {
+        if (contains(rows[row], "commands:")) continue;
+        EXPECT_LE(rows[row].size(), 40U) << rows[row];
+    }
+}
+
+TEST(Terminal, ctrl_c_ends_the_batch_in_order) {
+    Terminal terminal;
+    Program program({"-j", "2", "sleep 50; true", "sleep 51; true", "echo no"},
+                    errors_on(terminal));
+    ASSERT_TRUE(program.wait_until_alive(6));
+    terminal.type("\x03");
+    const Ended ended = program.wait();
+    EXPECT_TRUE(program.alive().empty());
+    EXPECT_EQ(ended.status, 130);
+    EXPECT_TRUE(contains(terminal.all_written(), "3 commands: 2 interrupted, 1 not started"));
+}
+
+TEST(Terminal, a_second_ctrl_c_kills_at_once) {
+    Terminal terminal;
+    // One that is deaf, and one whose end shows that the first has been heard.
+    Program program({"-j", "2", "--grace", "50s", "trap '' TERM; sleep 50; true", "sleep 51; true"},
+                    errors_on(terminal));
+    ASSERT_TRUE(program.wait_until_alive(6));
+    terminal.type("\x03");
+    ASSERT_TRUE(becomes_true([&] { return program.alive().size() <= 4; }));
+    terminal.type("\x03");
+    EXPECT_EQ(program.wait().status, 130);
+    EXPECT_TRUE(program.alive().empty());
+}
+
+TEST(Terminal, limits_hold_while_it_is_stopped) {
+    Terminal terminal;
+    const TemporaryFile log;
+    Setting setting = errors_on(terminal);
+    setting.terminal_output = true;
+    Program program({"--joblog", log.path(), "-j", "2", "-t", "600ms", "--grace", "0", "echo first",
+                     "sleep 50"},
+                    setting);
+    ASSERT_TRUE(becomes_true([&] { return contains(terminal.written(), "first"); }));
+    terminal.type("\x13");  // Ctrl-S
+    EXPECT_TRUE(becomes_true([&] { return contains(log.text(), "\t-1\t9\tsleep 50"); }));
+    terminal.type("\x11");  // Ctrl-Q
+    const Ended ended = program.wait();
+    EXPECT_EQ(ended.status, 1);
+    const std::string line = lines(log.text()).at(2);
+    EXPECT_TRUE(contains(line, "     0.6")) << line;
+    EXPECT_TRUE(contains(terminal.all_written(), "2 commands: 1 complete, 1 timeout"));
+}
+
+}  // namespace
