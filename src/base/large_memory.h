@@ -9,7 +9,11 @@
 // Thread-safety: all functions, any thread.
 
 #include <cstddef>
+#include <memory>
 #include <new>
+#include <type_traits>
+#include <utility>
+
 #include <sys/mman.h>
 
 namespace asyncio::internal {
@@ -34,7 +38,8 @@ inline void free_large(void* memory, std::size_t size_bytes) noexcept {
     ::operator delete(memory, large_memory_alignment(size_bytes));
 }
 
-/// The same as an allocator for containers.
+/// The same as an allocator for containers. New elements without a value are not written to: who
+/// asks for many is about to do that.
 template <class T>
 struct LargeAllocator {
     using value_type = T;
@@ -43,11 +48,17 @@ struct LargeAllocator {
     template <class Other>
     explicit(false) LargeAllocator(const LargeAllocator<Other>&) noexcept {}
 
-    T* allocate(std::size_t count) {
-        return static_cast<T*>(allocate_large(count * sizeof(T)));
-    }
+    T* allocate(std::size_t count) { return static_cast<T*>(allocate_large(count * sizeof(T))); }
     void deallocate(T* memory, std::size_t count) noexcept {
         free_large(memory, count * sizeof(T));
+    }
+    template <class Element, class... Arguments>
+    void construct(Element* place, Arguments&&... arguments) {
+        if constexpr (sizeof...(Arguments) > 0) {
+            std::construct_at(place, std::forward<Arguments>(arguments)...);
+        } else {
+            static_assert(std::is_trivially_copyable_v<Element>, "memory has to be enough");
+        }
     }
     bool operator==(const LargeAllocator&) const noexcept { return true; }
 };
