@@ -9,7 +9,7 @@ build_dir=$1
 seeds=$2
 jobs=${3:-$(nproc)}
 first=${FIRST_SEED:-1}
-areas=(core loop io)
+areas=(core io)
 
 programs=()
 for area in "${areas[@]}"; do
