@@ -23,6 +23,7 @@
 #include <asyncio/outcome.h>
 
 #include <cassert>
+#include <concepts>
 #include <coroutine>
 #include <source_location>
 #include <utility>
@@ -81,20 +82,32 @@ PromiseBase* promise_base(std::coroutine_handle<Promise> coroutine) noexcept {
     }
 }
 
+/// Whether `co_return value;` makes sense in a Coro<T>. What a reference is made of must live on.
+template <class Value, class T>
+concept returnable_as =
+    !std::same_as<std::remove_cvref_t<Value>, Outcome<T>> &&
+    (std::is_reference_v<T> ? std::is_lvalue_reference_v<Value> &&
+                                  std::is_convertible_v<std::add_pointer_t<Value>, Stored<T>>
+                            : std::is_constructible_v<Stored<T>, Value&&>);
+
 template <class T>
 struct PromiseResult : PromiseBase {
     Outcome<T> outcome;
 
     void unhandled_exception() noexcept { outcome.fail(std::current_exception()); }
 
-    template <class Value>
-        requires std::is_constructible_v<Stored<T>, Value&&> || std::is_reference_v<T>
+    /// The default lets `co_return {…};` mean a T.
+    template <class Value = T>
+        requires returnable_as<Value, T>
     void return_value(Value&& value) {
         outcome.emplace(std::forward<Value>(value));
     }
     /// `co_return outcome`: ends with an error that was never thrown here. The library's scopes use
     /// it.
-    void return_value(Outcome<T>&& end) { outcome = std::move(end); }
+    template <std::same_as<Outcome<T>> End>
+    void return_value(End&& end) {
+        outcome = std::move(end);
+    }
 };
 
 template <>

@@ -56,6 +56,8 @@ struct Timer {
 
     std::uint32_t slot = disarmed;
     Ready* target;  // set before it is armed
+    /// What `target` will touch when it runs, so that it can be fetched in advance.
+    const void* touched_next = this;
 
     bool armed() const noexcept { return slot != disarmed; }
 };

@@ -26,17 +26,15 @@ public:
 
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
+        state_->require_awaitable_by(task());
         state_->notify(task());
         park(coroutine, &abort);
     }
 
     /// Non-throwing, for the scopes.
     Outcome<T> take_outcome() {
-        try {
-            resumed();
-        } catch (...) {
-            return Outcome<T>::failure(std::current_exception());
-        }
+        if (std::exception_ptr cancellation = resumed_quietly()) [[unlikely]]
+            return Outcome<T>::failure(std::move(cancellation));
         return hand_over();
     }
 

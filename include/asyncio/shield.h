@@ -20,7 +20,7 @@ public:
 private:
     void inner_done() noexcept {
         if (!this->done()) {
-            this->set(inner_->only_reference() ? Outcome<T>(inner_->take()) : copy_of_inner());
+            end_as_inner();
         } else if (!inner_->cancelled() && inner_->error() != nullptr) {
             // Whoever waited has been cancelled, so nobody is left to see this error.
             inner_->mark_retrieved();
@@ -30,12 +30,23 @@ private:
         this->release();
     }
 
-    Outcome<T> copy_of_inner() {
-        if constexpr (std::is_copy_constructible_v<Stored<T>>) {
-            return Outcome<T>(inner_->outcome());
-        } else {
-            return Outcome<T>(inner_->take());
+    void end_as_inner() noexcept {
+        using Status = FutureBase::Status;
+        try {
+            this->outcome_ = outcome_of_inner();
+        } catch (...) {
+            this->outcome_.fail(std::current_exception());
         }
+        this->complete(inner_->cancelled()       ? Status::cancelled
+                       : this->outcome_.failed() ? Status::failed
+                                                 : Status::succeeded);
+    }
+
+    Outcome<T> outcome_of_inner() {
+        if constexpr (std::is_copy_constructible_v<Stored<T>>) {
+            if (!inner_->only_reference()) return inner_->outcome();
+        }
+        return inner_->take();
     }
 
     Ref<FutureState<T>> inner_;

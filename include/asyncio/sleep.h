@@ -16,7 +16,10 @@ public:
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
         if (delay_ <= Duration::zero()) return yield(coroutine);
-        timer_.target = &task();
+        due_.task = &task();
+        due_.run = &wake;
+        timer_.target = &due_;
+        timer_.touched_next = due_.task;
         EventLoop& loop = *here.loop;
         loop.arm(timer_, add_saturating(loop.time(), delay_));
         park(coroutine, &abort);
@@ -25,15 +28,31 @@ public:
     void await_resume() { resumed(); }
 
 private:
+    /// What the timer makes ready. The task could be that itself, but then it would resume in the
+    /// iteration in which its timer expires. In Python the timer sets a future, and that takes one
+    /// more: until then a sleep can still be cancelled, and other callbacks of the moment come
+    /// first.
+    struct Due : Ready {
+        TaskCore* task;
+    };
+
+    static void wake(Ready& node) noexcept { here.loop->schedule(*static_cast<Due&>(node).task); }
+
     static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
         auto& self = static_cast<SleepAwaiter&>(waiter);
-        if (!self.timer_.armed()) return Abort::too_late;
-        self.task().loop().disarm(self.timer_);
+        if (self.timer_.armed()) {
+            self.due_.task->loop().disarm(self.timer_);
+        } else if (self.due_.linked()) {
+            self.due_.unlink();
+        } else {
+            return Abort::too_late;
+        }
         return Abort::removed;
     }
 
     Duration delay_;
     Timer timer_;
+    Due due_;
 };
 
 }  // namespace internal

@@ -43,11 +43,26 @@ public:
 private:
     void complete() noexcept override {
         using Status = FutureBase::Status;
-        this->outcome_ = std::move(coroutine_.promise().outcome);
+        take_result();
+        if (ends_cancelled() && !this->outcome_.failed()) [[unlikely]]
+            this->outcome_.fail(take_cancellation());
         coroutine_.destroy();
         FutureBase::complete(!this->outcome_.failed()     ? Status::succeeded
                              : this->outcome_.cancelled() ? Status::cancelled
                                                           : Status::failed);
+    }
+    /// An error while the result moves in becomes the result.
+    void take_result() noexcept {
+        Outcome<T>& result = coroutine_.promise().outcome;
+        if constexpr (std::is_nothrow_move_assignable_v<Outcome<T>>) {
+            this->outcome_ = std::move(result);
+        } else {
+            try {
+                this->outcome_ = std::move(result);
+            } catch (...) {
+                this->outcome_.fail(std::current_exception());
+            }
+        }
     }
     void complete_unstarted() noexcept override {
         coroutine_.destroy();

@@ -15,7 +15,10 @@ FutureBase::~FutureBase() {
 }
 
 bool FutureBase::cancel(std::string_view message) {
-    if (done()) return false;
+    if (done()) {
+        retrieved_ = true;
+        return false;
+    }
     set_cancel_message(message);
     complete(Status::cancelled);
     return true;
@@ -67,7 +70,16 @@ void FutureBase::report_error(std::string_view what, std::exception_ptr error,
     log(LogLevel::error, line + ": " + describe(error));
 }
 
-void throw_not_done() { throw InvalidStateError("the result is not there yet"); }
+void FutureBase::refuse_await(TaskCore& task) const {
+    throw RuntimeError(task.name() + (&loop_ == here.loop
+                                          ? " awaits itself"
+                                          : " awaits a future of another event loop"));
+}
+
+void throw_no_result(bool done) {
+    throw InvalidStateError(done ? "the result has been moved out, and somebody else has it"
+                                 : "the result is not there yet");
+}
 
 // Done-callbacks.
 

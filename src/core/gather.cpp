@@ -52,12 +52,13 @@ void GatherBase::child_failed(FutureBase& child) {
 /// The last child has reported.
 void GatherBase::conclude() {
     if (outer().done()) return;
-    if (first_error_ != nullptr) {
-        set_error(std::move(first_error_));
-    } else if (cancel_requested_) {
-        set_error(outer().make_cancellation());
-    } else {
+    if (first_error_ != nullptr) return set_error(std::move(first_error_));
+    if (cancel_requested_) return set_error(outer().make_cancellation());
+    try {
         collect();
+    } catch (...) {
+        // A value that could not be copied, or that somebody else has moved out.
+        set_error(std::current_exception());
     }
 }
 

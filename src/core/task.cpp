@@ -77,10 +77,14 @@ void TaskCore::end(void (TaskCore::*completion)() noexcept) noexcept {
 
 bool TaskCore::cancel(std::string_view message) {
     FutureBase& self = future();
-    if (self.done()) return false;
+    if (self.done()) {
+        self.mark_retrieved();
+        return false;
+    }
     ++requests_;
     self.set_cancel_message(message);
     must_cancel_ = true;
+    by_itself_ = here.task == this;
     if (parked_ != nullptr) abort_wait_now();
     return true;
 }

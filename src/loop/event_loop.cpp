@@ -140,6 +140,7 @@ void EventLoop::expire_until(TimePoint when) noexcept {
         for (std::size_t i = 0; i < count; ++i) {
             prefetch_around(due[i]);
             prefetch_around(due[i]->target);
+            prefetch_around(due[i]->touched_next);
         }
         for (std::size_t i = 0; i < count; ++i) schedule(*due[i]->target);
     }

@@ -53,10 +53,12 @@ public:
     }
 
     Outcome<Result> await_resume() {
-        if constexpr (requires { awaiter_.take_outcome(); }) {
+        if constexpr (!requires { awaiter_.take_outcome(); }) {
+            return catch_outcome();
+        } else if constexpr (std::is_nothrow_move_constructible_v<Outcome<Result>>) {
             return awaiter_.take_outcome();
         } else {
-            return catch_outcome();
+            return catch_outcome_of_taking();
         }
     }
 
@@ -76,6 +78,15 @@ private:
         return outcome;
     }
 
+    /// A value that throws while it moves.
+    Outcome<Result> catch_outcome_of_taking() {
+        try {
+            return awaiter_.take_outcome();
+        } catch (...) {
+            return Outcome<Result>::failure(std::current_exception());
+        }
+    }
+
     Awaiter awaiter_;
 };
 
@@ -84,7 +95,9 @@ template <class Given>
 class Settle {
 public:
     explicit Settle(Given&& awaitable) noexcept : awaitable_(std::forward<Given>(awaitable)) {}
-    auto operator co_await() const { return SettleAwaiter<Given>(static_cast<Given&&>(awaitable_)); }
+    auto operator co_await() const {
+        return SettleAwaiter<Given>(static_cast<Given&&>(awaitable_));
+    }
 
 private:
     Given&& awaitable_;

@@ -11,6 +11,7 @@
 
 #include <asyncio/event_loop.h>
 #include <asyncio/internal/frame_pool.h>
+#include <asyncio/internal/task_core.h>
 #include <asyncio/outcome.h>
 
 #include <cstdint>
@@ -39,9 +40,16 @@ public:
     bool succeeded() const noexcept { return status_ == Status::succeeded; }
     EventLoop& loop() const noexcept { return loop_; }
 
-    /// False if it is done already. What else it does depends on the kind: a task passes it on, a
-    /// gather to its parts.
+    /// False if it is done already; its error, if it has one, counts as seen then. What else it
+    /// does depends on the kind: a task passes it on, a gather to its parts.
     virtual bool cancel(std::string_view message);
+
+    /// Throws: RuntimeError if the running task could not await this: it belongs to another loop,
+    /// or is that task.
+    void require_awaitable_by(TaskCore& task) const {
+        if (&loop_ != here.loop || this == &task.future()) [[unlikely]]
+            refuse_await(task);
+    }
 
     /// `node` becomes ready when the future is done; if it is, in the next iteration.
     void notify(Ready& node) noexcept;
@@ -67,6 +75,7 @@ protected:
     /// Ends the waiting. The outcome must be in place.
     void complete(Status status) noexcept;
     void require_pending() const;
+    [[noreturn]] void refuse_await(TaskCore& task) const;
     /// To the handler of the loop if that runs on this thread; else to the log, for the loop may be
     /// gone.
     void report_error(std::string_view what, std::exception_ptr error,
@@ -101,10 +110,12 @@ public:
         retrieved_ = true;
         return outcome_;
     }
-    /// The same, to be moved from by the only holder.
-    Outcome<T>&& take() {
+    /// The same, a value moved out: nobody gets it afterwards. An error stays for the others.
+    Outcome<T> take() {
         require_result();
         retrieved_ = true;
+        if (outcome_.failed()) [[unlikely]]
+            return Outcome<T>::failure(outcome_.error());
         return std::move(outcome_);
     }
 
@@ -121,32 +132,33 @@ public:
     }
 
     std::exception_ptr error() const noexcept override {
-        return outcome_.empty() ? make_cancellation() : outcome_.error();
+        return outcome_.empty() && cancelled() ? make_cancellation() : outcome_.error();
     }
 
 protected:
     /// Ended with an error that nobody has asked for.
-    bool unretrieved() const noexcept {
-        return status_ == Status::failed && !retrieved_;
-    }
+    bool unretrieved() const noexcept { return status_ == Status::failed && !retrieved_; }
     /// Tells the loop's exception handler. The error counts as seen afterwards.
     void report_unretrieved(std::string_view what, std::string_view task_name) noexcept {
         retrieved_ = true;
         report_error(what, outcome_.error(), task_name);
     }
 
-    /// A cancelled future gets its error when somebody asks for it.
+    /// A cancelled future gets its error when somebody asks for it. One that is done and has no
+    /// outcome has given it away.
     void require_result();
 
     Outcome<T> outcome_;
 };
 
-[[noreturn]] void throw_not_done();
+[[noreturn]] void throw_no_result(bool done);
 
 template <class T>
 void FutureState<T>::require_result() {
-    if (!done()) throw_not_done();
-    if (outcome_.empty()) outcome_.fail(make_cancellation());
+    if (!outcome_.empty()) [[likely]]
+        return;
+    if (!cancelled()) throw_no_result(done());
+    outcome_.fail(make_cancellation());
 }
 
 /// A counted reference.

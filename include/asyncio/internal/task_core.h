@@ -3,16 +3,20 @@
 // bookkeeping of its cancellation.
 //
 // A task is in one of four places, and one pair of links serves all of them:
-//   queued    in the loop's ready queue, about to run running   in no list; `here.task` points to
-//   it parked    in no list or in that of what it waits for; `parked_` is the awaiter, whose hook
-//   can end the wait ended     in no list; the coroutine is gone, the result stands in the future
+//   queued    in the loop's ready queue, about to run
+//   running   in no list; `here.task` points to it
+//   parked    in no list or in that of what it waits for; `parked_` is the awaiter, whose hook can
+//             end the wait
+//   ended     in no list; the coroutine is gone, the result stands in the future
 // After it was woken and before it runs, a task is queued and `parked_` still set: the hook then
 // answers `too_late`.
 //
 // Cancellation is CPython's, with the same two counters. `requests_` counts the calls of `cancel()`
 // that nobody has taken back with `uncancel()`; scopes use it to tell their own request from
 // others'. `must_cancel_` says that a request has not been delivered yet: it is thrown when the
-// task next resumes from a wait.
+// task next resumes from a wait. If there is no further wait, a task that has cancelled itself ends
+// as cancelled, as in Python; one that was cancelled while an operation brought it a result keeps
+// what it has made of that.
 
 #include <asyncio/event_loop.h>
 #include <asyncio/internal/step.h>
@@ -45,6 +49,8 @@ public:
     bool must_cancel() const noexcept { return must_cancel_; }
     /// Delivers the request.
     [[noreturn]] void throw_cancelled();
+    /// Takes back a request that has not been delivered; those counted stay.
+    void withdraw() noexcept { must_cancel_ = false; }
     /// What `throw_cancelled` would throw; the request counts as delivered.
     std::exception_ptr take_cancellation();
 
@@ -73,6 +79,9 @@ protected:
     TaskCore(EventLoop& loop, std::coroutine_handle<> outermost, std::string_view name);
     virtual ~TaskCore() = default;
 
+    /// The task has cancelled itself and then ended without another wait.
+    bool ends_cancelled() const noexcept { return must_cancel_ && by_itself_; }
+
     /// The outermost coroutine has ended: takes its result, destroys its frame, completes the
     /// future.
     virtual void complete() noexcept = 0;
@@ -97,6 +106,8 @@ private:
     std::uint64_t number_;
     std::uint32_t requests_ = 0;
     bool must_cancel_ = false;
+    /// The last request was made in the task's own step.
+    bool by_itself_ = false;
 };
 
 [[noreturn]] void throw_no_task();

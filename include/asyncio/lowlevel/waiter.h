@@ -22,6 +22,7 @@
 #include <asyncio/internal/task_core.h>
 
 #include <coroutine>
+#include <exception>
 #include <string_view>
 
 namespace asyncio::lowlevel {
@@ -68,6 +69,13 @@ protected:
     void resumed_with_effect() {
         if (interrupted_) [[unlikely]]
             task_->throw_cancelled();
+    }
+
+    /// As `resumed`, for those who pass the cancellation on as a value; null if there is none.
+    std::exception_ptr resumed_quietly() {
+        if (task_ != nullptr && (interrupted_ || task_->must_cancel())) [[unlikely]]
+            return task_->take_cancellation();
+        return nullptr;
     }
 
     bool parked() const noexcept { return task_ != nullptr; }
