@@ -1,6 +1,6 @@
-// Goal: with thousands of timers, where the heap works by splitting piles, the order is as with few.
-// Method: deadlines in orders that are easy and hard to split, taken out all at once, or while more
-// arrive; compared with a sort.
+// Goal: with thousands of timers, where the heap works by splitting piles, the order is as with
+// few. Method: deadlines in orders that are easy and hard to split, taken out all at once, or while
+// more arrive; compared with a sort.
 
 #include "base/timer_heap.h"
 #include "support/random.h"

@@ -47,10 +47,10 @@ inline const char* stack_position() noexcept {
 /// Runs `coroutine`, then whoever it leaves in `here.next`, until nobody is left.
 inline void resume(std::coroutine_handle<> coroutine) {
     ThreadState& state = here;
-    while (coroutine) {
+    do {
         coroutine.resume();
         coroutine = std::exchange(state.next, nullptr);
-    }
+    } while (coroutine);
 }
 
 }  // namespace internal
