@@ -1,26 +1,80 @@
 #!/usr/bin/env bash
 # Shows what this is, on real input: breakfast one after another and together, then a batch of
-# commands with a time limit, drawn on a time line, and what it saved.
+# commands with a time limit, and what doing things together has saved.
 #
 # usage: tools/demo.sh BUILD_DIR     (run by `./dev demo`, which builds first)
 set -euo pipefail
 
 build_dir=$1
-heading() { printf '\n== %s\n\n' "$*"; }
+bold='' plain=''
+if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
+    bold=$'\e[1m' plain=$'\e[0m'
+fi
 
-heading "breakfast: one after another, then together"
-"$build_dir/examples/breakfast"
+heading() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
+say() { printf '\n   %s\n' "$@"; }
 
-heading "four commands at once, two seconds each: asyncio batch -j 0 -t 2s …"
+# Times are in microseconds.
+now() { printf '%s' "${EPOCHREALTIME/[.,]/}"; }
+in_seconds() { printf '%d.%02d s' $(($1 / 1000000)) $(($1 / 10000 % 100)); }
+
+# Puts before each line how long it took to come.
+with_clock() {
+    local start line
+    start=$(now)
+    while IFS= read -r line; do
+        printf '   %7s  %s\n' "$(in_seconds $(($(now) - start)))" "$line"
+    done
+}
+
+# Runs `breakfast WAY`; its time is left in `took`.
+breakfast() {
+    local start
+    start=$(now)
+    printf '\n'
+    "$build_dir/examples/breakfast" "$1" 1 | with_clock
+    took=$(($(now) - start))
+}
+
+heading 'Breakfast'
+say 'Coffee takes three minutes, a bagel five. (A minute is a second here.)' \
+    'One cook, who stands and waits:'
+breakfast one-by-one
+breakfast_apart=$took
+say 'The same cook, who turns to the bagel while the coffee runs: co_await gather(coffee, bagel)'
+breakfast gather
+breakfast_together=$took
+
+heading 'A batch of real commands, two seconds for each'
 commands=('sleep 1 && echo hello' 'sleep 1.5' 'echo world' 'sleep 500')
-start=$(date +%s%N)
+printf "\n   \$ asyncio batch -j 0 -t 2s --grace 0 --timeline"
+printf " '%s'" "${commands[@]}"
+printf '\n\n'
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+mark=ASYNCIO_DEMO_MARK=$$
 status=0
-"$build_dir/bin/asyncio" batch -j 0 -t 2s --grace 0 --timeline "${commands[@]}" || status=$?
-took=$(($(date +%s%N) - start))
-# One by one: 1 s, 1.5 s, nothing to speak of, and the two seconds after which the last is ended.
-printf '\ntogether: %d.%02d s; one by one it would have been 4.50 s\n' \
-    $((took / 1000000000)) $((took / 10000000 % 100))
-if ((status != 1)); then
-    printf 'the batch ended with status %d; one timeout makes 1\n' "$status" >&2
+start=$(now)
+env "$mark" "$build_dir/bin/asyncio" batch -j 0 -t 2s --grace 0 --timeline --joblog "$log" \
+    "${commands[@]}" || status=$?
+batch_together=$(($(now) - start))
+# The fourth column of the log is what each command took, in seconds.
+batch_apart=$(awk 'NR > 1 { sum += $4 } END { printf "%d", sum * 1e6 }' "$log")
+left=$(grep --files-with-matches --text "$mark" /proc/[0-9]*/environ 2>/dev/null | wc -l) || true
+say "Exit status $status, for one command ran into its limit. Of its processes $left are left."
+
+heading 'What it took, and what it would have taken one by one'
+row() { printf '   %-12s %10s %14s\n' "$@"; }
+together=$((breakfast_together + batch_together))
+apart=$((breakfast_apart + batch_apart))
+printf '\n'
+row '' together 'one by one'
+row breakfast "$(in_seconds $breakfast_together)" "$(in_seconds $breakfast_apart)"
+row 'the batch' "$(in_seconds $batch_together)" "$(in_seconds "$batch_apart")"
+printf '\n   %sTogether %s; one by one it would have been %s.%s\n\n' \
+    "$bold" "$(in_seconds $together)" "$(in_seconds $apart)" "$plain"
+
+if ((status != 1 || left != 0)); then
+    printf 'demo: the batch should end with status 1 and leave nobody\n' >&2
     exit 1
 fi
