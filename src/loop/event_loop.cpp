@@ -5,6 +5,7 @@
 #include "loop/callback.h"
 
 #include <array>
+#include <cstdint>
 #include <utility>
 
 namespace asyncio {
@@ -24,8 +25,9 @@ constexpr std::uint32_t steps_between_looks = 61;
 /// Asks for the cache line of `place` and its neighbours, which is about as much as a small frame
 /// or a task has.
 void prefetch_around(const void* place) noexcept {
-    const auto* line = static_cast<const char*>(place) - 64;
-    for (int i = 0; i < 3; ++i) __builtin_prefetch(line + 64 * i, 1);
+    // As a number: around a null pointer, which may be prefetched, there is nothing to point to.
+    const auto line = reinterpret_cast<std::uintptr_t>(place) - 64;
+    for (int i = 0; i < 3; ++i) __builtin_prefetch(reinterpret_cast<const void*>(line + 64 * i), 1);
 }
 
 }  // namespace
