@@ -327,20 +327,6 @@ TEST_F(Stall, a_system_call_of_the_step_is_not_disturbed) {
     EXPECT_GT(looks, 0U);
 }
 
-TEST_F(Stall, errno_survives_the_watcher) {
-    int error = 0;
-    run_watched([&]() -> Coro<> {
-        const RawStack& seen = StallWatch::of_this_thread().stack();
-        const auto give_up = asyncio::Clock::now() + 10s;
-        errno = ENOTTY;
-        while (seen.count == 0 && asyncio::Clock::now() < give_up) {
-        }
-        error = errno;
-        co_return;
-    });
-    EXPECT_EQ(error, ENOTTY);
-}
-
 TEST_F(Stall, two_loops_are_watched_at_a_time) {
     Line first = 0;
     Line second = 0;
