@@ -1,6 +1,7 @@
 #include "base/call_stack.h"
 
 #include <array>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
@@ -178,13 +179,17 @@ std::vector<SourceFrame> locate(std::uintptr_t address) {
 
 constexpr bool has_lines = false;
 
-/// Knows the functions a program exports, which is every one of a shared library's public ones,
-/// and of an executable's those it was linked with `-rdynamic` for.
+/// Knows the functions a program exports: a shared library's public ones, and an executable's if
+/// it was linked with `-rdynamic`. Elsewhere it says what `addr2line -e PROGRAM` takes.
 std::vector<SourceFrame> locate(std::uintptr_t address) {
     Dl_info found;
     if (::dladdr(reinterpret_cast<void*>(address), &found) == 0) return {};
-    if (found.dli_sname == nullptr) return {};
-    return {{demangled(found.dli_sname), "", 0}};
+    if (found.dli_sname != nullptr) return {{demangled(found.dli_sname), "", 0}};
+    const std::string_view path = found.dli_fname;
+    char offset[32];
+    std::snprintf(offset, sizeof offset, "+0x%zx",
+                  std::size_t{address - reinterpret_cast<std::uintptr_t>(found.dli_fbase)});
+    return {{std::string(path.substr(path.rfind('/') + 1)) + offset, "", 0}};
 }
 
 #endif
