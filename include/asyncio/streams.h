@@ -21,6 +21,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <ranges>
 #include <span>
@@ -48,50 +49,61 @@ namespace internal {
 
 class ReaderState;
 class WriterState;
+class ProcessState;
 
-/// Awaits the next bytes. What the kernel gives goes to the reader's buffer; the task takes its
-/// part out when it resumes, so bytes that arrive together with a cancellation stay in the stream.
-class ReadAwaiter : public lowlevel::OperationAwaiter {
+/// Awaits more bytes than there are, or the end, or an error; all of them go to the reader, whose
+/// they are from the moment in which the operation is reported. So bytes that arrive together with
+/// a cancellation stay in the stream.
+class ReceiveAwaiter : public lowlevel::OperationAwaiter {
 public:
-    ReadAwaiter(Ref<ReaderState> reader, std::size_t most_bytes);
+    ReceiveAwaiter(Ref<ReaderState> reader, std::size_t wanted_bytes) noexcept;
+    ~ReceiveAwaiter();
+
+    bool await_ready();
+    void await_resume() { result(); }
+
+protected:
+    Ref<ReaderState> reader_;
+    std::size_t wanted_bytes_;
+
+private:
+    bool submit_until_over() noexcept;
+    static void reported(lowlevel::Operation& operation) noexcept;
+};
+
+/// Awaits what `read(n)` promises, and takes it out of the reader.
+class ReadAwaiter final : public ReceiveAwaiter {
+public:
+    ReadAwaiter(Ref<ReaderState> reader, std::size_t most_bytes) noexcept;
     ~ReadAwaiter();
 
     bool await_ready();
     std::string await_resume();
 
-protected:
-    /// Waits for bytes, or the end, without taking any. Throws: OsError, CancelledError.
-    void receive_result();
-
-    Ref<ReaderState> reader_;
-
 private:
-    friend ReaderState;
-
-    bool go_on();
-    static void received(lowlevel::Operation& operation) noexcept;
+    void end_turn() noexcept;
 
     std::size_t most_bytes_;
-    /// This await holds the reader's turn, and has to give it back.
-    bool reading_ = false;
+    bool has_turn_ = false;
 };
 
-/// A place in the line of those who wait for a writer to get rid of what it has.
-class WriterAwaiter : public lowlevel::Waiter {
-public:
-    enum class Until : std::uint8_t {
-        drained,  ///< The buffer is down to the low mark, having been above the high one.
-        sent,     ///< Everything written so far is with the kernel.
-        closed,   ///< The descriptor is closed.
-    };
+/// What a task waits for when it waits for a writer.
+enum class WriterEvent : std::uint8_t {
+    drained,  ///< What is buffered is down to the low mark, or never was above the high one.
+    sent,     ///< Everything up to a mark is with the kernel.
+    closed,   ///< The descriptor is closed.
+};
 
-    WriterAwaiter(Ref<WriterState> writer, Until until);
+class WriterAwaiter final : public lowlevel::Waiter {
+public:
+    WriterAwaiter(Ref<WriterState> writer, WriterEvent event, std::uint64_t mark) noexcept;
     ~WriterAwaiter();
 
     bool await_ready();
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
-        if (over_) return yield(coroutine);
+        if (yields_) return yield(coroutine);
+        waited_ = true;
         stand_in_line();
         park(coroutine, &abort);
     }
@@ -103,16 +115,18 @@ private:
         WriterAwaiter* awaiter = nullptr;
     };
 
-    void stand_in_line();
+    void stand_in_line() noexcept;
     static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept;
 
     Ref<WriterState> writer_;
+    /// In the writer's line until the event, or a cancellation, comes.
     Place place_;
-    /// `sent`: how many bytes must have left by then, counted from the stream's beginning.
-    std::uint64_t mark_ = 0;
-    Until until_;
+    /// For `sent`: how many bytes of the whole stream must be with the kernel.
+    std::uint64_t mark_;
+    WriterEvent event_;
+    bool waited_ = false;
     /// There is nothing to wait for, but it is somebody else's turn.
-    bool over_ = false;
+    bool yields_ = false;
 };
 
 }  // namespace internal
@@ -134,8 +148,8 @@ private:
 /// What the awaited functions of `StreamWriter` return.
 class [[nodiscard]] WriterWait {
 public:
-    WriterWait(internal::Ref<internal::WriterState> writer,
-               internal::WriterAwaiter::Until until) noexcept;
+    WriterWait(internal::Ref<internal::WriterState> writer, internal::WriterEvent event,
+               std::uint64_t mark = 0) noexcept;
     WriterWait(const WriterWait&) noexcept;
     WriterWait& operator=(const WriterWait&) = delete;
     ~WriterWait();
@@ -143,7 +157,8 @@ public:
 
 private:
     internal::Ref<internal::WriterState> writer_;
-    internal::WriterAwaiter::Until until_;
+    std::uint64_t mark_;
+    internal::WriterEvent event_;
 };
 
 /// The reading end of a byte stream. A handle; one that was default-constructed or moved from
@@ -191,9 +206,6 @@ public:
     /// Two string literals in braces would be taken for the two ends of one string.
     Coro<std::string> readuntil(std::initializer_list<std::string_view>) const = delete;
 
-    /// Waits for the end of the stream. What comes until then is kept for the reads that follow:
-    /// unlike `read()` this gives nothing away that a cancellation or an error could lose.
-    Coro<> wait_eof() const;
     /// What has come and nobody has asked for yet. Never waits, and takes it out of the stream.
     std::string take_buffered() const;
 
@@ -206,9 +218,18 @@ public:
     bool is_closing() const;
 
 private:
+    friend class internal::ProcessState;
+    friend StreamReader connect_read_pipe(lowlevel::Fd fd, StreamOptions options);
+    explicit StreamReader(internal::Ref<internal::ReaderState> state) noexcept;
+
     internal::ReaderState& state() const;
+    internal::Ref<internal::ReaderState> shared_state() const;
+    /// A second handle, which leaves the closing to this one.
+    StreamReader alias() const noexcept;
+    void drop() const noexcept;
 
     internal::Ref<internal::ReaderState> state_;
+    bool is_alias_ = false;
 };
 
 /// The writing end of a byte stream. A handle, as `StreamReader`.
@@ -263,7 +284,7 @@ public:
     template <std::same_as<std::string> Text>
     WriterWait send(Text&& data) const {
         write_string(std::move(data));
-        return sent();
+        return all_sent();
     }
 
     /// The reader is to see the end after what is buffered. A pipe has no other way to say so than
@@ -287,11 +308,20 @@ public:
     void set_write_buffer_limits(std::size_t high, std::size_t low) const;
 
 private:
+    friend class internal::ProcessState;
+    friend StreamWriter connect_write_pipe(lowlevel::Fd fd, StreamOptions options);
+    explicit StreamWriter(internal::Ref<internal::WriterState> state) noexcept;
+
     internal::WriterState& state() const;
+    internal::Ref<internal::WriterState> shared_state() const;
     void write_string(std::string&& data) const;
-    WriterWait sent() const;
+    WriterWait all_sent() const;
+    /// A second handle, which leaves the closing to this one.
+    StreamWriter alias() const noexcept;
+    void drop() const noexcept;
 
     internal::Ref<internal::WriterState> state_;
+    bool is_alias_ = false;
 };
 
 /// A reader of `fd` on the running loop, for a pipe, terminal, socket, FIFO or file that was opened

@@ -134,7 +134,6 @@ public:
         std::string stderr;
     };
 
-    explicit Process(internal::Ref<internal::ProcessState> state) noexcept;
     Process(Process&& other) noexcept;
     Process& operator=(Process&& other) noexcept;
     ~Process();
@@ -186,6 +185,9 @@ public:
     void send_signal_to_group(int signal_number) const;
 
 private:
+    friend internal::ProcessState;
+    Process(internal::Ref<internal::ProcessState> state, StreamWriter input, StreamReader output,
+            StreamReader errors) noexcept;
     void drop() noexcept;
 
     internal::Ref<internal::ProcessState> state_;

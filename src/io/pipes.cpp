@@ -1,0 +1,74 @@
+// Streams over descriptors that come from elsewhere, and pipes of our own.
+
+#include <asyncio/exceptions.h>
+#include <asyncio/lowlevel/operation_awaiter.h>
+#include <asyncio/streams.h>
+
+#include "io/reader_state.h"
+#include "io/writer_state.h"
+
+#include <cerrno>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+namespace asyncio {
+namespace {
+
+using internal::Access;
+
+[[noreturn]] void refuse(int fd, const char* what) {
+    const int error = errno;
+    throw OsError(error, std::string(what) + " descriptor " + std::to_string(fd));
+}
+
+void make_non_blocking(int fd) {
+    const int flags = ::fcntl(fd, F_GETFL);
+    if (flags < 0) refuse(fd, "read the flags of");
+    if ((flags & O_NONBLOCK) != 0) return;
+    if (::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) refuse(fd, "set the flags of");
+}
+
+/// How the descriptor is to be used; it is made fit for that.
+Access prepare(int fd, const StreamOptions& options) {
+    struct stat about{};
+    if (::fstat(fd, &about) != 0) refuse(fd, "connect to");
+    if (S_ISREG(about.st_mode) || S_ISBLK(about.st_mode)) return Access::file;
+    if (options.shared || internal::is_standard(fd)) return Access::shared;
+    make_non_blocking(fd);
+    return Access::non_blocking;
+}
+
+Coro<Pipe> make_pipe(std::size_t limit, std::string name) {
+    int ends[2] = {-1, -1};
+    const int result = co_await lowlevel::perform(
+        {.kind = lowlevel::OperationKind::pipe, .buffer = ends, .size = sizeof ends});
+    if (result < 0) throw OsError(-result, "make a pipe");
+    EventLoop& loop = get_running_loop();
+    const StreamOptions options{.limit = limit, .name = name};
+    co_return Pipe{StreamReader(loop, lowlevel::Fd(ends[0]), options),
+                   StreamWriter(loop, lowlevel::Fd(ends[1]), options)};
+}
+
+}  // namespace
+
+StreamReader connect_read_pipe(lowlevel::Fd fd, StreamOptions options) {
+    EventLoop& loop = get_running_loop();
+    const Access access = prepare(fd.get(), options);
+    return StreamReader(internal::Ref<internal::ReaderState>::adopt(
+        new internal::ReaderState(loop, std::move(fd), options, access)));
+}
+
+StreamWriter connect_write_pipe(lowlevel::Fd fd, StreamOptions options) {
+    EventLoop& loop = get_running_loop();
+    const Access access = prepare(fd.get(), options);
+    return StreamWriter(internal::Ref<internal::WriterState>::adopt(
+        new internal::WriterState(loop, std::move(fd), options, access)));
+}
+
+Coro<Pipe> open_pipe(StreamOptions options) {
+    return make_pipe(options.limit, std::string(options.name));
+}
+
+}  // namespace asyncio

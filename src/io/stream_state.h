@@ -1,0 +1,80 @@
+#pragma once
+// What a reader and a writer have in common: a descriptor that belongs to a loop, and its end.
+//
+// The handle of the user is one reference to the state; an awaiter and an operation that the state
+// itself keeps in flight are others. So the handle may go at any time: the state stays until the
+// back-end has reported what uses its memory.
+//
+// The descriptor is closed once, when nothing is in flight on it, as an operation of its own: the
+// simulated back-end knows its descriptors only so. When the loop closes, it shuts every stream
+// that is left; after that a state never touches its loop again, for the loop may be gone.
+//
+// Thread-safety: none.
+
+#include <asyncio/event_loop.h>
+#include <asyncio/internal/frame_pool.h>
+#include <asyncio/lowlevel/fd.h>
+#include <asyncio/streams.h>
+
+#include <cstdint>
+#include <string>
+
+namespace asyncio::internal {
+
+/// How the descriptor is to be used.
+enum class Access : std::uint8_t {
+    non_blocking,  ///< Read and write: it says EAGAIN when it must.
+    shared,        ///< It may block, and its mode is not ours to change: wait for readiness first.
+    file,          ///< A regular file: never blocks for long, knows no readiness.
+};
+
+class StreamState : public Pooled, private AtClose {
+public:
+    StreamState(const StreamState&) = delete;
+    StreamState& operator=(const StreamState&) = delete;
+
+    void retain() noexcept { ++references_; }
+    void release() noexcept {
+        if (--references_ == 0) delete this;
+    }
+
+    EventLoop& loop() const noexcept { return loop_; }
+    bool closing() const noexcept { return closing_; }
+    /// "descriptor 7", or what the program called it.
+    std::string name() const;
+
+protected:
+    StreamState(EventLoop& loop, lowlevel::Fd fd, const StreamOptions& options, Access access);
+    virtual ~StreamState();
+
+    /// The loop closes: end what is in flight, then close the descriptor.
+    virtual void shut() noexcept = 0;
+    /// The descriptor is closed; `error` is 0 or the errno of that.
+    virtual void closed(int error) noexcept = 0;
+
+    void close_descriptor() noexcept;
+    int fd() const noexcept { return fd_.get(); }
+    Access access() const noexcept { return access_; }
+
+    bool closing_ = false;
+
+private:
+    struct CloseOperation : lowlevel::Operation {
+        StreamState* stream = nullptr;
+    };
+
+    static void loop_closes(AtClose& listener) noexcept;
+    static void close_reported(lowlevel::Operation& operation) noexcept;
+
+    EventLoop& loop_;
+    lowlevel::Fd fd_;
+    CloseOperation close_;
+    std::string name_;
+    std::uint32_t references_ = 1;
+    Access access_;
+};
+
+/// Whether this is a descriptor every program is given at its start, and shares with its parent.
+constexpr bool is_standard(int fd) noexcept { return fd >= 0 && fd <= 2; }
+
+}  // namespace asyncio::internal

@@ -1,0 +1,284 @@
+#include "process/spawn.h"
+
+#include <asyncio/exceptions.h>
+
+#include "process/find_program.h"
+#include "process/pidfd.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <stdexcept>
+#include <utility>
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace asyncio::internal {
+namespace {
+
+using lowlevel::Fd;
+
+constexpr int first_free_number = 3;
+
+[[noreturn]] void refuse(const SpawnRequest& request, int error) {
+    std::string what = "spawn " + request.arguments.front();
+    // The child reports one number for all it does. If the directory cannot be entered, that is it.
+    if (!request.cwd.empty() && ::access(request.cwd.c_str(), X_OK) != 0)
+        what += " in " + request.cwd;
+    throw OsError(error, what);
+}
+
+// --- Descriptors --------------------------------------------------------------------------------
+
+/// The same open file under a number the child's standard descriptors cannot collide with.
+Fd lifted(int fd) { return Fd(::fcntl(fd, F_DUPFD_CLOEXEC, first_free_number)); }
+
+/// The descriptors that exist on behalf of one child.
+class Descriptors {
+public:
+    explicit Descriptors(const SpawnRequest& request) : request_(request) {
+        for (std::size_t i = 0; i < 3; ++i) prepare(i);
+        if (!has_pipes_) keep_slot();
+    }
+
+    /// What becomes the child's descriptor `index`; −1 for those that need none of ours.
+    int source(std::size_t index) const noexcept { return sources_[index]; }
+
+    /// Called when the child has its own. Leaves a free slot.
+    void close_childs_ends() noexcept {
+        for (Fd& end : childs_) end.reset();
+        slot_.reset();
+    }
+    std::array<Fd, 3> take_ours() noexcept { return std::move(ours_); }
+
+private:
+    void prepare(std::size_t index) {
+        const Stdio& stdio = request_.standard[index];
+        if (stdio.kind() == Stdio::Kind::pipe) {
+            make_pipe(index);
+        } else if (stdio.kind() == Stdio::Kind::descriptor) {
+            take_descriptor(index, stdio.number());
+        }
+    }
+
+    void make_pipe(std::size_t index) {
+        int numbers[2];
+        if (::pipe2(numbers, O_CLOEXEC) != 0) refuse(request_, errno);
+        Fd ends[2] = {Fd(numbers[0]), Fd(numbers[1])};
+        // The numbers 0 to 2 are free in a program that was started without them.
+        for (Fd& end : ends) {
+            if (end.get() < first_free_number) end = lifted(end.get());
+            if (!end) refuse(request_, errno);
+        }
+        const std::size_t childs = index == 0 ? 0 : 1;
+        childs_[index] = std::move(ends[childs]);
+        ours_[index] = std::move(ends[1 - childs]);
+        // The child's end blocks, as programs expect; the two ends do not share their flags.
+        if (::fcntl(ours_[index].get(), F_SETFL, O_NONBLOCK) != 0) refuse(request_, errno);
+        sources_[index] = childs_[index].get();
+        has_pipes_ = true;
+    }
+
+    /// One of the child's standard descriptors may have been replaced before it is copied to
+    /// another, unless it is copied from elsewhere.
+    void take_descriptor(std::size_t index, int number) {
+        sources_[index] = number;
+        if (number >= first_free_number || number == static_cast<int>(index)) return;
+        childs_[index] = lifted(number);
+        if (!childs_[index]) refuse(request_, errno);
+        sources_[index] = childs_[index].get();
+    }
+
+    /// With pipes, the ends that are the child's alone are closed before the pidfd is opened, so
+    /// there is a slot for it. Without any, this holds one.
+    void keep_slot() {
+        slot_ = Fd(::eventfd(0, EFD_CLOEXEC));
+        if (!slot_) refuse(request_, errno);
+    }
+
+    const SpawnRequest& request_;
+    std::array<Fd, 3> ours_;
+    std::array<Fd, 3> childs_;
+    Fd slot_;
+    std::array<int, 3> sources_{-1, -1, -1};
+    bool has_pipes_ = false;
+};
+
+// --- What the child does before exec ------------------------------------------------------------
+
+/// `posix_spawn` returns its error, and allocates.
+void require(int error) {
+    if (error != 0) throw OsError(error, "prepare a spawn");
+}
+
+class FileActions {
+public:
+    FileActions(const SpawnRequest& request, const Descriptors& descriptors) {
+        require(::posix_spawn_file_actions_init(&actions_));
+        try {
+            for (std::size_t i = 0; i < 3; ++i) add_standard(i, request.standard[i], descriptors);
+            add_passed(request.pass_fds);
+            if (!request.cwd.empty()) {
+                require(::posix_spawn_file_actions_addchdir_np(&actions_, request.cwd.c_str()));
+            }
+        } catch (...) {
+            ::posix_spawn_file_actions_destroy(&actions_);
+            throw;
+        }
+    }
+    FileActions(const FileActions&) = delete;
+    FileActions& operator=(const FileActions&) = delete;
+    ~FileActions() { ::posix_spawn_file_actions_destroy(&actions_); }
+
+    const posix_spawn_file_actions_t* get() const noexcept { return &actions_; }
+
+private:
+    void add_standard(std::size_t index, const Stdio& stdio, const Descriptors& descriptors) {
+        const int target = static_cast<int>(index);
+        switch (stdio.kind()) {
+            case Stdio::Kind::inherit: return;
+            case Stdio::Kind::null:
+                return require(
+                    ::posix_spawn_file_actions_addopen(&actions_, target, "/dev/null", O_RDWR, 0));
+            case Stdio::Kind::output: return add_copy(STDOUT_FILENO, target);
+            case Stdio::Kind::pipe:
+            case Stdio::Kind::descriptor: return add_copy(descriptors.source(index), target);
+        }
+    }
+
+    /// A copy onto itself makes the descriptor survive exec.
+    void add_copy(int from, int to) {
+        require(::posix_spawn_file_actions_adddup2(&actions_, from, to));
+    }
+
+    /// Keeps the descriptors in `passed`, closes all others from 3 on, marked for exec or not.
+    void add_passed(std::vector<int> passed) {
+        std::sort(passed.begin(), passed.end());
+        int next = first_free_number;
+        for (const int fd : passed) {
+            for (; next < fd; ++next) require(::posix_spawn_file_actions_addclose(&actions_, next));
+            if (fd != next) continue;  // standard, or named twice
+            add_copy(fd, fd);
+            ++next;
+        }
+        require(::posix_spawn_file_actions_addclosefrom_np(&actions_, next));
+    }
+
+    posix_spawn_file_actions_t actions_;
+};
+
+class Attributes {
+public:
+    explicit Attributes(const SpawnRequest& request) {
+        require(::posix_spawnattr_init(&attributes_));
+        // The back-ends ignore SIGPIPE, and what is ignored stays so through exec. What is handled
+        // becomes default by itself.
+        sigset_t signals;
+        sigemptyset(&signals);
+        ::posix_spawnattr_setsigmask(&attributes_, &signals);
+        sigaddset(&signals, SIGPIPE);
+        sigaddset(&signals, SIGINT);
+        ::posix_spawnattr_setsigdefault(&attributes_, &signals);
+        int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+        if (request.start_new_session) {
+            flags |= POSIX_SPAWN_SETSID;
+        } else if (request.process_group) {
+            flags |= POSIX_SPAWN_SETPGROUP;
+            ::posix_spawnattr_setpgroup(&attributes_, *request.process_group);
+        }
+        ::posix_spawnattr_setflags(&attributes_, static_cast<short>(flags));
+    }
+    Attributes(const Attributes&) = delete;
+    Attributes& operator=(const Attributes&) = delete;
+    ~Attributes() { ::posix_spawnattr_destroy(&attributes_); }
+
+    const posix_spawnattr_t* get() const noexcept { return &attributes_; }
+
+private:
+    posix_spawnattr_t attributes_;
+};
+
+/// The form in which C passes lists of strings. `exec` does not write to them.
+std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
+    std::vector<char*> pointers;
+    pointers.reserve(strings.size() + 1);
+    for (const std::string& string : strings) pointers.push_back(const_cast<char*>(string.c_str()));
+    pointers.push_back(nullptr);
+    return pointers;
+}
+
+pid_t start(const SpawnRequest& request, const Descriptors& descriptors) {
+    const FileActions actions(request, descriptors);
+    const Attributes attributes(request);
+    const std::string path = find_program(request);
+    const std::vector<char*> arguments = pointers_to(request.arguments);
+    std::vector<char*> environment;
+    if (request.env) environment = pointers_to(*request.env);
+    pid_t pid = -1;
+    const int error = ::posix_spawn(&pid, path.c_str(), actions.get(), attributes.get(),
+                                    arguments.data(), request.env ? environment.data() : ::environ);
+    if (error != 0) refuse(request, error);
+    return pid;
+}
+
+/// The child is ours to reap, so until then its number means it and nobody else.
+Fd pidfd_of(const SpawnRequest& request, pid_t pid) {
+    Fd pidfd(open_pidfd(pid));
+    if (pidfd) return pidfd;
+    // Another thread took the slot that was kept, or the kernel is older than 5.3.
+    const int error = errno;
+    ::kill(pid, SIGKILL);
+    siginfo_t ignored;
+    while (::waitid(P_PID, static_cast<id_t>(pid), &ignored, WEXITED) != 0 && errno == EINTR) {
+    }
+    refuse(request, error);
+}
+
+void require_no_zero(const std::string& text) {
+    if (text.find('\0') != std::string::npos)
+        throw std::invalid_argument("a zero byte in an argument, the environment or the directory");
+}
+
+}  // namespace
+
+SpawnRequest::SpawnRequest(std::vector<std::string> given, const SubprocessOptions& options)
+    : arguments(std::move(given)),
+      standard{options.stdin, options.stdout, options.stderr},
+      cwd(options.cwd),
+      pass_fds(options.pass_fds.begin(), options.pass_fds.end()),
+      process_group(options.process_group),
+      limit(options.limit),
+      start_new_session(options.start_new_session),
+      end_group_at_exit(options.end_group_at_exit) {
+    if (options.env) env.emplace(options.env->begin(), options.env->end());
+}
+
+void SpawnRequest::check() const {
+    if (arguments.empty()) throw std::invalid_argument("there is no program to start");
+    std::for_each(arguments.begin(), arguments.end(), require_no_zero);
+    if (env) std::for_each(env->begin(), env->end(), require_no_zero);
+    require_no_zero(cwd);
+    if (standard[0].kind() == Stdio::Kind::output || standard[1].kind() == Stdio::Kind::output)
+        throw std::invalid_argument("STDOUT is for stderr alone");
+    if (end_group_at_exit && !makes_group())
+        throw std::invalid_argument("end_group_at_exit needs a group of the child's own");
+    const auto negative = [](int fd) { return fd < 0; };
+    if (std::any_of(pass_fds.begin(), pass_fds.end(), negative))
+        throw std::invalid_argument("a negative descriptor in pass_fds");
+}
+
+Spawned spawn(const SpawnRequest& request) {
+    Descriptors descriptors(request);
+    Spawned child;
+    child.pid = start(request, descriptors);
+    descriptors.close_childs_ends();
+    child.pidfd = pidfd_of(request, child.pid);
+    child.pipes = descriptors.take_ours();
+    return child;
+}
+
+}  // namespace asyncio::internal

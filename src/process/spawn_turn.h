@@ -1,0 +1,56 @@
+#pragma once
+// One start of a program per iteration of the loop.
+//
+// Starting holds the loop for some 0.3 ms. Five hundred tasks that are ready to start one each
+// would hold it for 150 ms in one iteration, in which no timer fires and no limit is kept. So they
+// stand in line, and whoever is in front lets the next one go into the iteration that follows.
+//
+// Thread-safety: loop thread only.
+
+#include <asyncio/lowlevel/waiter.h>
+
+#include <coroutine>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace asyncio::internal {
+
+class SpawnTurnAwaiter : public lowlevel::Waiter {
+public:
+    SpawnTurnAwaiter() noexcept { place_.awaiter = this; }
+    SpawnTurnAwaiter(const SpawnTurnAwaiter&) = delete;
+    SpawnTurnAwaiter& operator=(const SpawnTurnAwaiter&) = delete;
+
+    bool await_ready() const noexcept { return false; }
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> coroutine) {
+        if (stand_in_line()) return yield(coroutine);
+        park(coroutine, &abort);
+    }
+    void await_resume();
+
+private:
+    struct Place : ListNode {
+        SpawnTurnAwaiter* awaiter = nullptr;
+    };
+    struct Line;
+    using Lines = std::vector<std::unique_ptr<Line>>;
+
+    static Lines& lines_of_thread();
+    static Lines::iterator find_line(EventLoop& loop);
+    bool stand_in_line();
+    void let_next_go() noexcept;
+    static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept;
+
+    Place place_;
+    /// In front: about to resume, whatever happens.
+    bool is_first_ = false;
+};
+
+/// `co_await SpawnTurn()`: always yields; returns when a program may be started.
+struct SpawnTurn {
+    auto operator co_await() const noexcept { return SpawnTurnAwaiter(); }
+};
+
+}  // namespace asyncio::internal
