@@ -70,6 +70,9 @@ void become(const Arguments& arguments, const Setting& setting, const std::strin
         const rlimit limit{setting.descriptors, setting.descriptors};
         ::setrlimit(RLIMIT_NOFILE, &limit);
     }
+    for (unsigned count = 0; count < setting.inherited_descriptors; ++count) {
+        [[maybe_unused]] const int kept = ::open("/dev/null", O_RDONLY);
+    }
     std::vector<std::string> texts = setting.environment;
     texts.push_back(mark);
     for (std::string& text : texts) ::putenv(text.data());

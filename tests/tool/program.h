@@ -43,6 +43,8 @@ struct Setting {
     std::vector<std::string> environment = {};
     /// Soft and hard limit of descriptors; 0 leaves them.
     unsigned descriptors = 0;
+    /// So many descriptors are open already that are none of its business.
+    unsigned inherited_descriptors = 0;
     /// Standard output goes there and not to us; -1: to us.
     int output = -1;
     /// Standard error is this terminal, with `terminal_output` standard output too; and it is the

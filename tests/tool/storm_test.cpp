@@ -53,7 +53,8 @@ Arguments random_batch(Random& random) {
     return arguments;
 }
 
-/// One to three signals, some milliseconds apart.
+/// One to three signals, some milliseconds apart, and a last one that surely finds somebody: the
+/// worker may not have been there yet.
 void harass(const Program& program, Random& random) {
     const std::vector<int> signals{SIGINT, SIGINT, SIGTERM, SIGHUP, SIGKILL};
     bool killed = false;
@@ -67,6 +68,7 @@ void harass(const Program& program, Random& random) {
             ::kill(worker, signal);
         }
     }
+    program.signal(SIGTERM);
 }
 
 unsigned first_seed() {
@@ -95,8 +97,8 @@ TEST(Storm, of_signals_leaves_no_process) {
 
 TEST(Storm, of_commands_leaves_no_descriptor_open) {
     // The parent of a command's shell is the worker.
-    const std::string count = "ls /proc/$PPID/fd | wc -l";
-    Arguments arguments{"-k", "-j", "1", "--quiet", "-t", "50ms", "--grace", "0", count};
+    const std::string count = "sleep .05; ls /proc/$PPID/fd | wc -l";
+    Arguments arguments{"-k", "-j", "1", "--quiet", "-t", "300ms", "--grace", "0", count};
     for (int index = 0; index < 100; ++index) {
         arguments.insert(arguments.end(), {"true", "echo x >&2", "setsid sleep 1 &"});
     }

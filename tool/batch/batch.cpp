@@ -142,13 +142,24 @@ int report(const Options& options, const std::vector<Job>& jobs, const Result& r
     return status;
 }
 
+/// How many commands run at once, at most: as many as are wanted, unless descriptors are short.
+std::size_t places(const Options& options, std::size_t commands) {
+    const std::size_t wanted = options.jobs == 0 ? commands : std::min(options.jobs, commands);
+    const std::size_t possible = make_room_for(wanted);
+    if (possible < wanted && !options.quiet) {
+        complain(fmt::format("{} commands run at once, not {}: more need a higher `ulimit -n`",
+                             possible, wanted));
+    }
+    return possible;
+}
+
 /// All that the worker does.
-int work(const Options& options) {
+int work(Options options) {
     try {
         std::vector<Job> jobs = make_jobs(options);
         std::ofstream json = open_json(options);
         const std::unique_ptr<JobLog> log = open_log(options);
-        make_room_for(options.jobs == 0 ? jobs.size() : std::min(options.jobs, jobs.size()));
+        options.jobs = places(options, jobs.size());
         Result result;
         const bool interrupted = run_loop(options, jobs, log.get(), result);
         if (!end_descendants()) complain("a process could not be ended");

@@ -11,18 +11,23 @@ namespace {
 
 /// Two pipes and the process.
 constexpr rlim_t per_command = 3;
-/// The standard streams, the job log, the loop, and both ends of what is being started.
-constexpr rlim_t for_ourselves = 32;
+/// The standard streams, the job log, the loop, both ends of what is being started, and some to
+/// look into /proc.
+constexpr rlim_t for_ourselves = 22;
 
 }  // namespace
 
-void make_room_for(std::size_t commands) noexcept {
+std::size_t make_room_for(std::size_t commands) noexcept {
     rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return commands;
     const rlim_t wanted = for_ourselves + per_command * commands;
-    if (limit.rlim_cur >= wanted) return;
-    limit.rlim_cur = std::min(wanted, limit.rlim_max);
-    ::setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < wanted) {
+        limit.rlim_cur = std::min(wanted, limit.rlim_max);
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur >= wanted) return commands;
+    const rlim_t left = limit.rlim_cur - std::min(limit.rlim_cur, for_ourselves);
+    return std::max<std::size_t>(left / per_command, 1);
 }
 
 void fill_standard_streams() noexcept {

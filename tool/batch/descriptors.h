@@ -5,10 +5,10 @@
 
 namespace batch {
 
-/// Raises the limit for `commands` at once, as far as it can be raised. Where the usual limit is
-/// enough it stays, as the commands inherit it, and old programs that use select(2) are wrong about
-/// descriptors beyond 1024.
-void make_room_for(std::size_t commands) noexcept;
+/// Raises the limit for `commands` at once, as far as it can be raised, and returns how many have
+/// room then: at least one. Where the usual limit is enough it stays, as the commands inherit it,
+/// and old programs that use select(2) are wrong about descriptors beyond 1024.
+std::size_t make_room_for(std::size_t commands) noexcept;
 
 /// Opens /dev/null in place of standard streams that are closed, so that no other file gets their
 /// numbers. Reading finds the end, writing fails.

@@ -39,7 +39,7 @@ bool is_shortage(const OsError& refusal) noexcept {
 void record_refusal(Job& job, const OsError& refusal) {
     job.status = Status::exited;
     job.exit_code = cannot_run;
-    job.errors.append(fmt::format("asyncio: {}\n", refusal.what()));
+    job.errors.append(fmt::format("asyncio batch: {}\n", refusal.what()));
 }
 
 }  // namespace
@@ -74,8 +74,7 @@ Coro<> Runner::run() {
 }
 
 void Runner::open_workplaces() {
-    const std::size_t most = options_.jobs == 0 ? jobs_.size() : options_.jobs;
-    workplaces_.resize(std::min(most, jobs_.size()));
+    workplaces_.resize(options_.jobs);
     for (Workplace& place : workplaces_) place.task = create_task(work(place));
 }
 
@@ -225,8 +224,8 @@ Coro<bool> Runner::room_was_made(const OsError& refusal, std::size_t refusals) {
 Coro<> Runner::note_shortage(std::string reason) {
     if (options_.quiet || std::exchange(shortage_was_noted_, true)) co_return;
     Blocks text;
-    text.append(fmt::format("asyncio: {} commands run at once, not more: {}; the others wait\n",
-                            running_, reason));
+    text.append(
+        fmt::format("asyncio batch: {} commands run at once, not more: {}\n", running_, reason));
     co_await console_.write({}, std::move(text));
 }
 

@@ -34,7 +34,7 @@ struct Result {
 /// To be made and used inside a running loop, by its main task.
 class Runner {
 public:
-    /// `log` may be null. All of them must live as long as the loop.
+    /// Runs `options.jobs` at once. `log` may be null. All of them must live as long as the loop.
     Runner(const Options& options, std::span<Job> jobs, JobLog* log, Result& result);
 
     /// Runs every job that is `not_started`, and fills in the result.
