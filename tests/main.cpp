@@ -3,7 +3,7 @@
 // A run on io_uring where the kernel refuses rings (an old kernel, a container's seccomp filter)
 // can prove nothing, and must not look like a failure or, worse, like a success: it ends with the
 // exit status that CTest counts as "skipped". What the library itself does about a refused ring is
-// tested in the area `backend`.
+// tested in the area `conformance`.
 
 #include <cerrno>
 #include <cstdio>

@@ -32,8 +32,8 @@
 // 10. Finishing order is unspecified between operations that finish together. The simulated
 //     back-end shuffles it.
 //
-// Thread-safety: one thread, except `wake`, which any thread and any signal handler may call at any
-// time between construction and destruction.
+// Thread-safety: one thread, destruction included, except `wake`, which any thread and any signal
+// handler may call at any time between construction and destruction.
 
 #include <asyncio/internal/time.h>
 #include <asyncio/lowlevel/operation.h>

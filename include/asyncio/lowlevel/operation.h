@@ -46,7 +46,7 @@ struct Operation : internal::ListNode {
     void* buffer = nullptr;
     std::size_t size = 0;
 
-    /// ≥ 0, or −errno. Valid in state `finished`.
+    /// ≥ 0, or −errno. Valid in state `finished`; the back-end's own while it is in flight.
     int result = 0;
 
     /// Called by the loop, once, after the operation was reported by `Backend::wait`. Must not
