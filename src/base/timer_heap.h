@@ -124,7 +124,9 @@ private:
         /// time.
         bool operator<(const Entry& other) const noexcept {
             const bool came_first = static_cast<std::int32_t>(sequence - other.sequence) < 0;
-            return (when < other.when) | ((when == other.when) & came_first);
+            const int earlier = when < other.when;
+            const int same_but_first = (when == other.when) & came_first;
+            return (earlier | same_but_first) != 0;
         }
     };
     static_assert(sizeof(Entry) == 16);
