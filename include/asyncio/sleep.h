@@ -3,6 +3,8 @@
 
 #include <asyncio/lowlevel/waiter.h>
 
+#include <memory>
+
 namespace asyncio {
 
 namespace internal {
@@ -16,12 +18,9 @@ public:
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
         if (delay_ <= Duration::zero()) return yield(coroutine);
-        due_.task = &task();
-        due_.run = &wake;
-        timer_.target = &due_;
-        timer_.touched_next = due_.task;
+        std::construct_at(&alarm_, task());
         EventLoop& loop = *here.loop;
-        loop.arm(timer_, add_saturating(loop.time(), delay_));
+        loop.arm(alarm_.timer, add_saturating(loop.time(), delay_));
         park(coroutine, &abort);
     }
 
@@ -32,18 +31,23 @@ private:
     /// iteration in which its timer expires. In Python the timer sets a future, and that takes one
     /// more: until then a sleep can still be cancelled, and other callbacks of the moment come
     /// first.
-    struct Due : Ready {
-        TaskCore* task;
+    struct Alarm : Ready {
+        explicit Alarm(TaskCore& sleeper) noexcept : task(sleeper) {
+            run = [](Ready& node) noexcept { here.loop->schedule(static_cast<Alarm&>(node).task); };
+            timer.target = this;
+            timer.touched_next = &sleeper;
+        }
+
+        TaskCore& task;
+        Timer timer;
     };
 
-    static void wake(Ready& node) noexcept { here.loop->schedule(*static_cast<Due&>(node).task); }
-
     static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
-        auto& self = static_cast<SleepAwaiter&>(waiter);
-        if (self.timer_.armed()) {
-            self.due_.task->loop().disarm(self.timer_);
-        } else if (self.due_.linked()) {
-            self.due_.unlink();
+        Alarm& alarm = static_cast<SleepAwaiter&>(waiter).alarm_;
+        if (alarm.timer.armed()) {
+            alarm.task.loop().disarm(alarm.timer);
+        } else if (alarm.linked()) {
+            alarm.unlink();
         } else {
             return Abort::too_late;
         }
@@ -51,8 +55,10 @@ private:
     }
 
     Duration delay_;
-    Timer timer_;
-    Due due_;
+    /// Made for a wait only: the most frequent sleep is that of zero, which gives others a turn.
+    union {
+        Alarm alarm_;
+    };
 };
 
 }  // namespace internal

@@ -48,7 +48,7 @@ public:
     /// A request to cancel has been made and not been delivered.
     bool must_cancel() const noexcept { return must_cancel_; }
     /// Delivers the request.
-    [[noreturn]] void throw_cancelled();
+    [[noreturn, gnu::cold]] void throw_cancelled();
     /// Takes back a request that has not been delivered; those counted stay.
     void withdraw() noexcept { must_cancel_ = false; }
     /// What `throw_cancelled` would throw; the request counts as delivered.
@@ -110,7 +110,7 @@ private:
     bool by_itself_ = false;
 };
 
-[[noreturn]] void throw_no_task();
+[[noreturn, gnu::cold]] void throw_no_task();
 
 /// The task whose step runs on this thread. Throws: RuntimeError if there is none.
 inline TaskCore& running_task() {
