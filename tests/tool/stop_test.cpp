@@ -106,6 +106,14 @@ TEST(Stop, two_different_requests_are_two_requests) {
     EXPECT_LT(ended.seconds.count(), 4.0);
 }
 
+TEST(Stop, quit_kills_at_once) {
+    Program program(stubborn);
+    ASSERT_TRUE(program.wait_until_alive(stubborn_processes));
+    program.signal(SIGQUIT);
+    EXPECT_EQ(program.wait().status, 128 + SIGQUIT);
+    EXPECT_TRUE(program.alive().empty());
+}
+
 TEST(Stop, the_same_request_to_both_processes_is_one) {
     // What `pkill asyncio` does.
     Program program(two_of_three);

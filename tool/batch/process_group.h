@@ -1,6 +1,10 @@
 #pragma once
 // The processes that a command consists of: its shell, and all that this has started and that did
 // not leave on purpose (`setsid`).
+//
+// The library can kill a group together with its leader (`end_group_at_exit`). That is not what is
+// wanted here when a command is told to end: its shell usually dies of SIGTERM at once, and then
+// the programs that it ran are to have their grace all the same.
 
 #include <asyncio.h>
 

@@ -37,6 +37,8 @@ bool is_shortage(const OsError& refusal) noexcept {
 }
 
 void record_refusal(Job& job, const OsError& refusal) {
+    job.started = std::chrono::system_clock::now();
+    job.started_at = get_running_loop().time();
     job.status = Status::exited;
     job.exit_code = cannot_run;
     job.errors.append(fmt::format("asyncio batch: {}\n", refusal.what()));
