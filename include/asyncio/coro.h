@@ -19,6 +19,7 @@
 
 #include <asyncio/internal/awaitable.h>
 #include <asyncio/internal/frame_pool.h>
+#include <asyncio/internal/prefetch.h>
 #include <asyncio/internal/step.h>
 #include <asyncio/outcome.h>
 
@@ -58,6 +59,13 @@ struct PromiseBase : Pooled {
     std::suspend_always initial_suspend() const noexcept { return {}; }
     FinalAwaiter final_suspend() const noexcept { return {}; }
 
+    /// What has just left the coroutine. The one who awaits it, parked perhaps for long, is fetched
+    /// meanwhile.
+    std::exception_ptr caught_exception() const noexcept {
+        if (caller != nullptr) prefetch_around(caller);
+        return std::current_exception();
+    }
+
     /// Notes the place and makes the awaiter.
     ///
     /// What the library's functions return is a small value that makes its awaiter here, in the
@@ -94,7 +102,7 @@ template <class T>
 struct PromiseResult : PromiseBase {
     Outcome<T> outcome;
 
-    void unhandled_exception() noexcept { outcome.fail(std::current_exception()); }
+    void unhandled_exception() noexcept { outcome.fail(caught_exception()); }
 
     /// The default lets `co_return {…};` mean a T.
     template <class Value = T>
@@ -114,7 +122,7 @@ template <>
 struct PromiseResult<void> : PromiseBase {
     Outcome<void> outcome;
 
-    void unhandled_exception() noexcept { outcome.fail(std::current_exception()); }
+    void unhandled_exception() noexcept { outcome.fail(caught_exception()); }
     /// Keeps an outcome that `LeaveWith` has put there.
     void return_void() noexcept {
         if (outcome.empty()) outcome.emplace();
@@ -158,7 +166,7 @@ public:
         if (!started_) here.next = child_;
     }
 
-    T await_resume() { return std::move(child_.promise().outcome).value(); }
+    T await_resume() { return child_.promise().outcome.last_value(); }
 
     Outcome<T> take_outcome() noexcept(std::is_nothrow_move_constructible_v<Outcome<T>>) {
         return std::move(child_.promise().outcome);

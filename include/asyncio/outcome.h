@@ -21,13 +21,13 @@ namespace internal {
 /// Whether `error` holds a `CancelledError`. Costs no throw.
 bool is_cancellation(const std::exception_ptr& error) noexcept;
 
-/// A reference to `error`, for a throw.
+/// Gives `error` back, to be thrown.
 ///
 /// That it is marked cold is what it is for. The compiler puts what leads to a cold call apart from
 /// the code that is usually run, and a throw from there passes a frame in two thirds of the time:
 /// to find the registers the unwinder replays what the function has done to the stack from its
 /// beginning up to the throw, and the part that stands apart has done next to nothing.
-[[gnu::cold]] std::exception_ptr to_throw(const std::exception_ptr& error) noexcept;
+[[gnu::cold]] std::exception_ptr to_throw(std::exception_ptr error) noexcept;
 
 /// How a result of type T is stored: nothing as `None`, a reference as a pointer.
 template <class T>
@@ -94,11 +94,13 @@ public:
     /// The same, moved out.
     T value() && {
         rethrow_failure();
-        if constexpr (std::is_reference_v<T>) {
-            return *value_;
-        } else if constexpr (!std::is_void_v<T>) {
-            return std::move(value_);
-        }
+        return move_out();
+    }
+    /// The same for the last who asks: the error is handed on to the throw, not shared with it.
+    T last_value() {
+        if (failed()) [[unlikely]]
+            std::rethrow_exception(internal::to_throw(std::move(error_)));
+        return move_out();
     }
 
     template <class... Arguments>
@@ -143,6 +145,14 @@ private:
             return static_cast<T>(*value_);
         } else {
             return static_cast<const T&>(value_);
+        }
+    }
+
+    T move_out() {
+        if constexpr (std::is_reference_v<T>) {
+            return *value_;
+        } else if constexpr (!std::is_void_v<T>) {
+            return std::move(value_);
         }
     }
 

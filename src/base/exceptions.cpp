@@ -76,7 +76,7 @@ bool internal::is_cancellation(const std::exception_ptr& error) noexcept {
     return error != nullptr && *error.__cxa_exception_type() == typeid(CancelledError);
 }
 
-std::exception_ptr internal::to_throw(const std::exception_ptr& error) noexcept { return error; }
+std::exception_ptr internal::to_throw(std::exception_ptr error) noexcept { return error; }
 
 std::string describe(const std::exception_ptr& error) {
     if (error == nullptr) return "no error";

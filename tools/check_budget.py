@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""Counts the instructions of the hot paths and fails when one has grown by more than its budget.
+
+Nanoseconds depend on the machine and on what else it does; instructions do not. Each benchmark of
+`micro` runs twice under callgrind, with a small and a larger count, on the simulated back-end,
+whose time is virtual. The difference of the two totals, divided by the difference of the counts, is
+what one operation costs; what starting and ending the program costs cancels out.
+
+The budget holds for one compiler, because another one makes other instructions of the same code.
+With any other the check is skipped, and says so.
+
+usage: tools/check_budget.py [--update] [BUDGET [BUILD]]
+  BUDGET    the budget (bench/budget.json)
+  BUILD     a build folder of the preset release, with `micro` in it (build/release)
+  --update  writes what was measured as the new budget
+Exit status: 0 within the budget, or skipped; 1 above it; 2 nothing could be measured.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+
+# What is counted: name -> the two counts. Small ones, for callgrind runs fifty times slower; large
+# enough that what happens once in a while (a table that doubles) is spread.
+COUNTS = {
+    "await_chain": (1_000, 21_000),
+    "yield": (2_000, 22_000),
+    "yield_10000": (20_000, 120_000),
+    "gather_spawn": (1_000, 17_000),
+    "spawn_await": (1_000, 11_000),
+    "sleep_cpu": (1_000, 9_000),
+    "wait_for": (1_000, 11_000),
+    "wait_for_ready": (1_000, 11_000),
+    "wait_for_10000": (20_000, 60_000),
+    "cancel": (50, 250),
+    "cancel_shallow": (100, 1_100),
+}
+TOLERANCE_PERCENT = 5
+
+# Nothing of the caller's environment reaches the program: its size alone moves the stack, and some
+# of glibc's choices with it.
+ENVIRONMENT = {"ASYNCIO_BACKEND": "simulated", "LC_ALL": "C", "PATH": "/usr/bin:/bin"}
+
+
+def fail(message):
+    print(f"check_budget: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def cache_of(build):
+    """The variables of the build's CMakeCache.txt."""
+    try:
+        with open(os.path.join(build, "CMakeCache.txt"), encoding="utf-8") as lines:
+            return dict(re.findall(r"^(\w+):\w+=(.*)$", lines.read(), re.M))
+    except OSError as error:
+        fail(f"{build} is no build folder ({error.strerror}); make one with ./dev build release")
+
+
+def compiler_of(cache):
+    """As the budget names it: "g++ 12.2.0"."""
+    path = cache.get("CMAKE_CXX_COMPILER", "")
+    try:
+        version = subprocess.run([path, "-dumpfullversion"], capture_output=True, text=True,
+                                 check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        version = "?"
+    # clang answers too, with the version of g++ that it claims to be.
+    return f"{re.sub(r'-[0-9]+$', '', os.path.basename(path))} {version}"
+
+
+def instructions(micro, name, count):
+    """How many instructions one run of `count` operations takes, all in all."""
+    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
+               micro, "--once", name, str(count)]
+    try:
+        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    except FileNotFoundError:
+        fail("valgrind is not installed; ./dev setup ci installs it")
+    except subprocess.CalledProcessError as error:
+        fail(f"{' '.join(command)} failed:\n{error.stderr}")
+    total = re.search(r"Collected : (\d+)", done.stderr)
+    if total is None:
+        fail(f"callgrind has changed its output:\n{done.stderr}")
+    return int(total[1])
+
+
+def cost(micro, name):
+    """Instructions per operation."""
+    few, many = COUNTS[name]
+    return (instructions(micro, name, many) - instructions(micro, name, few)) / (many - few)
+
+
+def verdict(measured, allowed):
+    """(word for the table, whether it is within the budget)"""
+    if allowed is None:
+        return "new: not in the budget yet, see --update", False
+    change = 100 * (measured - allowed) / allowed
+    if change > TOLERANCE_PERCENT:
+        return f"{change:+.1f} %  TOO MUCH", False
+    if change < -TOLERANCE_PERCENT:
+        return f"{change:+.1f} %  better: --update keeps it so", True
+    return f"{change:+.1f} %", True
+
+
+def check(micro, budget):
+    """Measures everything, prints the table; returns (measured, how many passed and failed)."""
+    measured, passed, failed = {}, 0, 0
+    print(f"{'instructions per operation':28} {'budget':>10} {'now':>10}")
+    for name in COUNTS:
+        measured[name] = round(cost(micro, name), 1)
+        allowed = budget.get(name)
+        word, within = verdict(measured[name], allowed)
+        passed += within
+        failed += not within
+        shown = "-" if allowed is None else f"{allowed:.1f}"
+        print(f"{name:28} {shown:>10} {measured[name]:>10.1f}   {word}", flush=True)
+    for name in sorted(set(budget) - set(COUNTS)):
+        print(f"{name:28} {budget[name]:>10.1f} {'-':>10}   no longer measured, see --update")
+        failed += 1
+    return measured, passed, failed
+
+
+def skip(why, count):
+    print(f"SKIPPED: {why}.")
+    print("SKIPPED: nothing is known about the cost of the hot paths from this run.")
+    print(f"test: 0 passed, 0 failed, {count} skipped")
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("budget", nargs="?", default="bench/budget.json")
+    parser.add_argument("build", nargs="?", default="build/release")
+    parser.add_argument("--update", action="store_true", help="write what was measured")
+    options = parser.parse_args()
+
+    cache = cache_of(options.build)
+    compiler = compiler_of(cache)
+    kept = {"compiler": compiler, "instructions": {}}
+    if os.path.exists(options.budget):
+        with open(options.budget, encoding="utf-8") as file:
+            kept = json.load(file)
+    elif not options.update:
+        fail(f"there is no {options.budget}; --update makes it")
+
+    if compiler != kept["compiler"] and not options.update:
+        return skip(f"the budget is for {kept['compiler']}, this build is made with {compiler}",
+                    len(COUNTS))
+    if cache.get("CMAKE_BUILD_TYPE") != "Release":
+        fail(f"{options.build} is no release build")
+    micro = os.path.join(options.build, "bench", "micro")
+    if not os.path.exists(micro):
+        fail(f"{micro} is not built")
+
+    measured, passed, failed = check(micro, kept["instructions"])
+    if options.update:
+        with open(options.budget, "w", encoding="utf-8") as file:
+            json.dump({"compiler": compiler, "instructions": measured}, file, indent=4)
+            file.write("\n")
+        print(f"written to {options.budget}")
+        return 0
+    print(f"test: {passed} passed, {failed} failed, 0 skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
