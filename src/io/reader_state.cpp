@@ -25,10 +25,8 @@ ReaderState::ReaderState(EventLoop& loop, lowlevel::Fd fd, const StreamOptions& 
       limit(options.limit),
       chunk_bytes_(first_chunk_bytes) {}
 
-void ReaderState::begin_turn() {
-    if (has_reader_) throw RuntimeError("another task is reading from " + name() + " already");
-    throw_error();
-    has_reader_ = true;
+void ReaderState::throw_busy() const {
+    throw RuntimeError("another task is reading from " + name() + " already");
 }
 
 void ReaderState::throw_error() const {

@@ -10,16 +10,22 @@
 #include "io/byte_buffer.h"
 #include "io/stream_state.h"
 
+#include <utility>
+
 namespace asyncio::internal {
 
 class ReaderState final : public StreamState {
 public:
     ReaderState(EventLoop& loop, lowlevel::Fd fd, const StreamOptions& options, Access access);
 
-    /// Held by a coroutine that reads. Throws: RuntimeError if somebody else does.
+    /// Held by a coroutine that reads. Throws: RuntimeError if somebody else does; the error with
+    /// which the stream ended.
     class Turn {
     public:
-        explicit Turn(ReaderState& reader) : reader_(reader) { reader.begin_turn(); }
+        explicit Turn(ReaderState& reader) : reader_(reader) {
+            reader.throw_error();
+            if (!reader.begin_turn()) reader.throw_busy();
+        }
         Turn(const Turn&) = delete;
         Turn& operator=(const Turn&) = delete;
         ~Turn() { reader_.end_turn(); }
@@ -28,8 +34,9 @@ public:
         ReaderState& reader_;
     };
 
-    /// Throws: RuntimeError if another read is being carried out; the error the stream ended with.
-    void begin_turn();
+    /// False if another read is being carried out.
+    bool begin_turn() noexcept { return !std::exchange(has_reader_, true); }
+    [[noreturn]] void throw_busy() const;
     void end_turn() noexcept { has_reader_ = false; }
 
     /// Nothing will come any more, because of the end, an error, or a `close`.

@@ -60,13 +60,13 @@ void ReadAwaiter::end_turn() noexcept {
 }
 
 bool ReadAwaiter::await_ready() {
-    reader_->begin_turn();
-    has_turn_ = true;
-    if (most_bytes_ == 0 || !reader_->buffer.empty()) return true;
+    has_turn_ = reader_->begin_turn();
+    if (!has_turn_ || most_bytes_ == 0 || !reader_->buffer.empty()) return true;
     return ReceiveAwaiter::await_ready();
 }
 
 std::string ReadAwaiter::await_resume() {
+    if (!has_turn_) reader_->throw_busy();
     // The awaiter lives until the end of the whole expression, in which there may be another read.
     end_turn();
     result();

@@ -213,7 +213,8 @@ void WriterState::throw_if_lost(const WriterAwaiter& awaiter) const {
     if (error_ != 0) fail(error_, "");
     const bool sent = awaiter.event_ == WriterEvent::sent;
     if (sent && sent_ < awaiter.mark_) fail(ECONNRESET, " (closed)");
-    if (awaiter.event_ == WriterEvent::drained && !awaiter.waited_ && (closed_ || refused_))
+    const bool lost = closed_ || aborted_ || refused_;
+    if (awaiter.event_ == WriterEvent::drained && !awaiter.waited_ && lost)
         fail(ECONNRESET, " (closed)");
 }
 
