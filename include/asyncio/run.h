@@ -40,31 +40,32 @@ public:
     /// Throws also: KeyboardInterrupt; RuntimeError inside a running loop or after `close`;
     /// DeadlockError.
     template <class Awaitable>
-    auto run(Awaitable&& main) {
+    decltype(auto) run(Awaitable&& main) {
         auto task = main_task(std::forward<Awaitable>(main));
         using Value = typename decltype(task)::value_type;
         run_main(task, *task.state());
         return static_cast<Value>(std::move(*task.state()).take().value());
     }
 
-    /// The loop, made at first use.
+    /// The loop, made at first use. Throws: RuntimeError after `close`.
     EventLoop& get_loop();
 
     /// Cancels every task that is left, waits for all of them, and reports the errors they end
     /// with; then closes the loop. A task that refuses to end is waited for, and after five seconds
-    /// named in the log. Idempotent.
+    /// named in the log. Idempotent. Throws: RuntimeError while it runs.
     void close();
 
 private:
     template <class Awaitable>
     auto main_task(Awaitable&& main) {
         if constexpr (internal::is_coro<std::remove_cvref_t<Awaitable>>) {
-            return get_loop().create_task(std::forward<Awaitable>(main));
+            return loop_to_run().create_task(std::forward<Awaitable>(main));
         } else {
-            return get_loop().create_task(
+            return loop_to_run().create_task(
                 internal::as_coroutine<std::decay_t<Awaitable>>(std::forward<Awaitable>(main)));
         }
     }
+    EventLoop& loop_to_run();
     void run_main(TaskRef task, internal::FutureBase& future);
 
     RunOptions options_;
@@ -80,7 +81,7 @@ private:
 /// loop.
 /// Python: `asyncio.run`.
 template <class Awaitable>
-auto run(Awaitable&& main, RunOptions options = {}) {
+decltype(auto) run(Awaitable&& main, RunOptions options = {}) {
     Runner runner(options);
     return runner.run(std::forward<Awaitable>(main));
 }

@@ -4,6 +4,7 @@
 #include <asyncio/internal/body.h>
 #include <asyncio/task.h>
 
+#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -59,6 +60,8 @@ private:
 
     EventLoop& loop_;
     internal::TaskCore& parent_;
+    /// Requests to cancel the parent that were there before; one that was pending is not counted.
+    std::int64_t requests_at_entry_;
     internal::IntrusiveList<internal::Resident> children_;
     std::vector<std::exception_ptr> errors_;
     /// Set while the group waits for its children after the body.

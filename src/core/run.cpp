@@ -12,18 +12,18 @@ struct Interruption : internal::Ready {
     Interruption(EventLoop& on, TaskRef main) : loop(on), main_task(std::move(main)) {
         run = [](internal::Ready& node) noexcept {
             auto& self = static_cast<Interruption&>(node);
-            self.delivered = true;
-            self.main_task.cancel();
+            self.taken = true;
+            self.asked = self.main_task.cancel();
         };
     }
 
     Interruption(const Interruption&) = delete;
     Interruption& operator=(const Interruption&) = delete;
 
-    /// One that came too late for the main task still lies in the loop's inbox, and must not outlive
-    /// this object there: one iteration takes it out. The signal handler is gone by now.
+    /// One that came too late for the main task still lies in the loop's inbox, and must not
+    /// outlive this object there: one iteration takes it out. The signal handler is gone by now.
     ~Interruption() {
-        if (!posted || delivered) return;
+        if (!posted || taken) return;
         loop.stop();
         loop.run_forever();
     }
@@ -37,7 +37,10 @@ struct Interruption : internal::Ready {
     EventLoop& loop;
     TaskRef main_task;
     std::atomic<bool> posted{false};
-    bool delivered = false;
+    /// The loop has it out of its inbox.
+    bool taken = false;
+    /// The main task was there to be asked to end.
+    bool asked = false;
 };
 
 }  // namespace
@@ -48,12 +51,16 @@ Runner::~Runner() { close(); }
 
 EventLoop& Runner::get_loop() {
     if (closed_) throw RuntimeError("the runner is closed");
-    if (internal::here.loop != nullptr)
-        throw RuntimeError("run() cannot be called from a running event loop");
     if (!loop_)
         loop_ = std::make_unique<EventLoop>(
             LoopOptions{.backend = options_.backend, .debug = options_.debug});
     return *loop_;
+}
+
+EventLoop& Runner::loop_to_run() {
+    if (internal::here.loop != nullptr)
+        throw RuntimeError("run() cannot be called from a running event loop");
+    return get_loop();
 }
 
 void Runner::run_main(TaskRef task, internal::FutureBase& future) {
@@ -66,7 +73,7 @@ void Runner::run_main(TaskRef task, internal::FutureBase& future) {
     // If the request to cancel was ours and the only one, and the task ended of it, that is what
     // Ctrl-C means. If somebody else had asked too, or the task had something else to say, that is
     // what leaves. A Ctrl-C that the main task did not live to see is not lost either.
-    if (!interruption.delivered || (future.cancelled() && task.uncancel() == 0)) {
+    if (!interruption.asked || (future.cancelled() && task.uncancel() == 0)) {
         future.mark_retrieved();
         throw KeyboardInterrupt();
     }
@@ -74,6 +81,7 @@ void Runner::run_main(TaskRef task, internal::FutureBase& future) {
 
 void Runner::close() {
     if (closed_) return;
+    if (loop_ && loop_->is_running()) throw RuntimeError("cannot close a runner while it runs");
     closed_ = true;
     if (!loop_) return;
     internal::wind_up_residents(*loop_);

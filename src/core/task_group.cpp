@@ -16,7 +16,10 @@ struct TaskGroup::Child final : internal::Ready, internal::Resident, internal::P
     internal::Ref<internal::FutureBase> task;
 };
 
-TaskGroup::TaskGroup() : loop_(get_running_loop()), parent_(internal::running_task()) {}
+TaskGroup::TaskGroup()
+    : loop_(get_running_loop()),
+      parent_(internal::running_task()),
+      requests_at_entry_(std::int64_t{parent_.cancelling()} - (parent_.must_cancel() ? 1 : 0)) {}
 
 TaskGroup::~TaskGroup() { assert(children_.empty() && "a task group outlives its tasks"); }
 
@@ -96,6 +99,11 @@ TaskGroup::End TaskGroup::conclude(std::exception_ptr body_error, bool body_canc
     if (parent_interrupted_ && parent_.uncancel() == 0) cancellation = nullptr;
     if (cancellation != nullptr && errors_.empty()) return {std::move(cancellation)};
     if (body_error != nullptr && !body_cancelled) errors_.push_back(std::move(body_error));
+    if (errors_.empty() && parent_.cancelling() > requests_at_entry_ && !parent_.must_cancel()) {
+        // Somebody else cancelled the parent while the group, cancelled already, was winding up,
+        // and the wait for the children swallowed that.
+        return {parent_.take_cancellation()};
+    }
     if (errors_.empty()) return {nullptr, body_cancelled};
     // Errors go first, but a request from outside must still be felt at the next await: renew it,
     // count unchanged.

@@ -56,7 +56,11 @@ bool Timeout::leave_and_decide(bool body_cancelled) {
         return false;
     }
     state_ = State::expired;
-    return std::int64_t{task_->uncancel()} <= requests_at_entry_ && body_cancelled;
+    const bool only_ours = std::int64_t{task_->uncancel()} <= requests_at_entry_;
+    // A request the body never felt goes with the scope that made it. `uncancel` sees to that only
+    // when no earlier request, delivered long ago, keeps the count above zero.
+    if (only_ours && !body_cancelled) task_->withdraw();
+    return only_ours && body_cancelled;
 }
 
 }  // namespace asyncio

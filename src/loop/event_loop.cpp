@@ -1,5 +1,6 @@
 #include <asyncio/event_loop.h>
 
+#include "base/after_fork.h"
 #include "base/log.h"
 #include "base/timer_heap.h"
 #include "loop/callback.h"
@@ -39,6 +40,9 @@ EventLoop::EventLoop(std::unique_ptr<lowlevel::Backend> backend, LoopOptions opt
     : backend_(std::move(backend)),
       timers_(std::make_unique<internal::TimerHeap>()),
       debug_(options.debug.value_or(debug_requested())) {
+    // The loop that ran when a thread forked runs in the parent; in the child, none does.
+    [[maybe_unused]] static const bool told =
+        (internal::call_in_forked_children([] { internal::here = {}; }), true);
     if (debug_)
         internal::log(LogLevel::debug, std::string("event loop on the back-end ") + backend_name());
 }
@@ -73,6 +77,8 @@ private:
 
 void EventLoop::run_forever() {
     const RunScope scope(*this);
+    // Whoever runs single iterations by hand gets a look at the back-end in each.
+    if (stopping_) unobserved_steps_ = steps_between_looks;
     do {
         run_once();
     } while (!stopping_);
@@ -113,7 +119,6 @@ inline void EventLoop::observe(TimePoint deadline) {
     if (deadline == internal::at_once && unobserved_steps_ < steps_between_looks) [[likely]]
         return;
     unobserved_steps_ = 0;
-    if (deadline == internal::at_once && in_flight_ == 0) return;
     wait(deadline);
 }
 

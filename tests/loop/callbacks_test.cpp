@@ -55,53 +55,6 @@ TEST(callbacks, LOOP_02_one_that_is_added_by_a_callback_runs_in_the_next_iterati
     EXPECT_EQ(trace, "abc");
 }
 
-TEST(callbacks, LOOP_02_the_back_end_is_looked_at_even_when_callbacks_never_stop) {
-    const LogCapture log;
-    TestLoop loop;
-    // An operation in flight is what makes a look worth a system call: a pipe nobody writes to.
-    int ends[2];
-    asyncio::lowlevel::Operation open;
-    open.kind = asyncio::lowlevel::OperationKind::pipe;
-    open.buffer = ends;
-    open.on_finished = [](asyncio::lowlevel::Operation&) noexcept {};
-    if (loop->submit(open) == asyncio::lowlevel::Backend::Submitted::in_flight)
-        loop.run_until_idle();
-    ASSERT_EQ(open.result, 0);
-    char byte;
-    asyncio::lowlevel::Operation read;
-    read.kind = asyncio::lowlevel::OperationKind::read;
-    read.fd = ends[0];
-    read.buffer = &byte;
-    read.size = 1;
-    bool read_finished = false;
-    static bool* finished = nullptr;
-    finished = &read_finished;
-    read.on_finished = [](asyncio::lowlevel::Operation&) noexcept { *finished = true; };
-    ASSERT_EQ(loop->submit(read), asyncio::lowlevel::Backend::Submitted::in_flight);
-
-    const int before = loop.probe().waits;
-    int left = 1000;
-    std::function<void()> again = [&] {
-        if (--left == 500) loop->cancel(read);
-        if (left > 0) loop->call_soon(again);
-    };
-    loop->call_soon(again);
-    while (left > 0) run_once(loop);
-    EXPECT_TRUE(read_finished) << "an operation that ends is noticed while callbacks keep coming";
-    EXPECT_GT(loop.probe().waits - before, 2);
-    EXPECT_LT(loop.probe().waits - before, 100) << "but not at the price of a look per callback";
-
-    for (int end : ends) {
-        asyncio::lowlevel::Operation close;
-        close.kind = asyncio::lowlevel::OperationKind::close;
-        close.fd = end;
-        close.on_finished = [](asyncio::lowlevel::Operation&) noexcept {};
-        if (loop->submit(close) == asyncio::lowlevel::Backend::Submitted::in_flight) {
-            while (close.state != asyncio::lowlevel::Operation::State::finished) run_once(loop);
-        }
-    }
-}
-
 TEST(callbacks, LOOP_03_one_that_is_cancelled_does_not_run_and_releases_its_captures_at_once) {
     const LogCapture log;
     TestLoop loop;

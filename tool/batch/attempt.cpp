@@ -55,10 +55,11 @@ Coro<> Attempt::run() {
 
     const Status end = co_await wait_for_end(process);
     cancellable_ = false;
-    co_await group.end(process, end == Status::exited ? Duration::zero() : limits_.grace);
+    const Duration grace = end == Status::exited ? Duration::zero() : limits_.grace;
+    const int returncode = co_await group.end(process, grace);
     job_.seconds = get_running_loop().time() - job_.started_at;
     co_await drain(output, errors);
-    record(end, *process.returncode());
+    record(end, returncode);
 }
 
 /// `exited`, `timed_out` or `interrupted`: why the wait is over.

@@ -134,7 +134,7 @@ bool is_in_brackets(std::string_view text) {
     return text.size() > 1 && text.front() == '[' && text.back() == ']';
 }
 
-std::string protect(std::string argument) {
+std::string protect(const std::string& argument) {
     return is_in_brackets(argument) ? argument + ' ' : argument;
 }
 

@@ -22,7 +22,7 @@ constexpr Duration between_looks = 5ms;
 
 }  // namespace
 
-Coro<> ProcessGroup::end(const Process& leader, Duration grace) const {
+Coro<int> ProcessGroup::end(const Process& leader, Duration grace) const {
     if (grace > Duration::zero()) {
         signal(SIGTERM);
         // A stopped process gets its SIGTERM only when it goes on.
@@ -30,7 +30,7 @@ Coro<> ProcessGroup::end(const Process& leader, Duration grace) const {
         co_await wait_until_empty(leader, grace);
     }
     signal(SIGKILL);
-    co_await leader.wait();
+    co_return co_await leader.wait();
 }
 
 Coro<> ProcessGroup::wait_until_empty(const Process& leader, Duration limit) const {

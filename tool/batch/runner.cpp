@@ -80,20 +80,23 @@ void Runner::open_workplaces() {
     for (Workplace& place : workplaces_) place.task = create_task(work(place));
 }
 
+std::vector<Task<>> Runner::tasks() const {
+    std::vector<Task<>> all;
+    all.reserve(workplaces_.size());
+    for (const Workplace& place : workplaces_) all.push_back(place.task);
+    return all;
+}
+
 /// A cancellation is not passed on to the workplaces: those that end a command go on doing so.
 Coro<> Runner::wait_for_workplaces() {
-    std::vector<Task<>> tasks;
-    for (const Workplace& place : workplaces_) tasks.push_back(place.task);
-    const Future<> all = gather(tasks);
+    const Future<> all = gather(tasks());
     co_await shield(all);
 }
 
 Coro<> Runner::end_all() {
     stop();
-    std::vector<Task<>> tasks;
-    for (const Workplace& place : workplaces_) tasks.push_back(place.task);
     try {
-        co_await wait_for(gather_settled(tasks), limits_.grace + last_words_limit);
+        co_await wait_for(gather_settled(tasks()), limits_.grace + last_words_limit);
     } catch (const TimeoutError&) {
         // Somebody does not read what we write; what he has not read is lost.
     }

@@ -58,6 +58,7 @@ private:
 
     void stop();
     void open_workplaces();
+    std::vector<asyncio::Task<>> tasks() const;
     asyncio::Coro<> wait_for_workplaces();
     asyncio::Coro<> end_all();
     asyncio::Coro<> clear_up();

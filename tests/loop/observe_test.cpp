@@ -1,0 +1,127 @@
+// Goal: the loop looks at its back-end often enough, and not more often: also when callbacks never
+// stop coming, and when somebody runs it one iteration at a time.
+// Method: an operation that can end only by being cancelled, on a pipe nobody writes to; a back-end
+// that counts the looks.
+
+#include <asyncio/event_loop.h>
+#include <asyncio/sleep.h>
+#include <asyncio/task.h>
+
+#include "support/run_test.h"
+
+#include <functional>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using asyncio::lowlevel::Operation;
+using asyncio::lowlevel::OperationKind;
+using support::LogCapture;
+using support::TestLoop;
+using namespace std::chrono_literals;
+using Submitted = asyncio::lowlevel::Backend::Submitted;
+
+/// One iteration that does not wait.
+void run_once(TestLoop& loop) {
+    loop->stop();
+    loop->run_forever();
+}
+
+/// An operation that notes that the loop was told of its end.
+struct Noted : Operation {
+    explicit Noted(OperationKind wanted) {
+        kind = wanted;
+        on_finished = [](Operation& self) noexcept { static_cast<Noted&>(self).told = true; };
+    }
+    bool told = false;
+};
+
+/// A read that waits for ever.
+class WaitingRead {
+public:
+    explicit WaitingRead(TestLoop& loop) : loop_(loop) {
+        Noted open(OperationKind::pipe);
+        open.buffer = ends_;
+        finish(open);
+        read.fd = ends_[0];
+        read.buffer = &byte_;
+        read.size = 1;
+        EXPECT_EQ(loop->submit(read), Submitted::in_flight);
+    }
+    WaitingRead(const WaitingRead&) = delete;
+    WaitingRead& operator=(const WaitingRead&) = delete;
+    ~WaitingRead() {
+        for (const int end : ends_) {
+            Noted close(OperationKind::close);
+            close.fd = end;
+            finish(close);
+        }
+    }
+
+    Noted read{OperationKind::read};
+
+private:
+    void finish(Noted& operation) {
+        if (loop_->submit(operation) == Submitted::finished) return;
+        while (!operation.told) run_once(loop_);
+    }
+
+    TestLoop& loop_;
+    int ends_[2] = {-1, -1};
+    char byte_ = 0;
+};
+
+TEST(observe, LOOP_02_what_finished_is_noticed_while_callbacks_keep_coming) {
+    const LogCapture log;
+    TestLoop loop;
+    WaitingRead waiting(loop);
+    int left = 20'000;
+    int left_when_told = 0;
+    std::function<void()> again = [&] {
+        if (left == 15'000) loop->cancel(waiting.read);
+        if (waiting.read.told && left_when_told == 0) left_when_told = left;
+        if (--left > 0) loop->call_soon(again);
+        if (left == 0) loop->stop();
+    };
+    const int before = loop.probe().waits;
+    loop->call_soon(again);
+    loop->run_forever();
+    EXPECT_GT(left_when_told, 0);
+    EXPECT_LT(loop.probe().waits - before, 20'000 / 50)
+        << "but not at the price of a look for each";
+}
+
+TEST(observe, LOOP_12_an_iteration_by_hand_looks_once) {
+    const LogCapture log;
+    TestLoop loop;
+    WaitingRead waiting(loop);
+    for (int i = 0; i < 5; ++i) {
+        const int before = loop.probe().waits;
+        run_once(loop);
+        EXPECT_EQ(loop.probe().waits, before + 1);
+    }
+    loop->cancel(waiting.read);
+    // A seeded world may put the end off, but not for ever.
+    for (int i = 0; i < 10'000 && !waiting.read.told; ++i) run_once(loop);
+    EXPECT_TRUE(waiting.read.told);
+}
+
+TEST(observe, time_passes_for_a_program_that_never_rests) {
+    const LogCapture log;
+    TestLoop loop;
+    const auto spin = [&]() -> asyncio::Coro<> {
+        const asyncio::TimePoint start = loop->time();
+        while (loop->time() - start < 50us) co_await asyncio::sleep(0s);
+    };
+    loop->run_until_complete(spin());
+    bool fired = false;
+    loop->call_later(50us, [&] { fired = true; });
+    const auto spin_for_the_timer = [&]() -> asyncio::Coro<> {
+        while (!fired) co_await asyncio::sleep(0s);
+    };
+    loop->run_until_complete(spin_for_the_timer());
+    loop.expect_idle();
+}
+
+}  // namespace
