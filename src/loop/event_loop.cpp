@@ -1,5 +1,7 @@
 #include <asyncio/event_loop.h>
 
+#include <asyncio/internal/prefetch.h>
+
 #include "base/after_fork.h"
 #include "base/log.h"
 #include "base/timer_heap.h"
@@ -22,14 +24,6 @@ namespace {
 /// program that never rests still notices its sockets. Between two looks a step costs no system
 /// call.
 constexpr std::uint32_t steps_between_looks = 61;
-
-/// Asks for the cache line of `place` and its neighbours, which is about as much as a small frame
-/// or a task has.
-void prefetch_around(const void* place) noexcept {
-    // As a number: around a null pointer, which may be prefetched, there is nothing to point to.
-    const auto line = reinterpret_cast<std::uintptr_t>(place) - 64;
-    for (int i = 0; i < 3; ++i) __builtin_prefetch(reinterpret_cast<const void*>(line + 64 * i), 1);
-}
 
 }  // namespace
 
@@ -138,16 +132,15 @@ inline void EventLoop::expire_timers() noexcept {
     if (!timers_->empty()) expire_until(backend_->now());
 }
 
-/// By the handful: a timer lies in the frame that waits for it, and its target in a task, and
-/// neither has been touched for as long as it waited. While one is scheduled, the others are
+/// By the handful: a timer and its target lie in the frame that waits for it, and neither that nor
+/// the task has been touched for as long as it waited. While one is scheduled, the others are
 /// fetched.
 void EventLoop::expire_until(TimePoint when) noexcept {
     std::array<internal::Timer*, 16> due;
     while (const std::size_t count = timers_->take_due(when, internal::Timer::disarmed, due)) {
         for (std::size_t i = 0; i < count; ++i) {
-            prefetch_around(due[i]);
-            prefetch_around(due[i]->target);
-            prefetch_around(due[i]->touched_next);
+            internal::prefetch_around(due[i]);
+            internal::prefetch_around(due[i]->touched_next);
         }
         for (std::size_t i = 0; i < count; ++i) schedule(*due[i]->target);
     }
