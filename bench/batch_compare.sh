@@ -22,7 +22,7 @@ yes true | head -n "$count" >"$commands" || true
 
 run_asyncio() { "$build_dir/bin/asyncio" batch -j "$jobs" <"$commands"; }
 run_xargs() { xargs -P "$jobs" -I{} sh -c {} <"$commands"; }
-run_parallel() { SHELL=/bin/sh PARALLEL_SHELL=/bin/sh parallel --will-cite -j "$jobs" <"$commands"; }
+run_parallel() { PARALLEL_SHELL=/bin/sh parallel --will-cite -j "$jobs" <"$commands"; }
 run_python() { "$python" "$here/batch_asyncio.py" "$jobs" <"$commands"; }
 
 contestants=(asyncio xargs python)

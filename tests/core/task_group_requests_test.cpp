@@ -74,7 +74,8 @@ TEST(task_group_requests, TG_20_after_a_group_that_failed_the_parent_is_not_canc
     });
 }
 
-TEST(task_group_requests, TG_20_an_error_in_the_last_iteration_of_the_body_does_not_leak_a_cancellation) {
+TEST(task_group_requests,
+     TG_20_an_error_in_the_last_iteration_of_the_body_does_not_leak_a_cancellation) {
     run_test([]() -> Coro<> {
         for (int turns = 0; turns < 6; ++turns) {
             const std::string end = co_await how(task_group([turns](TaskGroup& group) -> Coro<> {
@@ -93,7 +94,8 @@ TEST(task_group_requests, TG_20_an_error_in_the_last_iteration_of_the_body_does_
     });
 }
 
-TEST(task_group_requests, TG_21_inner_and_outer_that_fail_in_one_iteration_each_take_their_own_request) {
+TEST(task_group_requests,
+     TG_21_inner_and_outer_that_fail_in_one_iteration_each_take_their_own_request) {
     run_test([]() -> Coro<> {
         std::string trace;
         const auto raise = [](const char* text) -> Coro<> {
@@ -116,7 +118,8 @@ TEST(task_group_requests, TG_21_inner_and_outer_that_fail_in_one_iteration_each_
     });
 }
 
-TEST(task_group_requests, TG_22_an_error_and_a_cancellation_from_outside_in_one_iteration_are_both_felt) {
+TEST(task_group_requests,
+     TG_22_an_error_and_a_cancellation_from_outside_in_one_iteration_are_both_felt) {
     run_test([]() -> Coro<> {
         std::string trace;
         const auto body = [&]() -> Coro<> {

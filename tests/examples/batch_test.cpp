@@ -6,9 +6,9 @@
 #include "examples/program.h"
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <regex>
 #include <sstream>
 #include <thread>
 
@@ -63,14 +63,26 @@ struct Row {
     std::string output;
 };
 
+std::string trimmed(const std::string& text) {
+    const std::size_t last = text.find_last_not_of(' ');
+    return last == text.npos ? "" : text.substr(0, last + 1);
+}
+
+/// Read from the right, for the command may be anything.
 std::vector<Row> rows(const Finished& run) {
-    static const std::regex row(
-        R"((.*\S) +(complete|timeout|exit \d+|signal \d+) +([\d.]+) s  (.*))");
     std::vector<Row> rows;
     for (const std::string& line : run.lines) {
-        std::smatch part;
-        if (!std::regex_match(line, part, row)) continue;
-        rows.push_back({part[1], part[2], std::stod(part[3]), part[4]});
+        const std::size_t unit = line.find(" s  ");
+        if (unit == line.npos) continue;
+        const std::size_t number = line.rfind(' ', unit - 1);
+        const std::string before = trimmed(line.substr(0, number));
+        for (const char* word : {" complete", " timeout", " exit ", " signal "}) {
+            const std::size_t status = before.rfind(word);
+            if (status == before.npos) continue;
+            rows.push_back({trimmed(before.substr(0, status)), before.substr(status + 1),
+                            std::strtod(line.c_str() + number, nullptr), line.substr(unit + 4)});
+            break;
+        }
     }
     return rows;
 }

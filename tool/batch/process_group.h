@@ -17,9 +17,9 @@ public:
     /// The group of the number of its first process.
     explicit ProcessGroup(pid_t leader) noexcept : leader_(leader) {}
 
-    /// Ends every process of the group, and returns how `leader` has ended when it has: SIGTERM, up to `grace`
-    /// for all of them to go, SIGKILL. Zero, and a group whose leader has ended by itself, get
-    /// SIGKILL at once.
+    /// Ends every process of the group, and returns how `leader` has ended when it has: SIGTERM, up
+    /// to `grace` for all of them to go, SIGKILL. Zero, and a group whose leader has ended by
+    /// itself, get SIGKILL at once.
     asyncio::Coro<int> end(const asyncio::Process& leader, asyncio::Duration grace) const;
 
 private:

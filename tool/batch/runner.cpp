@@ -95,8 +95,9 @@ Coro<> Runner::wait_for_workplaces() {
 
 Coro<> Runner::end_all() {
     stop();
+    auto all = gather_settled(tasks());
     try {
-        co_await wait_for(gather_settled(tasks()), limits_.grace + last_words_limit);
+        co_await wait_for(std::move(all), limits_.grace + last_words_limit);
     } catch (const TimeoutError&) {
         // Somebody does not read what we write; what he has not read is lost.
     }
