@@ -36,17 +36,26 @@ TEST_P(Conformance, a_wait_ends_at_its_deadline) {
     }
 }
 
-// The kernel's own tolerance grows with the length of a wait: 2.5 ms here.
+// The kernel's own tolerance grows with the length of a wait: 2.5 ms here. How late a busy machine
+// makes any wait is seen from the worst of some short ones.
 TEST_P(OnKernel, a_long_wait_is_no_later_than_a_short_one) {
+    Duration usual = Duration::zero();
+    for (int i = 0; i < 20; ++i) {
+        usual = std::max(usual, lateness(backend(), driver(), 5ms, 1));
+    }
     Duration late = Duration::max();
-    for (int tries = 0; tries < 3 && late >= 1ms; ++tries) {
+    for (int tries = 0; tries < 5 && late >= 1ms; ++tries) {
         late = lateness(backend(), driver(), 2500ms, 1);
     }
-    EXPECT_LT(late, 1ms);
+    EXPECT_LT(late, usual + 1ms);
     if (GetParam() == Tested::epoll) {
         // On a busy machine other timers' interrupts hide the tolerance, so its remedy is looked
-        // for too.
-        EXPECT_GE(driver().wait_out(backend().now() + 600ms), 2) << "asked for in one piece";
+        // for too. A first part that ends late by more than the second part leaves none.
+        int most_waits = 0;
+        for (int tries = 0; tries < 5 && most_waits < 2; ++tries) {
+            most_waits = std::max(most_waits, driver().wait_out(backend().now() + 600ms));
+        }
+        EXPECT_GE(most_waits, 2) << "asked for in one piece";
     }
 }
 
