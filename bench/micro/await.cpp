@@ -42,11 +42,11 @@ Coro<Cost> yield_among(std::uint64_t tasks, std::uint64_t count) {
 }
 
 constexpr Benchmark benchmarks[] = {
-    {"await_chain", "co_await of a child that returns at once", 20'000'000, 7,
+    {"await_chain", "co_await of a child that returns at once", 2'000'000, 50,
      [](std::uint64_t count) { return asyncio::run(await_chain(count)); }},
-    {"yield", "a turn, between two tasks", 20'000'000, 7,
+    {"yield", "a turn, between two tasks", 1'000'000, 50,
      [](std::uint64_t count) { return asyncio::run(yield_among(2, count)); }},
-    {"yield_10000", "a turn, among 10,000 tasks", 20'000'000, 7,
+    {"yield_10000", "a turn, among 10,000 tasks", 2'000'000, 50,
      [](std::uint64_t count) { return asyncio::run(yield_among(10'000, count)); }},
 };
 

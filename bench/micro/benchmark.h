@@ -26,7 +26,9 @@ struct Benchmark {
     std::string_view name;
     /// What is counted as one operation.
     std::string_view operation;
-    /// How many a run performs, enough that the clock's own cost vanishes.
+    /// How many a run performs: for some ten milliseconds where that is possible. That is long
+    /// beside the reading of a clock, and short enough that on a busy machine some runs are not
+    /// interrupted.
     std::uint64_t count;
     int repetitions;
     Cost (*run)(std::uint64_t count);

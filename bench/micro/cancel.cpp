@@ -54,9 +54,9 @@ Coro<Cost> cancel_parked(std::uint64_t count, int frames) {
 }
 
 constexpr Benchmark benchmarks[] = {
-    {"cancel", "a task parked ten frames deep, cancelled and unwound, one of 10,000", 10'000, 7,
+    {"cancel", "a task parked ten frames deep, cancelled and unwound, one of 10,000", 10'000, 15,
      [](std::uint64_t count) { return asyncio::run(cancel_parked(count, 10)); }},
-    {"cancel_shallow", "the same with one frame", 10'000, 7,
+    {"cancel_shallow", "the same with one frame", 10'000, 15,
      [](std::uint64_t count) { return asyncio::run(cancel_parked(count, 1)); }},
 };
 

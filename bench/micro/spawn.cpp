@@ -52,7 +52,7 @@ constexpr Benchmark benchmarks[] = {
     {"gather_spawn_fresh", "a task among 1,000,000, in memory never used before", 1'000'000, 1,
      &gather_spawn_fresh},
     {"gather_spawn", "a task among 1,000,000, started and collected", 1'000'000, 7, &gather_spawn},
-    {"spawn_await", "a task started and awaited, one at a time", 5'000'000, 7,
+    {"spawn_await", "a task started and awaited, one at a time", 300'000, 50,
      [](std::uint64_t count) { return asyncio::run(spawn_await(count)); }},
 };
 
