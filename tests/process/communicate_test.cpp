@@ -124,7 +124,7 @@ TEST(communicate, cancelled_leaves_its_output_so_far_to_be_taken) {
         // stdout has ended by then and stderr has not: both are there.
         const std::string command = "echo out; echo err >&2; exec >&-; exec sleep 100";
         Process process = co_await create_subprocess_shell(command, all_pipes);
-        const auto cancelled = co_await internal::settle(wait_for(process.communicate(), 300ms));
+        const auto cancelled = co_await internal::settle(wait_for(process.communicate(), 1s));
         EXPECT_THROW(cancelled.value(), TimeoutError);
         const auto partial = process.take_output();
         EXPECT_EQ(partial.stdout, "out\n");
