@@ -14,6 +14,7 @@ if ! output=$(compile 0); then
     exit 1
 fi
 failures=0
+expectation='s/^#elif CASE == ([0-9]+) +\/\/ EXPECT ([^:]+): (.*)$/\1 \2 \3/p'
 while read -r number who words; do
     [ "$who" = any ] || [ "$who" = "$kind" ] || continue
     if output=$(compile "$number"); then
@@ -24,6 +25,6 @@ while read -r number who words; do
             head -20
         failures=$((failures + 1))
     fi
-done < <(sed -nE 's/^#elif CASE == ([0-9]+) +\/\/ EXPECT ([^:]+): (.*)$/\1 \2 \3/p' "$here/cases.cpp")
+done < <(sed -nE "$expectation" "$here/cases.cpp")
 [ "$failures" -eq 0 ] && echo "every case is refused"
 exit "$failures"
