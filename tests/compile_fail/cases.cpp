@@ -19,27 +19,27 @@ Coro<> program() {
     co_await task_group([&](TaskGroup&) -> Coro<> { co_return; });
     Coro<int> made = number();
     co_await std::move(made);
-#elif CASE == 1  // EXPECT g++: capture by reference
+#elif CASE == 1   // EXPECT g++: capture by reference
     co_await timeout(1s, [text]() -> Coro<> { co_return; });
-#elif CASE == 2  // EXPECT g++: capture by reference
+#elif CASE == 2   // EXPECT g++: capture by reference
     co_await task_group([text](TaskGroup&) -> Coro<> { co_return; });
-#elif CASE == 3  // EXPECT any: the body must be a coroutine
+#elif CASE == 3   // EXPECT any: the body must be a coroutine
     co_await timeout(1s, [&] { return 1; });
-#elif CASE == 4  // EXPECT any: error
+#elif CASE == 4   // EXPECT any: error
     Coro<int> made = number();
     co_await made;
-#elif CASE == 5  // EXPECT any: no matching function
+#elif CASE == 5   // EXPECT any: no matching function
     Coro<int> made = number();
     co_await gather(made);
-#elif CASE == 6  // EXPECT any: error
+#elif CASE == 6   // EXPECT any: error
     co_await shield(number());
-#elif CASE == 7  // EXPECT any: error
+#elif CASE == 7   // EXPECT any: error
     Task<int> task = create_task(number());
     task.set_result(1);
-#elif CASE == 8  // EXPECT any: error
+#elif CASE == 8   // EXPECT any: error
     Coro<int> made = number();
     Coro<int> copy = made;
-#elif CASE == 9  // EXPECT any: error
+#elif CASE == 9   // EXPECT any: error
     co_await 1;
 #elif CASE == 10  // EXPECT any: error
     const auto dangling = []() -> Coro<int&> { co_return 1; };
