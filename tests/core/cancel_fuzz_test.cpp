@@ -90,9 +90,8 @@ struct Forest {
                 break;
             }
             case 5:
-                co_await asyncio::timeout(short_time(), [&]() -> Coro<> {
-                    co_await node(depth - 1);
-                });
+                co_await asyncio::timeout(short_time(),
+                                          [&]() -> Coro<> { co_await node(depth - 1); });
                 break;
             default: co_await group(depth); break;
         }
