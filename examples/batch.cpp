@@ -65,6 +65,7 @@ Coro<Report> run_command(std::string command, Duration limit) {
 Coro<> run_batch(std::vector<std::string> commands, Duration limit) {
     const asyncio::TimePoint start = asyncio::get_running_loop().time();
     std::vector<Coro<Report>> runs;
+    runs.reserve(commands.size());
     for (const std::string& command : commands) runs.push_back(run_command(command, limit));
     const std::vector<Report> reports = co_await asyncio::gather(std::move(runs));
 

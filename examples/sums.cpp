@@ -49,7 +49,7 @@ void plain_sleep() {
     std::this_thread::sleep_for(one_second());
 }
 
-void plain_sum(std::string_view name, std::vector<int> numbers) {
+void plain_sum(std::string_view name, const std::vector<int>& numbers) {
     int total = 0;
     for (const int number : numbers) {
         print_step(name, total, number);

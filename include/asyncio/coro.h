@@ -92,7 +92,7 @@ PromiseBase* promise_base(std::coroutine_handle<Promise> coroutine) noexcept {
 
 /// Whether `co_return value;` makes sense in a Coro<T>. What a reference is made of must live on.
 template <class Value, class T>
-concept returnable_as =
+concept ReturnableAs =
     !std::same_as<std::remove_cvref_t<Value>, Outcome<T>> &&
     (std::is_reference_v<T> ? std::is_lvalue_reference_v<Value> &&
                                   std::is_convertible_v<std::add_pointer_t<Value>, Stored<T>>
@@ -106,7 +106,7 @@ struct PromiseResult : PromiseBase {
 
     /// The default lets `co_return {…};` mean a T.
     template <class Value = T>
-        requires returnable_as<Value, T>
+        requires ReturnableAs<Value, T>
     void return_value(Value&& value) {
         outcome.emplace(std::forward<Value>(value));
     }
@@ -114,7 +114,7 @@ struct PromiseResult : PromiseBase {
     /// it.
     template <std::same_as<Outcome<T>> End>
     void return_value(End&& end) {
-        outcome = std::move(end);
+        outcome = std::forward<End>(end);
     }
 };
 

@@ -258,7 +258,7 @@ public:
     /// The same without a copy.
     template <std::same_as<std::string> Text>
     void write(Text&& data) const {
-        write_string(std::move(data));
+        write_string(std::forward<Text>(data));
     }
     /// One write of all of them. Python: `writelines`.
     template <std::ranges::input_range Range>
@@ -283,7 +283,7 @@ public:
     WriterWait send(std::string_view data) const;
     template <std::same_as<std::string> Text>
     WriterWait send(Text&& data) const {
-        write_string(std::move(data));
+        write_string(std::forward<Text>(data));
         return all_sent();
     }
 

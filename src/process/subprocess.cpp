@@ -4,6 +4,7 @@
 #include "process/spawn.h"
 #include "process/spawn_turn.h"
 
+#include <cassert>
 #include <csignal>
 #include <utility>
 
@@ -31,7 +32,9 @@ lowlevel::Waiter::Abort ProcessWaiter::abort(lowlevel::Waiter& waiter, std::stri
 
 int ProcessWaiter::await_resume() {
     resumed();
-    return *process_->returncode();
+    const std::optional<int> status = process_->returncode();
+    assert(status.has_value() && "a wait ends with the process");
+    return *status;
 }
 
 namespace {

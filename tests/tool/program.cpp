@@ -134,8 +134,13 @@ Program::~Program() {
 pid_t Program::worker_now() const {
     const std::string process = std::to_string(pid_);
     std::istringstream children(read_file("/proc/" + process + "/task/" + process + "/children"));
-    pid_t child = 0;
-    return children >> child ? child : 0;
+    // The worker leads a group of its own. What does not may be a leak checker's helper, which is a
+    // child for a moment when the program ends; a signal to that one would leave the program
+    // stopped for ever.
+    for (pid_t child = 0; children >> child;) {
+        if (::getpgid(child) == child) return child;
+    }
+    return 0;
 }
 
 pid_t Program::worker() const {

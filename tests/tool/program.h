@@ -77,7 +77,7 @@ public:
     pid_t pid() const noexcept { return pid_; }
     /// Its only child: the worker. Waits until there is one; 0 if the program has ended.
     pid_t worker() const;
-    /// 0 if there is none at this moment.
+    /// 0 if there is none at this moment, or it has only just been forked.
     pid_t worker_now() const;
     void signal(int number) const;
 
