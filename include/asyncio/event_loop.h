@@ -208,6 +208,11 @@ public:
     /// In debug mode, a step or callback that holds the loop for longer is logged.
     Duration slow_callback_duration = std::chrono::milliseconds(100);
 
+    /// How many iterations have run something so far: the loop's own measure of order. What happens
+    /// at the same number happened in the same iteration. One in which nothing was ready does not
+    /// count, for whether there are such ones depends on the back-end.
+    std::uint64_t iterations() noexcept { return iterations_; }
+
     /// The back-end's name: "io_uring", "epoll" or "simulated".
     const char* backend_name() const noexcept { return backend_->name(); }
 
@@ -262,6 +267,7 @@ private:
     std::uint32_t in_flight_ = 0;
     /// Steps since the back-end was last looked at.
     std::uint32_t unobserved_steps_ = 0;
+    std::uint64_t iterations_ = 0;
     bool stopping_ = false;
     bool running_ = false;
     bool debug_ = false;

@@ -149,12 +149,14 @@ void EventLoop::expire_until(TimePoint when) noexcept {
 inline void EventLoop::run_batch() {
     internal::ReadyList batch;
     batch.append(ready_);
-    while (!batch.empty()) {
+    if (batch.empty()) return;
+    ++iterations_;
+    do {
         internal::Ready& node = batch.pop_front();
         node.run(node);
         ++unobserved_steps_;
         observe(internal::at_once);
-    }
+    } while (!batch.empty());
 }
 
 void EventLoop::close() {

@@ -47,6 +47,25 @@ TEST(running, returns_what_the_coroutine_returns) {
     loop.expect_idle();
 }
 
+TEST(running, iterations_counts_those_that_ran_something) {
+    const LogCapture log;
+    TestLoop loop;
+    EXPECT_EQ(loop->iterations(), 0U);
+    loop.run_until_idle();
+    EXPECT_EQ(loop->iterations(), 0U) << "nothing was ready";
+    std::vector<std::uint64_t> seen;
+    const auto note = [&] { seen.push_back(loop->iterations()); };
+    loop->call_soon([&] {
+        note();
+        loop->call_soon(note);
+    });
+    loop->call_soon(note);
+    loop->call_later(1ms, note);
+    loop->run_until_complete(asyncio::sleep(2ms));
+    EXPECT_EQ(seen, (std::vector<std::uint64_t>{1, 1, 2, 3}));
+    loop.expect_idle();
+}
+
 TEST(running, LOOP_22_throws_what_the_coroutine_throws_and_does_not_report_it_again) {
     const LogCapture log;
     TestLoop loop;
