@@ -64,21 +64,6 @@ std::string text_of(Blocks blocks) {
     return text;
 }
 
-TEST(Blocks, put_small_pieces_together_and_leave_large_ones_alone) {
-    Blocks blocks;
-    for (int count = 0; count < 1000; ++count) blocks.append("line\n");
-    EXPECT_EQ(blocks.size_bytes(), 5000U);
-    EXPECT_EQ(blocks.take_front().size(), 5000U);
-    EXPECT_TRUE(blocks.empty());
-    const std::string large(Blocks::block_bytes, 'x');
-    blocks.append(large);
-    blocks.append(large);
-    EXPECT_EQ(blocks.take_front(), large);
-    EXPECT_EQ(blocks.take_front(), large);
-    blocks.append("");
-    EXPECT_TRUE(blocks.empty());
-}
-
 TEST(Tag, stands_before_every_line) {
     EXPECT_EQ(text_of(batch::tagged(blocks_of({"a\nb\n"}), "x\t")), "x\ta\nx\tb\n");
     EXPECT_EQ(text_of(batch::tagged(blocks_of({"a\n\nb"}), "x\t")), "x\ta\nx\t\nx\tb");

@@ -40,7 +40,7 @@ TEST(Large, ten_thousand_commands_are_run_each_once) {
     EXPECT_LT(ended.peak_memory_kilobytes, overhead * 64 * 1024);
 }
 
-TEST(Large, output_of_200_megabytes_takes_that_much_memory_and_not_twice_as_much) {
+TEST(Large, output_of_200_megabytes_does_not_stay_in_memory) {
     const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
     const TemporaryFile report;
     const Ended ended =
@@ -48,7 +48,23 @@ TEST(Large, output_of_200_megabytes_takes_that_much_memory_and_not_twice_as_much
     ::close(null);
     EXPECT_EQ(ended.status, 0);
     EXPECT_NE(report.text().find("\"stdout_bytes\":200000000"), std::string::npos) << report.text();
-    EXPECT_LT(ended.peak_memory_kilobytes, overhead * 260 * 1024);
+    EXPECT_LT(ended.peak_memory_kilobytes, overhead * 32 * 1024);
+}
+
+TEST(Large, output_without_end_is_that_until_the_limit) {
+    const Ended ended = batch({"-t", "200ms", "--grace", "0", "yes"});
+    EXPECT_EQ(ended.status, 1);
+    EXPECT_GT(ended.output.size(), 10'000'000U);
+    EXPECT_TRUE(ended.output.starts_with("y\ny\n"));
+    EXPECT_EQ(ended.output.find_first_not_of("y\n"), std::string::npos);
+    EXPECT_LT(ended.peak_memory_kilobytes, overhead * 32 * 1024);
+}
+
+TEST(Large, output_stays_in_memory_where_there_is_no_room_for_a_file) {
+    const Ended ended = batch({"seq 1000000"}, {.environment = {"TMPDIR=/nosuchfolder"}});
+    EXPECT_EQ(ended.status, 0);
+    EXPECT_EQ(ended.output.size(), 6888896U);
+    EXPECT_TRUE(ended.output.ends_with("\n999999\n1000000\n"));
 }
 
 TEST(Large, output_comes_out_as_it_went_in) {

@@ -32,12 +32,20 @@ Job ran(std::string command, Status status, asyncio::Duration begin, asyncio::Du
     return job;
 }
 
+/// What a command has written is not copied, so a list in braces will not do.
+template <class... Jobs>
+std::vector<Job> jobs_of(Jobs... each) {
+    std::vector<Job> jobs;
+    (jobs.push_back(std::move(each)), ...);
+    return jobs;
+}
+
 /// The four commands of the first demonstration.
 std::vector<Job> four() {
-    std::vector<Job> jobs{ran("sleep 1 && echo hello", Status::exited, 0s, 1s),
-                          ran("sleep 1.5", Status::exited, 0s, 1500ms),
-                          ran("echo world", Status::exited, 0s, 10ms),
-                          ran("sleep 500", Status::timed_out, 0s, 2s)};
+    std::vector<Job> jobs = jobs_of(ran("sleep 1 && echo hello", Status::exited, 0s, 1s),
+                                    ran("sleep 1.5", Status::exited, 0s, 1500ms),
+                                    ran("echo world", Status::exited, 0s, 10ms),
+                                    ran("sleep 500", Status::timed_out, 0s, 2s));
     for (std::size_t index = 0; index < jobs.size(); ++index) jobs[index].number = index + 1;
     return jobs;
 }
@@ -87,7 +95,8 @@ TEST(Table, is_no_wider_than_the_terminal) {
 
 TEST(Table, keeps_its_columns_with_commands_that_are_wider_than_their_bytes) {
     std::setlocale(LC_CTYPE, "C.UTF-8");
-    std::vector<Job> jobs{ran("日本", Status::exited, 0s, 1s), ran("abcd", Status::exited, 0s, 1s)};
+    std::vector<Job> jobs =
+        jobs_of(ran("日本", Status::exited, 0s, 1s), ran("abcd", Status::exited, 0s, 1s));
     const auto rows = lines(batch::table(jobs, 1s, 80, utf8));
     EXPECT_EQ(rows[1], "日本     complete      1.00");
     EXPECT_EQ(rows[2], "abcd     complete      1.00");
@@ -106,14 +115,14 @@ TEST(Table, of_very_many_commands_lists_those_that_are_not_complete) {
 }
 
 TEST(Table, of_one_command_speaks_of_one) {
-    std::vector<Job> jobs{ran("true", Status::exited, 0s, 0s)};
+    std::vector<Job> jobs = jobs_of(ran("true", Status::exited, 0s, 0s));
     EXPECT_EQ(batch::totals(jobs, 0s), "1 command: 1 complete; 0.00 s (one by one: 0.00 s)");
 }
 
 TEST(Timeline, draws_a_bar_from_begin_to_end) {
-    std::vector<Job> jobs{ran("first", Status::exited, 0s, 1s),
-                          ran("second", Status::exited, 1s, 1s),
-                          ran("whole", Status::exited, 0s, 2s)};
+    std::vector<Job> jobs =
+        jobs_of(ran("first", Status::exited, 0s, 1s), ran("second", Status::exited, 1s, 1s),
+                ran("whole", Status::exited, 0s, 2s));
     EXPECT_EQ(batch::timeline(jobs, 2s, 48, ascii),
               "        0 s       0.5 s     1 s       1.5 s\n"
               "first   ====================\n"
@@ -122,8 +131,9 @@ TEST(Timeline, draws_a_bar_from_begin_to_end) {
 }
 
 TEST(Timeline, draws_eighths_where_the_terminal_can) {
-    std::vector<Job> jobs{ran("a", Status::exited, 0s, 1s), ran("b", Status::exited, 0s, 0s),
-                          ran("c", Status::exited, 1s, 53125us)};
+    std::vector<Job> jobs =
+        jobs_of(ran("a", Status::exited, 0s, 1s), ran("b", Status::exited, 0s, 0s),
+                ran("c", Status::exited, 1s, 53125us));
     const auto drawn = lines(batch::timeline(jobs, 2s, 23, utf8));
     ASSERT_EQ(drawn.size(), 4U);
     EXPECT_EQ(drawn[1], "a  ██████████");
@@ -150,7 +160,7 @@ TEST(Timeline, shows_only_what_has_run) {
 }
 
 TEST(Timeline, of_no_time_at_all_is_drawn) {
-    std::vector<Job> jobs{ran("x", Status::exited, 0s, 0s)};
+    std::vector<Job> jobs = jobs_of(ran("x", Status::exited, 0s, 0s));
     EXPECT_EQ(lines(batch::timeline(jobs, 0s, 40, ascii))[1], "x  =");
 }
 

@@ -16,8 +16,9 @@ namespace {
 
 constexpr const char* about_running =
     R"(Each command runs through `/bin/sh -c`, in its own process group, with /dev/null as its
-input. What it writes is kept in memory and shown whole when it ends, its output on standard output
-and its errors on standard error. The table, the time line and every remark go to standard error.
+input. What it writes is kept, much of it in a temporary file, and shown whole when it ends: its
+output on standard output, its errors on standard error. The table, the time line and every remark
+go to standard error.
 
 A command has ended when its process has. What it leaves running in its process group is ended then,
 and what has left that group, when the batch ends: nothing of a batch outlives it.
