@@ -229,7 +229,7 @@ def clean(trace):
 
 async def main_of(function):
     asyncio.current_task().set_name("main")
-    await function()
+    return await function()
 
 
 def trace_of(function):
