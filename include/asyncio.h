@@ -13,6 +13,7 @@
 #include <asyncio/sleep.h>
 #include <asyncio/streams.h>
 #include <asyncio/subprocess.h>
+#include <asyncio/sync.h>
 #include <asyncio/task.h>
 #include <asyncio/task_group.h>
 #include <asyncio/timeout.h>

@@ -9,7 +9,7 @@ build_dir=$1
 seeds=$2
 jobs=${3:-$(nproc)}
 first=${FIRST_SEED:-1}
-areas=(core io)
+areas=(core io sync)
 
 programs=()
 for area in "${areas[@]}"; do

@@ -1,0 +1,105 @@
+#pragma once
+// A flag that tasks can wait for.
+//
+// Thread-safety: loop thread only; from another thread: `call_soon_threadsafe([&] { event.set();
+// })`.
+
+#include <asyncio/internal/wait_queue.h>
+#include <asyncio/outcome.h>
+
+namespace asyncio {
+
+class Event;
+
+namespace internal {
+
+class EventAwaiter final : public QueuedWaiter {
+public:
+    explicit EventAwaiter(Event& event) noexcept : event_(event) {}
+
+    bool await_ready() noexcept;
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> coroutine);
+    void await_resume() {
+        if (interrupted()) [[unlikely]]
+            task().throw_cancelled();
+    }
+    Outcome<void> take_outcome() {
+        Outcome<void> outcome;
+        if (interrupted()) {
+            outcome.fail(task().take_cancellation());
+        } else {
+            outcome.emplace();
+        }
+        return outcome;
+    }
+
+private:
+    bool interrupted();
+
+    Event& event_;
+};
+
+}  // namespace internal
+
+/// What `Event::wait` returns.
+class [[nodiscard]] EventWait {
+public:
+    explicit EventWait(Event& event) noexcept : event_(event) {}
+    auto operator co_await() const noexcept { return internal::EventAwaiter(event_); }
+
+private:
+    Event& event_;
+};
+
+/// A flag; not set at first.
+///
+/// Lifetime: must outlive the next turn of every task that waits for it, also after `set()`.
+/// Python: `asyncio.Event`.
+class Event {
+public:
+    /// Waits until the flag is set; returns at once if it is.
+    ///
+    /// Throws: RuntimeError if it must wait and is not awaited in a task, or the event has been
+    /// waited for in another loop.
+    /// Cancellation: a cancellation point if it must wait; when cancelled, nothing has changed.
+    /// Python: `event.wait()`, which returns True.
+    EventWait wait() noexcept { return EventWait(*this); }
+
+    /// Sets the flag and wakes every task that waits for it, in the order in which they came.
+    ///
+    /// They run in the next iteration of the loop, not inside this call, and they have been woken
+    /// even if `clear()` follows at once. Setting it twice is allowed.
+    /// Cost: O(waiters), no allocation.
+    void set() noexcept {
+        if (set_) return;
+        set_ = true;
+        waiting_.wake_all();
+    }
+
+    /// From now on tasks that wait do wait.
+    void clear() noexcept { set_ = false; }
+
+    bool is_set() noexcept { return set_; }
+
+private:
+    friend internal::EventAwaiter;
+
+    internal::WaitQueue waiting_;
+    bool set_ = false;
+};
+
+inline bool internal::EventAwaiter::await_ready() noexcept { return event_.set_; }
+
+template <class Promise>
+void internal::EventAwaiter::await_suspend(std::coroutine_handle<Promise> coroutine) {
+    wait_in(event_.waiting_, coroutine);
+}
+
+inline bool internal::EventAwaiter::interrupted() {
+    if (!parked()) return false;
+    event_.waiting_.leave(*this);
+    return cancelled();
+}
+
+}  // namespace asyncio

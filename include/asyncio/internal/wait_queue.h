@@ -1,0 +1,176 @@
+#pragma once
+// Waiting in line, for everything in the room `sync`.
+//
+// A waiter lives in the awaiter, so in the frame of the coroutine that waits: nothing is allocated.
+// One link takes it through its whole way:
+//
+//   waiting    in the queue
+//   woken      in the loop's ready queue, until its turn in the next iteration
+//   cancelled  still in the queue, in its old place; the task is ready and leaves when it runs
+//
+// A cancelled waiter keeps its place for that one iteration because CPython's do, and it shows: who
+// releases a lock whose first waiter has just been cancelled wakes nobody; the cancelled one does
+// it when it runs. With the same rule here, a program has the same order of events in both.
+//
+// A waiter that was woken and is cancelled before its turn has taken something with it: a permit, a
+// notification, the news of an item. It finds the request when it runs, and whoever uses the queue
+// gives what it has taken to the next, and then throws. That is why every wait ends with `leave`
+// and a look at `cancelled()`, and it is the whole secret of losing no wake-up.
+//
+// `wake` makes the waiter's own node ready, not the task. What the node runs usually is the next
+// step of the task; a wait with a condition (`Queue::get`, `Barrier::wait`) looks there first
+// whether the condition holds by now, and if it does not, stays in line without the task having
+// run.
+//
+// Thread-safety: loop thread only. A queue belongs to the first loop in which somebody waits.
+
+#include <asyncio/internal/intrusive_list.h>
+#include <asyncio/lowlevel/waiter.h>
+
+#include <cassert>
+#include <coroutine>
+#include <cstddef>
+#include <string_view>
+
+namespace asyncio::internal {
+
+class WaitQueue;
+
+/// A place in line, the base of an awaiter.
+class QueuedWaiter : public lowlevel::Waiter, public Ready {
+protected:
+    QueuedWaiter() noexcept { run = &run_task; }
+
+    /// Suspends the task at `coroutine` until it is woken. Throws: RuntimeError outside a task, and
+    /// if the queue belongs to another loop.
+    template <class Promise>
+    void wait_in(WaitQueue& queue, std::coroutine_handle<Promise> coroutine);
+
+    /// At the end of a wait: whether a CancelledError is to be thrown.
+    bool cancelled() { return state_ == State::cancelled || task().must_cancel(); }
+
+    /// What the node runs when it is woken: the task goes on.
+    static void run_task(Ready& node) noexcept {
+        TaskCore& task = static_cast<QueuedWaiter&>(node).task();
+        task.run(task);
+    }
+
+    /// Leaves the line if it is not too late. For hooks: true if it was not.
+    bool cancel_wait() noexcept;
+
+private:
+    friend WaitQueue;
+    enum class State : std::uint8_t { waiting, woken, cancelled };
+
+    static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
+        return static_cast<QueuedWaiter&>(waiter).cancel_wait() ? Abort::removed : Abort::too_late;
+    }
+
+    WaitQueue* queue_;  // set by `enter`
+    State state_ = State::waiting;
+};
+
+class WaitQueue {
+public:
+    WaitQueue() noexcept = default;
+    WaitQueue(const WaitQueue&) = delete;
+    WaitQueue& operator=(const WaitQueue&) = delete;
+    ~WaitQueue() {
+        assert(waiters_.empty() && present_ == 0 &&
+               "a lock, event or queue is destroyed while a task still waits for it");
+    }
+
+    /// Whether somebody waits, or has been woken and had no turn yet: a newcomer has to queue then.
+    bool occupied() const noexcept { return present_ != 0; }
+
+    /// From now on the queue belongs to the running loop. Throws: RuntimeError if it belongs to
+    /// another one.
+    void bind() {
+        if (loop_ == nullptr) loop_ = here.loop;
+        if (loop_ != here.loop) [[unlikely]]
+            refuse_loop();
+    }
+
+    /// Gets in line, behind everybody. Throws as `bind`.
+    void enter(QueuedWaiter& waiter) {
+        bind();
+        wait_again(waiter);
+    }
+    /// The same for one that has waited here before.
+    void wait_again(QueuedWaiter& waiter) noexcept {
+        waiter.queue_ = this;
+        waiter.state_ = State::waiting;
+        waiters_.push_back(waiter);
+        ++present_;
+    }
+
+    /// Ends a wait. Every waiter calls this when it has its turn. True if it was woken, false if it
+    /// was cancelled before that.
+    bool leave(QueuedWaiter& waiter) noexcept {
+        if (waiter.state_ == State::cancelled) {
+            if (waiter.linked()) waiter.unlink();
+            return false;
+        }
+        assert(waiter.state_ == State::woken);
+        --present_;
+        --woken_;
+        return true;
+    }
+
+    /// Wakes the first that still waits. False if nobody does.
+    bool wake_next() noexcept {
+        while (!waiters_.empty()) {
+            QueuedWaiter& first = waiters_.pop_front();
+            if (first.state_ != State::waiting) continue;
+            wake(first);
+            return true;
+        }
+        return false;
+    }
+
+    /// Wakes the one at the front, unless that one has been woken or cancelled and had no turn yet:
+    /// then it will be its business who is next.
+    void wake_front() noexcept {
+        if (woken_ == 0 && !waiters_.empty() && waiters_.front().state_ == State::waiting)
+            wake(waiters_.pop_front());
+    }
+
+    void wake_all() noexcept {
+        while (wake_next()) {
+        }
+    }
+
+private:
+    friend QueuedWaiter;
+    using State = QueuedWaiter::State;
+
+    void wake(QueuedWaiter& waiter) noexcept {
+        waiter.state_ = State::woken;
+        ++woken_;
+        loop_->schedule(waiter);
+    }
+    [[noreturn, gnu::cold]] static void refuse_loop();
+
+    IntrusiveList<QueuedWaiter> waiters_;
+    /// The loop of the first that waited; null until then.
+    EventLoop* loop_ = nullptr;
+    /// Waiting or woken, so without those that were cancelled while they waited.
+    std::uint32_t present_ = 0;
+    std::uint32_t woken_ = 0;
+};
+
+template <class Promise>
+void QueuedWaiter::wait_in(WaitQueue& queue, std::coroutine_handle<Promise> coroutine) {
+    task();
+    queue.enter(*this);
+    park(coroutine, &abort);
+}
+
+inline bool QueuedWaiter::cancel_wait() noexcept {
+    if (state_ != State::waiting) return false;
+    state_ = State::cancelled;
+    --queue_->present_;
+    return true;
+}
+
+}  // namespace asyncio::internal

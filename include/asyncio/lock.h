@@ -1,0 +1,125 @@
+#pragma once
+// Mutual exclusion between tasks.
+//
+// A lock is fair: it goes to who has waited longest. Between `release` and the turn of the task
+// that was woken it is nobody's, and still a newcomer cannot take it, for it queues behind everyone
+// that waits. A task that is cancelled while it waits, or after it was woken, wakes the next.
+//
+// Thread-safety: loop thread only.
+
+#include <asyncio/held.h>
+#include <asyncio/internal/wait_queue.h>
+#include <asyncio/outcome.h>
+
+namespace asyncio {
+
+class Lock;
+
+namespace internal {
+
+class ConditionAwaiter;
+
+class LockAwaiter final : public QueuedWaiter {
+public:
+    explicit LockAwaiter(Lock& lock) noexcept : lock_(lock) {}
+
+    bool await_ready() noexcept;
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> coroutine);
+    Held<Lock> await_resume() {
+        if (!obtained()) [[unlikely]]
+            task().throw_cancelled();
+        return Held<Lock>(lock_);
+    }
+    /// For those who pass a cancellation on as a value.
+    Outcome<Held<Lock>> take_outcome() {
+        Outcome<Held<Lock>> outcome;
+        if (obtained()) {
+            outcome.emplace(lock_);
+        } else {
+            outcome.fail(task().take_cancellation());
+        }
+        return outcome;
+    }
+
+private:
+    bool obtained();
+
+    Lock& lock_;
+};
+
+}  // namespace internal
+
+/// What `Lock::acquire` returns.
+class [[nodiscard]] LockAcquire {
+public:
+    explicit LockAcquire(Lock& lock) noexcept : lock_(lock) {}
+    auto operator co_await() const noexcept { return internal::LockAwaiter(lock_); }
+
+private:
+    Lock& lock_;
+};
+
+/// A lock that one task holds at a time, and that is waited for without blocking the loop.
+///
+/// Not recursive: a task that acquires it twice waits for ever.
+/// Lifetime: must outlive every task that waits for it.
+/// Python: `asyncio.Lock`; `async with lock:` is `auto held = co_await lock.acquire();`.
+class Lock {
+public:
+    /// Waits until the lock is free and everybody who came before has had it, and takes it. Returns
+    /// a `Held<Lock>`, whose destructor releases it.
+    ///
+    /// Throws: RuntimeError if it must wait and is not awaited in a task, or the lock has been
+    /// waited for in another loop.
+    /// Cancellation: a cancellation point if it must wait; when cancelled, the lock is not held.
+    /// Python: `lock.acquire()`, which returns True.
+    LockAcquire acquire() noexcept { return LockAcquire(*this); }
+
+    /// Whether a task holds it.
+    bool locked() noexcept { return locked_; }
+
+    /// Gives the lock back and wakes the first that waits; it runs in the next iteration. Where the
+    /// `Held` has been given up with `keep()`; else that does it.
+    /// Throws: RuntimeError if the lock is not held.
+    void release() {
+        if (!locked_) [[unlikely]]
+            refuse_release();
+        locked_ = false;
+        waiting_.wake_front();
+    }
+
+private:
+    friend class Condition;
+    friend internal::LockAwaiter;
+    friend internal::ConditionAwaiter;
+
+    bool try_acquire() noexcept {
+        if (locked_ || waiting_.occupied()) return false;
+        return locked_ = true;
+    }
+    /// The end of a wait: takes the lock or, if the waiter was cancelled, passes the wake-up on.
+    bool end_wait(internal::QueuedWaiter& waiter, bool cancelled) noexcept {
+        waiting_.leave(waiter);
+        if (!cancelled) return locked_ = true;
+        if (!locked_) waiting_.wake_front();
+        return false;
+    }
+    [[noreturn, gnu::cold]] static void refuse_release();
+
+    internal::WaitQueue waiting_;
+    bool locked_ = false;
+};
+
+inline bool internal::LockAwaiter::await_ready() noexcept { return lock_.try_acquire(); }
+
+template <class Promise>
+void internal::LockAwaiter::await_suspend(std::coroutine_handle<Promise> coroutine) {
+    wait_in(lock_.waiting_, coroutine);
+}
+
+inline bool internal::LockAwaiter::obtained() {
+    return !parked() || lock_.end_wait(*this, cancelled());
+}
+
+}  // namespace asyncio

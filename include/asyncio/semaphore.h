@@ -1,0 +1,151 @@
+#pragma once
+// Permits: so many tasks at a time.
+//
+// What always holds: permits held, plus `value_`, plus those on their way to a task that was woken,
+// is what the semaphore started with and what was released beyond that. A permit travels with the
+// wake-up: `release` takes it out of `value_` again for the one it wakes. So nobody can come in
+// between, and a task that is cancelled on the way puts its permit back and wakes the next.
+//
+// Thread-safety: loop thread only.
+
+#include <asyncio/held.h>
+#include <asyncio/internal/wait_queue.h>
+#include <asyncio/outcome.h>
+
+#include <cstddef>
+#include <limits>
+
+namespace asyncio {
+
+class Semaphore;
+
+namespace internal {
+
+class SemaphoreAwaiter final : public QueuedWaiter {
+public:
+    explicit SemaphoreAwaiter(Semaphore& semaphore) noexcept : semaphore_(semaphore) {}
+
+    bool await_ready() noexcept;
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> coroutine);
+    Held<Semaphore> await_resume() {
+        if (!obtained()) [[unlikely]]
+            task().throw_cancelled();
+        return Held<Semaphore>(semaphore_);
+    }
+    Outcome<Held<Semaphore>> take_outcome() {
+        Outcome<Held<Semaphore>> outcome;
+        if (obtained()) {
+            outcome.emplace(semaphore_);
+        } else {
+            outcome.fail(task().take_cancellation());
+        }
+        return outcome;
+    }
+
+private:
+    bool obtained();
+
+    Semaphore& semaphore_;
+};
+
+}  // namespace internal
+
+/// What `Semaphore::acquire` returns.
+class [[nodiscard]] SemaphoreAcquire {
+public:
+    explicit SemaphoreAcquire(Semaphore& semaphore) noexcept : semaphore_(semaphore) {}
+    auto operator co_await() const noexcept { return internal::SemaphoreAwaiter(semaphore_); }
+
+private:
+    Semaphore& semaphore_;
+};
+
+/// A number of permits that tasks take and give back.
+///
+/// Lifetime: must outlive every task that waits for it.
+/// Python: `asyncio.Semaphore`; `async with semaphore:` is
+/// `auto permit = co_await semaphore.acquire();`.
+class Semaphore {
+public:
+    /// `value` permits are there at first. Throws: `std::invalid_argument` if it is negative.
+    explicit Semaphore(std::ptrdiff_t value = 1)
+        : Semaphore(value, std::numeric_limits<std::ptrdiff_t>::max()) {}
+
+    /// Waits until there is a permit and everybody who came before has had one, and takes it.
+    /// Returns a `Held<Semaphore>`, whose destructor gives it back.
+    ///
+    /// Throws: RuntimeError if it must wait and is not awaited in a task, or the semaphore has been
+    /// waited for in another loop.
+    /// Cancellation: a cancellation point if it must wait; when cancelled, no permit is held, and
+    /// one that was on its way goes to the next.
+    /// Python: `semaphore.acquire()`, which returns True.
+    SemaphoreAcquire acquire() noexcept { return SemaphoreAcquire(*this); }
+
+    /// Whether `acquire()` would have to wait: no permit is left, or others wait already.
+    bool locked() noexcept { return value_ == 0 || waiting_.occupied(); }
+
+    /// Adds `count` permits, each for the first that waits; they run in the next iteration. Whoever
+    /// holds a `Held<Semaphore>` need not call it, unless that was given up with `keep()`.
+    /// Throws: `std::invalid_argument` if a `BoundedSemaphore` would have more than at the start;
+    /// then none is added.
+    void release(std::size_t count = 1) {
+        if (count > static_cast<std::size_t>(bound_ - value_)) [[unlikely]]
+            refuse_release();
+        value_ += static_cast<std::ptrdiff_t>(count);
+        for (; count > 0 && waiting_.wake_next(); --count) --value_;
+    }
+
+protected:
+    Semaphore(std::ptrdiff_t value, std::ptrdiff_t bound) : value_(value), bound_(bound) {
+        if (value < 0) [[unlikely]]
+            refuse_value();
+    }
+
+private:
+    friend internal::SemaphoreAwaiter;
+
+    bool try_acquire() noexcept {
+        if (locked()) return false;
+        --value_;
+        return true;
+    }
+    /// The end of a wait. Those who came while somebody had been woken and not run yet had to queue
+    /// although there may be permits left; now is the time to hand these out.
+    bool end_wait(internal::QueuedWaiter& waiter, bool cancelled) noexcept {
+        const bool had_permit = waiting_.leave(waiter);
+        if (cancelled && had_permit) ++value_;
+        while (value_ > 0 && waiting_.wake_next()) --value_;
+        return !cancelled;
+    }
+    [[noreturn, gnu::cold]] static void refuse_value();
+    [[noreturn, gnu::cold]] static void refuse_release();
+
+    internal::WaitQueue waiting_;
+    /// Permits that nobody holds and that are on nobody's way.
+    std::ptrdiff_t value_;
+    std::ptrdiff_t bound_;
+};
+
+/// A semaphore that refuses to be released more often than it was acquired, which is a mistake of
+/// the program.
+///
+/// Python: `asyncio.BoundedSemaphore`.
+class BoundedSemaphore : public Semaphore {
+public:
+    /// As `Semaphore`'s; it never has more than `value` permits.
+    explicit BoundedSemaphore(std::ptrdiff_t value = 1) : Semaphore(value, value) {}
+};
+
+inline bool internal::SemaphoreAwaiter::await_ready() noexcept { return semaphore_.try_acquire(); }
+
+template <class Promise>
+void internal::SemaphoreAwaiter::await_suspend(std::coroutine_handle<Promise> coroutine) {
+    wait_in(semaphore_.waiting_, coroutine);
+}
+
+inline bool internal::SemaphoreAwaiter::obtained() {
+    return !parked() || semaphore_.end_wait(*this, cancelled());
+}
+
+}  // namespace asyncio
