@@ -8,6 +8,7 @@
 #include <asyncio/future.h>
 #include <asyncio/gather.h>
 #include <asyncio/outcome.h>
+#include <asyncio/queue.h>
 #include <asyncio/run.h>
 #include <asyncio/shield.h>
 #include <asyncio/sleep.h>

@@ -72,7 +72,8 @@ HEADERS_OF_FLOOR = {
     "core": "coro task future task_group gather timeout sleep run wait shield context generator "
             "lowlevel/waiter internal/awaitable internal/body internal/future_base "
             "internal/task_core",
-    "sync": "sync lock event condition semaphore barrier held queue internal/wait_queue",
+    "sync": "sync lock event condition semaphore barrier held queue internal/wait_queue "
+            "internal/queue_base",
     "io": "streams net datagram dns file signals lowlevel/operation_awaiter",
     "threads": "executor",
     "process": "subprocess",

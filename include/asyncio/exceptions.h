@@ -61,6 +61,31 @@ class DeadlockError : public RuntimeError {
     using RuntimeError::RuntimeError;
 };
 
+/// A barrier was reset or aborted while a task waited at it, or is broken.
+/// Python: `asyncio.BrokenBarrierError`.
+class BrokenBarrierError : public RuntimeError {
+    using RuntimeError::RuntimeError;
+};
+
+/// `get_nowait` found nothing. Python: `asyncio.QueueEmpty`.
+class QueueEmpty : public std::runtime_error {
+public:
+    QueueEmpty() : std::runtime_error("the queue is empty") {}
+};
+
+/// `put_nowait` found no room. Python: `asyncio.QueueFull`.
+class QueueFull : public std::runtime_error {
+public:
+    QueueFull() : std::runtime_error("the queue is full") {}
+};
+
+/// The queue was shut down: nothing can be put into it, and what was in it is gone.
+/// Python: `asyncio.QueueShutDown`.
+class QueueShutDown : public std::runtime_error {
+public:
+    QueueShutDown() : std::runtime_error("the queue was shut down") {}
+};
+
 /// A stream ended before the bytes that were asked for had come.
 /// Python: `asyncio.IncompleteReadError`.
 class IncompleteReadError : public std::runtime_error {

@@ -1,0 +1,41 @@
+#include <asyncio/internal/queue_base.h>
+
+#include <limits>
+#include <stdexcept>
+
+namespace asyncio::internal {
+
+QueueBase::QueueBase(std::ptrdiff_t maxsize) noexcept
+    : limit_(maxsize > 0 ? static_cast<std::size_t>(maxsize)
+                         : std::numeric_limits<std::size_t>::max()),
+      maxsize_(maxsize) {
+    finished_.set();
+}
+
+void QueueBase::task_done() {
+    if (unfinished_ == 0)
+        throw std::invalid_argument("task_done was called more often than items were put");
+    if (--unfinished_ == 0) finished_.set();
+}
+
+void QueueBase::close(QueueShutDownOptions options) noexcept {
+    shut_down_ = true;
+    if (options.immediate) {
+        unfinished_ -= size_ < unfinished_ ? size_ : unfinished_;
+        size_ = 0;
+        if (unfinished_ == 0) finished_.set();
+    }
+    getters_.wake_all();
+    putters_.wake_all();
+}
+
+void QueueBase::refuse_shut_down() { throw QueueShutDown(); }
+
+void QueueBase::refuse_full() { throw QueueFull(); }
+
+void QueueBase::refuse_empty() const {
+    require_open();
+    throw QueueEmpty();
+}
+
+}  // namespace asyncio::internal
