@@ -20,30 +20,47 @@ Coro<> program() {
     Coro<int> made = number();
     co_await std::move(made);
 #elif CASE == 1   // EXPECT g++: capture by reference
+    // CPP_11: a limit takes no closure that g++ 12 would destroy twice
     co_await timeout(1s, [text]() -> Coro<> { co_return; });
 #elif CASE == 2   // EXPECT g++: capture by reference
+    // CPP_11: nor does a group
     co_await task_group([text](TaskGroup&) -> Coro<> { co_return; });
 #elif CASE == 3   // EXPECT any: the body must be a coroutine
     co_await timeout(1s, [&] { return 1; });
 #elif CASE == 4   // EXPECT any: error
+    // TASK_10: a coroutine that stays with the caller is not awaited
     Coro<int> made = number();
     co_await made;
 #elif CASE == 5   // EXPECT any: no matching function
+    // TASK_10: nor gathered
     Coro<int> made = number();
     co_await gather(made);
 #elif CASE == 6   // EXPECT any: error
+    // GATH_24: a shield takes no coroutine
     co_await shield(number());
 #elif CASE == 7   // EXPECT any: error
+    // TASK_09: the result of a task cannot be set
     Task<int> task = create_task(number());
     task.set_result(1);
 #elif CASE == 8   // EXPECT any: error
     Coro<int> made = number();
     Coro<int> copy = made;
 #elif CASE == 9   // EXPECT any: error
+    // RUN_03: a number cannot be awaited
     co_await 1;
 #elif CASE == 10  // EXPECT any: error
     const auto dangling = []() -> Coro<int&> { co_return 1; };
     co_await dangling();
+#elif CASE == 11  // EXPECT any: error
+    // GATH_25: a number among the parts of a gather
+    co_await gather(number(), 1);
+#elif CASE == 12  // EXPECT any: error
+    // RUN_03: a function, not its coroutine, is no main
+    run(number);
+#elif CASE == 13  // EXPECT any: error
+    // TASK_09: nor can its error be set
+    Task<int> task = create_task(number());
+    task.set_exception(std::exception_ptr());
 #endif
     co_return;
 }

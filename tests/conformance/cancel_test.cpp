@@ -35,7 +35,7 @@ TEST_P(Conformance, a_cancelled_operation_that_could_not_happen_reports_ECANCELE
     }
 }
 
-TEST_P(Conformance, cancelling_twice_reports_once) {
+TEST_P(Conformance, CPP_03_cancelling_twice_reports_once) {
     Pipe pipe = open_pipe();
     char byte = 0;
     Read reading(pipe.reader, std::span(&byte, 1));
@@ -48,7 +48,7 @@ TEST_P(Conformance, cancelling_twice_reports_once) {
     driver().wait_out(soon());  // The driver fails on a second report.
 }
 
-TEST_P(Conformance, bytes_that_came_before_the_cancel_are_read_now_or_later) {
+TEST_P(Conformance, CPP_03_bytes_that_came_before_the_cancel_are_read_now_or_later) {
     Pipe pipe = open_pipe();
     for (int round = 0; round < 200; ++round) {
         char byte = 0;
@@ -67,7 +67,7 @@ TEST_P(Conformance, bytes_that_came_before_the_cancel_are_read_now_or_later) {
     }
 }
 
-TEST_P(Conformance, bytes_that_come_after_the_cancel_are_read_now_or_later) {
+TEST_P(Conformance, CPP_03_bytes_that_come_after_the_cancel_are_read_now_or_later) {
     Pipe pipe = open_pipe();
     for (int round = 0; round < 200; ++round) {
         char byte = 0;
@@ -84,7 +84,7 @@ TEST_P(Conformance, bytes_that_come_after_the_cancel_are_read_now_or_later) {
     }
 }
 
-TEST_P(Conformance, room_that_came_before_the_cancel_takes_all_or_nothing) {
+TEST_P(Conformance, CPP_03_room_that_came_before_the_cancel_takes_all_or_nothing) {
     Pipe pipe = open_pipe();
     for (int round = 0; round < 20; ++round) {
         const std::size_t filled = fill(pipe.writer);

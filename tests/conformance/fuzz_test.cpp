@@ -176,7 +176,7 @@ INSTANTIATE_TEST_SUITE_P(, Fuzz,
                                          Tested::simulated, Tested::simulated_seeded),
                          [](const auto& info) { return name_of(info.param); });
 
-TEST_P(Fuzz, every_operation_is_reported_once_and_every_byte_arrives) {
+TEST_P(Fuzz, CPP_03_every_operation_is_reported_once_and_every_byte_arrives) {
     const std::uint64_t seed = seed_of_this_run();
     for (std::uint64_t round = 0; round < 20 && !HasFailure(); ++round) {
         SCOPED_TRACE("ASYNCIO_TEST_SEED=" + std::to_string(seed) + ", round " +

@@ -81,7 +81,7 @@ TEST_P(Ring, a_mode_that_changes_while_the_read_is_in_flight_changes_nothing) {
     EXPECT_EQ(reading.result, 1);
 }
 
-TEST_P(Ring, a_buffer_in_the_kernels_hands_is_left_before_the_back_end_is_gone) {
+TEST_P(Ring, CPP_02_a_buffer_in_the_kernels_hands_is_left_before_the_back_end_is_gone) {
     auto [reader, writer] = real_pipe(O_CLOEXEC);
     for (int round = 0; round < 20; ++round) {
         auto another = make(GetParam());

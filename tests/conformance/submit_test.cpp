@@ -269,7 +269,7 @@ TEST_P(Conformance, the_back_end_calls_nobody_back) {
     EXPECT_FALSE(called) << "that is the loop's part";
 }
 
-TEST_P(Conformance, an_operation_is_not_touched_after_its_report) {
+TEST_P(Conformance, CPP_02_an_operation_is_not_touched_after_its_report) {
     Pipe pipe = open_pipe();
     alignas(Read) std::byte memory[sizeof(Read)];
     char byte = 'a';

@@ -55,7 +55,7 @@ TEST_P(Conformance, wake_leaves_errno_alone) {
     EXPECT_EQ(errno, ENOTTY);
 }
 
-TEST_P(Conformance, ten_thousand_wakes_from_another_thread_all_arrive) {
+TEST_P(Conformance, THR_02_ten_thousand_wakes_from_another_thread_all_arrive) {
     Anchor anchor(driver());
     constexpr int rounds = 10'000;
     std::atomic<int> sent{0};
@@ -101,7 +101,7 @@ TEST_P(OnKernel, what_happened_before_the_wake_is_visible_after_the_wait) {
     EXPECT_EQ(end.text, "seen");
 }
 
-TEST_P(Conformance, a_storm_of_wakes_ends_with_the_storm) {
+TEST_P(Conformance, THR_02_a_storm_of_wakes_ends_with_the_storm) {
     Anchor anchor(driver());
     std::atomic<int> running{4};
     std::vector<std::thread> others;
@@ -140,7 +140,7 @@ TEST_P(Conformance, a_storm_of_wakes_delays_no_operation) {
 
 // More completions at once than a ring holds. In a ring the watch for wake-ups ends when that
 // happens, and must be set up again.
-TEST_P(Conformance, a_wake_still_arrives_after_a_flood_of_completions) {
+TEST_P(Conformance, THR_02_CPP_15_a_wake_still_arrives_after_a_flood_of_completions) {
     Pipe pipe = open_pipe();
     Anchor anchor(driver());
     for (int round = 0; round < 3; ++round) {

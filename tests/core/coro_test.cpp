@@ -405,7 +405,7 @@ TEST(coro_life, CPP_09_an_error_from_a_destructor_reaches_whoever_awaits) {
     });
 }
 
-TEST(coro_life, is_awaited_in_conditions_arguments_and_loops) {
+TEST(coro_life, CPP_11_is_awaited_in_conditions_arguments_and_loops) {
     run_test([]() -> Coro<> {
         const auto number = [](int value) -> Coro<int> {
             co_await asyncio::sleep(0s);
@@ -424,7 +424,7 @@ TEST(coro_life, is_awaited_in_conditions_arguments_and_loops) {
     });
 }
 
-TEST(coro_life, many_values_pass_through_one_expression) {
+TEST(coro_life, CPP_11_many_values_pass_through_one_expression) {
     run_test([]() -> Coro<> {
         const auto text = [](std::string value) -> Coro<std::string> {
             co_await asyncio::sleep(0s);

@@ -429,7 +429,7 @@ TEST(gather, parts_that_refuse_to_be_cancelled_do_not_save_the_gather) {
     });
 }
 
-TEST(gather, GATH_10_futures_of_different_loops_cannot_be_gathered) {
+TEST(gather, GATH_10_CPP_16_futures_of_different_loops_cannot_be_gathered) {
     TestLoop other;
     run_test([&]() -> Coro<> {
         auto foreign = other->create_future<int>();

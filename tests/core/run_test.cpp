@@ -8,6 +8,7 @@
 
 #include "support/tracked.h"
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -327,6 +328,28 @@ TEST(run, in_many_threads_at_once) {
     }
     for (std::thread& thread : threads) thread.join();
     for (const int result : results) EXPECT_EQ(result, 140);
+}
+
+TEST(run, THR_11_each_thread_sees_the_tasks_of_its_own_loop_and_no_others) {
+    const LogCapture log;
+    constexpr std::size_t each = 50;
+    std::vector<std::thread> threads;
+    std::atomic<int> wrong{0};
+    for (int i = 0; i < 4; ++i) {
+        threads.emplace_back([&wrong] {
+            asyncio::run([](std::atomic<int>& mistakes) -> Coro<> {
+                for (std::size_t round = 0; round < each; ++round) {
+                    const auto made =
+                        asyncio::create_task([]() -> Coro<> { co_await asyncio::sleep(0s); }());
+                    if (asyncio::all_tasks().size() != 2) ++mistakes;
+                    co_await made;
+                    if (asyncio::all_tasks().size() != 1) ++mistakes;
+                }
+            }(wrong));
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(wrong, 0);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <asyncio.h>
 
 #include "support/run_test.h"
+#include "support/tracked.h"
 
 #include <stdexcept>
 #include <string>
@@ -23,6 +24,7 @@ using asyncio::sleep;
 using asyncio::task_group;
 using asyncio::TaskGroup;
 using support::run_test;
+using support::Tracked;
 using namespace std::chrono_literals;
 
 Coro<> fail_after(Duration delay, const char* text) {
@@ -286,5 +288,73 @@ TEST(task_group_requests, TG_28_a_body_with_a_value_that_was_stopped_has_none) {
         EXPECT_EQ(trace, "child");
     });
 }
+
+TEST(task_group_errors, TG_26_what_has_left_a_group_is_kept_by_nobody) {
+    struct Heavy {
+        Tracked weight;
+    };
+    run_test([]() -> Coro<> {
+        bool caught = false;
+        try {
+            co_await task_group([&](TaskGroup& group) -> Coro<> {
+                group.create_task([]() -> Coro<> {
+                    throw Heavy();
+                    co_return;
+                }());
+                co_await sleep(1h);
+            });
+        } catch (const ExceptionGroup& group) {
+            caught = true;
+            EXPECT_EQ(group.exceptions().size(), 1U);
+            EXPECT_EQ(Tracked::alive(), 1);
+        }
+        EXPECT_TRUE(caught);
+        EXPECT_EQ(Tracked::alive(), 0);
+    });
+}
+
+TEST(task_group_errors, TG_27_no_error_is_dropped_whatever_its_type) {
+    run_test([]() -> Coro<> {
+        std::string trace;
+        std::size_t interrupts = 0;
+        std::size_t numbers = 0;
+        std::size_t others = 0;
+        try {
+            co_await task_group([&](TaskGroup& group) -> Coro<> {
+                group.create_task(wait_for_the_end(trace, "a", "in its cleanup"));
+                group.create_task([]() -> Coro<> {
+                    throw asyncio::KeyboardInterrupt();
+                    co_return;
+                }());
+                group.create_task([]() -> Coro<> {
+                    throw 42;
+                    co_return;
+                }());
+                co_await sleep(1h);
+            });
+        } catch (const ExceptionGroup& group) {
+            interrupts = group.for_each<asyncio::KeyboardInterrupt>(
+                [](const asyncio::KeyboardInterrupt&) {});
+            numbers = group.for_each<int>([](int) {});
+            others = group.for_each<std::runtime_error>([](const std::runtime_error&) {});
+        }
+        EXPECT_EQ(interrupts, 1U);
+        EXPECT_EQ(numbers, 1U);
+        EXPECT_EQ(others, 1U);
+        EXPECT_EQ(trace, "a");
+    });
+}
+
+#ifndef NDEBUG
+TEST(task_group_errors, CPP_10_a_group_that_is_destroyed_before_its_tasks_is_an_assertion) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    EXPECT_DEATH(asyncio::run([]() -> Coro<> {
+                     TaskGroup group;
+                     group.create_task([]() -> Coro<> { co_await sleep(1h); }());
+                     co_return;
+                 }()),
+                 "a task group outlives its tasks");
+}
+#endif
 
 }  // namespace

@@ -189,7 +189,7 @@ TEST(task, TASK_07_awaiting_itself_is_an_error_and_no_hang) {
     });
 }
 
-TEST(task, TASK_08_awaiting_a_future_of_another_loop_is_an_error) {
+TEST(task, TASK_08_CPP_16_awaiting_a_future_of_another_loop_is_an_error) {
     TestLoop other;
     run_test([&]() -> Coro<> {
         auto foreign = other->create_future<int>();
@@ -205,7 +205,7 @@ TEST(task, TASK_08_awaiting_a_future_of_another_loop_is_an_error) {
     });
 }
 
-TEST(task, a_sleep_outside_a_task_is_an_error) {
+TEST(task, CPP_13_a_sleep_outside_a_task_is_an_error) {
     const LogCapture log;
     EXPECT_THROW(asyncio::get_running_loop(), RuntimeError);
     EXPECT_THROW(create_task([]() -> Coro<> { co_return; }()), RuntimeError);
@@ -480,7 +480,7 @@ TEST(task, TASK_15_a_cancelled_task_is_no_error) {
     });
 }
 
-TEST(task, errors_of_any_type_are_kept_and_rethrown) {
+TEST(task, TASK_16_errors_of_any_type_are_kept_and_rethrown) {
     run_test([]() -> Coro<> {
         auto task = create_task([]() -> Coro<> {
             co_await sleep(0s);
@@ -493,6 +493,19 @@ TEST(task, errors_of_any_type_are_kept_and_rethrown) {
             seen = number;
         }
         EXPECT_EQ(seen, 42);
+    });
+}
+
+TEST(task, TASK_16_a_keyboard_interrupt_thrown_by_a_task_is_kept_like_any_error) {
+    run_test([]() -> Coro<> {
+        auto task = create_task([]() -> Coro<> {
+            co_await sleep(0s);
+            throw asyncio::KeyboardInterrupt();
+        }());
+        co_await sleep(1ms);
+        EXPECT_TRUE(task.done()) << "and the loop goes on";
+        EXPECT_FALSE(task.cancelled());
+        EXPECT_THROW(task.result(), asyncio::KeyboardInterrupt);
     });
 }
 

@@ -110,7 +110,7 @@ Coro<> storm(std::uint64_t seed) {
     EXPECT_EQ(pipe.reader.take_buffered(), "");
 }
 
-TEST(cancel_storm, STR_18_a_stream_survives_any_cancellation) {
+TEST(cancel_storm, STR_18_CPP_02_a_stream_survives_any_cancellation) {
     const std::uint64_t first = support::seed_or(1);
     for (std::uint64_t seed = first; seed < first + 5; ++seed) {
         SCOPED_TRACE("ASYNCIO_SEED=" + std::to_string(seed));

@@ -73,7 +73,7 @@ TEST(operation_awaiter, gives_the_failure_of_the_operation_as_a_number) {
     });
 }
 
-TEST(operation_awaiter, outside_a_task_is_an_error) {
+TEST(operation_awaiter, CPP_13_outside_a_task_is_an_error) {
     const support::LogCapture log;
     support::TestLoop loop;
     bool thrown = false;
@@ -90,7 +90,7 @@ TEST(operation_awaiter, outside_a_task_is_an_error) {
     EXPECT_TRUE(thrown);
 }
 
-TEST(operation_awaiter, cancelled_ends_when_the_operation_has_ended) {
+TEST(operation_awaiter, CAN_21_CPP_02_cancelled_ends_when_the_operation_has_ended) {
     run_test([]() -> Coro<> {
         const auto ends = co_await make_pipe();
         std::string buffer(16, '-');
@@ -119,7 +119,7 @@ TEST(operation_awaiter, is_cancelled_though_the_request_was_taken_back) {
     });
 }
 
-TEST(operation_awaiter, CAN_13_an_effect_that_crosses_a_cancellation_is_returned) {
+TEST(operation_awaiter, CAN_13_CPP_03_an_effect_that_crosses_a_cancellation_is_returned) {
     // Data and the request come in one iteration. Either the read was given up, and the data is
     // still in the pipe; or it took place, and the request meets the next await.
     run_test([]() -> Coro<> {

@@ -73,6 +73,26 @@ TEST(running, LOOP_22_throws_what_the_coroutine_throws_and_does_not_report_it_ag
     loop.expect_idle();
 }
 
+/// Only the simulated world ends a run from inside, by knowing that it could not go on.
+TEST(running, LOOP_19_a_run_that_was_broken_off_leaves_nothing_behind) {
+    const LogCapture log;
+    TestLoop loop(asyncio::lowlevel::make_simulated_backend({}), {.debug = false});
+    auto future = loop->create_future<int>();
+    EXPECT_THROW(loop->run_until_complete(future), asyncio::DeadlockError);
+    EXPECT_FALSE(future.done());
+
+    // The end of that future no longer stops the loop, and its error has one reader only.
+    loop->call_soon([&] { future.set_exception(std::runtime_error("later")); });
+    bool ended = false;
+    loop->run_until_complete([](bool& flag) -> Coro<> {
+        co_await asyncio::sleep(5ms);
+        flag = true;
+    }(ended));
+    EXPECT_TRUE(ended);
+    EXPECT_THROW(loop->run_until_complete(future), std::runtime_error);
+    loop.expect_idle();
+}
+
 TEST(running, accepts_a_task_a_future_and_any_other_awaitable) {
     const LogCapture log;
     TestLoop loop;
