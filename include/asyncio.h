@@ -5,6 +5,7 @@
 #include <asyncio/debug.h>
 #include <asyncio/event_loop.h>
 #include <asyncio/exceptions.h>
+#include <asyncio/executor.h>
 #include <asyncio/future.h>
 #include <asyncio/gather.h>
 #include <asyncio/outcome.h>

@@ -66,7 +66,8 @@ PUBLIC_HEADERS_ONLY = ("src/tls/*", "src/http/*", "src/db/*", "src/process/*",
 # Every header below include/asyncio has a floor. `include/asyncio.h` is the umbrella over them.
 HEADERS_OF_FLOOR = {
     "base": "exceptions debug outcome lowlevel/fd internal/frame_pool internal/intrusive_list "
-            "internal/prefetch internal/time internal/unique_function",
+            "internal/prefetch internal/thread_event internal/time internal/unique_function "
+            "internal/worker_job",
     "backend": "lowlevel/backend lowlevel/operation",
     "loop": "event_loop internal/step",
     "core": "coro task future task_group gather timeout sleep run wait shield context generator "
@@ -75,7 +76,8 @@ HEADERS_OF_FLOOR = {
     "sync": "sync lock event condition semaphore barrier held queue internal/wait_queue "
             "internal/queue_base",
     "io": "streams net datagram dns file signals lowlevel/operation_awaiter",
-    "threads": "executor",
+    "threads": "executor thread_future thread_queue process_pool serialize internal/loop_threads "
+               "internal/process_call",
     "process": "subprocess",
     "protocol": "tls http/* db/*",
     "testing": "testing",

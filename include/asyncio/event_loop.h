@@ -36,6 +36,7 @@ class Future;
 template <class T>
 class Task;
 struct TaskOptions;
+class ThreadPoolExecutor;
 
 namespace internal {
 
@@ -72,7 +73,15 @@ struct AtClose : ListNode {
     void (*run)(AtClose&) noexcept = nullptr;
 };
 
+/// Has a part in the orderly end of `run`: called, in the order of registration, when the tasks
+/// have ended and the loop can still run. Taken off the list before; what it returns is awaited.
+/// `limit` is how long it may take.
+struct AtShutdown : ListNode {
+    Coro<void> (*run)(AtShutdown& listener, Duration limit) = nullptr;
+};
+
 class CallbackNode;
+class LoopThreads;
 
 /// What the loop has to ask about its residents. It does not know what they are;
 /// `core/residents.cpp` does.
@@ -196,6 +205,17 @@ public:
     template <class T>
     Task<T> create_task(Coro<T> coroutine);
 
+    // Threads (defined in executor.h).
+
+    /// Calls `function(arguments...)` on a thread of `executor`; a null pointer means the default
+    /// one. Returns a future of the result. Executors of the program's own, too.
+    template <class Pool, class Function, class... Arguments>
+    auto run_in_executor(Pool&& executor, Function&& function, Arguments&&... arguments);
+    /// Whom `run_in_executor(nullptr, …)` and `to_thread` give their jobs to from now on.
+    void set_default_executor(std::shared_ptr<ThreadPoolExecutor> executor);
+    /// No further jobs for the default executor; waits for those it has.
+    Coro<void> shutdown_default_executor(std::optional<Duration> limit = std::nullopt);
+
     // Errors and debugging.
 
     /// `nullptr` restores the default, which logs.
@@ -237,8 +257,14 @@ public:
     /// Makes `node` ready from another thread or from a signal handler, and wakes the loop.
     void post(internal::Ready& node) noexcept;
 
+    /// As `Backend::expect_wakes`.
+    void expect_wakes(int change) noexcept { backend_->expect_wakes(change); }
+
     internal::IntrusiveList<internal::Resident>& residents() noexcept { return residents_; }
     internal::IntrusiveList<internal::AtClose>& at_close() noexcept { return at_close_; }
+    internal::IntrusiveList<internal::AtShutdown>& at_shutdown() noexcept { return at_shutdown_; }
+    /// Kept here for `executor.h`, which makes it when it is needed and takes it away at `close`.
+    internal::LoopThreads*& threads() noexcept { return threads_; }
 
 private:
     struct RunScope;
@@ -263,6 +289,8 @@ private:
     std::atomic<internal::ListNode*> inbox_{nullptr};
     internal::IntrusiveList<internal::Resident> residents_;
     internal::IntrusiveList<internal::AtClose> at_close_;
+    internal::IntrusiveList<internal::AtShutdown> at_shutdown_;
+    internal::LoopThreads* threads_ = nullptr;
     /// Operations the back-end has not reported yet. Zero lets an iteration skip the back-end.
     std::uint32_t in_flight_ = 0;
     /// Steps since the back-end was last looked at.

@@ -23,6 +23,9 @@ struct RunOptions {
     std::optional<bool> debug = std::nullopt;
     lowlevel::BackendKind backend = lowlevel::BackendKind::automatic;
     Sigint sigint = Sigint::cancel_main;
+    /// How long the end waits for jobs on threads of the default executor. Those that are still
+    /// busy then are named in the log and left to themselves.
+    Duration executor_limit = std::chrono::seconds(300);
 };
 
 /// Several `run`s on one loop.
@@ -51,8 +54,9 @@ public:
     EventLoop& get_loop();
 
     /// Cancels every task that is left, waits for all of them, and reports the errors they end
-    /// with; then closes the loop. A task that refuses to end is waited for, and after five seconds
-    /// named in the log. Idempotent. Throws: RuntimeError while it runs.
+    /// with; shuts the default executor down; then closes the loop. A task that refuses to end is
+    /// waited for, and after five seconds named in the log. Idempotent. Throws: RuntimeError while
+    /// it runs.
     void close();
 
 private:
@@ -66,6 +70,7 @@ private:
         }
     }
     EventLoop& loop_to_run();
+    void shut_down();
     void run_main(TaskRef task, internal::FutureBase& future);
 
     RunOptions options_;

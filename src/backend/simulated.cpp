@@ -22,8 +22,8 @@
 // Deadlock. Nobody runs during a wait, so an operation that waits on its pipe when the wait begins
 // still does when it ends. With nothing appointed, nothing outside and no deadline, the wait has no
 // end, and is answered `deadlock`. The world cannot see other threads: where one is going to call
-// `wake`, the program says so by keeping an operation on a real descriptor in flight, which makes
-// the wait a real one.
+// `wake`, the program says so (`expect_wakes`), or keeps an operation on a real descriptor in
+// flight; either makes the wait a real one.
 //
 // Descriptors. Numbers from 2³⁰ are the world's; all others are real. What those cost (real
 // waiting, and the end of determinism) stands in simulated_outside.h.
@@ -92,6 +92,7 @@ public:
     void cancel(Operation& operation) noexcept override;
     Waited wait(TimePoint deadline, OperationList& finished) noexcept override;
     void wake() noexcept override { outside_.doorbell().ring(); }
+    void expect_wakes(int change) noexcept override { outside_.expect_rings(change); }
     TimePoint now() noexcept override { return now_; }
 
 private:

@@ -57,8 +57,13 @@ void Doorbell::silence() noexcept {
     (void)::eventfd_read(eventfd_.get(), &rings);
 }
 
+void Outside::expect_rings(int change) noexcept {
+    if (empty()) last_asked_ = Clock::now();
+    expected_rings_ += change;
+}
+
 void Outside::keep(Operation& operation) {
-    if (kept_.empty()) last_asked_ = Clock::now();
+    if (empty()) last_asked_ = Clock::now();
     kept_.push_back(operation);
 }
 

@@ -66,10 +66,13 @@ public:
     /// Keeps an operation that was tried and would block.
     void keep(Operation& operation);
 
-    /// Nothing is kept, so time is virtual.
-    bool empty() const noexcept { return kept_.empty(); }
+    /// `change` more rings of the bell are certain to come. Never fewer than none.
+    void expect_rings(int change) noexcept;
 
-    /// How much real time passed since the last call, or since the first operation was kept.
+    /// Nothing is kept and no ring expected, so time is virtual.
+    bool empty() const noexcept { return kept_.empty() && expected_rings_ == 0; }
+
+    /// How much real time passed since the last call, or since this was last empty.
     Duration time_passed() noexcept;
 
     /// Waits until a kept operation may be possible, the bell rings, or `limit` has passed
@@ -83,7 +86,8 @@ private:
     void list_descriptors();
 
     OperationList kept_;
-    /// The real time of the last `time_passed`. Means nothing while nothing is kept.
+    int expected_rings_ = 0;
+    /// The real time of the last `time_passed`. Means nothing while this is empty.
     TimePoint last_asked_{};
     Doorbell doorbell_;
 

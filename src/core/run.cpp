@@ -79,12 +79,28 @@ void Runner::run_main(TaskRef task, internal::FutureBase& future) {
     }
 }
 
+/// What has a part in the end besides tasks, one after the other. Tasks that are started meanwhile,
+/// by a thread for instance, run until then and get what the others got.
+void Runner::shut_down() {
+    while (!loop_->at_shutdown().empty()) {
+        internal::AtShutdown& listener = loop_->at_shutdown().pop_front();
+        try {
+            loop_->run_until_complete(listener.run(listener, options_.executor_limit));
+        } catch (...) {
+            loop_->call_exception_handler({.message = "an error while the loop shuts down",
+                                           .exception = std::current_exception()});
+        }
+        internal::wind_up_residents(*loop_);
+    }
+}
+
 void Runner::close() {
     if (closed_) return;
     if (loop_ && loop_->is_running()) throw RuntimeError("cannot close a runner while it runs");
     closed_ = true;
     if (!loop_) return;
     internal::wind_up_residents(*loop_);
+    shut_down();
     loop_->close();
 }
 

@@ -56,6 +56,8 @@ protected:
     World world;
     RealPipe pipe;
 
+    OperationList finished_;
+
 private:
     void (*before_)(int) = SIG_DFL;
 };
@@ -347,6 +349,23 @@ TEST_F(Outside, no_wake_is_lost_between_threads) {
     while (letters.load(std::memory_order_relaxed) < threads * letters_each) world.wait(never);
     for (std::thread& sender : senders) sender.join();
     give_up(read);
+}
+
+TEST_F(Outside, an_expected_wake_is_waited_for_at_the_pace_of_real_time) {
+    EXPECT_EQ(world->wait(never, finished_), Backend::Waited::deadlock);
+    const TimePoint before = world->now();
+    const TimePoint real_before = Clock::now();
+    world->expect_wakes(1);
+    std::thread other([&] {
+        std::this_thread::sleep_for(10ms);
+        world->wake();
+    });
+    EXPECT_EQ(world->wait(never, finished_), Backend::Waited::ok);
+    EXPECT_GE(world->now() - before, 10ms);
+    EXPECT_LE(world->now() - before, Clock::now() - real_before);
+    other.join();
+    world->expect_wakes(-1);
+    EXPECT_EQ(world->wait(never, finished_), Backend::Waited::deadlock);
 }
 
 TEST_F(Outside, what_a_thread_wrote_before_it_woke_the_world_is_seen_after_the_wait) {

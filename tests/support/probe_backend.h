@@ -30,6 +30,7 @@ public:
         return real_->wait(deadline, finished);
     }
     void wake() noexcept override { real_->wake(); }
+    void expect_wakes(int change) noexcept override { real_->expect_wakes(change); }
     asyncio::TimePoint now() noexcept override { return real_->now(); }
 
     int waits = 0;

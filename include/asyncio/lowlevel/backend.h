@@ -51,8 +51,8 @@ public:
         ok,
         /// The deadline is `never`, nothing that is in flight could still finish, and nobody is
         /// known who would wake us: this wait could not have ended. Only the simulated back-end
-        /// can tell. A program whose other threads will wake it keeps an operation on a real
-        /// descriptor in flight.
+        /// can tell. A program whose other threads will wake it says so with `expect_wakes`, or
+        /// keeps an operation on a real descriptor in flight.
         deadlock,
     };
 
@@ -72,6 +72,12 @@ public:
 
     /// Makes the current or the next `wait` return at once. Any thread, any signal handler.
     virtual void wake() noexcept = 0;
+
+    /// `change` more (less, if negative) wake-ups are certain to come from other threads: a worker
+    /// has a job whose end it will announce. A back-end that asks the kernel need not know. The
+    /// simulated one cannot see threads; while wake-ups are expected it waits for them, at the pace
+    /// of real time, and does not take the wait for a deadlock.
+    virtual void expect_wakes(int change) noexcept { static_cast<void>(change); }
 
     /// The loop's time: monotonic, and on the simulated back-end virtual.
     virtual TimePoint now() noexcept = 0;

@@ -1,0 +1,350 @@
+#pragma once
+// Calling functions that block or compute, on other threads: `to_thread`, `run_in_executor`.
+//
+//   std::string text = co_await asyncio::to_thread(read_file, path);
+//
+// A thread cannot be stopped from outside. Cancelling the await ends the await, at once; the
+// function runs on, and its result is dropped. A function that takes a `std::stop_token` first is
+// told.
+//
+// Every job's arguments are copied (or moved) to where the job is, as those of `std::thread` are:
+// wrap what is to be shared in `std::ref`, and keep it alive until the job has ended, which with a
+// cancellation may be later than the await has.
+//
+// Thread-safety: loop thread only, but for what the jobs themselves do; `ThreadPoolExecutor` may be
+// used by several loops.
+
+#include <asyncio/coro.h>
+#include <asyncio/future.h>
+#include <asyncio/internal/awaitable.h>
+#include <asyncio/internal/body.h>
+#include <asyncio/internal/loop_threads.h>
+
+#include <atomic>
+#include <concepts>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace asyncio {
+
+namespace internal {
+class Workers;
+}
+
+/// A job for an executor: call it once, on any thread. If it is destroyed without having been
+/// called, whoever awaits it gets a CancelledError.
+class ExecutorJob {
+public:
+    explicit ExecutorJob(internal::WorkerJob& job) noexcept : job_(&job) {}
+    ExecutorJob(ExecutorJob&& other) noexcept : job_(std::exchange(other.job_, nullptr)) {}
+    ExecutorJob& operator=(ExecutorJob&& other) noexcept {
+        std::swap(job_, other.job_);
+        return *this;
+    }
+    ~ExecutorJob() {
+        if (job_ != nullptr) job_->drop(*job_);
+    }
+
+    /// Does not throw: what the function throws goes to whoever awaits it.
+    void operator()() noexcept {
+        internal::WorkerJob* job = release();
+        job->run(*job);
+    }
+
+    /// For executors that keep jobs in lists of their own.
+    internal::WorkerJob* release() noexcept { return std::exchange(job_, nullptr); }
+
+private:
+    internal::WorkerJob* job_;
+};
+
+/// Whoever runs jobs somewhere else. Derive from it to use threads of your own.
+/// Python: `concurrent.futures.Executor`.
+class Executor {
+public:
+    virtual ~Executor() = default;
+    /// Sees to it that `job` is called, on another thread: one called before this returns holds the
+    /// loop. Throws: RuntimeError if no further jobs are taken.
+    virtual void submit(ExecutorJob job) = 0;
+};
+
+struct ThreadPoolOptions {
+    /// 0: `min(32, processors + 4)`, which is Python's number.
+    std::size_t max_workers = 0;
+    /// Threads are called by it and a number; debuggers and `ps -L` show 15 characters. Copied.
+    std::string_view thread_name_prefix = "asyncio";
+};
+
+struct ShutdownOptions {
+    /// Blocks the calling thread until every job has ended.
+    bool wait = true;
+    /// Jobs that have not begun are cancelled.
+    bool cancel_futures = false;
+};
+
+/// A pool of threads, started when there is something to do and no idle one.
+///
+/// Thread-safety: any thread.
+/// Python: `concurrent.futures.ThreadPoolExecutor`.
+class ThreadPoolExecutor final : public Executor {
+public:
+    explicit ThreadPoolExecutor(ThreadPoolOptions options = {});
+    ThreadPoolExecutor(const ThreadPoolExecutor&) = delete;
+    ThreadPoolExecutor& operator=(const ThreadPoolExecutor&) = delete;
+    /// `shutdown()`, unless that has been called: blocks until every job has ended.
+    ~ThreadPoolExecutor() override;
+
+    /// Throws: RuntimeError after `shutdown`, in a forked child, or if no thread can be had.
+    void submit(ExecutorJob job) override;
+
+    /// No further jobs. A job that itself waits for the loop of the calling thread must have ended
+    /// before, or is waited for in vain.
+    void shutdown(ShutdownOptions options = {});
+
+    std::size_t max_workers() const noexcept;
+    /// Threads that have been started and have not ended.
+    std::size_t thread_count() const;
+    /// What its threads do now, a line each: "thread asyncio_0, busy for 3.2 s with read_file".
+    std::vector<std::string> busy() const;
+
+private:
+    friend internal::LoopThreads;
+    std::shared_ptr<internal::Workers> workers_;
+    std::atomic<bool> shut_down_{false};
+};
+
+namespace internal {
+
+/// The future `run_in_executor` returns.
+template <class T>
+class ExecutorFuture final : public FutureState<T> {
+public:
+    explicit ExecutorFuture(EventLoop& loop) noexcept : FutureState<T>(loop) {}
+
+    bool cancel(std::string_view message) override {
+        if (!FutureState<T>::cancel(message)) return false;
+        if (job_ != nullptr) std::exchange(job_, nullptr)->abandon();
+        return true;
+    }
+    void attach(LoopJob* job) noexcept { job_ = job; }
+    /// A job that ends with a CancelledError is one that was cancelled.
+    void end(Outcome<T>&& outcome) noexcept {
+        using Status = FutureBase::Status;
+        job_ = nullptr;
+        if (this->done()) return;
+        try {
+            this->outcome_ = std::move(outcome);
+        } catch (...) {
+            this->outcome_.fail(std::current_exception());
+        }
+        this->complete(!this->outcome_.failed()     ? Status::succeeded
+                       : this->outcome_.cancelled() ? Status::cancelled
+                                                    : Status::failed);
+    }
+
+private:
+    /// Null when the job has delivered, or is of no interest any more.
+    LoopJob* job_ = nullptr;
+};
+
+/// A function with its arguments, kept until a thread calls it.
+template <class Function, class... Arguments>
+struct BoundCall {
+    static constexpr bool takes_stop_token =
+        std::is_invocable_v<Function, std::stop_token, Arguments...>;
+
+    Function function;
+    std::tuple<Arguments...> arguments;
+
+    decltype(auto) operator()(std::stop_token token) {
+        return std::apply(
+            [&](auto&... values) -> decltype(auto) {
+                if constexpr (takes_stop_token) {
+                    return std::invoke(std::move(function), std::move(token), std::move(values)...);
+                } else {
+                    return std::invoke(std::move(function), std::move(values)...);
+                }
+            },
+            arguments);
+    }
+};
+
+template <class Call>
+class BoundJob final : public LoopJob {
+public:
+    using Result = decltype(std::declval<Call&>()(std::stop_token()));
+
+    template <class... Parts>
+    BoundJob(LoopThreads& threads, Parts&&... parts)
+        : LoopJob(threads),
+          future_(Ref<ExecutorFuture<Result>>::adopt(new ExecutorFuture<Result>(threads.loop()))),
+          call_(Call{std::forward<Parts>(parts)...}) {
+        using Function = decltype(call_->function);
+        this->called = &typeid(Function);
+        if constexpr (std::is_pointer_v<Function>)
+            this->code = reinterpret_cast<const void*>(call_->function);
+        future_->attach(this);
+    }
+
+    Future<Result> future() const noexcept {
+        return Future<Result>(Ref<FutureState<Result>>::share(future_.get()));
+    }
+
+private:
+    void call() noexcept override {
+        try {
+            if constexpr (std::is_void_v<Result>) {
+                (*call_)(stop_.get_token());
+                outcome_.emplace();
+            } else {
+                outcome_.emplace((*call_)(stop_.get_token()));
+            }
+        } catch (...) {
+            outcome_.fail(std::current_exception());
+        }
+        call_.reset();
+    }
+    void drop_call() noexcept override { call_.reset(); }
+    void fail_dropped() noexcept override {
+        call_.reset();
+        outcome_.fail(std::make_exception_ptr(CancelledError("the executor has dropped the job")));
+    }
+    void request_stop() noexcept override { stop_.request_stop(); }
+    void deliver() noexcept override { future_->end(std::move(outcome_)); }
+    void forget_future() noexcept override {
+        future_->attach(nullptr);
+        future_ = {};
+    }
+
+    static std::stop_source make_stop() {
+        if constexpr (Call::takes_stop_token) return {};
+        return std::stop_source(std::nostopstate);
+    }
+
+    Ref<ExecutorFuture<Result>> future_;
+    std::optional<Call> call_;
+    std::stop_source stop_ = make_stop();
+    Outcome<Result> outcome_;
+};
+
+template <class Function, class... Arguments>
+using BoundJobOf = BoundJob<BoundCall<std::decay_t<Function>, std::decay_t<Arguments>...>>;
+
+template <class Function, class... Arguments>
+constexpr void require_callable() {
+    static_assert(
+        std::is_invocable_v<std::decay_t<Function>, std::decay_t<Arguments>...> ||
+            std::is_invocable_v<std::decay_t<Function>, std::stop_token,
+                                std::decay_t<Arguments>...>,
+        "the function cannot be called with copies of these arguments: wrap what it takes by "
+        "reference in std::ref");
+}
+
+template <class Function, class... Arguments>
+auto start_job(LoopThreads& threads, Executor& executor, Function&& function,
+               Arguments&&... arguments) {
+    using Job = BoundJobOf<Function, Arguments...>;
+    auto* job =
+        new Job(threads, std::forward<Function>(function),
+                std::tuple<std::decay_t<Arguments>...>(std::forward<Arguments>(arguments)...));
+    auto future = job->future();
+    threads.add(*job);
+    // If the executor throws, the job is dropped and its future cancelled, which nobody sees.
+    executor.submit(ExecutorJob(*job));
+    return future;
+}
+
+template <class Given>
+inline constexpr bool is_default_executor = std::is_same_v<std::decay_t<Given>, std::nullptr_t>;
+
+}  // namespace internal
+
+/// Awaits nothing and returns at once: the future is the caller's to await, or to keep.
+///
+/// The function is called with copies of the arguments; as that of `std::jthread`, it gets a
+/// `std::stop_token` first if it can be called with one.
+/// Throws: RuntimeError if the executor has been shut down.
+/// Cancellation: cancelling the future ends it at once. A job that has not begun never runs; one
+/// that runs is told by its stop token, runs on, and its result is dropped.
+/// Lifetime: `executor` must live until it has run the job, as ThreadPoolExecutor's destructor sees
+/// to.
+/// Python: `loop.run_in_executor`.
+template <class Pool, class Function, class... Arguments>
+auto EventLoop::run_in_executor(Pool&& executor, Function&& function, Arguments&&... arguments) {
+    using PlainPool = std::remove_cvref_t<Pool>;
+    check_open();
+    internal::require_safe_closure<Function>();
+    auto& threads = internal::LoopThreads::of(*this);
+    if constexpr (internal::is_default_executor<Pool>) {
+        internal::require_callable<Function, Arguments...>();
+        return internal::start_job(threads, threads.default_executor(),
+                                   std::forward<Function>(function),
+                                   std::forward<Arguments>(arguments)...);
+    } else if constexpr (std::derived_from<PlainPool, Executor>) {
+        internal::require_callable<Function, Arguments...>();
+        return internal::start_job(threads, executor, std::forward<Function>(function),
+                                   std::forward<Arguments>(arguments)...);
+    } else {
+        static_assert(
+            requires { typename PlainPool::CallsByName; },
+            "this is no executor: derive it from asyncio::Executor");
+        return executor.start(threads, std::forward<Function>(function),
+                              std::forward<Arguments>(arguments)...);
+    }
+}
+
+inline void EventLoop::set_default_executor(std::shared_ptr<ThreadPoolExecutor> executor) {
+    check_open();
+    internal::LoopThreads::of(*this).set_default_executor(std::move(executor));
+}
+
+inline Coro<void> EventLoop::shutdown_default_executor(std::optional<Duration> limit) {
+    return internal::LoopThreads::of(*this).shutdown_default_executor(limit);
+}
+
+namespace internal {
+
+template <class Function, class... Arguments>
+Coro<typename BoundJobOf<Function, Arguments...>::Result> call_in_thread(Function function,
+                                                                         Arguments... arguments) {
+    using T = typename BoundJobOf<Function, Arguments...>::Result;
+    auto future = here.loop->run_in_executor(nullptr, std::move(function), std::move(arguments)...);
+    Outcome<T> outcome = co_await settle(std::move(future));
+    if constexpr (std::is_void_v<T>) {
+        co_await LeaveWith{outcome};
+        co_return;
+    } else {
+        co_return std::move(outcome);
+    }
+}
+
+}  // namespace internal
+
+/// Calls `function(arguments...)` on a thread of the loop's default executor, and waits for it.
+///
+/// As that of `std::jthread`, the function gets a `std::stop_token` first if it can be called with
+/// one. Nothing begins before the coroutine is awaited or made a task. If every thread of the
+/// executor is busy, the job queues.
+/// Returns what the function returns. Throws: what it throws; RuntimeError after the default
+/// executor's shutdown.
+/// Cancellation: ends the await at once. A job that has not begun never runs; one that runs is told
+/// by its stop token, runs on, and its result is dropped.
+/// Lifetime: the arguments are copied. What is handed over by `std::ref` or pointer must live until
+/// the job has ended.
+/// Python: `asyncio.to_thread`.
+template <class Function, class... Arguments>
+auto to_thread(Function&& function, Arguments&&... arguments) {
+    internal::require_safe_closure<Function>();
+    internal::require_callable<Function, Arguments...>();
+    return internal::call_in_thread<std::decay_t<Function>, std::decay_t<Arguments>...>(
+        std::forward<Function>(function), std::forward<Arguments>(arguments)...);
+}
+
+}  // namespace asyncio
