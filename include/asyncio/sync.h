@@ -6,6 +6,8 @@
 // overtaken, a cancelled waiter passes on what it was given, waiting allocates nothing, and what
 // need not wait does not go through the loop.
 
+#include <asyncio/barrier.h>
+#include <asyncio/condition.h>
 #include <asyncio/event.h>
 #include <asyncio/lock.h>
 #include <asyncio/semaphore.h>
