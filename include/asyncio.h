@@ -6,6 +6,8 @@
 #include <asyncio/event_loop.h>
 #include <asyncio/exceptions.h>
 #include <asyncio/executor.h>
+#include <asyncio/exit_stack.h>
+#include <asyncio/finally.h>
 #include <asyncio/future.h>
 #include <asyncio/gather.h>
 #include <asyncio/outcome.h>

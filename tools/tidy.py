@@ -72,7 +72,8 @@ HEADERS_OF_FLOOR = {
     "loop": "event_loop internal/step",
     "core": "coro task future task_group gather timeout sleep run wait shield context generator "
             "lowlevel/waiter internal/awaitable internal/body internal/future_base "
-            "internal/task_core",
+            "internal/task_core finally exit_stack as_completed map_concurrent staggered_race "
+            "internal/cancel_mask internal/completions",
     "sync": "sync lock event condition semaphore barrier held queue internal/wait_queue "
             "internal/queue_base",
     "io": "streams net datagram dns file signals lowlevel/operation_awaiter",

@@ -60,6 +60,8 @@ private:
 
     EventLoop& loop_;
     internal::TaskCore& parent_;
+    /// The one under which the group began.
+    const internal::CancelMask* mask_;
     /// Requests to cancel the parent that were there before; one that was pending is not counted.
     std::int64_t requests_at_entry_;
     internal::IntrusiveList<internal::Resident> children_;

@@ -1,5 +1,5 @@
 #pragma once
-// Time limits: `timeout`, `timeout_at`, `wait_for`.
+// Time limits: `timeout`, `timeout_at`, `wait_for`, `move_on_after`, `move_on_at`.
 //
 // A limit is a request to cancel the current task, made by the loop when the deadline comes, and
 // taken back when it is over. The scope counts: it remembers how many requests the task had when it
@@ -43,6 +43,9 @@ public:
         if (leave_and_decide(outcome.cancelled()))
             outcome.fail(std::make_exception_ptr(TimeoutError()));
     }
+    /// The same, leaving the outcome to the caller. Returns whether the limit, and nobody else, has
+    /// cancelled the body.
+    bool leave_and_decide(bool body_cancelled);
 
 private:
     enum class State : std::uint8_t { created, entered, expiring, expired, left };
@@ -54,10 +57,11 @@ private:
     static void expire(internal::Ready& node) noexcept;
     void set_deadline(TimePoint now);
     void stand_down() noexcept;
-    bool leave_and_decide(bool body_cancelled);
 
     std::optional<TimePoint> when_;
     internal::TaskCore* task_ = nullptr;
+    /// The one under which the scope began.
+    const internal::CancelMask* mask_ = nullptr;
     EventLoop* loop_ = nullptr;
     internal::Timer timer_;
     Expiry expiry_;
@@ -99,6 +103,36 @@ Coro<AwaitResult<Given>> wait_for_scope(Given awaitable, Duration delay) {
         co_return;
     } else {
         co_return std::move(outcome);
+    }
+}
+
+/// What a scope gives that just ends when its time is over.
+template <class T>
+struct MovedOn {
+    static_assert(!std::is_reference_v<T>, "a body that may be cut short returns no reference");
+    using type = std::optional<T>;
+};
+template <>
+struct MovedOn<void> {
+    using type = bool;
+};
+
+template <class Body>
+Coro<typename MovedOn<BodyResult<Body, Timeout>>::type>
+move_on_scope(std::optional<Duration> delay, std::optional<TimePoint> when, Body body) {
+    using T = BodyResult<Body, Timeout>;
+    using Result = typename MovedOn<T>::type;
+    const TimePoint now = here.loop->time();
+    Timeout limit(delay ? add_saturating(now, *delay) : when);
+    limit.enter(now);
+    Outcome<T> outcome = co_await settle(call_body(body, limit));
+    const bool cut_short = limit.leave_and_decide(outcome.cancelled());
+    if (outcome.failed() && !cut_short) co_return Outcome<Result>::failure(outcome.error());
+    if constexpr (std::is_void_v<T>) {
+        co_return cut_short;
+    } else {
+        if (cut_short) co_return std::nullopt;
+        co_return std::move(outcome).value();
     }
 }
 
@@ -147,6 +181,33 @@ template <class Body>
 auto timeout_at(std::optional<TimePoint> when, Body&& body) {
     internal::require_safe_closure<Body>();
     return internal::timeout_scope<std::decay_t<Body>>(std::nullopt, when,
+                                                       std::forward<Body>(body));
+}
+
+/// Runs `body` with a limit, and just goes on when that is reached:
+/// `if (co_await move_on_after(1s, [&]() -> Coro<> { … })) …`.
+///
+/// `delay`, the body, and what it may take are `timeout`'s.
+/// Returns: for a body without a value, whether it was cut short; for one with a value, that value,
+/// or nothing if it was cut short. A body that ends although the limit has asked it to stop was not
+/// cut short; its `Timeout::expired` tells the two apart.
+/// Throws: what the body throws.
+/// Cancellation: the body is cancelled and unwinds; a cancellation from outside leaves as
+/// CancelledError, also if it comes at the deadline.
+/// Lifetime: capture by reference, `[&]`; the closure lives until the await returns.
+/// Python: none in asyncio; `move_on_after` of trio and anyio.
+template <class Body>
+auto move_on_after(std::optional<Duration> delay, Body&& body) {
+    internal::require_safe_closure<Body>();
+    return internal::move_on_scope<std::decay_t<Body>>(delay, std::nullopt,
+                                                       std::forward<Body>(body));
+}
+
+/// The same with a deadline on the loop's clock.
+template <class Body>
+auto move_on_at(std::optional<TimePoint> when, Body&& body) {
+    internal::require_safe_closure<Body>();
+    return internal::move_on_scope<std::decay_t<Body>>(std::nullopt, when,
                                                        std::forward<Body>(body));
 }
 

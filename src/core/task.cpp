@@ -1,5 +1,7 @@
 #include <asyncio/task.h>
 
+#include <asyncio/internal/cancel_mask.h>
+
 #include "base/call_stack.h"
 #include "base/log.h"
 #include "loop/step_watch.h"
@@ -83,11 +85,15 @@ void TaskCore::end(void (TaskCore::*completion)() noexcept) noexcept {
 
 // Cancellation.
 
-bool TaskCore::cancel(std::string_view message) {
+bool TaskCore::cancel(std::string_view message, const CancelMask* asked_under) {
     FutureBase& self = future();
     if (self.done()) {
         self.mark_retrieved();
         return false;
+    }
+    if (mask_ != asked_under) [[unlikely]] {
+        hold_back(message, asked_under);
+        return true;
     }
     ++requests_;
     self.set_cancel_message(message);
@@ -133,6 +139,36 @@ std::exception_ptr TaskCore::take_cancellation() {
 
 void throw_no_task() {
     throw RuntimeError("this can only be awaited in a task: start it with run() or create_task()");
+}
+
+// Holding cancellation back.
+
+void TaskCore::hold_back(std::string_view message, const CancelMask* asked_under) {
+    CancelMask* first_since = mask_;
+    while (first_since->outer_ != asked_under) first_since = first_since->outer_;
+    first_since->hold(message, here.task == this);
+}
+
+CancelMask::CancelMask() noexcept
+    : task_(running_task()), outer_(task_.mask_), pending_(task_.must_cancel_) {
+    task_.mask_ = this;
+    task_.must_cancel_ = false;
+}
+
+void CancelMask::hold(std::string_view message, bool by_itself) {
+    ++held_;
+    by_itself_ = by_itself;
+    message_ = message;
+}
+
+CancelMask::~CancelMask() {
+    task_.mask_ = outer_;
+    if (held_ > 0) {
+        task_.requests_ += held_;
+        task_.by_itself_ = by_itself_;
+        task_.future().set_cancel_message(message_);
+    }
+    if (held_ > 0 || pending_) task_.must_cancel_ = true;
 }
 
 // Coroutines that never ran.

@@ -19,6 +19,7 @@ struct TaskGroup::Child final : internal::Ready, internal::Resident, internal::P
 TaskGroup::TaskGroup()
     : loop_(get_running_loop()),
       parent_(internal::running_task()),
+      mask_(parent_.mask()),
       requests_at_entry_(std::int64_t{parent_.cancelling()} - (parent_.must_cancel() ? 1 : 0)) {}
 
 TaskGroup::~TaskGroup() { assert(children_.empty() && "a task group outlives its tasks"); }
@@ -71,7 +72,7 @@ void TaskGroup::abort() {
 
 void TaskGroup::interrupt_parent() {
     parent_interrupted_ = true;
-    parent_.cancel({});
+    parent_.cancel({}, mask_);
 }
 
 Coro<TaskGroup::End> TaskGroup::finish(std::exception_ptr body_error, bool body_cancelled) {
@@ -109,7 +110,7 @@ TaskGroup::End TaskGroup::conclude(std::exception_ptr body_error, bool body_canc
     // count unchanged.
     if (parent_.cancelling() > 0) {
         parent_.uncancel();
-        parent_.cancel({});
+        parent_.cancel({}, mask_);
     }
     return {std::make_exception_ptr(
         ExceptionGroup("unhandled errors in a TaskGroup", std::move(errors_)))};

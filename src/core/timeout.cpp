@@ -4,6 +4,7 @@ namespace asyncio {
 
 void Timeout::enter(TimePoint now) {
     task_ = &internal::running_task();
+    mask_ = task_->mask();
     loop_ = internal::here.loop;
     requests_at_entry_ = std::int64_t{task_->cancelling()} - (task_->must_cancel() ? 1 : 0);
     state_ = State::entered;
@@ -45,7 +46,7 @@ void Timeout::stand_down() noexcept {
 void Timeout::expire(internal::Ready& node) noexcept {
     Timeout& self = *static_cast<Expiry&>(node).timeout;
     self.state_ = State::expiring;
-    self.task_->cancel({});
+    self.task_->cancel({}, self.mask_);
 }
 
 /// True if the body's cancellation is this scope's doing and nobody else's.

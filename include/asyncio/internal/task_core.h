@@ -33,6 +33,7 @@ class Waiter;
 
 namespace asyncio::internal {
 
+class CancelMask;
 class FutureBase;
 struct PromiseBase;
 
@@ -41,7 +42,11 @@ public:
     virtual FutureBase& future() noexcept = 0;
     EventLoop& loop() noexcept;
 
-    bool cancel(std::string_view message);
+    /// `asked_under` is the mask under which the scope began that asks; null for everybody else. A
+    /// mask that came later holds the request back.
+    bool cancel(std::string_view message, const CancelMask* asked_under = nullptr);
+    /// The innermost mask; null if there is none.
+    const CancelMask* mask() const noexcept { return mask_; }
     std::uint32_t cancelling() const noexcept { return requests_; }
     std::uint32_t uncancel() noexcept;
 
@@ -89,18 +94,22 @@ protected:
     virtual void complete_unstarted() noexcept = 0;
 
 private:
+    friend CancelMask;
+
     static void first_step(Ready& ready) noexcept;
     static void step(Ready& ready) noexcept;
     void run_step() noexcept;
     void run_watched() noexcept;
     void end(void (TaskCore::*completion)() noexcept) noexcept;
     void abort_wait_now();
+    void hold_back(std::string_view message, const CancelMask* asked_under);
 
     std::coroutine_handle<> outermost_;
     /// Where the next step begins.
     std::coroutine_handle<> point_;
     PromiseBase* innermost_ = nullptr;
     lowlevel::Waiter* parked_ = nullptr;
+    CancelMask* mask_ = nullptr;
     /// Null: "Task-" and the number.
     std::unique_ptr<std::string> name_;
     std::uint64_t number_;
