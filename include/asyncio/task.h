@@ -9,6 +9,7 @@
 #include <asyncio/coro.h>
 #include <asyncio/future.h>
 #include <asyncio/internal/awaitable.h>
+#include <asyncio/internal/body.h>
 #include <asyncio/internal/task_core.h>
 
 #include <string>
@@ -149,6 +150,20 @@ Task<T> create_task(Coro<T> coroutine, TaskOptions options = {}) {
     return get_running_loop().create_task(std::move(coroutine), options);
 }
 
+/// Schedules `function()` as a task, and keeps `function` until the task has ended: so a lambda
+/// that is a coroutine may capture. `create_task([text]() -> Coro<> { … })`.
+///
+/// What it captures by reference must live as long. g++ before 13 destroys a temporary closure
+/// twice that captures a value with a destructor, and is made to refuse it: give the closure a
+/// name.
+template <class Function>
+    requires internal::CoroutineFunction<Function>
+auto create_task(Function&& function, TaskOptions options = {}) {
+    internal::require_safe_closure<Function>();
+    return create_task(
+        internal::keep_and_call<std::decay_t<Function>>(std::forward<Function>(function)), options);
+}
+
 /// The task whose code this is; empty in a callback and outside a loop.
 /// Python: `asyncio.current_task`.
 TaskRef current_task() noexcept;
@@ -166,11 +181,6 @@ concept FutureLike = requires(const std::remove_cvref_t<Handle>& handle) {
         handle.state()
     } -> std::same_as<const Ref<FutureState<typename std::remove_cvref_t<Handle>::value_type>>&>;
 };
-
-template <class T>
-inline constexpr bool is_coro = false;
-template <class T>
-inline constexpr bool is_coro<Coro<T>> = true;
 
 /// Makes a coroutine of what can be awaited but is none.
 template <class Given>

@@ -2,14 +2,69 @@
 // Structured concurrency: tasks that cannot outlive the block that started them.
 
 #include <asyncio/internal/body.h>
+#include <asyncio/internal/completions.h>
 #include <asyncio/task.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
 
 namespace asyncio {
+namespace internal {
+
+/// A child that is being started: what `TaskGroup::start` waits for, and what the child tells.
+class StartBase {
+public:
+    explicit StartBase(EventLoop& loop) noexcept : told(loop) {}
+    StartBase(const StartBase&) = delete;
+    StartBase& operator=(const StartBase&) = delete;
+    virtual ~StartBase() = default;
+
+    virtual void fail(std::exception_ptr error) noexcept = 0;
+
+    /// Open when the child is ready or has ended.
+    Gate told;
+    /// `start` was cancelled: the child is the group's now, whatever becomes of it.
+    bool abandoned = false;
+};
+
+template <class T>
+class StartState final : public StartBase {
+public:
+    using StartBase::StartBase;
+    void fail(std::exception_ptr error) noexcept override { outcome.fail(std::move(error)); }
+
+    Outcome<T> outcome;
+};
+
+[[noreturn]] void throw_started_twice();
+
+}  // namespace internal
+
+/// What a task started by `TaskGroup::start` is given, to say that it is ready. Copies are the
+/// same.
+/// Python: none in asyncio; `task_status` of trio and anyio.
+template <class T = void>
+class TaskStatus {
+public:
+    explicit TaskStatus(std::shared_ptr<internal::StartState<T>> state) noexcept
+        : state_(std::move(state)) {}
+
+    /// `start` returns, with this value; the task goes on. If `start` was cancelled meanwhile,
+    /// nothing happens. Throws: RuntimeError if it was said before.
+    template <class... Value>
+        requires(sizeof...(Value) == (std::is_void_v<T> ? 0 : 1))
+    void started(Value&&... value) const {
+        if (state_->told.is_open()) internal::throw_started_twice();
+        state_->outcome.emplace(std::forward<Value>(value)...);
+        state_->told.open();
+    }
+
+private:
+    std::shared_ptr<internal::StartState<T>> state_;
+};
 
 /// The group inside `task_group`'s body.
 ///
@@ -33,6 +88,34 @@ public:
         return task;
     }
 
+    /// The same for a callable, which lives as long as its task; see the free `create_task`.
+    template <class Function>
+        requires internal::CoroutineFunction<Function>
+    auto create_task(Function&& function, TaskOptions options = {}) {
+        internal::require_safe_closure<Function>();
+        return create_task(
+            internal::keep_and_call<std::decay_t<Function>>(std::forward<Function>(function)),
+            options);
+    }
+
+    /// Starts a child and waits until it says that it is ready: `const int port = co_await
+    /// group.start<int>(serve)`, where `serve` takes a `TaskStatus<int>` and calls its `started`.
+    ///
+    /// The callable lives as long as the task. From `started` on the child is like any other.
+    /// Returns the value given to `started`. Throws: what the child fails with before, which is
+    /// then no error of the group's; RuntimeError if it ends without having been ready; as
+    /// `create_task`.
+    /// Cancellation: a child that is not ready is cancelled and waited for. One that has become
+    /// ready in that moment is started, and the request is felt at the next wait.
+    /// Lifetime: the name in `options` must live until the await returns.
+    /// Python: none in asyncio; `start` of trio and anyio.
+    template <class T = void, class Function>
+        requires internal::CoroutineFunction<Function, TaskStatus<T>>
+    auto start(Function&& function, TaskOptions options = {}) {
+        internal::require_safe_closure<Function>();
+        return start_child<T, std::decay_t<Function>>(std::forward<Function>(function), options);
+    }
+
     /// Ends the group early and without an error: the children are cancelled, and so is the rest of
     /// the body.
     void cancel();
@@ -50,8 +133,12 @@ private:
     struct Child;
 
     static void child_done(internal::Ready& node) noexcept;
+    static void ended_unready(internal::FutureBase& task, internal::StartBase& starting);
     void require_open() const;
-    void adopt(internal::TaskCore& core);
+    void adopt(internal::TaskCore& core, std::shared_ptr<internal::StartBase> starting = nullptr);
+    template <class T, class Function>
+    Coro<T> start_child(Function function, TaskOptions options);
+    Coro<Outcome<void>> wait_for_start(TaskRef child, internal::StartBase& state);
     void child_failed(std::exception_ptr error);
     void abort();
     void interrupt_parent();
@@ -74,6 +161,23 @@ private:
     /// The group has made a request to cancel its parent, and owes an `uncancel`.
     bool parent_interrupted_ = false;
 };
+
+template <class T, class Function>
+Coro<T> TaskGroup::start_child(Function function, TaskOptions options) {
+    require_open();
+    auto state = std::make_shared<internal::StartState<T>>(loop_);
+    auto child = loop_.create_task(
+        internal::keep_and_call<Function>(std::move(function), TaskStatus<T>(state)), options);
+    adopt(*static_cast<TaskRef>(child).core(), state);
+    Outcome<void> waited = co_await wait_for_start(child, *state);
+    if (waited.failed()) state->outcome.fail(waited.error());
+    if constexpr (std::is_void_v<T>) {
+        co_await internal::LeaveWith{state->outcome};
+        co_return;
+    } else {
+        co_return std::move(state->outcome);
+    }
+}
 
 namespace internal {
 

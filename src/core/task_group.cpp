@@ -7,13 +7,17 @@ namespace asyncio {
 /// A task of the group: registered with it as its done-callback, and listed here until it has
 /// ended.
 struct TaskGroup::Child final : internal::Ready, internal::Resident, internal::Pooled {
-    Child(TaskGroup& owner, internal::TaskCore& core)
-        : group(owner), task(internal::Ref<internal::FutureBase>::share(&core.future())) {
+    Child(TaskGroup& owner, internal::TaskCore& core, std::shared_ptr<internal::StartBase> start)
+        : group(owner),
+          task(internal::Ref<internal::FutureBase>::share(&core.future())),
+          starting(std::move(start)) {
         run = &child_done;
     }
 
     TaskGroup& group;
     internal::Ref<internal::FutureBase> task;
+    /// Null for one that was just created.
+    std::shared_ptr<internal::StartBase> starting;
 };
 
 TaskGroup::TaskGroup()
@@ -29,8 +33,8 @@ void TaskGroup::require_open() const {
     if (aborting_) throw RuntimeError("the task group is shutting down");
 }
 
-void TaskGroup::adopt(internal::TaskCore& core) {
-    auto* child = new Child(*this, core);
+void TaskGroup::adopt(internal::TaskCore& core, std::shared_ptr<internal::StartBase> starting) {
+    auto* child = new Child(*this, core, std::move(starting));
     children_.push_back(*child);
     core.future().notify(*child);
 }
@@ -39,16 +43,41 @@ void TaskGroup::child_done(internal::Ready& node) noexcept {
     auto* child = static_cast<Child*>(&node);
     TaskGroup& group = child->group;
     const internal::Ref<internal::FutureBase> task = std::move(child->task);
+    const std::shared_ptr<internal::StartBase> starting = std::move(child->starting);
     child->Resident::unlink();
     delete child;
 
     if (group.children_.empty() && group.all_done_ && !group.all_done_->done())
         group.all_done_->set_result();
+    if (starting != nullptr && !starting->told.is_open() && !starting->abandoned)
+        return ended_unready(*task, *starting);
     if (task->cancelled()) return;
     if (std::exception_ptr error = task->error()) {
         task->mark_retrieved();
         group.child_failed(std::move(error));
     }
+}
+
+/// Its error goes to the one who waits in `start`.
+void TaskGroup::ended_unready(internal::FutureBase& task, internal::StartBase& starting) {
+    std::exception_ptr error = task.error();
+    task.mark_retrieved();
+    if (error == nullptr)
+        error = std::make_exception_ptr(RuntimeError("the task ended before it was ready"));
+    starting.fail(std::move(error));
+    starting.told.open();
+}
+
+Coro<Outcome<void>> TaskGroup::wait_for_start(TaskRef child, internal::StartBase& state) {
+    Outcome<void> waited = co_await internal::settle(internal::Gate::Passage(state.told));
+    if (waited.failed()) {
+        state.abandoned = true;
+        child.cancel();
+        co_await internal::Join(child.core()->future());
+        // The cancellation that leaves now stands for all that have come meanwhile.
+        internal::running_task().withdraw();
+    }
+    co_return waited;
 }
 
 void TaskGroup::child_failed(std::exception_ptr error) {
@@ -114,6 +143,10 @@ TaskGroup::End TaskGroup::conclude(std::exception_ptr body_error, bool body_canc
     }
     return {std::make_exception_ptr(
         ExceptionGroup("unhandled errors in a TaskGroup", std::move(errors_)))};
+}
+
+void internal::throw_started_twice() {
+    throw RuntimeError("the task has said before that it is ready");
 }
 
 void internal::throw_group_stopped() {

@@ -19,6 +19,9 @@ Coro<> program() {
     co_await task_group([&](TaskGroup&) -> Coro<> { co_return; });
     Coro<int> made = number();
     co_await std::move(made);
+    const auto named = [text]() -> Coro<> { co_return; };
+    co_await create_task(named);
+    co_await create_task([&]() -> Coro<> { co_return; });
 #elif CASE == 1   // EXPECT g++: capture by reference
     // CPP_11: a limit takes no closure that g++ 12 would destroy twice
     co_await timeout(1s, [text]() -> Coro<> { co_return; });
@@ -61,6 +64,41 @@ Coro<> program() {
     // TASK_09: nor can its error be set
     Task<int> task = create_task(number());
     task.set_exception(std::exception_ptr());
+#elif CASE == 20  // EXPECT g++: capture by reference
+    // CPP_11: nor a task
+    co_await create_task([text]() -> Coro<> { co_return; });
+#elif CASE == 21  // EXPECT g++: capture by reference
+    // CPP_11: nor a task of a group
+    co_await task_group([&](TaskGroup& group) -> Coro<> {
+        group.create_task([text]() -> Coro<> { co_return; });
+        co_return;
+    });
+#elif CASE == 22  // EXPECT g++: capture by reference
+    // CPP_11: nor one that is started
+    co_await task_group([&](TaskGroup& group) -> Coro<> {
+        co_await group.start([text](TaskStatus<>) -> Coro<> { co_return; });
+    });
+#elif CASE == 23  // EXPECT g++: capture by reference
+    // CPP_11: nor a scope that moves on
+    co_await move_on_after(1s, [text]() -> Coro<> { co_return; });
+#elif CASE == 24  // EXPECT g++: capture by reference
+    // CPP_11: nor a cleanup
+    co_await finally_([&]() -> Coro<> { co_return; }, [text]() -> Coro<> { co_return; });
+#elif CASE == 25  // EXPECT g++: capture by reference
+    // CPP_11: nor a stack
+    co_await async_exit_stack([text](AsyncExitStack&) -> Coro<> { co_return; });
+#elif CASE == 26  // EXPECT g++: give it a constructor
+    // CPP_11: nor does a stack take an aggregate that would be
+    struct Manager {
+        std::string text;
+        Coro<> aenter() { co_return; }
+        Coro<> aexit(std::exception_ptr) { co_return; }
+    };
+    co_await async_exit_stack([&](AsyncExitStack& stack) -> Coro<> {
+        co_await stack.enter_async_context(Manager{text});
+    });
+#elif CASE == 27  // EXPECT any: error
+    create_task([&] { return 1; });
 #endif
     co_return;
 }

@@ -47,4 +47,22 @@ template <class Body, class Scope>
 using BodyResult =
     typename BodyResultOf<decltype(call_body(std::declval<Body&>(), std::declval<Scope&>()))>::type;
 
+template <class T>
+inline constexpr bool is_coro = false;
+template <class T>
+inline constexpr bool is_coro<Coro<T>> = true;
+
+/// A callable that returns a coroutine.
+template <class Function, class... Arguments>
+concept CoroutineFunction = std::is_invocable_v<std::decay_t<Function>&, Arguments...> &&
+                            is_coro<std::invoke_result_t<std::decay_t<Function>&, Arguments...>>;
+
+/// Runs `function(arguments…)`, and is the place where both live until that has ended. A coroutine
+/// that is a lambda refers to its closure, which otherwise has long gone when a task begins.
+template <class Function, class... Arguments>
+auto keep_and_call(Function function, Arguments... arguments)
+    -> std::invoke_result_t<Function&, Arguments...> {
+    co_return co_await std::invoke(function, std::move(arguments)...);
+}
+
 }  // namespace asyncio::internal

@@ -78,6 +78,13 @@ protected:
         return nullptr;
     }
 
+    /// As `resumed_with_effect`, in the same way.
+    std::exception_ptr interrupted_quietly() {
+        if (interrupted_) [[unlikely]]
+            return task_->take_cancellation();
+        return nullptr;
+    }
+
     bool parked() const noexcept { return task_ != nullptr; }
 
     /// For a hook of a source that always wakes by itself, in the next iteration.

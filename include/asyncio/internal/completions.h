@@ -1,0 +1,172 @@
+#pragma once
+// Waiting for what comes to its end in an order nobody knows beforehand.
+//
+// `Completions` is what `as_completed`, `map_as_completed` and `staggered_race` wait at: the
+// numbers of what has ended, in that order, and the tasks that ask for the next one. Who asks while
+// nothing is there is handed the next number that comes, so nobody who asks later gets ahead of it,
+// and a number that was handed over is not lost to a cancellation that comes after it.
+//
+// `Gate` is the same for a single event, `join` for the end of a task that nothing shall cut short.
+//
+// Thread-safety: loop thread only.
+
+#include <asyncio/internal/future_base.h>
+#include <asyncio/lowlevel/waiter.h>
+
+#include <cstddef>
+#include <limits>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace asyncio::internal {
+
+class Completions {
+public:
+    /// Nothing will come any more.
+    static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
+    /// Would have come, but the time is over.
+    static constexpr std::size_t late = none - 1;
+
+    class Next;
+
+    /// `total` numbers will come in all.
+    Completions(EventLoop& loop, std::size_t total) : loop_(loop), total_(total) {}
+    Completions(const Completions&) = delete;
+    Completions& operator=(const Completions&) = delete;
+
+    /// Room for so many numbers that nobody has asked for.
+    void reserve(std::size_t count) { ready_.reserve(count); }
+    void put(std::size_t number) noexcept;
+    /// Whatever has not come by now is late.
+    void expire() noexcept;
+
+private:
+    bool take(std::size_t& number) noexcept;
+
+    EventLoop& loop_;
+    IntrusiveList<Next> waiting_;
+    std::vector<std::size_t> ready_;
+    /// How many of `ready_` have been taken.
+    std::size_t taken_ = 0;
+    std::size_t total_;
+    /// How many have been given to somebody, or are promised to somebody who waits.
+    std::size_t promised_ = 0;
+    bool expired_ = false;
+};
+
+/// `co_await Completions::Next(completions)` gives the next number, `none`, or `late`.
+class Completions::Next : public lowlevel::Waiter, public ListNode {
+public:
+    explicit Next(Completions& completions) noexcept : completions_(completions) {}
+
+    bool await_ready() noexcept { return completions_.take(number_); }
+
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> coroutine) {
+        TaskCore& self = task();
+        ++completions_.promised_;
+        completions_.waiting_.push_back(*this);
+        waiting_task_ = &self;
+        park(coroutine, &abort);
+    }
+
+    std::size_t await_resume() {
+        resumed_with_effect();
+        return number_;
+    }
+    Outcome<std::size_t> take_outcome() {
+        if (std::exception_ptr cancellation = interrupted_quietly())
+            return Outcome<std::size_t>::failure(std::move(cancellation));
+        Outcome<std::size_t> number;
+        number.emplace(number_);
+        return number;
+    }
+
+private:
+    friend Completions;
+
+    static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
+        auto& self = static_cast<Next&>(waiter);
+        if (!self.linked()) return Abort::too_late;
+        self.unlink();
+        --self.completions_.promised_;
+        return Abort::removed;
+    }
+
+    Completions& completions_;
+    TaskCore* waiting_task_ = nullptr;
+    std::size_t number_ = none;
+};
+
+/// Opens once, and lets the one task through that waits.
+class Gate {
+public:
+    class Passage;
+
+    explicit Gate(EventLoop& loop) noexcept : loop_(loop) {}
+    Gate(const Gate&) = delete;
+    Gate& operator=(const Gate&) = delete;
+
+    bool is_open() const noexcept { return open_; }
+    void open() noexcept {
+        open_ = true;
+        if (waiting_ != nullptr) loop_.schedule(*std::exchange(waiting_, nullptr));
+    }
+
+private:
+    EventLoop& loop_;
+    TaskCore* waiting_ = nullptr;
+    bool open_ = false;
+};
+
+/// `co_await Gate::Passage(gate)`. One that is open when the cancellation comes has been passed.
+class Gate::Passage : public lowlevel::Waiter {
+public:
+    explicit Passage(Gate& gate) noexcept : gate_(gate) {}
+
+    bool await_ready() const noexcept { return gate_.open_; }
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> coroutine) {
+        gate_.waiting_ = &task();
+        park(coroutine, &abort);
+    }
+    void await_resume() { resumed_with_effect(); }
+    Outcome<void> take_outcome() {
+        Outcome<void> outcome;
+        outcome.emplace();
+        if (std::exception_ptr cancellation = interrupted_quietly())
+            outcome.fail(std::move(cancellation));
+        return outcome;
+    }
+
+private:
+    static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
+        Gate& gate = static_cast<Passage&>(waiter).gate_;
+        if (gate.open_) return Abort::too_late;
+        gate.waiting_ = nullptr;
+        return Abort::removed;
+    }
+
+    Gate& gate_;
+};
+
+/// Waits until `future` is done, whatever its end, and passes no cancellation on to it. Requests
+/// that come meanwhile are felt at the next wait.
+class Join : public lowlevel::Waiter {
+public:
+    explicit Join(FutureBase& future) noexcept : future_(future) {}
+
+    bool await_ready() const noexcept { return future_.done(); }
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> coroutine) {
+        future_.notify(task());
+        park(coroutine, &cannot_abort);
+    }
+    void await_resume() const noexcept {}
+
+private:
+    FutureBase& future_;
+};
+
+}  // namespace asyncio::internal

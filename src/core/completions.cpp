@@ -1,0 +1,36 @@
+#include <asyncio/internal/completions.h>
+
+namespace asyncio::internal {
+
+/// What can be answered without waiting. False if it cannot.
+bool Completions::take(std::size_t& number) noexcept {
+    number = none;
+    if (promised_ == total_) return true;
+    if (taken_ < ready_.size()) {
+        number = ready_[taken_++];
+    } else if (expired_) {
+        number = late;
+    } else {
+        return false;
+    }
+    ++promised_;
+    return true;
+}
+
+void Completions::put(std::size_t number) noexcept {
+    if (expired_) return;
+    if (waiting_.empty()) {
+        ready_.push_back(number);
+        return;
+    }
+    Next& next = waiting_.pop_front();
+    next.number_ = number;
+    loop_.schedule(*next.waiting_task_);
+}
+
+void Completions::expire() noexcept {
+    while (!waiting_.empty()) put(late);
+    expired_ = true;
+}
+
+}  // namespace asyncio::internal
