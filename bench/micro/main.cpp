@@ -3,8 +3,8 @@
 //   micro                      every benchmark
 //   micro [--filter] WORD      those whose names contain WORD
 //   micro --list               their names
-//   micro --once NAME COUNT    one run of COUNT operations and no output but its time, for callgrind
-//                              and perf
+//   micro --once NAME COUNT    one run of COUNT operations and no output but its time, for
+//                              callgrind and perf
 //
 // A line shows the best run, the median and the worst: on a quiet machine the three are close, and
 // where they are not, the best is the one that was disturbed least.
