@@ -70,7 +70,7 @@ HEADERS_OF_FLOOR = {
             "internal/prefetch internal/thread_event internal/time internal/unique_function "
             "internal/worker_job",
     "backend": "lowlevel/backend lowlevel/operation",
-    "loop": "event_loop internal/step",
+    "loop": "event_loop internal/context_state internal/step",
     "core": "coro task future task_group gather timeout sleep run wait shield context generator "
             "lowlevel/waiter internal/awaitable internal/body internal/future_base "
             "internal/task_core finally exit_stack as_completed map_concurrent staggered_race "

@@ -1,6 +1,7 @@
 #pragma once
 // The way in: a loop, a main coroutine, and an orderly end.
 
+#include <asyncio/context.h>
 #include <asyncio/task.h>
 
 #include <memory>
@@ -23,6 +24,8 @@ struct RunOptions {
     std::optional<bool> debug = std::nullopt;
     lowlevel::BackendKind backend = lowlevel::BackendKind::automatic;
     Sigint sigint = Sigint::cancel_main;
+    /// As `EventLoop::set_eager_tasks`.
+    bool eager_tasks = false;
     /// How long the end waits for jobs on threads of the default executor. Those that are still
     /// busy then are named in the log and left to themselves.
     Duration executor_limit = std::chrono::seconds(300);
@@ -40,11 +43,14 @@ public:
 
     /// Runs `main` (a Coro, or anything that can be awaited) to its end; returns its value or
     /// throws its error.
+    /// The runner has a context, a copy of the one in which it was made: what one `run` sets, the
+    /// next one sees. `context` is used in its place if there is one.
     /// Throws also: KeyboardInterrupt; RuntimeError inside a running loop or after `close`;
     /// DeadlockError.
     template <class Awaitable>
-    decltype(auto) run(Awaitable&& main) {
-        auto task = main_task(std::forward<Awaitable>(main));
+    decltype(auto) run(Awaitable&& main, const Context* context = nullptr) {
+        auto task = main_task(std::forward<Awaitable>(main),
+                              {.context = context != nullptr ? context : &context_});
         using Value = typename decltype(task)::value_type;
         run_main(task, *task.state());
         return static_cast<Value>(std::move(*task.state()).take().value());
@@ -61,12 +67,13 @@ public:
 
 private:
     template <class Awaitable>
-    auto main_task(Awaitable&& main) {
+    auto main_task(Awaitable&& main, TaskOptions options) {
         if constexpr (internal::is_coro<std::remove_cvref_t<Awaitable>>) {
-            return loop_to_run().create_task(std::forward<Awaitable>(main));
+            return loop_to_run().create_task(std::forward<Awaitable>(main), options);
         } else {
             return loop_to_run().create_task(
-                internal::as_coroutine<std::decay_t<Awaitable>>(std::forward<Awaitable>(main)));
+                internal::as_coroutine<std::decay_t<Awaitable>>(std::forward<Awaitable>(main)),
+                options);
         }
     }
     EventLoop& loop_to_run();
@@ -74,6 +81,7 @@ private:
     void run_main(TaskRef task, internal::FutureBase& future);
 
     RunOptions options_;
+    Context context_ = copy_context();
     std::unique_ptr<EventLoop> loop_;
     bool closed_ = false;
 };

@@ -12,24 +12,36 @@
 #include <asyncio/internal/body.h>
 #include <asyncio/internal/task_core.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace asyncio {
 
+class Context;
+
 struct TaskOptions {
     /// Copied. Empty: "Task-" and a number.
     std::string_view name = {};
+    /// The context the task runs in, and shares with whoever else has it. Null: a copy of its
+    /// creator's.
+    const Context* context = nullptr;
+    /// Runs the task up to its first wait before `create_task` returns. Nothing: as
+    /// `EventLoop::set_eager_tasks` says. Python: `eager_start`.
+    std::optional<bool> eager_start = std::nullopt;
 };
+static_assert(std::is_trivially_destructible_v<TaskOptions>);
 
 namespace internal {
 
 template <class T>
 class TaskState final : public FutureState<T>, public TaskCore {
 public:
-    TaskState(EventLoop& loop, std::coroutine_handle<Promise<T>> coroutine, std::string_view name)
-        : FutureState<T>(loop), TaskCore(loop, coroutine, name), coroutine_(coroutine) {
+    TaskState(EventLoop& loop, std::coroutine_handle<Promise<T>> coroutine,
+              const TaskOptions& options)
+        : FutureState<T>(loop), TaskCore(loop, coroutine, options), coroutine_(coroutine) {
         this->retain();  // the loop's, until the task has ended
     }
     ~TaskState() override {
@@ -90,6 +102,9 @@ public:
     bool done() const noexcept { return future_->done(); }
     bool cancelled() const noexcept { return future_->cancelled(); }
 
+    /// The context the task runs in. Defined in context.h.
+    Context get_context() const;
+
     /// As `Task`'s.
     bool cancel(std::string_view message = {}) const { return core_->cancel(message); }
     std::size_t cancelling() const noexcept { return core_->cancelling(); }
@@ -116,6 +131,9 @@ public:
     std::string get_name() const { return core_->name(); }
     void set_name(std::string_view name) const { core_->set_name(name); }
 
+    /// The context the task runs in. Defined in context.h.
+    Context get_context() const;
+
     /// How many calls of `cancel()` nobody has taken back.
     std::size_t cancelling() const noexcept { return core_->cancelling(); }
     /// Takes one call of `cancel()` back; returns how many are left. At zero, a request not yet
@@ -132,7 +150,9 @@ private:
 template <class T>
 Task<T> EventLoop::create_task(Coro<T> coroutine, TaskOptions options) {
     check_open();
-    auto* state = new internal::TaskState<T>(*this, coroutine.release(), options.name);
+    auto* state = new internal::TaskState<T>(*this, coroutine.release(), options);
+    if (options.eager_start.value_or(eager_tasks_)) [[unlikely]]
+        state->start_eagerly();
     return Task<T>(internal::Ref<internal::FutureState<T>>::adopt(state), *state);
 }
 
@@ -141,7 +161,8 @@ Task<T> EventLoop::create_task(Coro<T> coroutine) {
     return create_task(std::move(coroutine), {});
 }
 
-/// Schedules `coroutine` as a task of the running loop. Its first step runs in the next iteration.
+/// Schedules `coroutine` as a task of the running loop. Its first step runs in the next iteration,
+/// or now if it is to start eagerly: a task that never waits is then done when this returns.
 ///
 /// Throws: RuntimeError if no loop runs on this thread.
 /// Python: `asyncio.create_task`.

@@ -7,9 +7,11 @@
 //
 // A storm of wake-ups costs one write. `announced_` says that an event is on its way which no wait
 // has returned yet:
-//   false  nobody has woken the back-end since a wait last returned for it. true   somebody has, or
-//   is between setting the flag and writing. The wait that sees the event is
-//          still to return, and whatever happened before this `wake` is seen by the loop after it.
+//   false    nobody has woken the back-end since a wait last returned for it
+//   true     somebody has, or is between setting the flag and writing; the wait that sees the event
+//            is still to return, and whatever happened before this `wake` is seen by the loop after
+//            it
+//
 // `lower` runs when the event was seen, before the wait returns. A `wake` before it is answered by
 // that very return; a `wake` after it finds `false` and writes. One race is lost on purpose: a
 // waker that has set the flag but not yet written can be answered by an earlier writer's event; its

@@ -83,8 +83,8 @@ void throw_no_result(bool done) {
 
 // Done-callbacks.
 
-DoneCallback::DoneCallback(FutureBase& future, UniqueFunction<void()> function) noexcept
-    : future_(future), function_(std::move(function)) {
+DoneCallback::DoneCallback(FutureBase& future, UniqueFunction<void()> function)
+    : future_(future), function_(std::move(function)), context_(current_context().copy()) {
     run = &run_node;
 }
 
@@ -110,12 +110,14 @@ void DoneCallback::run_node(Ready& node) noexcept {
     EventLoop& loop = future.loop();
     if (!loop.is_closed()) {
         const StepWatch watch(loop);
+        here.context = &callback->context_;
         try {
             callback->function_();
         } catch (...) {
             loop.call_exception_handler({.message = "an exception left a done-callback",
                                          .exception = std::current_exception()});
         }
+        here.context = nullptr;
         watch.end([] { return std::string("a done-callback"); });
     }
     delete callback;

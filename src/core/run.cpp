@@ -52,8 +52,9 @@ Runner::~Runner() { close(); }
 EventLoop& Runner::get_loop() {
     if (closed_) throw RuntimeError("the runner is closed");
     if (!loop_)
-        loop_ = std::make_unique<EventLoop>(
-            LoopOptions{.backend = options_.backend, .debug = options_.debug});
+        loop_ = std::make_unique<EventLoop>(LoopOptions{.backend = options_.backend,
+                                                        .debug = options_.debug,
+                                                        .eager_tasks = options_.eager_tasks});
     return *loop_;
 }
 

@@ -1,5 +1,6 @@
 #include <asyncio/task.h>
 
+#include <asyncio/context.h>
 #include <asyncio/internal/cancel_mask.h>
 
 #include "base/call_stack.h"
@@ -25,10 +26,11 @@ std::uint64_t next_task_number() noexcept {
 
 }  // namespace
 
-TaskCore::TaskCore(EventLoop& loop, std::coroutine_handle<> outermost, std::string_view name)
+TaskCore::TaskCore(EventLoop& loop, std::coroutine_handle<> outermost, const TaskOptions& options)
     : outermost_(outermost),
       point_(outermost),
-      name_(name.empty() ? nullptr : std::make_unique<std::string>(name)),
+      context_(options.context != nullptr ? options.context->state() : current_context().copy()),
+      name_(options.name.empty() ? nullptr : std::make_unique<std::string>(options.name)),
       number_(next_task_number()) {
     run = &first_step;
     loop.residents().push_back(*this);
@@ -49,37 +51,57 @@ void TaskCore::first_step(Ready& ready) noexcept {
     self.run_step();
 }
 
+void TaskCore::start_eagerly() noexcept {
+    if (here.loop != &loop() || stack_position() < here.stack_limit) return;
+    Ready::unlink();
+    TaskCore* const creator = here.task;
+    ContextRef* const context_of_creator = here.context;
+    run = &step;
+    here.task = this;
+    here.context = &context_;
+    resume(point_);
+    if (outermost_.done()) end(&TaskCore::complete);
+    here.task = creator;
+    here.context = context_of_creator;
+}
+
 void TaskCore::step(Ready& ready) noexcept { static_cast<TaskCore&>(ready).run_step(); }
 
 inline void TaskCore::run_step() noexcept {
     if (here.loop->get_debug()) [[unlikely]]
         return run_watched();
     here.task = this;
+    here.context = &context_;
     parked_ = nullptr;
     resume(point_);
     if (outermost_.done()) return end(&TaskCore::complete);
     here.task = nullptr;
+    here.context = nullptr;
 }
 
 void TaskCore::run_watched() noexcept {
     const Ref<FutureBase> alive = Ref<FutureBase>::share(&future());
     const StepWatch watch(*here.loop);
     here.task = this;
+    here.context = &context_;
     parked_ = nullptr;
     resume(point_);
     watch.end([this] { return "the task " + name(); });
     if (outermost_.done()) return end(&TaskCore::complete);
     here.task = nullptr;
+    here.context = nullptr;
 }
 
 /// The frame is destroyed while this is still the running task: destructors of arguments belong to
 /// it.
 void TaskCore::end(void (TaskCore::*completion)() noexcept) noexcept {
     here.task = this;
+    here.context = &context_;
     innermost_ = nullptr;
     Resident::unlink();
     (this->*completion)();
     here.task = nullptr;
+    here.context = nullptr;
     future().release();  // the loop's reference
 }
 

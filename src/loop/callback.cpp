@@ -5,8 +5,8 @@
 namespace asyncio {
 namespace internal {
 
-CallbackNode::CallbackNode(EventLoop& loop, UniqueFunction<void()> function) noexcept
-    : loop_(loop), function_(std::move(function)) {
+CallbackNode::CallbackNode(EventLoop& loop, UniqueFunction<void()> function)
+    : loop_(loop), function_(std::move(function)), context_(current_context().copy()) {
     run = &run_node;
     timer.target = this;
 }
@@ -46,14 +46,17 @@ void CallbackNode::run_node(Ready& ready) noexcept {
 
 void CallbackNode::call() noexcept {
     const StepWatch watch(loop_);
+    here.context = &context_;
     try {
         function_();
     } catch (...) {
         loop_.call_exception_handler(
             {.message = "an exception left a callback", .exception = std::current_exception()});
     }
+    here.context = nullptr;
     watch.end([] { return std::string("a callback"); });
     function_ = {};
+    context_ = {};
     state_.store(State::done, std::memory_order_release);
     state_.notify_all();
 }

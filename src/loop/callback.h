@@ -2,9 +2,11 @@
 // A scheduled callback: what a `Handle` refers to.
 //
 // States, and who may leave each:
-//   scheduled → running    the loop, when the callback's turn comes scheduled → cancelled  whoever
-//   holds a handle, on any thread if it came from `call_soon_threadsafe` running   → done       the
-//   loop
+//   scheduled → running      the loop, when the callback's turn comes
+//   scheduled → cancelled    whoever holds a handle, on any thread if it came from
+//                            `call_soon_threadsafe`
+//   running → done           the loop
+//
 // Exactly one side wins a step out of `scheduled`, and the winner destroys the callable. So a
 // cancelled callback has released what it captured when `cancel` returns, and a node that is still
 // queued somewhere is merely skipped.
@@ -17,6 +19,7 @@
 // atomic because handles may be dropped on other threads.
 
 #include <asyncio/event_loop.h>
+#include <asyncio/internal/context_state.h>
 #include <asyncio/internal/frame_pool.h>
 
 #include <atomic>
@@ -26,7 +29,7 @@ namespace asyncio::internal {
 
 class CallbackNode : public Ready, public Pooled {
 public:
-    CallbackNode(EventLoop& loop, UniqueFunction<void()> function) noexcept;
+    CallbackNode(EventLoop& loop, UniqueFunction<void()> function);
 
     void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
     void release() noexcept {
@@ -51,6 +54,8 @@ private:
 
     EventLoop& loop_;
     UniqueFunction<void()> function_;
+    /// A copy of the one in which the callback was registered.
+    ContextRef context_;
     std::atomic<std::uint32_t> references_{1};
     std::atomic<State> state_{State::scheduled};
 };

@@ -33,7 +33,8 @@ EventLoop::EventLoop(LoopOptions options)
 EventLoop::EventLoop(std::unique_ptr<lowlevel::Backend> backend, LoopOptions options)
     : backend_(std::move(backend)),
       timers_(std::make_unique<internal::TimerHeap>()),
-      debug_(options.debug.value_or(debug_requested())) {
+      debug_(options.debug.value_or(debug_requested())),
+      eager_tasks_(options.eager_tasks) {
     // The loop that ran when a thread forked runs in the parent; in the child, none does.
     [[maybe_unused]] static const bool told =
         (internal::call_in_forked_children([] { internal::here = {}; }), true);

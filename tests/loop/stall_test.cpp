@@ -8,6 +8,7 @@
 
 #include "base/call_stack.h"
 #include "base/stall_watch.h"
+#include "support/sanitizer.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -33,14 +34,6 @@ using asyncio::Coro;
 using asyncio::Duration;
 using asyncio::internal::RawStack;
 using asyncio::internal::StallWatch;
-
-#if defined(__SANITIZE_THREAD__)
-constexpr bool under_tsan = true;
-#elif defined(__has_feature)
-constexpr bool under_tsan = __has_feature(thread_sanitizer);
-#else
-constexpr bool under_tsan = false;
-#endif
 
 constexpr Duration limit = 5ms;
 
@@ -418,7 +411,8 @@ void run_before_and_after_fork() {
 }
 
 TEST_F(StallDeathTest, a_forked_child_has_a_watcher_of_its_own) {
-    if (under_tsan) GTEST_SKIP() << "ThreadSanitizer starts no thread after a fork with threads";
+    if (support::under_thread_sanitizer)
+        GTEST_SKIP() << "ThreadSanitizer starts no thread after a fork with threads";
     EXPECT_EXIT(run_before_and_after_fork(), testing::ExitedWithCode(0), "in the child reported");
 }
 

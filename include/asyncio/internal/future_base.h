@@ -10,6 +10,7 @@
 // Thread-safety: loop thread only; the reference count is not atomic.
 
 #include <asyncio/event_loop.h>
+#include <asyncio/internal/context_state.h>
 #include <asyncio/internal/frame_pool.h>
 #include <asyncio/internal/task_core.h>
 #include <asyncio/outcome.h>
@@ -200,7 +201,7 @@ private:
 /// A callback registered with `add_done_callback`. Deletes itself after its turn.
 class DoneCallback final : public Ready, public Pooled {
 public:
-    DoneCallback(FutureBase& future, UniqueFunction<void()> function) noexcept;
+    DoneCallback(FutureBase& future, UniqueFunction<void()> function);
 
     /// Stops it if it is still registered. True if it was.
     static bool remove(FutureBase& future, const void* id) noexcept;
@@ -216,6 +217,7 @@ private:
 
     FutureBase& future_;
     UniqueFunction<void()> function_;
+    ContextRef context_;
     bool keeps_ = false;
 };
 

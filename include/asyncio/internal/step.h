@@ -19,12 +19,15 @@ class EventLoop;
 namespace internal {
 
 class TaskCore;
+class ContextRef;
 
 struct ThreadState {
     /// The loop that runs on this thread now; null outside `run_forever`.
     EventLoop* loop = nullptr;
     /// The task whose step this is; null in callbacks.
     TaskCore* task = nullptr;
+    /// The context of that task or callback; null: the thread's own (`context_state.h`).
+    ContextRef* context = nullptr;
     /// Who goes on when the coroutine that runs now has returned.
     std::coroutine_handle<> next = nullptr;
     /// Below this address a parent no longer starts a child inside its own step.

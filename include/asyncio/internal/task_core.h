@@ -19,6 +19,7 @@
 // what it has made of that.
 
 #include <asyncio/event_loop.h>
+#include <asyncio/internal/context_state.h>
 #include <asyncio/internal/step.h>
 
 #include <coroutine>
@@ -59,6 +60,11 @@ public:
     /// What `throw_cancelled` would throw; the request counts as delivered.
     std::exception_ptr take_cancellation();
 
+    /// Takes the first step at once, within the step of the task that creates this one. Where that
+    /// is not possible (the loop does not run, or eager tasks create each other too deep for the
+    /// stack), the first step stays scheduled.
+    void start_eagerly() noexcept;
+
     /// Suspends at `coroutine`, waiting for `waiter`.
     void park(lowlevel::Waiter& waiter, std::coroutine_handle<> coroutine, PromiseBase* promise) {
         point_ = coroutine;
@@ -73,6 +79,8 @@ public:
         innermost_ = promise;
     }
 
+    ContextRef& context() noexcept { return context_; }
+
     std::string name() const;
     void set_name(std::string_view name) { name_ = std::make_unique<std::string>(name); }
 
@@ -81,7 +89,7 @@ public:
 
 protected:
     /// Schedules the first step. The reference the loop holds is the caller's to add.
-    TaskCore(EventLoop& loop, std::coroutine_handle<> outermost, std::string_view name);
+    TaskCore(EventLoop& loop, std::coroutine_handle<> outermost, const TaskOptions& options);
     virtual ~TaskCore() = default;
 
     /// The task has cancelled itself and then ended without another wait.
@@ -109,6 +117,7 @@ private:
     std::coroutine_handle<> point_;
     PromiseBase* innermost_ = nullptr;
     lowlevel::Waiter* parked_ = nullptr;
+    ContextRef context_;
     CancelMask* mask_ = nullptr;
     /// Null: "Task-" and the number.
     std::unique_ptr<std::string> name_;

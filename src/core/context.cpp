@@ -1,0 +1,16 @@
+#include <asyncio/context.h>
+
+#include <atomic>
+
+namespace asyncio::internal {
+
+std::uint64_t next_context_variable() noexcept {
+    static constinit std::atomic<std::uint64_t> last{0};
+    return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+void throw_not_set(const std::string& name) {
+    throw LookupError("the context variable " + name + " has no value here");
+}
+
+}  // namespace asyncio::internal

@@ -1,0 +1,32 @@
+#include <asyncio/internal/context_state.h>
+#include <asyncio/internal/step.h>
+
+#include <algorithm>
+
+namespace asyncio::internal {
+namespace {
+
+/// A thread's own: for code that no loop runs.
+thread_local ContextRef thread_context;
+
+}  // namespace
+
+ContextRef& current_context() noexcept {
+    return here.context != nullptr ? *here.context : thread_context;
+}
+
+std::shared_ptr<const void> ContextState::find(std::uint64_t id) const noexcept {
+    if (entries_ == nullptr) return nullptr;
+    const auto entry = std::ranges::find(*entries_, id, &ContextEntry::id);
+    return entry != entries_->end() ? entry->value : nullptr;
+}
+
+void ContextState::assign(std::uint64_t id, std::shared_ptr<const void> value) {
+    auto entries = entries_ != nullptr ? std::make_shared<ContextEntries>(*entries_)
+                                       : std::make_shared<ContextEntries>();
+    std::erase_if(*entries, [id](const ContextEntry& entry) { return entry.id == id; });
+    if (value != nullptr) entries->push_back({id, std::move(value)});
+    entries_ = std::move(entries);
+}
+
+}  // namespace asyncio::internal
