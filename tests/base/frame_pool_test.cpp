@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstring>
+#include <functional>
 #include <set>
 #include <thread>
 #include <vector>
@@ -108,6 +109,30 @@ TEST(frame_pool, what_a_thread_only_frees_serves_the_threads_after_it) {
         std::thread([block] { free_frame(block, size); }).join();
     }
     EXPECT_LT(addresses.size(), 1000u);
+}
+
+TEST(frame_pool, what_came_back_in_any_order_is_given_out_in_that_of_the_memory) {
+    // As after a million sleeps of random length: whoever then makes a million tasks is to walk
+    // through memory, not to jump about in it.
+    constexpr std::size_t size = 272;
+    constexpr std::size_t count = 100'000;
+    support::Random random(support::seed_or(1));
+    SCOPED_TRACE(random.name());
+    std::vector<void*> blocks;
+    for (std::size_t i = 0; i < count; ++i) blocks.push_back(allocate_frame(size));
+    for (std::size_t i = count; i > 1; --i) std::swap(blocks[i - 1], blocks[random.below(i)]);
+    for (void* block : blocks) free_frame(block, size);
+
+    std::size_t steps_forward = 0;
+    void* before = nullptr;
+    for (void*& block : blocks) {
+        block = allocate_frame(size);
+        steps_forward += std::greater<>()(block, before);
+        before = block;
+    }
+    EXPECT_GT(steps_forward, count * 9 / 10) << "of a list or two that were at hand, none need be";
+    EXPECT_EQ(std::set<void*>(blocks.begin(), blocks.end()).size(), count);
+    for (void* block : blocks) free_frame(block, size);
 }
 
 TEST(frame_pool, memory_stays_bounded_when_one_thread_makes_what_another_frees) {

@@ -270,9 +270,11 @@ TEST(interrupt, RUN_12_a_handler_of_the_programs_own_is_left_alone) {
         static volatile std::sig_atomic_t own = 0;
         ::signal(SIGINT, [](int) { own = own + 1; });
         const auto main = []() -> Coro<> {
-            ::raise(SIGINT);
-            ::raise(SIGINT);
-            co_await sleep(1ms);
+            for (int time = 0; time < 2; ++time) {
+                ::raise(SIGINT);
+                // ThreadSanitizer delivers signals where the program waits, and equal ones once.
+                co_await sleep(1ms);
+            }
         };
         return check(outcome_of(main) == "value" && own == 2);
     });
