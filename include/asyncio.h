@@ -1,6 +1,7 @@
 #pragma once
 // The whole library.
 
+#include <asyncio/as_completed.h>
 #include <asyncio/context.h>
 #include <asyncio/coro.h>
 #include <asyncio/debug.h>

@@ -1,0 +1,175 @@
+#pragma once
+// Taking results in the order in which they come.
+//
+// Thread-safety: loop thread only.
+
+#include <asyncio/gather.h>
+#include <asyncio/internal/completions.h>
+#include <asyncio/task.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace asyncio {
+
+struct AsCompletedOptions {
+    /// From the call on; nothing: without limit.
+    std::optional<Duration> timeout = std::nullopt;
+};
+
+namespace internal {
+
+/// What does not depend on the type. Its nodes stand in the waiting lists of the futures until they
+/// have been reported, the time is over, or nobody can ask any more.
+class AsCompletedBase {
+public:
+    AsCompletedBase(EventLoop& loop, const AsCompletedOptions& options, std::size_t count);
+    AsCompletedBase(const AsCompletedBase&) = delete;
+    AsCompletedBase& operator=(const AsCompletedBase&) = delete;
+    ~AsCompletedBase();
+
+    void watch(std::size_t index, FutureBase& future) noexcept;
+
+    Completions completions;
+
+private:
+    struct Part : Ready {
+        AsCompletedBase* owner;
+        std::size_t index;
+    };
+    struct Expiry : Ready {
+        AsCompletedBase* owner;
+    };
+
+    static void part_done(Ready& node) noexcept;
+    static void expire(Ready& node) noexcept;
+    void stop_watching() noexcept;
+
+    EventLoop& loop_;
+    std::size_t count_;
+    std::size_t unfinished_;
+    std::unique_ptr<Part[]> parts_;
+    Timer timer_;
+    Expiry expiry_;
+};
+
+template <class Handle>
+class AsCompletedState final : public AsCompletedBase {
+public:
+    AsCompletedState(EventLoop& loop, const AsCompletedOptions& options,
+                     std::vector<Handle> handles)
+        : AsCompletedBase(loop, options, handles.size()), handles_(std::move(handles)) {
+        for (std::size_t index = 0; index < handles_.size(); ++index)
+            watch(index, *handles_[index].state());
+    }
+
+    /// Each is given away once.
+    std::optional<Handle> item(std::size_t number) {
+        if (number == Completions::none) return std::nullopt;
+        if (number == Completions::late) throw TimeoutError();
+        return std::move(handles_[number]);
+    }
+
+private:
+    std::vector<Handle> handles_;
+};
+
+template <class Handle>
+class AsCompletedAwaiter : public Completions::Next {
+public:
+    explicit AsCompletedAwaiter(std::shared_ptr<AsCompletedState<Handle>> state) noexcept
+        : Next(state->completions), state_(std::move(state)) {}
+
+    std::optional<Handle> await_resume() { return state_->item(Next::await_resume()); }
+
+    Outcome<std::optional<Handle>> take_outcome() {
+        using Result = Outcome<std::optional<Handle>>;
+        const Outcome<std::size_t> number = Next::take_outcome();
+        if (number.failed()) return Result::failure(number.error());
+        if (number.value() == Completions::late)
+            return Result::failure(std::make_exception_ptr(TimeoutError()));
+        Result result;
+        result.emplace(state_->item(number.value()));
+        return result;
+    }
+
+private:
+    std::shared_ptr<AsCompletedState<Handle>> state_;
+};
+
+template <class Handle>
+class [[nodiscard]] AsCompletedNext {
+public:
+    explicit AsCompletedNext(std::shared_ptr<AsCompletedState<Handle>> state) noexcept
+        : state_(std::move(state)) {}
+    auto operator co_await() const noexcept { return AsCompletedAwaiter<Handle>(state_); }
+
+private:
+    std::shared_ptr<AsCompletedState<Handle>> state_;
+};
+
+/// Without those that are there already.
+template <class Handle>
+std::vector<Handle> distinct(std::vector<Handle> handles) {
+    std::vector<const void*> seen;
+    seen.reserve(handles.size());
+    for (const Handle& handle : handles) seen.push_back(handle.state().get());
+    std::ranges::sort(seen);
+    if (std::ranges::adjacent_find(seen) == seen.end()) return handles;
+    seen.clear();
+    std::erase_if(handles, [&](const Handle& handle) {
+        const void* state = handle.state().get();
+        if (std::ranges::find(seen, state) != seen.end()) return true;
+        seen.push_back(state);
+        return false;
+    });
+    return handles;
+}
+
+}  // namespace internal
+
+/// An iteration over tasks in the order in which they end. Made by `as_completed`.
+///
+/// May be left at any time and taken up again; dropping it leaves the tasks alone.
+template <class Handle>
+class AsCompleted {
+public:
+    explicit AsCompleted(std::shared_ptr<internal::AsCompletedState<Handle>> state) noexcept
+        : state_(std::move(state)) {}
+
+    /// Waits for the next task that is done, and gives the task itself; nothing after the last one.
+    ///
+    /// Several may wait at once, and are served in the order in which they came.
+    /// Throws: TimeoutError, once for every task that is not done when the time is over.
+    /// Cancellation: waits only if nothing is done; when cancelled, the next call gives what this
+    /// one would have given.
+    internal::AsCompletedNext<Handle> next() const noexcept {
+        return internal::AsCompletedNext<Handle>(state_);
+    }
+
+private:
+    std::shared_ptr<internal::AsCompletedState<Handle>> state_;
+};
+
+/// Runs awaitables together, to take them as they end:
+/// `auto done = as_completed(tasks); while (auto task = co_await done.next()) …`.
+///
+/// Coroutines become tasks at once, in order; of tasks and futures the same ones come back. One
+/// that was given twice comes once. They go on when the iteration is dropped or its time is over.
+/// Throws: RuntimeError outside a loop; `std::invalid_argument` for a future of another loop.
+/// Cost: O(n log n) for n awaitables.
+/// Python: `async for task in asyncio.as_completed(aws, timeout=…)` of 3.13; there a cancelled
+/// `__anext__` loses a task.
+template <internal::AwaitableRange Range>
+auto as_completed(Range&& awaitables, AsCompletedOptions options = {}) {
+    auto handles = internal::distinct(internal::handles_of(std::forward<Range>(awaitables)));
+    using Handle = typename decltype(handles)::value_type;
+    return AsCompleted<Handle>(std::make_shared<internal::AsCompletedState<Handle>>(
+        get_running_loop(), options, std::move(handles)));
+}
+
+}  // namespace asyncio
