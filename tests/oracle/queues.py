@@ -1,4 +1,4 @@
-"""Queues: who gets what, and what becomes of those who are cancelled. The twins are in queues.cpp."""
+"""Queues: who gets what, and what becomes of the cancelled. The twins are in queues.cpp."""
 
 from asyncio import LifoQueue, PriorityQueue, Queue
 

@@ -1,5 +1,6 @@
-"""Locks, events, conditions, semaphores, barriers: who is woken, and who passes it on. The twins are
-in sync.cpp.
+"""Locks, events, conditions, semaphores, barriers: who is woken, and who passes it on.
+
+The twins are in sync.cpp.
 """
 
 from asyncio import Barrier, BrokenBarrierError, Condition, Event, Lock, Semaphore
