@@ -22,5 +22,7 @@
 #include <asyncio/sync.h>
 #include <asyncio/task.h>
 #include <asyncio/task_group.h>
+#include <asyncio/thread_future.h>
+#include <asyncio/thread_queue.h>
 #include <asyncio/timeout.h>
 #include <asyncio/wait.h>

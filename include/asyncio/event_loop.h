@@ -265,6 +265,13 @@ public:
     /// Makes `node` ready from another thread or from a signal handler, and wakes the loop.
     void post(internal::Ready& node) noexcept;
 
+    /// What only the loop's thread may do calls this first. In debug mode it throws RuntimeError if
+    /// this loop runs on another thread at the moment; else it costs a look at a flag.
+    void check_thread() const {
+        if (debug_) [[unlikely]]
+            require_own_thread();
+    }
+
     /// As `Backend::expect_wakes`.
     void expect_wakes(int change) noexcept { backend_->expect_wakes(change); }
 
@@ -286,6 +293,7 @@ private:
     void expire_until(TimePoint when) noexcept;
     void run_batch();
     void check_open() const;
+    void require_own_thread() const;
     void check_can_run() const;
     void collect_operations();
     void drop_ready() noexcept;
@@ -310,6 +318,8 @@ private:
     bool eager_tasks_ = false;
     /// Read by `call_soon_threadsafe` on other threads.
     std::atomic<bool> closed_{false};
+    /// The thread on which the loop runs, known by its state; null while it does not.
+    std::atomic<const internal::ThreadState*> runner_{nullptr};
     ExceptionHandler exception_handler_ = nullptr;
 };
 

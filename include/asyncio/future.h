@@ -158,10 +158,12 @@ public:
     template <class... Value>
         requires(sizeof...(Value) == (std::is_void_v<T> ? 0 : 1))
     void set_result(Value&&... value) const {
+        this->state_->loop().check_thread();
         this->state_->set_value(std::forward<Value>(value)...);
     }
     /// Throws: InvalidStateError if it is done.
     void set_exception(std::exception_ptr error) const {
+        this->state_->loop().check_thread();
         this->state_->set(Outcome<T>::failure(std::move(error)));
     }
     template <class Error>

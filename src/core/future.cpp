@@ -15,6 +15,7 @@ FutureBase::~FutureBase() {
 }
 
 bool FutureBase::cancel(std::string_view message) {
+    loop_.check_thread();
     if (done()) {
         retrieved_ = true;
         return false;

@@ -109,6 +109,7 @@ void TaskCore::end(void (TaskCore::*completion)() noexcept) noexcept {
 
 bool TaskCore::cancel(std::string_view message, const CancelMask* asked_under) {
     FutureBase& self = future();
+    self.loop().check_thread();
     if (self.done()) {
         self.mark_retrieved();
         return false;

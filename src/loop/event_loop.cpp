@@ -55,6 +55,7 @@ struct EventLoop::RunScope {
         loop.check_can_run();
         loop.running_ = true;
         internal::here.loop = &loop;
+        loop.runner_.store(&internal::here, std::memory_order_relaxed);
         internal::here.stack_limit =
             internal::stack_position() - internal::nested_start_stack_bytes;
     }
@@ -62,6 +63,7 @@ struct EventLoop::RunScope {
     RunScope& operator=(const RunScope&) = delete;
     ~RunScope() {
         internal::here = {};
+        loop_.runner_.store(nullptr, std::memory_order_relaxed);
         loop_.running_ = false;
         loop_.stopping_ = false;
     }
@@ -194,6 +196,15 @@ void EventLoop::check_open() const {
     if (is_closed()) throw RuntimeError("the event loop is closed");
 }
 
+void EventLoop::require_own_thread() const {
+    const internal::ThreadState* runner = runner_.load(std::memory_order_relaxed);
+    if (runner != nullptr && runner != &internal::here) {
+        throw RuntimeError(
+            "used on another thread than its loop's: only call_soon_threadsafe and "
+            "run_coroutine_threadsafe may be called there");
+    }
+}
+
 void EventLoop::check_can_run() const {
     check_open();
     if (internal::here.loop == this) throw RuntimeError("this event loop is already running");
@@ -206,6 +217,7 @@ void EventLoop::check_can_run() const {
 
 Handle EventLoop::call_soon(internal::UniqueFunction<void()> callback) {
     check_open();
+    check_thread();
     auto* node = new internal::CallbackNode(*this, std::move(callback));
     schedule(*node);
     return Handle(node);
@@ -217,6 +229,7 @@ TimerHandle EventLoop::call_later(Duration delay, internal::UniqueFunction<void(
 
 TimerHandle EventLoop::call_at(TimePoint when, internal::UniqueFunction<void()> callback) {
     check_open();
+    check_thread();
     auto* node = new internal::CallbackNode(*this, std::move(callback));
     node->when = when;
     arm(node->timer, when);

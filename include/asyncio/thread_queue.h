@@ -1,0 +1,299 @@
+#pragma once
+// `ThreadQueue<T>`: a queue with a loop at one end and threads at the other, or any mixture.
+//
+// A task awaits `get()` and `put()`; a thread without a loop calls `get_blocking()` and
+// `put_blocking()`. All of them stand in one line, first come, first served.
+//
+// An item is handed over, not announced: whoever puts gives it to the one who has waited longest,
+// and whoever takes the first of a full queue lets the item of the longest waiting putter in. So
+// nobody who was woken finds that another came first, and a place is in one of three states:
+//   waiting   in the line; its owner may leave it (a cancellation, a time limit), without effect
+//   served    off the line, the item has changed hands; its owner can no longer leave without it
+//   refused   off the line because the queue was shut down
+// A place that has left `waiting` is woken exactly once, and lives until then. That is what makes
+// cancellation safe: it either finds `waiting`, and nothing has happened, or it is too late, and
+// the await returns what it got.
+//
+// Thread-safety: all functions, any thread; those to be awaited, in tasks.
+
+#include <asyncio/exceptions.h>
+#include <asyncio/internal/intrusive_list.h>
+#include <asyncio/internal/thread_event.h>
+#include <asyncio/lowlevel/waiter.h>
+
+#include <cstddef>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace asyncio {
+namespace internal {
+
+/// Somebody who waits, in a task or on a thread.
+struct QueuePlace : ListNode {
+    enum class State : std::uint8_t { waiting, served, refused };
+
+    /// Of a getter, where the item goes: a `std::optional<T>`. Of a putter, the `T` to be taken.
+    void* item = nullptr;
+    void (*wake)(QueuePlace&) noexcept = nullptr;
+    /// Under the queue's mutex until it has been woken.
+    State state = State::waiting;
+};
+
+/// The place of a thread.
+struct ThreadPlace : QueuePlace {
+    explicit ThreadPlace(void* of_item) noexcept {
+        item = of_item;
+        wake = [](QueuePlace& place) noexcept { static_cast<ThreadPlace&>(place).event.set(); };
+    }
+    ThreadEvent event;
+};
+
+class ThreadQueueBase {
+public:
+    using Line = IntrusiveList<QueuePlace>;
+
+    ThreadQueueBase(const ThreadQueueBase&) = delete;
+    ThreadQueueBase& operator=(const ThreadQueueBase&) = delete;
+
+    /// At most so many items; zero: without limit.
+    std::size_t maxsize() const noexcept { return maxsize_; }
+
+    /// From now on nothing can be put into the queue: putting throws QueueShutDown, also in those
+    /// who wait for room. What is in it can still be got; then getting throws QueueShutDown, at
+    /// once in those who wait.
+    /// Python: `queue.shutdown()`.
+    void shutdown();
+
+    /// Takes a place out of its line. False if it has been served or refused: then it will be
+    /// woken.
+    bool leave(QueuePlace& place) noexcept;
+
+protected:
+    explicit ThreadQueueBase(std::size_t maxsize) noexcept : maxsize_(maxsize) {}
+    /// Nobody may wait.
+    ~ThreadQueueBase() = default;
+
+    /// On a thread without the mutex: until the place is woken or the deadline has passed. True if
+    /// it was served; false after the deadline. Throws: QueueShutDown.
+    bool wait_blocking(ThreadPlace& place, TimePoint deadline);
+    /// Takes the first off the line. With the mutex held.
+    static QueuePlace& serve_first(Line& line) noexcept;
+
+    const std::size_t maxsize_;
+    mutable std::mutex mutex_;
+    Line getters_;
+    Line putters_;
+    bool is_shut_down_ = false;
+};
+
+/// A task that waits in a line.
+class QueueWaiter : public lowlevel::Waiter {
+protected:
+    explicit QueueWaiter(ThreadQueueBase& queue) noexcept : queue_(queue) {}
+
+    template <class Promise>
+    void wait(std::coroutine_handle<Promise> coroutine) {
+        waits_ = true;
+        task().loop().expect_wakes(1);
+        park(coroutine, &abort);
+    }
+    /// To be called on resumption. Throws: CancelledError, QueueShutDown.
+    void end_wait();
+
+    struct TaskPlace : QueuePlace {
+        TaskCore* task = nullptr;
+    };
+    /// Prepares the place for a line.
+    TaskPlace& place_for(void* item);
+
+private:
+    static Abort abort(lowlevel::Waiter& waiter, std::string_view message) noexcept;
+
+    ThreadQueueBase& queue_;
+    TaskPlace place_;
+    bool waits_ = false;
+};
+
+}  // namespace internal
+
+/// A queue between threads and loops.
+///
+/// `T` must be movable without throwing. Lifetime: the queue must outlive everybody who waits.
+/// Python: `queue.Queue` and `asyncio.Queue` in one; the library `janus` joins the two.
+template <class T>
+class ThreadQueue : public internal::ThreadQueueBase {
+    static_assert(std::is_nothrow_move_constructible_v<T>,
+                  "an item changes hands where no error can be told to anybody");
+    using Place = internal::QueuePlace;
+
+    class GetAwaiter final : public internal::QueueWaiter {
+    public:
+        explicit GetAwaiter(ThreadQueue& queue) noexcept : QueueWaiter(queue), queue_(queue) {}
+        bool await_ready() { return queue_.take(item_, nullptr); }
+        template <class Promise>
+        bool await_suspend(std::coroutine_handle<Promise> coroutine) {
+            if (queue_.take(item_, &this->place_for(&item_))) return false;
+            this->wait(coroutine);
+            return true;
+        }
+        T await_resume() {
+            this->end_wait();
+            return std::move(*item_);
+        }
+
+    private:
+        ThreadQueue& queue_;
+        std::optional<T> item_;
+    };
+
+    class PutAwaiter final : public internal::QueueWaiter {
+    public:
+        PutAwaiter(ThreadQueue& queue, T& item) noexcept
+            : QueueWaiter(queue), queue_(queue), item_(item) {}
+        bool await_ready() { return queue_.give(item_, nullptr); }
+        template <class Promise>
+        bool await_suspend(std::coroutine_handle<Promise> coroutine) {
+            if (queue_.give(item_, &this->place_for(&item_))) return false;
+            this->wait(coroutine);
+            return true;
+        }
+        void await_resume() { this->end_wait(); }
+
+    private:
+        ThreadQueue& queue_;
+        T& item_;
+    };
+
+    class [[nodiscard]] Get {
+    public:
+        explicit Get(ThreadQueue& queue) noexcept : queue_(queue) {}
+        auto operator co_await() const noexcept { return GetAwaiter(queue_); }
+
+    private:
+        ThreadQueue& queue_;
+    };
+
+    class [[nodiscard]] Put {
+    public:
+        Put(ThreadQueue& queue, T&& item) noexcept : queue_(queue), item_(std::move(item)) {}
+        auto operator co_await() && noexcept { return PutAwaiter(queue_, item_); }
+
+    private:
+        ThreadQueue& queue_;
+        T item_;
+    };
+
+public:
+    using value_type = T;
+
+    /// At most `maxsize` items; zero: without limit.
+    explicit ThreadQueue(std::size_t maxsize = 0) noexcept : ThreadQueueBase(maxsize) {}
+
+    // In a task.
+
+    /// Waits until there is an item, and takes it.
+    /// Throws: QueueShutDown when the queue was shut down and is empty.
+    /// Cancellation: a cancellation point if it must wait; nothing has left the queue then. If an
+    /// item was handed over in the same moment it is returned, and the request stays pending.
+    Get get() noexcept { return Get(*this); }
+
+    /// Waits until there is room, and puts `item` in. Throws: QueueShutDown.
+    /// Cancellation: as `get`; the item is not in the queue then, and is destroyed.
+    Put put(T item) noexcept { return {*this, std::move(item)}; }
+
+    // On a thread without a loop.
+
+    /// Blocks the thread until there is an item, and takes it. Throws: QueueShutDown.
+    T get_blocking() { return *get_blocking_until(internal::never); }
+    /// The same for at most `limit`; nothing if none has come by then.
+    std::optional<T> get_blocking_for(Duration limit) {
+        return get_blocking_until(internal::add_saturating(Clock::now(), limit));
+    }
+
+    /// Blocks the thread until there is room, and puts `item` in. Throws: QueueShutDown.
+    void put_blocking(T item) { put_blocking_until(item, internal::never); }
+    /// The same for at most `limit`. False, and `item` is as it was, if there was no room by then.
+    bool put_blocking_for(T&& item, Duration limit) {
+        return put_blocking_until(item, internal::add_saturating(Clock::now(), limit));
+    }
+
+    // Anywhere.
+
+    /// Takes an item if there is one. Throws: QueueShutDown if there will never be one.
+    std::optional<T> try_get() {
+        std::optional<T> item;
+        take(item, nullptr);
+        return item;
+    }
+    /// Puts `item` in if there is room; false, and `item` is as it was, if there is none.
+    /// Throws: QueueShutDown.
+    bool try_put(T&& item) { return give(item, nullptr); }
+
+    /// What may have changed when the caller looks at it.
+    std::size_t qsize() const {
+        const std::lock_guard lock(mutex_);
+        return items_.size();
+    }
+    bool empty() const { return qsize() == 0; }
+    bool full() const { return maxsize_ != 0 && qsize() >= maxsize_; }
+
+private:
+    /// Takes an item, or stands in the line at `place` if one is given. Whether there was an item.
+    bool take(std::optional<T>& item, Place* place) {
+        Place* served = nullptr;
+        {
+            const std::lock_guard lock(mutex_);
+            if (items_.empty()) {
+                if (is_shut_down_) throw QueueShutDown();
+                if (place != nullptr) getters_.push_back(*place);
+                return false;
+            }
+            item.emplace(std::move(items_.front()));
+            items_.pop_front();
+            if (!putters_.empty()) {
+                served = &serve_first(putters_);
+                items_.push_back(std::move(*static_cast<T*>(served->item)));
+            }
+        }
+        if (served != nullptr) served->wake(*served);
+        return true;
+    }
+
+    bool give(T& item, Place* place) {
+        Place* served = nullptr;
+        {
+            const std::lock_guard lock(mutex_);
+            if (is_shut_down_) throw QueueShutDown();
+            if (!getters_.empty()) {
+                served = &serve_first(getters_);
+                static_cast<std::optional<T>*>(served->item)->emplace(std::move(item));
+            } else if (maxsize_ == 0 || items_.size() < maxsize_) {
+                items_.push_back(std::move(item));
+            } else {
+                if (place != nullptr) putters_.push_back(*place);
+                return false;
+            }
+        }
+        if (served != nullptr) served->wake(*served);
+        return true;
+    }
+
+    std::optional<T> get_blocking_until(TimePoint deadline) {
+        std::optional<T> item;
+        internal::ThreadPlace place(&item);
+        if (!take(item, &place)) wait_blocking(place, deadline);
+        return item;
+    }
+
+    bool put_blocking_until(T& item, TimePoint deadline) {
+        internal::ThreadPlace place(&item);
+        return give(item, &place) || wait_blocking(place, deadline);
+    }
+
+    std::deque<T> items_;
+};
+
+}  // namespace asyncio

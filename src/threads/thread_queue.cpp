@@ -1,0 +1,68 @@
+#include <asyncio/thread_queue.h>
+
+namespace asyncio::internal {
+
+using State = QueuePlace::State;
+
+void ThreadQueueBase::shutdown() {
+    Line refused;
+    {
+        const std::lock_guard lock(mutex_);
+        is_shut_down_ = true;
+        refused.append(getters_);
+        refused.append(putters_);
+        refused.for_each([](QueuePlace& place) { place.state = State::refused; });
+    }
+    while (!refused.empty()) {
+        QueuePlace& place = refused.pop_front();
+        place.wake(place);
+    }
+}
+
+bool ThreadQueueBase::leave(QueuePlace& place) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (place.state != State::waiting) return false;
+    place.unlink();
+    return true;
+}
+
+QueuePlace& ThreadQueueBase::serve_first(Line& line) noexcept {
+    QueuePlace& place = line.pop_front();
+    place.state = State::served;
+    return place;
+}
+
+bool ThreadQueueBase::wait_blocking(ThreadPlace& place, TimePoint deadline) {
+    if (!place.event.wait_until(deadline)) {
+        if (leave(place)) return false;
+        // Whoever has served it is about to say so.
+        place.event.wait();
+    }
+    if (place.state == State::refused) throw QueueShutDown();
+    return true;
+}
+
+QueueWaiter::TaskPlace& QueueWaiter::place_for(void* item) {
+    place_.item = item;
+    place_.task = &task();
+    place_.wake = [](QueuePlace& place) noexcept {
+        TaskCore& task = *static_cast<TaskPlace&>(place).task;
+        EventLoop& loop = task.loop();
+        here.loop == &loop ? loop.schedule(task) : loop.post(task);
+    };
+    return place_;
+}
+
+void QueueWaiter::end_wait() {
+    if (!waits_) return;
+    task().loop().expect_wakes(-1);
+    resumed_with_effect();
+    if (place_.state == State::refused) throw QueueShutDown();
+}
+
+lowlevel::Waiter::Abort QueueWaiter::abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
+    auto& self = static_cast<QueueWaiter&>(waiter);
+    return self.queue_.leave(self.place_) ? Abort::removed : Abort::too_late;
+}
+
+}  // namespace asyncio::internal
