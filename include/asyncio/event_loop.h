@@ -203,7 +203,7 @@ public:
     template <class T = void>
     Future<T> create_future();
     template <class T>
-    Task<T> create_task(Coro<T> coroutine, TaskOptions options);
+    Task<T> create_task(Coro<T> coroutine, const TaskOptions& options);
     template <class T>
     Task<T> create_task(Coro<T> coroutine);
 

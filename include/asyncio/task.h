@@ -148,7 +148,7 @@ private:
 };
 
 template <class T>
-Task<T> EventLoop::create_task(Coro<T> coroutine, TaskOptions options) {
+Task<T> EventLoop::create_task(Coro<T> coroutine, const TaskOptions& options) {
     check_open();
     auto* state = new internal::TaskState<T>(*this, coroutine.release(), options);
     if (options.eager_start.value_or(eager_tasks_)) [[unlikely]]
@@ -167,7 +167,7 @@ Task<T> EventLoop::create_task(Coro<T> coroutine) {
 /// Throws: RuntimeError if no loop runs on this thread.
 /// Python: `asyncio.create_task`.
 template <class T>
-Task<T> create_task(Coro<T> coroutine, TaskOptions options = {}) {
+Task<T> create_task(Coro<T> coroutine, const TaskOptions& options = {}) {
     return get_running_loop().create_task(std::move(coroutine), options);
 }
 
@@ -179,7 +179,7 @@ Task<T> create_task(Coro<T> coroutine, TaskOptions options = {}) {
 /// name.
 template <class Function>
     requires internal::CoroutineFunction<Function>
-auto create_task(Function&& function, TaskOptions options = {}) {
+auto create_task(Function&& function, const TaskOptions& options = {}) {
     internal::require_safe_closure<Function>();
     return create_task(
         internal::keep_and_call<std::decay_t<Function>>(std::forward<Function>(function)), options);

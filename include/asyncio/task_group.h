@@ -81,7 +81,7 @@ public:
     /// Throws: RuntimeError if the group is over or shutting down; the coroutine is then destroyed
     /// without having run.
     template <class T>
-    Task<T> create_task(Coro<T> coroutine, TaskOptions options = {}) {
+    Task<T> create_task(Coro<T> coroutine, const TaskOptions& options = {}) {
         require_open();
         Task<T> task = loop_.create_task(std::move(coroutine), options);
         adopt(*static_cast<TaskRef>(task).core());
@@ -91,7 +91,7 @@ public:
     /// The same for a callable, which lives as long as its task; see the free `create_task`.
     template <class Function>
         requires internal::CoroutineFunction<Function>
-    auto create_task(Function&& function, TaskOptions options = {}) {
+    auto create_task(Function&& function, const TaskOptions& options = {}) {
         internal::require_safe_closure<Function>();
         return create_task(
             internal::keep_and_call<std::decay_t<Function>>(std::forward<Function>(function)),
@@ -111,7 +111,7 @@ public:
     /// Python: none in asyncio; `start` of trio and anyio.
     template <class T = void, class Function>
         requires internal::CoroutineFunction<Function, TaskStatus<T>>
-    auto start(Function&& function, TaskOptions options = {}) {
+    auto start(Function&& function, const TaskOptions& options = {}) {
         internal::require_safe_closure<Function>();
         return start_child<T, std::decay_t<Function>>(std::forward<Function>(function), options);
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <cstdint>
 #include <functional>
 #include <mutex>
 #include <new>
@@ -25,70 +26,91 @@ constexpr std::size_t list_length(std::size_t granules) noexcept {
     return std::max<std::size_t>(full_list_granules / std::max<std::size_t>(granules, 1), 1);
 }
 
-/// The free blocks of one size that no thread has.
+/// Whether a list leads from one end of the memory to another. Its first blocks speak for the rest.
+bool is_scattered(const FreeBlock* list) noexcept {
+    constexpr int sample = 16;
+    // So near, the processor has the next block, or fetches it in advance.
+    constexpr std::uintptr_t near_bytes = 4096;
+    int jumps = 0;
+    for (int i = 0; i < sample && list->next != nullptr; ++i, list = list->next) {
+        const auto step =
+            reinterpret_cast<std::uintptr_t>(list->next) - reinterpret_cast<std::uintptr_t>(list);
+        jumps += step + near_bytes > 2 * near_bytes;
+    }
+    return jumps > sample / 2;
+}
+
+/// The free blocks of one size that no thread has, as lists.
 ///
 /// When many tasks have slept and ended in any order, their blocks come here in that order, and
 /// whoever got them so would run from cache miss to cache miss: half of the time that a sleep
-/// takes, if a million sleep. So a large stock is put in order before blocks are taken from it, and
-/// what is made next lies side by side again. Sorting waits until half of the stock is unsorted,
-/// which makes it a constant cost for each block.
+/// takes, if a million sleep. So the blocks of scattered lists are written down, and when there are
+/// many, lists are made of them in the order of the memory; what is made next lies side by side
+/// again. Sorting waits until a quarter of the blocks are new, so it is a constant cost for each.
 class Stock {
 public:
-    bool empty() const noexcept { return count_.load(std::memory_order_relaxed) == 0; }
+    bool empty() const noexcept { return !has_some_.load(std::memory_order_relaxed); }
     void put(FreeBlock* list) noexcept;
-    /// A list, full or what there is; null if there is nothing.
+    /// Null if there is none.
     FreeBlock* take(std::size_t granules) noexcept;
 
 private:
     static constexpr std::size_t worth_sorting = 16 * 1024;
 
-    void put_in_order() noexcept;
+    bool write_down(FreeBlock* list) noexcept;
+    FreeBlock* make_list(std::size_t length) noexcept;
 
+    FreeBlock* lists_ = nullptr;
+    /// Blocks that are in none of the lists; the next to be used are at the end.
     std::vector<FreeBlock*> blocks_;
-    /// So many at the front of `blocks_` are in descending order of their addresses.
-    std::size_t sorted_ = 0;
-    /// Lists for which the system had no memory to write their blocks down.
-    FreeBlock* unlisted_ = nullptr;
+    std::size_t unsorted_ = 0;
     /// Changed with the depot's mutex held. Without it one may look whether there is something.
-    std::atomic<std::size_t> count_{0};
+    std::atomic<bool> has_some_{false};
 };
 
 void Stock::put(FreeBlock* list) noexcept {
     if (list == nullptr) return;
-    count_.fetch_add(list->length, std::memory_order_relaxed);
+    has_some_.store(true, std::memory_order_relaxed);
+    if (is_scattered(list) && write_down(list)) return;
+    list->next_list = std::exchange(lists_, list);
+}
+
+/// False if there is no memory for that.
+bool Stock::write_down(FreeBlock* list) noexcept {
     try {
         blocks_.reserve(std::bit_ceil(blocks_.size() + list->length));
     } catch (const std::bad_alloc&) {
-        list->next_list = std::exchange(unlisted_, list);
-        return;
+        return false;
     }
+    unsorted_ += list->length;
     for (; list != nullptr; list = list->next) blocks_.push_back(list);
+    return true;
 }
 
 FreeBlock* Stock::take(std::size_t granules) noexcept {
     FreeBlock* list = nullptr;
-    if (blocks_.empty()) {
-        if (unlisted_ == nullptr) return nullptr;
-        list = std::exchange(unlisted_, unlisted_->next_list);
-    } else {
-        put_in_order();
-        const std::size_t length = std::min(blocks_.size(), list_length(granules));
-        for (auto block = blocks_.end() - static_cast<std::ptrdiff_t>(length);
-             block != blocks_.end(); ++block) {
-            (*block)->length = list != nullptr ? list->length + 1 : 1;
-            (*block)->next = std::exchange(list, *block);
-        }
-        blocks_.resize(blocks_.size() - length);
-        sorted_ = std::min(sorted_, blocks_.size());
+    if (lists_ != nullptr) {
+        list = std::exchange(lists_, lists_->next_list);
+    } else if (!blocks_.empty()) {
+        list = make_list(std::min(blocks_.size(), list_length(granules)));
     }
-    count_.fetch_sub(list->length, std::memory_order_relaxed);
+    has_some_.store(lists_ != nullptr || !blocks_.empty(), std::memory_order_relaxed);
     return list;
 }
 
-void Stock::put_in_order() noexcept {
-    if (blocks_.size() < worth_sorting || sorted_ > blocks_.size() / 2) return;
-    std::sort(blocks_.begin(), blocks_.end(), std::greater<>());
-    sorted_ = blocks_.size();
+FreeBlock* Stock::make_list(std::size_t length) noexcept {
+    if (blocks_.size() >= worth_sorting && unsorted_ >= blocks_.size() / 4) {
+        std::sort(blocks_.begin(), blocks_.end(), std::greater<>());
+        unsorted_ = 0;
+    }
+    FreeBlock* list = nullptr;
+    for (auto block = blocks_.end() - static_cast<std::ptrdiff_t>(length); block != blocks_.end();
+         ++block) {
+        (*block)->length = list != nullptr ? list->length + 1 : 1;
+        (*block)->next = std::exchange(list, *block);
+    }
+    blocks_.resize(blocks_.size() - length);
+    return list;
 }
 
 /// What outlives the threads: every slab (so that none is ever unreachable), and the blocks that no

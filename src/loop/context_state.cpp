@@ -1,18 +1,12 @@
 #include <asyncio/internal/context_state.h>
-#include <asyncio/internal/step.h>
 
 #include <algorithm>
 
 namespace asyncio::internal {
-namespace {
 
-/// A thread's own: for code that no loop runs.
-thread_local ContextRef thread_context;
-
-}  // namespace
-
-ContextRef& current_context() noexcept {
-    return here.context != nullptr ? *here.context : thread_context;
+ContextRef& thread_context() noexcept {
+    thread_local ContextRef context;
+    return context;
 }
 
 std::shared_ptr<const void> ContextState::find(std::uint64_t id) const noexcept {

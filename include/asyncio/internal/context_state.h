@@ -14,6 +14,8 @@
 // Thread-safety: a context belongs to one thread at a time, but references to it may be dropped on
 // any, so the count is atomic.
 
+#include <asyncio/internal/step.h>
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -88,7 +90,12 @@ private:
     ContextState* state_ = nullptr;
 };
 
+/// A thread's own context: of code that no loop runs.
+ContextRef& thread_context() noexcept;
+
 /// The context of the code that runs now on this thread.
-ContextRef& current_context() noexcept;
+inline ContextRef& current_context() noexcept {
+    return here.context != nullptr ? *here.context : thread_context();
+}
 
 }  // namespace asyncio::internal
