@@ -86,6 +86,31 @@ public:
     QueueShutDown() : std::runtime_error("the queue was shut down") {}
 };
 
+/// A worker process ended while it had a job: the job is lost, its pool is not.
+/// Python: `concurrent.futures.process.BrokenProcessPool`, after which the pool takes no jobs; here
+/// it replaces the process.
+class BrokenProcessPool : public RuntimeError {
+    using RuntimeError::RuntimeError;
+};
+
+/// An error in a worker process whose type means nothing here. `what()` is the original's.
+class RemoteError : public std::runtime_error {
+public:
+    RemoteError(std::string type, const std::string& what)
+        : std::runtime_error(what), type_(std::move(type)) {}
+
+    /// The name of the original's type, readable.
+    const std::string& type() const noexcept { return type_; }
+
+private:
+    std::string type_;
+};
+
+/// Bytes that do not describe what is read from them.
+class SerializationError : public std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 /// A stream ended before the bytes that were asked for had come.
 /// Python: `asyncio.IncompleteReadError`.
 class IncompleteReadError : public std::runtime_error {
