@@ -17,6 +17,7 @@
 #include <asyncio/run.h>
 #include <asyncio/shield.h>
 #include <asyncio/sleep.h>
+#include <asyncio/staggered_race.h>
 #include <asyncio/streams.h>
 #include <asyncio/subprocess.h>
 #include <asyncio/sync.h>

@@ -29,6 +29,7 @@ public:
     static constexpr std::size_t late = none - 1;
 
     class Next;
+    struct Wait;
 
     /// `total` numbers will come in all.
     Completions(EventLoop& loop, std::size_t total) : loop_(loop), total_(total) {}
@@ -37,6 +38,8 @@ public:
 
     /// Room for so many numbers that nobody has asked for.
     void reserve(std::size_t count) { ready_.reserve(count); }
+    /// `co_await completions.next()` gives the next number, `none`, or `late`.
+    Wait next() noexcept;
     void put(std::size_t number) noexcept;
     /// Whatever has not come by now is late.
     void expire() noexcept;
@@ -55,7 +58,7 @@ private:
     bool expired_ = false;
 };
 
-/// `co_await Completions::Next(completions)` gives the next number, `none`, or `late`.
+/// The awaiter.
 class Completions::Next : public lowlevel::Waiter, public ListNode {
 public:
     explicit Next(Completions& completions) noexcept : completions_(completions) {}
@@ -98,6 +101,13 @@ private:
     TaskCore* waiting_task_ = nullptr;
     std::size_t number_ = none;
 };
+
+struct Completions::Wait {
+    Completions& completions;
+    auto operator co_await() const noexcept { return Next(completions); }
+};
+
+inline Completions::Wait Completions::next() noexcept { return Wait{*this}; }
 
 /// Opens once, and lets the one task through that waits.
 class Gate {
