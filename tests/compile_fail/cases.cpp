@@ -104,6 +104,13 @@ Coro<> callables() {
     co_await async_exit_stack([&](AsyncExitStack& stack) -> Coro<> {
         co_await stack.enter_async_context(Manager{text});
     });
+#elif CASE == 28  // EXPECT g++: capture by reference
+    // CPP_11: nor a mapping
+    co_await map_concurrent(text, [text](char) -> Coro<> { co_return; });
+#elif CASE == 29  // EXPECT g++: capture by reference
+    // CPP_11: nor its body
+    co_await map_as_completed(
+        text, [](char) -> Coro<> { co_return; }, [text](MapResults<void>&) -> Coro<> { co_return; });
 #elif CASE == 27  // EXPECT any: error
     create_task([&] { return 1; });
 #endif

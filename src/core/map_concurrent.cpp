@@ -1,0 +1,67 @@
+#include <asyncio/map_concurrent.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace asyncio::internal {
+
+Pace::Pace(double per_second) {
+    if (!(per_second >= 0)) throw std::invalid_argument("a rate per second is not negative");
+    if (per_second == 0) return;
+    // A rate so low that its period is beyond all counting means once.
+    constexpr double longest = 1e18;
+    period_ = Duration(static_cast<Duration::rep>(std::min(1e9 / per_second, longest)));
+}
+
+Duration Pace::take_place() {
+    if (period_ == Duration::zero()) return Duration::zero();
+    const TimePoint now = here.loop->time();
+    const TimePoint place = std::max(now, next_.value_or(now));
+    next_ = add_saturating(place, period_);
+    return place - now;
+}
+
+MapBase::MapBase(const MapOptions& options, std::size_t count, bool collect)
+    : completions(get_running_loop(), count),
+      options_(options),
+      count_(count),
+      collect_(collect),
+      pace_(options.per_second) {
+    completions.reserve(count);
+}
+
+std::size_t MapBase::workers() const noexcept {
+    return options_.limit == 0 ? count_ : std::min(options_.limit, count_);
+}
+
+Coro<> MapBase::wait_turn(unsigned attempt) {
+    if (attempt > 0 && options_.retry_delay > Duration::zero()) {
+        Duration delay = options_.retry_delay;
+        for (unsigned i = 1; i < attempt && delay < Duration::max() / 2; ++i) delay *= 2;
+        co_await sleep(delay);
+    }
+    const Duration wait = pace_.take_place();
+    if (wait > Duration::zero()) co_await sleep(wait);
+}
+
+std::exception_ptr MapBase::item_failed(TaskGroup& group, std::exception_ptr error) {
+    const bool cancelled = is_cancellation(error);
+    if (cancelled && running_task().cancelling() > 0) return error;
+    if (collect_) return nullptr;
+    if (options_.on_error == OnError::cancel_rest && !cancelled) return error;
+    errors_.push_back(std::move(error));
+    // A group takes no notice of a task that is cancelled, and here an item is without its result.
+    if (options_.on_error == OnError::cancel_rest) group.cancel();
+    return nullptr;
+}
+
+std::exception_ptr MapBase::errors() const {
+    if (errors_.empty()) return nullptr;
+    std::vector<std::exception_ptr> real = errors_;
+    std::erase_if(real, is_cancellation);
+    if (real.empty()) return errors_.front();
+    return std::make_exception_ptr(
+        ExceptionGroup("unhandled errors in a map_concurrent", std::move(real)));
+}
+
+}  // namespace asyncio::internal
