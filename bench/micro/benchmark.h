@@ -71,5 +71,6 @@ std::span<const Benchmark> await_benchmarks();
 std::span<const Benchmark> spawn_benchmarks();
 std::span<const Benchmark> time_benchmarks();
 std::span<const Benchmark> cancel_benchmarks();
+std::span<const Benchmark> sync_benchmarks();
 
 }  // namespace bench

@@ -46,7 +46,8 @@ constexpr const char* build = "not optimised: not for comparing";
 std::vector<Benchmark> all_benchmarks() {
     std::vector<Benchmark> all;
     for (const auto group :
-         {spawn_benchmarks(), await_benchmarks(), time_benchmarks(), cancel_benchmarks()}) {
+         {spawn_benchmarks(), await_benchmarks(), time_benchmarks(), cancel_benchmarks(),
+          sync_benchmarks()}) {
         all.insert(all.end(), group.begin(), group.end());
     }
     return all;
