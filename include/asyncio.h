@@ -15,6 +15,7 @@
 #include <asyncio/map_concurrent.h>
 #include <asyncio/outcome.h>
 #include <asyncio/queue.h>
+#include <asyncio/process_pool.h>
 #include <asyncio/run.h>
 #include <asyncio/shield.h>
 #include <asyncio/sleep.h>

@@ -190,6 +190,7 @@ public:
         this->called = &typeid(Function);
         if constexpr (std::is_pointer_v<Function>)
             this->code = reinterpret_cast<const void*>(call_->function);
+        if constexpr (requires { call_->function.code(); }) this->code = call_->function.code();
         future_->attach(this);
     }
 
@@ -293,7 +294,7 @@ auto EventLoop::run_in_executor(Pool&& executor, Function&& function, Arguments&
                                    std::forward<Arguments>(arguments)...);
     } else {
         static_assert(
-            requires { typename PlainPool::CallsByName; },
+            requires { typename PlainPool::RunsInProcesses; },
             "this is no executor: derive it from asyncio::Executor");
         return executor.start(threads, std::forward<Function>(function),
                               std::forward<Arguments>(arguments)...);

@@ -56,6 +56,8 @@ protected:
 
     /// Whether the thread's handle is there to see the result.
     bool is_awaited() const noexcept { return references_.load(std::memory_order_acquire) > 1; }
+    /// Tells of an error that nobody has asked for. Any thread.
+    static void report_unseen(const std::exception_ptr& error) noexcept;
     /// With the result in place. False if a cancellation came first.
     bool claim_end() noexcept;
 
@@ -88,6 +90,12 @@ public:
     using Result = AwaitResult<Given>;
 
     ThreadCallOf(EventLoop& loop, Given&& given) : ThreadCall(loop), given_(std::move(given)) {}
+
+    ~ThreadCallOf() override {
+        // Whoever has taken the error has left none.
+        if (outcome_.failed() && !outcome_.cancelled() && outcome_.error() != nullptr)
+            report_unseen(outcome_.error());
+    }
 
     Outcome<Result>& outcome() noexcept { return outcome_; }
 
@@ -126,8 +134,8 @@ private:
 
 /// The result of a coroutine that runs on a loop of another thread.
 ///
-/// Dropping the handle changes nothing for the coroutine; an error it ends with is then reported by
-/// its loop.
+/// Dropping the handle changes nothing for the coroutine. An error nobody asks for is reported, to
+/// the exception handler of the loop or, where the loop may be gone, to the log.
 /// Python: the `concurrent.futures.Future` that `asyncio.run_coroutine_threadsafe` returns.
 template <class T>
 class [[nodiscard]] ThreadFuture {

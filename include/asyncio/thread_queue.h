@@ -18,11 +18,13 @@
 
 #include <asyncio/exceptions.h>
 #include <asyncio/internal/intrusive_list.h>
+#include <asyncio/internal/loop_threads.h>
 #include <asyncio/internal/thread_event.h>
 #include <asyncio/lowlevel/waiter.h>
 
 #include <cstddef>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <type_traits>
@@ -105,6 +107,7 @@ protected:
 
     struct TaskPlace : QueuePlace {
         TaskCore* task = nullptr;
+        std::shared_ptr<LoopGate> gate;
     };
     /// Prepares the place for a line.
     TaskPlace& place_for(void* item);

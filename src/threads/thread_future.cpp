@@ -2,6 +2,8 @@
 
 #include <asyncio/exceptions.h>
 
+#include "base/log.h"
+
 namespace asyncio::internal {
 
 ThreadCall::ThreadCall(EventLoop& loop) noexcept : loop_(loop) {
@@ -12,6 +14,11 @@ ThreadCall::ThreadCall(EventLoop& loop) noexcept : loop_(loop) {
 
 void ThreadCall::release() noexcept {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+void ThreadCall::report_unseen(const std::exception_ptr& error) noexcept {
+    log(LogLevel::error,
+        "an exception of run_coroutine_threadsafe was never retrieved: " + describe(error));
 }
 
 // --- The thread's side ---------------------------------------------------------------------------

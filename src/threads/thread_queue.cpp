@@ -46,10 +46,15 @@ QueueWaiter::TaskPlace& QueueWaiter::place_for(void* item) {
     place_.item = item;
     place_.task = &task();
     place_.wake = [](QueuePlace& place) noexcept {
-        TaskCore& task = *static_cast<TaskPlace&>(place).task;
-        EventLoop& loop = task.loop();
-        here.loop == &loop ? loop.schedule(task) : loop.post(task);
+        auto& own = static_cast<TaskPlace&>(place);
+        TaskCore& task = *own.task;
+        if (here.loop == &task.loop()) return task.loop().schedule(task);
+        // Once the task has its turn, the place may be gone, and the loop as well: the gate is what
+        // keeps the loop from closing in the middle of a post.
+        const std::shared_ptr<LoopGate> gate = own.gate;
+        gate->post(task);
     };
+    place_.gate = LoopThreads::of(task().loop()).gate();
     return place_;
 }
 

@@ -184,14 +184,28 @@ TEST(run_coroutine_threadsafe, a_dropped_handle_leaves_the_coroutine_alone) {
     });
 }
 
-TEST(run_coroutine_threadsafe, an_error_whose_handle_was_dropped_is_reported_by_the_loop) {
+TEST(run_coroutine_threadsafe, an_error_whose_handle_was_dropped_is_reported) {
     const LogCapture log;
     TestLoop loop;
     loop->run_until_complete([](EventLoop& on) -> Coro<> {
         co_await to_thread([&] { static_cast<void>(run_coroutine_threadsafe(fail(), on)); });
-        for (int turn = 0; turn < 10; ++turn) co_await sleep(0s);
+        co_await sleep(20ms);
     }(*loop));
     loop->close();
+    const auto lines = LogCapture::take();
+    ASSERT_EQ(lines.size(), 1U);
+    EXPECT_TRUE(support::contains(lines[0], "too far")) << lines[0];
+}
+
+TEST(run_coroutine_threadsafe, an_error_nobody_has_asked_for_is_reported_when_the_handle_goes) {
+    const LogCapture log;
+    TestLoop loop;
+    {
+        auto future = run_coroutine_threadsafe(fail(), *loop);
+        loop->run_until_complete(sleep(5ms));
+        EXPECT_TRUE(future.done());
+        EXPECT_TRUE(LogCapture::take().empty());
+    }
     const auto lines = LogCapture::take();
     ASSERT_EQ(lines.size(), 1U);
     EXPECT_TRUE(support::contains(lines[0], "too far")) << lines[0];
@@ -252,7 +266,8 @@ TEST(run_coroutine_threadsafe, a_closing_loop_cancels_what_runs) {
 }
 
 /// What a thread is told that uses `loop` in ways that only the loop's own thread may.
-int refusals_on_another_thread(EventLoop& loop, asyncio::Future<>& future, asyncio::TaskRef task) {
+int refusals_on_another_thread(EventLoop& loop, const asyncio::Future<>& future,
+                               const asyncio::TaskRef& task) {
     int refusals = 0;
     const auto attempt = [&](auto&& call) {
         try {

@@ -5,6 +5,7 @@
 
 #include <asyncio/executor.h>
 #include <asyncio/gather.h>
+#include <asyncio/run.h>
 #include <asyncio/thread_queue.h>
 #include <asyncio/timeout.h>
 
@@ -172,9 +173,9 @@ TEST(thread_queue, shutdown_ends_all_waiting_and_leaves_what_is_in_it) {
 TEST(thread_queue, between_two_loops) {
     ThreadQueue<int> queue(3);
     std::thread other([&] {
-        run_test([&]() -> Coro<> {
-            for (int i = 0; i < 2000; ++i) co_await queue.put(i);
-        });
+        asyncio::run([](ThreadQueue<int>& to) -> Coro<> {
+            for (int i = 0; i < 2000; ++i) co_await to.put(i);
+        }(queue));
     });
     run_test([&]() -> Coro<> {
         for (int i = 0; i < 2000; ++i) EXPECT_EQ(co_await queue.get(), i);

@@ -1,0 +1,193 @@
+#pragma once
+// Values as bytes, for the way to another process of the same program and back.
+//
+// Not a format for files or networks: sizes and byte order are the machine's, and nothing says
+// which version wrote it. Both ends are the same executable, so both know.
+//
+// Numbers, enumerations, strings, vectors, arrays, pairs, tuples and optionals of such are known. A
+// type of your own joins them with a specialisation of `Serializer`:
+//
+//   template <>
+//   struct asyncio::Serializer<Point> {
+//       static void write(ByteWriter& to, const Point& point) { to.put(point.x, point.y); }
+//       static Point read(ByteReader& from) {
+//           const int x = from.take<int>();  // in this order, so not inside a call's brackets
+//           return {x, from.take<int>()};
+//       }
+//   };
+//
+// Thread-safety: none; a value's own type decides.
+
+#include <asyncio/exceptions.h>
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace asyncio {
+
+/// How a `T` becomes bytes: `static void write(ByteWriter&, const T&)` and `static T
+/// read(ByteReader&)`, which takes exactly what `write` has put, or throws SerializationError.
+template <class T>
+struct Serializer;
+
+class ByteWriter {
+public:
+    void put_bytes(const void* bytes, std::size_t count) {
+        bytes_.append(static_cast<const char*>(bytes), count);
+    }
+    template <class... Values>
+    void put(const Values&... values) {
+        (Serializer<Values>::write(*this, values), ...);
+    }
+    std::string take() noexcept { return std::move(bytes_); }
+
+private:
+    std::string bytes_;
+};
+
+class ByteReader {
+public:
+    /// The bytes must outlive the reader.
+    explicit ByteReader(std::string_view bytes) noexcept : bytes_(bytes) {}
+
+    std::size_t left() const noexcept { return bytes_.size(); }
+
+    /// Throws: SerializationError if there are fewer.
+    std::string_view take_bytes(std::size_t count) {
+        if (count > bytes_.size()) throw SerializationError("the bytes end within a value");
+        const std::string_view taken = bytes_.substr(0, count);
+        bytes_.remove_prefix(count);
+        return taken;
+    }
+    template <class T>
+    T take() {
+        return Serializer<T>::read(*this);
+    }
+    /// The number of elements that follow. None is smaller than a byte.
+    std::size_t take_count() {
+        const auto count = take<std::size_t>();
+        if (count > bytes_.size()) throw SerializationError("the bytes end within a list");
+        return count;
+    }
+
+private:
+    std::string_view bytes_;
+};
+
+/// What has a `Serializer`.
+template <class T>
+concept Serializable = requires(ByteWriter& to, ByteReader& from, const T& value) {
+    Serializer<T>::write(to, value);
+    { Serializer<T>::read(from) } -> std::convertible_to<T>;
+};
+
+template <class T>
+    requires(std::is_arithmetic_v<T> || std::is_enum_v<T>)
+struct Serializer<T> {
+    static void write(ByteWriter& to, const T& value) { to.put_bytes(&value, sizeof value); }
+    static T read(ByteReader& from) {
+        T value;
+        std::memcpy(&value, from.take_bytes(sizeof value).data(), sizeof value);
+        return value;
+    }
+};
+
+template <>
+struct Serializer<std::string> {
+    static void write(ByteWriter& to, const std::string& text) {
+        to.put(text.size());
+        to.put_bytes(text.data(), text.size());
+    }
+    static std::string read(ByteReader& from) {
+        const std::size_t count = from.take_count();
+        return std::string(from.take_bytes(count));
+    }
+};
+
+template <class T>
+struct Serializer<std::vector<T>> {
+    /// Numbers go as one piece. (A vector of bool has no pieces.)
+    static constexpr bool is_one_piece = std::is_arithmetic_v<T> && !std::is_same_v<T, bool>;
+
+    static void write(ByteWriter& to, const std::vector<T>& list) {
+        to.put(list.size());
+        if constexpr (is_one_piece) return to.put_bytes(list.data(), list.size() * sizeof(T));
+        for (const auto& element : list) to.put(static_cast<const T&>(element));
+    }
+    static std::vector<T> read(ByteReader& from) {
+        std::vector<T> list;
+        const std::size_t count = from.take_count();
+        if constexpr (is_one_piece) {
+            if (count > from.left() / sizeof(T)) throw SerializationError("a list that is cut off");
+            list.resize(count);
+            if (count > 0) {
+                std::memcpy(list.data(), from.take_bytes(count * sizeof(T)).data(),
+                            count * sizeof(T));
+            }
+            return list;
+        }
+        list.reserve(count);
+        for (std::size_t i = 0; i < count; ++i) list.push_back(from.take<T>());
+        return list;
+    }
+};
+
+template <class T, std::size_t count>
+struct Serializer<std::array<T, count>> {
+    static void write(ByteWriter& to, const std::array<T, count>& list) {
+        for (const T& element : list) to.put(element);
+    }
+    static std::array<T, count> read(ByteReader& from) {
+        return read_each(from, std::make_index_sequence<count>());
+    }
+
+private:
+    template <std::size_t... indices>
+    static std::array<T, count> read_each(ByteReader& from, std::index_sequence<indices...>) {
+        return {(static_cast<void>(indices), from.take<T>())...};
+    }
+};
+
+template <class First, class Second>
+struct Serializer<std::pair<First, Second>> {
+    static void write(ByteWriter& to, const std::pair<First, Second>& pair) {
+        to.put(pair.first, pair.second);
+    }
+    static std::pair<First, Second> read(ByteReader& from) {
+        // Within braces the order is that of the text.
+        return std::pair<First, Second>{from.take<First>(), from.take<Second>()};
+    }
+};
+
+template <class... Parts>
+struct Serializer<std::tuple<Parts...>> {
+    static void write(ByteWriter& to, const std::tuple<Parts...>& tuple) {
+        std::apply([&](const Parts&... parts) { to.put(parts...); }, tuple);
+    }
+    static std::tuple<Parts...> read([[maybe_unused]] ByteReader& from) {
+        return std::tuple<Parts...>{from.take<Parts>()...};
+    }
+};
+
+template <class T>
+struct Serializer<std::optional<T>> {
+    static void write(ByteWriter& to, const std::optional<T>& value) {
+        to.put(value.has_value());
+        if (value) to.put(*value);
+    }
+    static std::optional<T> read(ByteReader& from) {
+        if (!from.take<bool>()) return std::nullopt;
+        return from.take<T>();
+    }
+};
+
+}  // namespace asyncio

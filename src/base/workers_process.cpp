@@ -1,0 +1,239 @@
+#include "base/workers_process.h"
+
+#include <asyncio/exceptions.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace asyncio::internal {
+namespace {
+
+using lowlevel::Fd;
+
+/// "ASYNCIO_PROCESS_WORKER=parent": what tells the new process what it is.
+constexpr const char* variable = "ASYNCIO_PROCESS_WORKER";
+/// The socket's number there.
+constexpr int channel_number = 3;
+/// A process that has been told to end and does not is killed after so many milliseconds.
+constexpr int patience_ms = 2000;
+
+[[noreturn]] void refuse(int error) { throw OsError(error, "start a worker process"); }
+
+void require(int error) {
+    if (error != 0) refuse(error);
+}
+
+/// Both ends, close-on-exec, with numbers that the process's own cannot collide with.
+void make_channel(Fd& ours, Fd& theirs) {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) refuse(errno);
+    ours = Fd(ends[0]);
+    theirs = Fd(ends[1]);
+    for (Fd* end : {&ours, &theirs}) {
+        if (end->get() > channel_number) continue;
+        *end = Fd(::fcntl(end->get(), F_DUPFD_CLOEXEC, channel_number + 1));
+        if (!*end) refuse(errno);
+    }
+}
+
+/// What happens between fork and exec: standard input is empty, the socket has its number, and
+/// everything else is closed.
+class FileActions {
+public:
+    explicit FileActions(int channel) {
+        require(::posix_spawn_file_actions_init(&actions_));
+        int error =
+            ::posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+        if (error == 0)
+            error = ::posix_spawn_file_actions_adddup2(&actions_, channel, channel_number);
+        if (error == 0)
+            error = ::posix_spawn_file_actions_addclosefrom_np(&actions_, channel_number + 1);
+        if (error == 0) return;
+        ::posix_spawn_file_actions_destroy(&actions_);
+        refuse(error);
+    }
+    FileActions(const FileActions&) = delete;
+    FileActions& operator=(const FileActions&) = delete;
+    ~FileActions() { ::posix_spawn_file_actions_destroy(&actions_); }
+
+    const posix_spawn_file_actions_t* get() const noexcept { return &actions_; }
+
+private:
+    posix_spawn_file_actions_t actions_;
+};
+
+/// No signal is blocked, and those the library ignores have their default action.
+class Attributes {
+public:
+    Attributes() {
+        require(::posix_spawnattr_init(&attributes_));
+        sigset_t signals;
+        sigemptyset(&signals);
+        ::posix_spawnattr_setsigmask(&attributes_, &signals);
+        sigaddset(&signals, SIGPIPE);
+        ::posix_spawnattr_setsigdefault(&attributes_, &signals);
+        ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    }
+    Attributes(const Attributes&) = delete;
+    Attributes& operator=(const Attributes&) = delete;
+    ~Attributes() { ::posix_spawnattr_destroy(&attributes_); }
+
+    const posix_spawnattr_t* get() const noexcept { return &attributes_; }
+
+private:
+    posix_spawnattr_t attributes_;
+};
+
+pid_t start_own_program(int channel) {
+    const FileActions actions(channel);
+    const Attributes attributes;
+    std::string marker = std::string(variable) + "=" + std::to_string(::getpid());
+    std::vector<char*> environment;
+    for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry)
+        environment.push_back(*entry);
+    environment.push_back(marker.data());
+    environment.push_back(nullptr);
+    char mark[] = "(worker)";
+    char* arguments[] = {program_invocation_name, mark, nullptr};
+    pid_t pid = -1;
+    require(::posix_spawn(&pid, "/proc/self/exe", actions.get(), attributes.get(), arguments,
+                          environment.data()));
+    return pid;
+}
+
+bool send_all(int channel, const char* bytes, std::size_t count) noexcept {
+    while (count > 0) {
+        // Without MSG_NOSIGNAL an end that is gone would end us as well.
+        const ssize_t sent = ::send(channel, bytes, count, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR) continue;
+        if (sent <= 0) return false;
+        bytes += sent;
+        count -= static_cast<std::size_t>(sent);
+    }
+    return true;
+}
+
+bool receive_all(int channel, char* bytes, std::size_t count) noexcept {
+    while (count > 0) {
+        const ssize_t received = ::recv(channel, bytes, count, 0);
+        if (received < 0 && errno == EINTR) continue;
+        if (received <= 0) return false;
+        bytes += received;
+        count -= static_cast<std::size_t>(received);
+    }
+    return true;
+}
+
+}  // namespace
+
+// --- Messages ------------------------------------------------------------------------------------
+
+bool send_message(int channel, std::string_view message) noexcept {
+    const std::uint64_t count = message.size();
+    return send_all(channel, reinterpret_cast<const char*>(&count), sizeof count) &&
+           send_all(channel, message.data(), message.size());
+}
+
+bool receive_message(int channel, std::string& message) noexcept {
+    std::uint64_t count = 0;
+    if (!receive_all(channel, reinterpret_cast<char*>(&count), sizeof count)) return false;
+    try {
+        message.resize(count);
+    } catch (const std::exception&) {
+        // More than there can be: somebody else has written into the socket.
+        return false;
+    }
+    return receive_all(channel, message.data(), count);
+}
+
+// --- The program's side --------------------------------------------------------------------------
+
+WorkerProcess::WorkerProcess() {
+    Fd theirs;
+    make_channel(channel_, theirs);
+    pid_ = start_own_program(theirs.get());
+}
+
+WorkerProcess::~WorkerProcess() {
+    // It sees the end of its input, and its end of the socket is closed when it has ended.
+    ::shutdown(channel_.get(), SHUT_WR);
+    pollfd ended{channel_.get(), POLLIN, 0};
+    if (::poll(&ended, 1, patience_ms) != 1) ::kill(pid_, SIGKILL);
+    reap();
+}
+
+bool WorkerProcess::is_there() const noexcept {
+    char byte;
+    const ssize_t peeked = ::recv(channel_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return peeked < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+std::optional<std::string> WorkerProcess::ask(std::string_view request) noexcept {
+    std::string answer;
+    if (!send_message(channel_.get(), request) || !receive_message(channel_.get(), answer))
+        return std::nullopt;
+    return answer;
+}
+
+void WorkerProcess::reap() noexcept {
+    if (pid_ < 0) return;
+    int status = 0;
+    pid_t reaped = -1;
+    do {
+        reaped = ::waitpid(pid_, &status, 0);
+    } while (reaped < 0 && errno == EINTR);
+    if (reaped == pid_) status_ = status;
+    pid_ = -1;
+}
+
+std::string WorkerProcess::describe_end() noexcept {
+    // What does not talk any more is no use, whatever else it does.
+    if (pid_ >= 0) {
+        pollfd ended{channel_.get(), POLLIN, 0};
+        if (::poll(&ended, 1, patience_ms) != 1) ::kill(pid_, SIGKILL);
+    }
+    reap();
+    if (!status_) return "has ended, nobody knows how";
+    if (WIFSIGNALED(*status_)) {
+        return "was killed by signal " + std::to_string(WTERMSIG(*status_)) + " (" +
+               ::strsignal(WTERMSIG(*status_)) + ")";
+    }
+    return "has ended with status " + std::to_string(WEXITSTATUS(*status_));
+}
+
+// --- The worker's side ---------------------------------------------------------------------------
+
+int enter_worker_process() noexcept {
+    const char* parent = std::getenv(variable);
+    if (parent == nullptr) return -1;
+    const long parent_pid = std::atol(parent);
+    ::unsetenv(variable);  // the processes it starts are no workers of this pool
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // The parent may have ended before that was in force.
+    if (::getppid() != parent_pid) ::_exit(1);
+    ::fcntl(channel_number, F_SETFD, FD_CLOEXEC);
+    // Ctrl-C reaches every process of a terminal. The program decides what it means.
+    std::signal(SIGINT, SIG_IGN);
+    return channel_number;
+}
+
+void leave_worker_process() noexcept {
+    std::fflush(nullptr);
+    ::_exit(0);
+}
+
+}  // namespace asyncio::internal

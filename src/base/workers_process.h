@@ -1,0 +1,62 @@
+#pragma once
+// A process that does what it is told: this program, started again, at the other end of a socket.
+//
+// Why the program is started again rather than forked. A fork copies one thread of many, and
+// whatever the others held, a mutex of the allocator or of any library, stays held for ever in the
+// copy. Only an exec makes that good. `posix_spawn` does nothing between fork and exec that is not
+// safe there.
+//
+// Whose the process is. The kernel ends it when the thread that started it ends (PR_SET_PDEATHSIG
+// looks at the thread, not at the process), so a process belongs to one thread for life. Besides it
+// ends by itself when its socket is closed.
+//
+// Thread-safety: a `WorkerProcess` belongs to the thread that made it.
+
+#include <asyncio/lowlevel/fd.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <sys/types.h>
+
+namespace asyncio::internal {
+
+class WorkerProcess {
+public:
+    /// Throws: OsError, "start a worker process: reason".
+    WorkerProcess();
+    WorkerProcess(const WorkerProcess&) = delete;
+    WorkerProcess& operator=(const WorkerProcess&) = delete;
+    /// Asks the process to end, and waits for that; not for long.
+    ~WorkerProcess();
+
+    pid_t pid() const noexcept { return pid_; }
+    /// Whether its end of the socket is open.
+    bool is_there() const noexcept;
+    /// Blocks until it has answered; nothing if it has ended instead.
+    std::optional<std::string> ask(std::string_view request) noexcept;
+    /// How it has ended: "was killed by signal 11 (Segmentation fault)". Reaps it.
+    std::string describe_end() noexcept;
+
+private:
+    void reap() noexcept;
+
+    lowlevel::Fd channel_;
+    pid_t pid_ = -1;
+    /// As waitpid(2) gives it; nothing if somebody else has collected it.
+    std::optional<int> status_;
+};
+
+/// Whether this process was started as a worker; then it is prepared to be one, and this is its end
+/// of the socket. −1 otherwise. To be called once, while there is one thread.
+int enter_worker_process() noexcept;
+
+/// A length and that many bytes. False if the other end is gone. Both block.
+bool send_message(int channel, std::string_view message) noexcept;
+bool receive_message(int channel, std::string& message) noexcept;
+
+/// Ends a worker: what it has printed is written, nothing is destroyed.
+[[noreturn]] void leave_worker_process() noexcept;
+
+}  // namespace asyncio::internal

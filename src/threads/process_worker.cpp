@@ -1,0 +1,83 @@
+// A program that uses `ProcessPoolExecutor` is started again as its worker. Nothing asks the user
+// to write something into `main` for that: the library has a constructor that is run before, sees
+// that this process is a worker, serves, and ends the process.
+//
+// The jobs are the user's functions, and may use his static objects. Those are initialised by
+// constructors too, in the order in which the linker has put them, some before ours and some
+// behind. So ours first runs what is left of the executable's: the loader would do the same next.
+// (Where the library is a shared one it comes before the executable, and runs all of the
+// executable's.)
+
+#include "threads/process_worker.h"
+
+#include <asyncio/internal/process_call.h>
+
+#include "base/workers_process.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include <link.h>
+
+namespace asyncio::internal {
+namespace {
+
+using Constructor = void (*)(int, char**, char**);
+
+void serve_if_worker(int argc, char** argv, char** environment);
+
+/// The constructors of the executable; none if it tells nothing about itself.
+std::span<const Constructor> constructors_of_executable() noexcept {
+    struct Found {
+        const Constructor* first = nullptr;
+        std::size_t bytes = 0;
+    } found;
+    ::dl_iterate_phdr(
+        [](dl_phdr_info* executable, std::size_t, void* data) -> int {
+            auto& result = *static_cast<Found*>(data);
+            for (int i = 0; i < executable->dlpi_phnum; ++i) {
+                const ElfW(Phdr)& part = executable->dlpi_phdr[i];
+                if (part.p_type != PT_DYNAMIC) continue;
+                const auto* entry =
+                    reinterpret_cast<const ElfW(Dyn)*>(executable->dlpi_addr + part.p_vaddr);
+                for (; entry->d_tag != DT_NULL; ++entry) {
+                    if (entry->d_tag == DT_INIT_ARRAY)
+                        result.first = reinterpret_cast<const Constructor*>(executable->dlpi_addr +
+                                                                            entry->d_un.d_ptr);
+                    if (entry->d_tag == DT_INIT_ARRAYSZ) result.bytes = entry->d_un.d_val;
+                }
+            }
+            return 1;  // the executable comes first; its libraries are of no interest
+        },
+        &found);
+    return {found.first, found.bytes / sizeof(Constructor)};
+}
+
+/// Those behind ours; all, if ours is not among them.
+std::span<const Constructor> constructors_left() noexcept {
+    const std::span<const Constructor> all = constructors_of_executable();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        if (all[i] == &serve_if_worker) return all.subspan(i + 1);
+    }
+    return all;
+}
+
+[[gnu::constructor]] void serve_if_worker(int argc, char** argv, char** environment) {
+    const int channel = enter_worker_process();
+    if (channel < 0) return;
+    for (const Constructor construct : constructors_left()) construct(argc, argv, environment);
+    // Ends when the program closes the socket, or has ended.
+    std::string request;
+    while (receive_message(channel, request)) {
+        if (!send_message(channel, answer_request(request))) break;
+    }
+    leave_worker_process();
+}
+
+}  // namespace
+
+void require_worker_hook() noexcept {}
+
+}  // namespace asyncio::internal

@@ -1,0 +1,10 @@
+#pragma once
+// What makes a start of the program a worker process: a hook before `main`.
+
+namespace asyncio::internal {
+
+/// Does nothing. Whoever starts worker processes calls it, so that the hook is linked into the
+/// program.
+void require_worker_hook() noexcept;
+
+}  // namespace asyncio::internal
