@@ -62,13 +62,19 @@ public:
     /// on as far as it gets, and calls `check`; again and again. Workers end then.
     template <class Check>
     Coro<> run(Check check) {
-        for (int burst = 0; burst < 6; ++burst) {
-            rounds_ = 30;
+        for (int burst = 0; burst < 10; ++burst) {
+            rounds_ = 5 + static_cast<int>(random_.below(15));
             co_await cancel_some();
             for (int i = 0; i < 4; ++i) co_await asyncio::sleep(resting_time);
             check();
         }
         over_ = true;
+    }
+
+    /// Every now and then cancels somebody, at once: workers call this in the step in which they
+    /// have woken others.
+    void strike() {
+        if (random_.one_in(4)) tasks_[random_.below(tasks_.size())].cancel();
     }
 
     /// For workers that need not come to an end by themselves.
@@ -128,7 +134,7 @@ private:
     }
 
     Coro<> cancel_some() {
-        for (int turn = 0; turn < 20; ++turn) {
+        for (int turn = 0; turn < 12; ++turn) {
             while (random_.one_in(3)) tasks_[random_.below(tasks_.size())].cancel();
             co_await asyncio::sleep(random_.one_in(4) ? short_time() : Duration::zero());
         }
@@ -161,7 +167,9 @@ public:
     public:
         explicit Place(Line& line) : line_(line), number_(line.next_++) {
             const asyncio::TaskRef task = asyncio::current_task();
-            line_.waiting_.push_back({number_, task, task.cancelling()});
+            // A request that is pending already will end this wait as well.
+            const std::size_t pending = task.core()->must_cancel() ? 1 : 0;
+            line_.waiting_.push_back({number_, task, task.cancelling() - pending});
         }
         Place(const Place&) = delete;
         Place& operator=(const Place&) = delete;

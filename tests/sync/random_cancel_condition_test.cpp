@@ -51,11 +51,14 @@ private:
         if (outcome.failed()) std::rethrow_exception(outcome.error());
     }
     Coro<> produce() {
-        const auto held = co_await condition_.acquire();
+        auto held = co_await condition_.acquire();
         ++made_;
         ++tokens_;
         condition_.notify();
+        chaos_.strike();
         co_await hold_on();
+        held.release();
+        chaos_.strike();
     }
     /// The lock is contended now and then.
     Coro<> hold_on() {
@@ -106,6 +109,7 @@ private:
     Coro<> meet() {
         const Count waiting(waiting_);
         EXPECT_LT(co_await chaos_.perhaps_limited(barrier_.wait()), barrier_.parties());
+        chaos_.strike();
     }
     Coro<> disturb() {
         if (chaos_.random().one_in(4)) {

@@ -31,8 +31,14 @@ public:
 private:
     Coro<> work() {
         Line::Place place(line_);
-        const Held<Lock> held = co_await chaos_.perhaps_limited(lock_.acquire());
+        Held<Lock> held = co_await chaos_.perhaps_limited(lock_.acquire());
         place.served();
+        co_await own();
+        held.release();
+        chaos_.strike();
+    }
+
+    Coro<> own() {
         const Count owner(owners_);
         EXPECT_EQ(owners_, 1) << "the lock has two owners";
         co_await chaos_.pause();
@@ -71,13 +77,20 @@ private:
         Line::Place place(line_);
         Held<Semaphore> permit = co_await chaos_.perhaps_limited(semaphore_.acquire());
         place.served();
+        co_await own();
+        if (chaos_.random().one_in(5) && !semaphore_.locked()) {
+            const auto second = co_await semaphore_.acquire();
+            permit.release();
+            chaos_.strike();
+        } else {
+            permit.release();
+            chaos_.strike();
+        }
+    }
+    Coro<> own() {
         const Count holder(holders_);
         EXPECT_LE(holders_, permits_);
         co_await chaos_.pause();
-        // Every now and then a second one, and the first goes back before it.
-        if (!chaos_.random().one_in(5) || semaphore_.locked()) co_return;
-        const auto second = co_await semaphore_.acquire();
-        permit.release();
     }
 
     Chaos chaos_;
@@ -117,6 +130,7 @@ private:
         const std::set<int> woken = waiting_;
         event_.set();
         if (chaos_.random().one_in(2)) event_.clear();
+        chaos_.strike();
         co_await asyncio::sleep(Duration::zero());
         for (const int number : woken)
             EXPECT_FALSE(waiting_.contains(number)) << "a waiter was not woken";

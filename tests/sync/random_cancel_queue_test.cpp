@@ -20,8 +20,9 @@ public:
         : chaos_(random), queue_(static_cast<std::ptrdiff_t>(random.below(4))) {}
 
     Coro<> run() {
-        for (int i = 0; i < 5; ++i) chaos_.start([this] { return put(); });
-        for (int i = 0; i < 5; ++i) chaos_.start([this] { return get(); });
+        const std::uint64_t putters = 1 + chaos_.random().below(9);
+        for (std::uint64_t i = 0; i < putters; ++i) chaos_.start([this] { return put(); });
+        for (std::uint64_t i = putters; i < 10; ++i) chaos_.start([this] { return get(); });
         co_await chaos_.run([this] {
             EXPECT_TRUE(queue_.empty() || getting_ == 0) << "an item is there, a getter sleeps";
             EXPECT_TRUE(queue_.full() || putting_ == 0) << "there is room, a putter sleeps";
@@ -47,6 +48,7 @@ private:
         const auto outcome =
             co_await asyncio::internal::settle(chaos_.perhaps_limited(queue_.put(item)));
         --putting_;
+        chaos_.strike();
         if (!outcome.failed()) co_return;
         EXPECT_EQ(there_.erase(item), 1u) << "the put has failed, and the item was got";
         std::rethrow_exception(outcome.error());
@@ -59,6 +61,7 @@ private:
         if (outcome.failed()) std::rethrow_exception(outcome.error());
         take(outcome.value());
         queue_.task_done();
+        chaos_.strike();
     }
     void take(int item) {
         EXPECT_EQ(there_.erase(item), 1u) << "the item was never put, or got twice";
