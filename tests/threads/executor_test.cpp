@@ -210,14 +210,19 @@ TEST(run_in_executor, EXE_02_a_function_that_takes_a_stop_token_is_told) {
 
 TEST(run_in_executor, EXE_02_a_limit_tells_the_stop_token_too) {
     run_test([]() -> Coro<> {
+        std::atomic<bool> began = false;
         std::atomic<bool> stopped = false;
         const auto work = [&](std::stop_token stop) {
+            began = true;
             while (!stop.stop_requested()) std::this_thread::sleep_for(1ms);
             stopped = true;
         };
         bool late = false;
+        auto job = asyncio::ensure_future(to_thread(work));
+        // One that is still in the queue when the limit passes is never run.
+        co_await until(began);
         try {
-            co_await asyncio::wait_for(to_thread(work), 5ms);
+            co_await asyncio::wait_for(job, 5ms);
         } catch (const asyncio::TimeoutError&) {
             late = true;
         }
