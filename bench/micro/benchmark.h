@@ -72,5 +72,6 @@ std::span<const Benchmark> spawn_benchmarks();
 std::span<const Benchmark> time_benchmarks();
 std::span<const Benchmark> cancel_benchmarks();
 std::span<const Benchmark> sync_benchmarks();
+std::span<const Benchmark> thread_benchmarks();
 
 }  // namespace bench

@@ -47,7 +47,7 @@ std::vector<Benchmark> all_benchmarks() {
     std::vector<Benchmark> all;
     for (const auto group :
          {spawn_benchmarks(), await_benchmarks(), time_benchmarks(), cancel_benchmarks(),
-          sync_benchmarks()}) {
+          sync_benchmarks(), thread_benchmarks()}) {
         all.insert(all.end(), group.begin(), group.end());
     }
     return all;

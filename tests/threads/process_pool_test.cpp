@@ -16,7 +16,9 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <numeric>
 #include <stdexcept>
@@ -183,25 +185,43 @@ TEST(process_pool, a_worker_may_run_a_loop_of_its_own_and_a_pool_in_it) {
     });
 }
 
+/// Leaves a file in `folder` and waits until so many are there. Whether that was ever so.
+bool meet(const std::string& folder, int count) {
+    std::ofstream(folder + "/" + std::to_string(::getpid())) << "here";
+    const auto files = [&] {
+        return std::distance(std::filesystem::directory_iterator(folder),
+                             std::filesystem::directory_iterator());
+    };
+    for (int turn = 0; turn < 10'000; ++turn) {
+        if (files() >= count) return true;
+        std::this_thread::sleep_for(2ms);
+    }
+    return false;
+}
+
 TEST(process_pool, EXE_06_processes_really_run_at_the_same_time) {
     run_test([]() -> Coro<> {
         ProcessPoolExecutor pool({.max_workers = 3});
-        // Each naps until all three are there to be seen.
-        std::vector<asyncio::Future<>> naps;
-        for (int i = 0; i < 3; ++i) naps.push_back(in(pool, nap, 100));
-        while (pool.busy().size() < 3 || pool.process_ids().size() < 3) co_await sleep(1ms);
-        for (const auto& each : naps) co_await each;
+        std::string folder = testing::TempDir() + "asyncio_meet_XXXXXX";
+        EXPECT_NE(::mkdtemp(folder.data()), nullptr);
+        std::vector<asyncio::Future<bool>> meetings;
+        for (int i = 0; i < 3; ++i) meetings.push_back(in(pool, meet, folder, 3));
+        for (const auto& meeting : meetings) EXPECT_TRUE(co_await meeting);
         EXPECT_EQ(pool.process_ids().size(), 3U);
+        std::filesystem::remove_all(folder);
     });
 }
 
 TEST(process_pool, a_busy_process_is_called_by_its_function) {
     run_test([]() -> Coro<> {
         ProcessPoolExecutor pool(one_process);
-        auto job = in(pool, nap, 50);
+        auto job = in(pool, nap, 300);
         std::vector<std::string> busy;
-        while ((busy = pool.busy()).empty()) co_await sleep(1ms);
-        EXPECT_TRUE(contains(busy[0], "nap")) << busy[0];
+        while (!job.done() && (busy = pool.busy()).empty()) co_await sleep(1ms);
+        EXPECT_FALSE(busy.empty());
+        if (!busy.empty()) {
+            EXPECT_TRUE(contains(busy[0], "nap")) << busy[0];
+        }
         co_await job;
     });
 }
@@ -312,9 +332,9 @@ TEST(process_pool, a_process_that_was_killed_while_idle_costs_no_job) {
 TEST(process_pool, EXE_02_EXE_03_cancellation_is_that_of_threads) {
     run_test([]() -> Coro<> {
         ProcessPoolExecutor pool(one_process);
-        auto busy = in(pool, nap, 50);
+        auto busy = in(pool, nap, 300);
         auto queued = in(pool, crash_with, SIGKILL);
-        while (pool.busy().empty()) co_await sleep(1ms);
+        while (!busy.done() && pool.busy().empty()) co_await sleep(1ms);
         busy.cancel();
         queued.cancel();
         EXPECT_TRUE(co_await ends_cancelled(busy));
