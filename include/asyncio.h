@@ -12,6 +12,7 @@
 #include <asyncio/finally.h>
 #include <asyncio/future.h>
 #include <asyncio/gather.h>
+#include <asyncio/generator.h>
 #include <asyncio/map_concurrent.h>
 #include <asyncio/outcome.h>
 #include <asyncio/queue.h>

@@ -67,6 +67,15 @@ struct Timer {
 /// ended.
 struct Resident : ListNode {};
 
+/// The asynchronous generators that have begun and not ended. As for residents, the loop only keeps
+/// them; `core/generator.cpp` brings them to an end.
+struct AsyncGenerators {
+    IntrusiveList<Resident> live;
+    /// Those whose owners have gone, and that wait for being closed.
+    IntrusiveList<Resident> orphans;
+    bool shut_down = false;
+};
+
 /// Told when the loop closes: whoever keeps an operation in flight without a task that awaits it
 /// (the watch over a child process, say) cancels it then. Taken off the list before it is called.
 struct AtClose : ListNode {
@@ -87,6 +96,7 @@ class LoopThreads;
 /// `core/residents.cpp` does.
 std::string describe_residents(EventLoop& loop);
 void wind_up_residents(EventLoop& loop);
+void wind_up_asyncgens(EventLoop& loop);
 
 }  // namespace internal
 
@@ -224,6 +234,12 @@ public:
     /// No further jobs for the default executor; waits for those it has.
     Coro<void> shutdown_default_executor(std::optional<Duration> limit = std::nullopt);
 
+    /// Closes all asynchronous generators that have begun and not ended. One that begins afterwards
+    /// is remarked upon in the log. Errors go to the exception handler. `Runner` and `close` do
+    /// this at the end. Defined in generator.h.
+    /// Python: `loop.shutdown_asyncgens`.
+    Coro<void> shutdown_asyncgens();
+
     // Errors and debugging.
 
     /// `nullptr` restores the default, which logs.
@@ -276,6 +292,7 @@ public:
     void expect_wakes(int change) noexcept { backend_->expect_wakes(change); }
 
     internal::IntrusiveList<internal::Resident>& residents() noexcept { return residents_; }
+    internal::AsyncGenerators& asyncgens() noexcept { return asyncgens_; }
     internal::IntrusiveList<internal::AtClose>& at_close() noexcept { return at_close_; }
     internal::IntrusiveList<internal::AtShutdown>& at_shutdown() noexcept { return at_shutdown_; }
     /// Kept here for `executor.h`, which makes it when it is needed and takes it away at `close`.
@@ -304,6 +321,7 @@ private:
     /// Pushed by any thread, newest first; linked through `next`. Taken whole by the loop.
     std::atomic<internal::ListNode*> inbox_{nullptr};
     internal::IntrusiveList<internal::Resident> residents_;
+    internal::AsyncGenerators asyncgens_;
     internal::IntrusiveList<internal::AtClose> at_close_;
     internal::IntrusiveList<internal::AtShutdown> at_shutdown_;
     internal::LoopThreads* threads_ = nullptr;

@@ -1,9 +1,9 @@
 #pragma once
 // Every exception the library throws of its own, in one place, as Python's `asyncio.exceptions`.
 //
-// What is an error and what is not decides the base class. `CancelledError` and `KeyboardInterrupt`
-// are requests to stop, not failures: they do not derive from `std::exception`, so
-// `catch (const std::exception&)` around an await lets them pass. (Python moved its
+// What is an error and what is not decides the base class. `CancelledError`, `GeneratorExit` and
+// `KeyboardInterrupt` are requests to stop, not failures: they do not derive from `std::exception`,
+// so `catch (const std::exception&)` around an await lets them pass. (Python moved its
 // `CancelledError` out of `Exception` in 3.8 for the same reason.)
 
 #include <exception>
@@ -30,6 +30,10 @@ public:
 private:
     std::string message_;
 };
+
+/// Thrown at the `co_yield` of an asynchronous generator that is closed. Catch it to clean up; then
+/// let it go on, or return. Not a `std::exception`, as in Python.
+class GeneratorExit final {};
 
 /// Leaves `run()` when Ctrl-C ended the main task. Not a `std::exception`, as in Python.
 class KeyboardInterrupt final {};

@@ -101,6 +101,7 @@ void Runner::close() {
     closed_ = true;
     if (!loop_) return;
     internal::wind_up_residents(*loop_);
+    internal::wind_up_asyncgens(*loop_);
     shut_down();
     loop_->close();
 }

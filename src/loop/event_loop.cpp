@@ -166,6 +166,7 @@ void EventLoop::close() {
     if (running_) throw RuntimeError("cannot close a running event loop");
     if (is_closed()) return;
     if (!residents_.empty()) internal::wind_up_residents(*this);
+    internal::wind_up_asyncgens(*this);
     collect_operations();
     closed_ = true;
     expire_until(internal::never);

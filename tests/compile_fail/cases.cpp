@@ -109,8 +109,8 @@ Coro<> callables() {
     co_await map_concurrent(text, [text](char) -> Coro<> { co_return; });
 #elif CASE == 29  // EXPECT g++: capture by reference
     // CPP_11: nor its body
-    co_await map_as_completed(
-        text, [](char) -> Coro<> { co_return; }, [text](MapResults<void>&) -> Coro<> { co_return; });
+    const auto item = [](char) -> Coro<> { co_return; };
+    co_await map_as_completed(text, item, [text](MapResults<void>&) -> Coro<> { co_return; });
 #elif CASE == 27  // EXPECT any: error
     create_task([&] { return 1; });
 #endif

@@ -1,0 +1,192 @@
+// Generators and the loop: who runs one, who has to close it, and the end of all of them.
+
+#include <asyncio/generator.h>
+
+#include <asyncio/internal/cancel_mask.h>
+#include <asyncio/internal/completions.h>
+#include <asyncio/task.h>
+
+#include "base/log.h"
+
+#include <string>
+
+namespace asyncio {
+namespace internal {
+
+// Running.
+
+void GeneratorCore::run_for(std::coroutine_handle<> asker, PromiseBase* asker_promise,
+                            std::exception_ptr thrown_in) {
+    if (state_ == State::running) throw RuntimeError("the asynchronous generator runs already");
+    if (state_ == State::created) begin();
+    if (loop_ != here.loop)
+        throw RuntimeError("the asynchronous generator belongs to another event loop");
+    thrown_in_ = std::move(thrown_in);
+    state_ = State::running;
+    continuation = asker;
+    caller = asker_promise;
+    here.next = frame_;
+}
+
+/// From now on the loop knows of it.
+void GeneratorCore::begin() {
+    loop_ = &running_task().loop();
+    if (loop_->asyncgens().shut_down)
+        log(LogLevel::warning, "an asynchronous generator began after shutdown_asyncgens()");
+    loop_->asyncgens().live.push_back(*this);
+}
+
+void GeneratorCore::pause() noexcept {
+    state_ = State::yielded;
+    caller = nullptr;
+    here.next = std::exchange(continuation, nullptr);
+}
+
+void GeneratorCore::finish() noexcept {
+    state_ = State::finished;
+    caller = nullptr;
+    unlink();
+}
+
+void GeneratorCore::unhandled_exception() noexcept {
+    try {
+        throw;
+    } catch (const GeneratorExit&) {
+        // The answer to `aclose`.
+    } catch (...) {
+        error_ = caught_exception();
+    }
+}
+
+bool GeneratorCloser::await_ready() noexcept {
+    if (generator_.state() == GeneratorCore::State::created) generator_.finish_unstarted();
+    return generator_.state() == GeneratorCore::State::finished;
+}
+
+void GeneratorCloser::await_resume() {
+    const AskerScope scope(generator_);
+    if (std::exception_ptr error = generator_.take_error())
+        std::rethrow_exception(to_throw(std::move(error)));
+    if (generator_.state() == GeneratorCore::State::yielded)
+        throw RuntimeError("the asynchronous generator has yielded while it was being closed");
+}
+
+std::exception_ptr GeneratorCloser::exit_request() {
+    return std::make_exception_ptr(GeneratorExit());
+}
+
+// Ownership.
+
+void GeneratorCore::disown(GeneratorCore& generator) noexcept {
+    switch (generator.state_) {
+        case State::created:
+        case State::finished: generator.frame_.destroy(); break;
+        // Somebody waits for its next value, and will come by here afterwards.
+        case State::running: generator.disowned_ = true; break;
+        case State::yielded: generator.adopt(); break;
+    }
+}
+
+/// Closes one generator that the loop has in one of its lists, if there is one left. It is taken
+/// from there when the coroutine begins and not before, so nothing is lost with one that never
+/// does.
+struct ClosingGenerator {
+    static Coro<> run(EventLoop& loop, IntrusiveList<Resident>& list, bool owned);
+
+    /// Those that have yielded when they were to end. They wait for nothing, so they can be
+    /// destroyed as they are, by their owners or here.
+    static void give_up(AsyncGenerators& generators) noexcept;
+};
+
+void GeneratorCore::adopt() noexcept {
+    disowned_ = true;
+    if (loop_->get_debug()) {
+        log(LogLevel::warning, "an asynchronous generator was dropped unclosed, after its "
+                               "co_yield at " +
+                                   std::string(where.file_name()) + ":" +
+                                   std::to_string(where.line()) + "; the loop closes it now");
+    }
+    unlink();
+    loop_->asyncgens().orphans.push_back(*this);
+    loop_->create_task(ClosingGenerator::run(*loop_, loop_->asyncgens().orphans, true));
+}
+
+Coro<> ClosingGenerator::run(EventLoop& loop, IntrusiveList<Resident>& list, bool owned) {
+    if (list.empty()) co_return;
+    auto& generator = static_cast<GeneratorCore&>(list.pop_front());
+    loop.asyncgens().live.push_back(generator);
+    // A cleanup that began is not cut short, also when the run ends and all tasks are cancelled.
+    const CancelMask mask;
+    // Until it is closed nobody else destroys it; the awaiter would, at its end.
+    if (owned) generator.disowned_ = false;
+    const Outcome<void> closed = co_await settle(GeneratorClose(generator));
+    if (closed.failed() && !closed.cancelled()) {
+        loop.call_exception_handler(
+            {.message = "an error while an asynchronous generator was closed",
+             .exception = closed.error()});
+    }
+    if (!owned) co_return;
+    // One that has yielded once more is not asked again. It waits for nothing, so it can go.
+    generator.state_ = GeneratorCore::State::finished;
+    generator.frame_.destroy();
+}
+
+void ClosingGenerator::give_up(AsyncGenerators& generators) noexcept {
+    generators.live.for_each([](Resident& resident) {
+        auto& generator = static_cast<GeneratorCore&>(resident);
+        if (generator.state_ == GeneratorCore::State::running) {
+            // Its cleanup waits for ever, as the log says. What waits is not destroyed.
+            generator.unlink();
+        } else {
+            generator.finish();
+        }
+    });
+    generators.orphans.for_each([](Resident& resident) {
+        auto& generator = static_cast<GeneratorCore&>(resident);
+        generator.finish();
+        generator.frame_.destroy();
+    });
+}
+
+// The end.
+
+namespace {
+
+/// Closes all that there are now, together.
+Coro<> close_all(EventLoop& loop) {
+    AsyncGenerators& generators = loop.asyncgens();
+    IntrusiveList<Resident> live;
+    live.append(generators.live);
+    std::vector<Task<>> tasks;
+    for (std::size_t left = generators.orphans.count(); left > 0; --left)
+        tasks.push_back(create_task(ClosingGenerator::run(loop, generators.orphans, true)));
+    for (std::size_t left = live.count(); left > 0; --left)
+        tasks.push_back(create_task(ClosingGenerator::run(loop, live, false)));
+    for (const Task<>& task : tasks) co_await Join(*task.state());
+    // Those whose closing was cancelled before it began.
+    generators.live.append(live);
+}
+
+}  // namespace
+
+/// Nothing is left for the loop to do about them afterwards.
+void wind_up_asyncgens(EventLoop& loop) {
+    AsyncGenerators& generators = loop.asyncgens();
+    if (generators.live.empty() && generators.orphans.empty()) return;
+    try {
+        loop.run_until_complete(loop.shutdown_asyncgens());
+    } catch (const DeadlockError& deadlock) {
+        log(LogLevel::error, std::string("closing asynchronous generators: ") + deadlock.what());
+    }
+    if (!loop.residents().empty()) wind_up_residents(loop);
+    ClosingGenerator::give_up(generators);
+}
+
+}  // namespace internal
+
+Coro<void> EventLoop::shutdown_asyncgens() {
+    asyncgens_.shut_down = true;
+    return internal::close_all(*this);
+}
+
+}  // namespace asyncio
