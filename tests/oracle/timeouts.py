@@ -226,6 +226,13 @@ async def TO_12_another_task_takes_the_deadline_away():
     await mover_task
 
 
+@documented(since=(3, 11, 4), trace="""
+    5 a: sleep: CancelledError
+    5 a: cleanup: TimeoutError
+    5 a: cancelling 1
+    6 main: a: CancelledError
+    6 main: at 1
+""")
 @scenario
 async def TO_15_a_limit_on_the_cleanup_after_a_cancellation():
     async def worker():
@@ -260,6 +267,12 @@ async def TO_16_a_second_request_inside_that_limit():
     say(f"at {loop_time()}, cancelling {task.cancelling()}")
 
 
+@documented(since=(3, 11, 4), trace="""
+    2 a: cancel True
+    3 a: sleep: CancelledError
+    3 a: limit: TimeoutError
+    4 main: a: TimeoutError
+""")
 @differs(trace="""
     2 a: cancel True
     3 a: sleep: CancelledError
