@@ -27,6 +27,7 @@ MAX_COLUMNS = 100
 ALLOWED = {
     ("blocking", "examples/breakfast.cpp"): "the cook who waits idly, shown first",
     ("blocking", "examples/events_and_callbacks.cpp"): "the callback that blocks, shown first",
+    ("blocking", "examples/waiting_or_computing.cpp"): "functions for threads and processes",
     ("blocking", "examples/sums.cpp"): "plain functions, and the coroutine done wrong",
     ("blocking", "tool/batch/guard.cpp"): "the guard is a process of its own, without a loop",
     ("blocking", "tool/batch/descendants.cpp"): "runs when no loop does: before or after it",

@@ -14,6 +14,7 @@
 // Thread-safety: loop thread only, but for what the jobs themselves do; `ThreadPoolExecutor` may be
 // used by several loops.
 
+#include <asyncio/context.h>
 #include <asyncio/coro.h>
 #include <asyncio/future.h>
 #include <asyncio/internal/awaitable.h>
@@ -191,6 +192,8 @@ public:
         if constexpr (std::is_pointer_v<Function>)
             this->code = reinterpret_cast<const void*>(call_->function);
         if constexpr (requires { call_->function.code(); }) this->code = call_->function.code();
+        if constexpr (requires { call_->function.called(); })
+            this->called = &call_->function.called();
         future_->attach(this);
     }
 
@@ -240,6 +243,8 @@ using BoundJobOf = BoundJob<BoundCall<std::decay_t<Function>, std::decay_t<Argum
 
 template <class Function, class... Arguments>
 constexpr void require_callable() {
+    require_safe_closure<Function>();
+    (require_safe_temporary<Arguments>(), ...);
     static_assert(
         std::is_invocable_v<std::decay_t<Function>, std::decay_t<Arguments>...> ||
             std::is_invocable_v<std::decay_t<Function>, std::stop_token,
@@ -312,11 +317,42 @@ inline Coro<void> EventLoop::shutdown_default_executor(std::optional<Duration> l
 
 namespace internal {
 
+/// A function that sees on its thread the context variables of whoever has handed it over, in a
+/// copy of their context.
+template <class Function>
+class CallInContext {
+public:
+    explicit CallInContext(Function&& function) : function_(std::move(function)) {}
+
+    template <class... Arguments>
+        requires std::is_invocable_v<Function, Arguments...>
+    decltype(auto) operator()(Arguments&&... arguments) {
+        return context_.run(std::move(function_), std::forward<Arguments>(arguments)...);
+    }
+
+    // What it is called by in messages.
+    const std::type_info& called() const noexcept { return typeid(Function); }
+    const void* code() const noexcept {
+        if constexpr (std::is_pointer_v<Function>) {
+            return reinterpret_cast<const void*>(function_);
+        } else {
+            return nullptr;
+        }
+    }
+
+private:
+    Context context_ = copy_context();
+    Function function_;
+};
+
 template <class Function, class... Arguments>
 Coro<typename BoundJobOf<Function, Arguments...>::Result> call_in_thread(Function function,
                                                                          Arguments... arguments) {
     using T = typename BoundJobOf<Function, Arguments...>::Result;
-    auto future = here.loop->run_in_executor(nullptr, std::move(function), std::move(arguments)...);
+    CallInContext<Function> call(std::move(function));
+    LoopThreads& threads = LoopThreads::of(*here.loop);
+    auto future =
+        start_job(threads, threads.default_executor(), std::move(call), std::move(arguments)...);
     Outcome<T> outcome = co_await settle(std::move(future));
     if constexpr (std::is_void_v<T>) {
         co_await LeaveWith{outcome};
@@ -331,8 +367,9 @@ Coro<typename BoundJobOf<Function, Arguments...>::Result> call_in_thread(Functio
 /// Calls `function(arguments...)` on a thread of the loop's default executor, and waits for it.
 ///
 /// As that of `std::jthread`, the function gets a `std::stop_token` first if it can be called with
-/// one. Nothing begins before the coroutine is awaited or made a task. If every thread of the
-/// executor is busy, the job queues.
+/// one. It sees the caller's context variables; what it sets is not seen here. Nothing begins
+/// before the coroutine is awaited or made a task. If every thread of the executor is busy, the job
+/// queues.
 /// Returns what the function returns. Throws: what it throws; RuntimeError after the default
 /// executor's shutdown.
 /// Cancellation: ends the await at once. A job that has not begun never runs; one that runs is told
@@ -342,7 +379,6 @@ Coro<typename BoundJobOf<Function, Arguments...>::Result> call_in_thread(Functio
 /// Python: `asyncio.to_thread`.
 template <class Function, class... Arguments>
 auto to_thread(Function&& function, Arguments&&... arguments) {
-    internal::require_safe_closure<Function>();
     internal::require_callable<Function, Arguments...>();
     return internal::call_in_thread<std::decay_t<Function>, std::decay_t<Arguments>...>(
         std::forward<Function>(function), std::forward<Arguments>(arguments)...);

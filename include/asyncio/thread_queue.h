@@ -81,6 +81,8 @@ protected:
     /// On a thread without the mutex: until the place is woken or the deadline has passed. True if
     /// it was served; false after the deadline. Throws: QueueShutDown.
     bool wait_blocking(ThreadPlace& place, TimePoint deadline);
+    /// The same; false also if it was refused.
+    bool wait_blocking_quietly(ThreadPlace& place, TimePoint deadline) noexcept;
     /// Takes the first off the line. With the mutex held.
     static QueuePlace& serve_first(Line& line) noexcept;
 
@@ -104,6 +106,8 @@ protected:
     }
     /// To be called on resumption. Throws: CancelledError, QueueShutDown.
     void end_wait();
+    /// Throws: CancelledError.
+    void end_wait_quietly();
 
     struct TaskPlace : QueuePlace {
         TaskCore* task = nullptr;
@@ -152,6 +156,27 @@ class ThreadQueue : public internal::ThreadQueueBase {
         std::optional<T> item_;
     };
 
+    /// Its exception for the end would cost two microseconds, and is what most wait for.
+    class NextAwaiter final : public internal::QueueWaiter {
+    public:
+        explicit NextAwaiter(ThreadQueue& queue) noexcept : QueueWaiter(queue), queue_(queue) {}
+        bool await_ready() { return queue_.take_or_end(item_, nullptr); }
+        template <class Promise>
+        bool await_suspend(std::coroutine_handle<Promise> coroutine) {
+            if (queue_.take_or_end(item_, &this->place_for(&item_))) return false;
+            this->wait(coroutine);
+            return true;
+        }
+        std::optional<T> await_resume() {
+            this->end_wait_quietly();
+            return std::move(item_);
+        }
+
+    private:
+        ThreadQueue& queue_;
+        std::optional<T> item_;
+    };
+
     class PutAwaiter final : public internal::QueueWaiter {
     public:
         PutAwaiter(ThreadQueue& queue, T& item) noexcept
@@ -174,6 +199,15 @@ class ThreadQueue : public internal::ThreadQueueBase {
     public:
         explicit Get(ThreadQueue& queue) noexcept : queue_(queue) {}
         auto operator co_await() const noexcept { return GetAwaiter(queue_); }
+
+    private:
+        ThreadQueue& queue_;
+    };
+
+    class [[nodiscard]] Next {
+    public:
+        explicit Next(ThreadQueue& queue) noexcept : queue_(queue) {}
+        auto operator co_await() const noexcept { return NextAwaiter(queue_); }
 
     private:
         ThreadQueue& queue_;
@@ -203,6 +237,10 @@ public:
     /// item was handed over in the same moment it is returned, and the request stays pending.
     Get get() noexcept { return Get(*this); }
 
+    /// As `get`, but the end of the queue is a value: nothing when it was shut down and is empty.
+    /// `while (auto item = co_await queue.next())` takes all there is and will be.
+    Next next() noexcept { return Next(*this); }
+
     /// Waits until there is room, and puts `item` in. Throws: QueueShutDown.
     /// Cancellation: as `get`; the item is not in the queue then, and is destroyed.
     Put put(T item) noexcept { return {*this, std::move(item)}; }
@@ -214,6 +252,14 @@ public:
     /// The same for at most `limit`; nothing if none has come by then.
     std::optional<T> get_blocking_for(Duration limit) {
         return get_blocking_until(internal::add_saturating(Clock::now(), limit));
+    }
+
+    /// As `get_blocking`, but the end of the queue is a value, as `next`'s.
+    std::optional<T> next_blocking() {
+        std::optional<T> item;
+        internal::ThreadPlace place(&item);
+        if (!take_or_end(item, &place)) wait_blocking_quietly(place, internal::never);
+        return item;
     }
 
     /// Blocks the thread until there is room, and puts `item` in. Throws: QueueShutDown.
@@ -246,13 +292,19 @@ public:
 private:
     /// Takes an item, or stands in the line at `place` if one is given. Whether there was an item.
     bool take(std::optional<T>& item, Place* place) {
+        const bool is_over = take_or_end(item, place);
+        if (is_over && !item) throw QueueShutDown();
+        return is_over;
+    }
+
+    /// The same; true, and no item, if there will never be one.
+    bool take_or_end(std::optional<T>& item, Place* place) {
         Place* served = nullptr;
         {
             const std::lock_guard lock(mutex_);
             if (items_.empty()) {
-                if (is_shut_down_) throw QueueShutDown();
-                if (place != nullptr) getters_.push_back(*place);
-                return false;
+                if (!is_shut_down_ && place != nullptr) getters_.push_back(*place);
+                return is_shut_down_;
             }
             item.emplace(std::move(items_.front()));
             items_.pop_front();

@@ -32,14 +32,19 @@ QueuePlace& ThreadQueueBase::serve_first(Line& line) noexcept {
     return place;
 }
 
-bool ThreadQueueBase::wait_blocking(ThreadPlace& place, TimePoint deadline) {
+bool ThreadQueueBase::wait_blocking_quietly(ThreadPlace& place, TimePoint deadline) noexcept {
     if (!place.event.wait_until(deadline)) {
         if (leave(place)) return false;
         // Whoever has served it is about to say so.
         place.event.wait();
     }
+    return place.state == State::served;
+}
+
+bool ThreadQueueBase::wait_blocking(ThreadPlace& place, TimePoint deadline) {
+    const bool served = wait_blocking_quietly(place, deadline);
     if (place.state == State::refused) throw QueueShutDown();
-    return true;
+    return served;
 }
 
 QueueWaiter::TaskPlace& QueueWaiter::place_for(void* item) {
@@ -58,10 +63,14 @@ QueueWaiter::TaskPlace& QueueWaiter::place_for(void* item) {
     return place_;
 }
 
-void QueueWaiter::end_wait() {
+void QueueWaiter::end_wait_quietly() {
     if (!waits_) return;
     task().loop().expect_wakes(-1);
     resumed_with_effect();
+}
+
+void QueueWaiter::end_wait() {
+    end_wait_quietly();
     if (place_.state == State::refused) throw QueueShutDown();
 }
 

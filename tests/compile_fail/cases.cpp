@@ -116,3 +116,51 @@ Coro<> callables() {
 #endif
     co_return;
 }
+
+struct Changed {
+    int number;
+};
+
+Coro<> threads() {
+    std::string text = "a captured value with a destructor";
+    EventLoop& loop = get_running_loop();
+    ProcessPoolExecutor processes;
+#if CASE == 0
+    const auto named = [text] { return text.size(); };
+    co_await to_thread(named);
+    co_await to_thread([&] { return text.size(); });
+    co_await loop.run_in_executor(nullptr, [&] { return text.size(); });
+    co_await to_thread([](std::string given) { return given.size(); }, text);
+    co_await loop.run_in_executor(processes, [](int given) { return given; }, 1);
+#elif CASE == 40  // EXPECT g++: capture by reference
+    // CPP_11: to_thread takes no closure that g++ 12 would destroy twice
+    co_await to_thread([text] { return text.size(); });
+#elif CASE == 41  // EXPECT g++: capture by reference
+    // CPP_11: nor does run_in_executor
+    co_await loop.run_in_executor(nullptr, [text] { return text.size(); });
+#elif CASE == 42  // EXPECT any: this is no executor
+    // EXE_05: a number is no executor
+    co_await loop.run_in_executor(text, number);
+#elif CASE == 43  // EXPECT any: no
+    // EXE_05: processes are no default executor
+    loop.set_default_executor(std::make_shared<ProcessPoolExecutor>());
+#elif CASE == 44  // EXPECT any: wrap what it takes by
+    co_await to_thread([](std::string& given) { given.clear(); }, text);
+#elif CASE == 45  // EXPECT any: another process cannot call this
+    co_await loop.run_in_executor(processes, [&] { return text.size(); });
+#elif CASE == 46  // EXPECT any: no asyncio::Serializer
+    co_await loop.run_in_executor(processes, [](Changed given) { return given.number; }, Changed{1});
+#elif CASE == 47  // EXPECT any: changes an argument
+    co_await loop.run_in_executor(processes, [](std::string& given) { given.clear(); }, text);
+#elif CASE == 48  // EXPECT any: hand it over with std::move
+    Coro<int> made = number();
+    run_coroutine_threadsafe(made, loop).get();
+#elif CASE == 49  // EXPECT g++: give it a constructor
+    // CPP_11: nor an argument that would be
+    struct Aggregate {
+        std::string text;
+    };
+    co_await to_thread([](Aggregate given) { return given.text.size(); }, Aggregate{text});
+#endif
+    co_return;
+}

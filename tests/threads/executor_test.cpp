@@ -97,6 +97,25 @@ TEST(to_thread, gives_references_where_they_are_asked_for) {
     });
 }
 
+asyncio::ContextVar<int> number_of_request("number_of_request", 0);
+
+TEST(to_thread, CTX_01_the_thread_sees_the_context_and_run_in_executors_does_not) {
+    run_test([]() -> Coro<> {
+        number_of_request.set(7);
+        const auto read_and_set = [] {
+            const int seen = number_of_request.get();
+            number_of_request.set(8);
+            return seen;
+        };
+        EXPECT_EQ(co_await to_thread(read_and_set), 7);
+        EXPECT_EQ(number_of_request.get(), 7) << "what the thread sets is its own";
+        EXPECT_EQ(co_await to_thread(read_and_set), 7);
+        EXPECT_EQ(co_await get_running_loop().run_in_executor(
+                      nullptr, [] { return number_of_request.get(); }),
+                  0);
+    });
+}
+
 TEST(to_thread, begins_when_it_is_awaited_and_run_in_executor_at_once) {
     run_test([]() -> Coro<> {
         std::atomic<bool> ran = false;

@@ -170,6 +170,28 @@ TEST(thread_queue, shutdown_ends_all_waiting_and_leaves_what_is_in_it) {
     });
 }
 
+TEST(thread_queue, next_takes_all_there_is_and_tells_the_end_as_a_value) {
+    run_test([]() -> Coro<> {
+        ThreadQueue<int> queue(2);
+        ThreadQueue<int> doubled(2);
+        auto thread = create_task(to_thread([&] {
+            while (auto item = queue.next_blocking()) doubled.put_blocking(*item * 2);
+            doubled.shutdown();
+        }));
+        auto feeder = create_task([](ThreadQueue<int>& to) -> Coro<> {
+            for (int i = 1; i <= 100; ++i) co_await to.put(i);
+            to.shutdown();
+        }(queue));
+        int sum = 0;
+        while (auto item = co_await doubled.next()) sum += *item;
+        EXPECT_EQ(sum, 100 * 101);
+        EXPECT_FALSE((co_await doubled.next()).has_value());
+        EXPECT_FALSE(doubled.next_blocking().has_value());
+        co_await thread;
+        co_await feeder;
+    });
+}
+
 TEST(thread_queue, between_two_loops) {
     ThreadQueue<int> queue(3);
     std::thread other([&] {

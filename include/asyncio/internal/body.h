@@ -23,6 +23,19 @@ constexpr void require_safe_closure() {
 #endif
 }
 
+/// g++ before 13 destroys a temporary twice that it makes in an expression with `co_await` without
+/// calling a constructor.
+template <class Manager>
+constexpr void require_safe_temporary() {
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
+    static_assert(
+        std::is_lvalue_reference_v<Manager> || !std::is_aggregate_v<Manager> ||
+            std::is_trivially_destructible_v<Manager>,
+        "this aggregate has a destructor, and g++ 12 would destroy a temporary one twice: "
+        "give it a constructor");
+#endif
+}
+
 template <class Body, class Scope>
 auto call_body(Body& body, Scope& scope) {
     if constexpr (std::is_invocable_v<Body&, Scope&>) {
