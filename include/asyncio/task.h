@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace asyncio {
@@ -46,7 +47,10 @@ public:
     }
     ~TaskState() override {
         if (this->unretrieved()) [[unlikely]] {
+            // The handler is to see what the task saw.
+            ContextRef* const outer = std::exchange(here.context, &this->context());
             this->report_unretrieved("a task's exception was never retrieved", TaskCore::name());
+            here.context = outer;
         }
     }
 

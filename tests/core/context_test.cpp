@@ -190,6 +190,34 @@ TEST(Context, CTX_04_callbacks_run_in_the_context_in_which_they_were_registered)
     });
 }
 
+std::string seen_by_handler;
+
+TEST(Context, LOOP_21_the_exception_handler_runs_in_the_context_of_what_failed) {
+    run_test([]() -> Coro<> {
+        asyncio::EventLoop& loop = asyncio::get_running_loop();
+        loop.set_exception_handler([](asyncio::EventLoop&, const asyncio::ErrorContext&) {
+            seen_by_handler = name.get();
+        });
+        name.set("callback");
+        loop.call_soon([] { throw std::runtime_error("broken"); });
+        name.set("main");
+        co_await sleep(0ms);
+        EXPECT_EQ(seen_by_handler, "callback");
+
+        const auto fails = []() -> Coro<> {
+            name.set("task");
+            throw std::runtime_error("broken");
+            co_return;
+        };
+        create_task(fails());
+        co_await sleep(0ms);
+        co_await sleep(0ms);
+        EXPECT_EQ(seen_by_handler, "task");
+        EXPECT_EQ(name.get(), "main");
+        loop.set_exception_handler(nullptr);
+    });
+}
+
 TEST(Context, of_a_runner_lasts_from_run_to_run) {
     asyncio::Runner runner;
     EXPECT_EQ(runner.run(set_and_read("first")), "first");

@@ -41,7 +41,7 @@ Coro<int> one_wait(Events& events) {
     co_return 7;
 }
 
-TEST(eager_start, a_task_that_never_waits_is_done_at_once) {
+TEST(eager_start, TASK_18_a_task_that_never_waits_is_done_at_once) {
     run_test([]() -> Coro<> {
         Events events;
         const Task<int> task = create_task(no_wait(events), eagerly);
@@ -54,7 +54,7 @@ TEST(eager_start, a_task_that_never_waits_is_done_at_once) {
     });
 }
 
-TEST(eager_start, a_task_that_waits_goes_on_in_the_loop) {
+TEST(eager_start, TASK_19_a_task_that_waits_goes_on_in_the_loop) {
     run_test([]() -> Coro<> {
         Events events;
         const Task<int> task = create_task(one_wait(events), eagerly);
@@ -66,7 +66,7 @@ TEST(eager_start, a_task_that_waits_goes_on_in_the_loop) {
     });
 }
 
-TEST(eager_start, is_the_tasks_own_step) {
+TEST(eager_start, TASK_19_is_the_tasks_own_step) {
     run_test([]() -> Coro<> {
         const asyncio::TaskRef creator = asyncio::current_task();
         std::string seen;
@@ -99,6 +99,36 @@ TEST(eager_start, an_error_and_a_cancellation_stay_in_the_task) {
         EXPECT_FALSE(cancelled.done()) << "the request is delivered one iteration later";
         EXPECT_THROW(co_await cancelled, CancelledError);
         EXPECT_EQ(asyncio::current_task().cancelling(), 0U);
+    });
+}
+
+TEST(eager_start, TASK_20_the_first_step_sees_a_copy_of_the_context) {
+    static const asyncio::ContextVar<int> number("number", 0);
+    run_test([]() -> Coro<> {
+        number.set(1);
+        int seen = 0;
+        const auto body = [&seen]() -> Coro<> {
+            seen = number.get();
+            number.set(2);
+            co_return;
+        };
+        create_task(body(), eagerly);
+        EXPECT_EQ(seen, 1);
+        EXPECT_EQ(number.get(), 1) << "what it sets is its own";
+        co_return;
+    });
+}
+
+TEST(eager_start, TASK_21_one_that_waits_can_be_cancelled_and_one_that_is_done_refuses) {
+    run_test([]() -> Coro<> {
+        Events events;
+        const Task<int> waits = create_task(one_wait(events), eagerly);
+        EXPECT_TRUE(waits.cancel());
+        EXPECT_THROW(co_await waits, CancelledError);
+        EXPECT_EQ(events, Events{"starts"});
+        const Task<int> done = create_task(no_wait(events), eagerly);
+        EXPECT_FALSE(done.cancel());
+        EXPECT_EQ(co_await done, 7);
     });
 }
 
