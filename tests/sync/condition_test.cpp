@@ -318,7 +318,8 @@ TEST(condition, COND_10_a_lock_of_another_loop_is_refused_and_stays_held) {
     Lock lock;
     const auto contend = [&]() -> Coro<> {
         auto held = co_await lock.acquire();
-        EXPECT_THROW(co_await asyncio::wait_for(lock.acquire(), 1ms), asyncio::TimeoutError);
+        EXPECT_THROW(static_cast<void>(co_await asyncio::wait_for(lock.acquire(), 1ms)),
+                     asyncio::TimeoutError);
     };
     run_in_two_loops(contend, [&]() -> Coro<> {
         Condition condition(lock);

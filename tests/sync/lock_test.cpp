@@ -220,7 +220,8 @@ TEST(lock, a_limit_on_the_wait_expires_and_leaves_nothing) {
     run_test([]() -> Coro<> {
         Lock lock;
         auto held = co_await lock.acquire();
-        EXPECT_THROW(co_await asyncio::wait_for(lock.acquire(), 1ms), asyncio::TimeoutError);
+        EXPECT_THROW(static_cast<void>(co_await asyncio::wait_for(lock.acquire(), 1ms)),
+                     asyncio::TimeoutError);
         held.release();
         auto again = co_await asyncio::wait_for(lock.acquire(), 1ms);
         EXPECT_TRUE(again);

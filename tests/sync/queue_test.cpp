@@ -393,6 +393,23 @@ TEST(queue, several_producers_and_consumers_pass_everything_on_once) {
     });
 }
 
+/// Compilers have gone wrong where a coroutine begins with a condition that awaits.
+Coro<> take_all(Queue<std::string>& queue, std::string& all) {
+    while (auto item = co_await queue.next()) all += *item;
+}
+
+TEST(queue, a_loop_over_next_may_be_the_first_statement_of_a_coroutine) {
+    run_test([]() -> Coro<> {
+        Queue<std::string> queue(1);
+        std::string all;
+        auto taker = create_task(take_all(queue, all));
+        for (int i = 0; i < 3; ++i) co_await queue.put(std::string(40, static_cast<char>('a' + i)));
+        queue.shutdown();
+        co_await taker;
+        EXPECT_EQ(all, std::string(40, 'a') + std::string(40, 'b') + std::string(40, 'c'));
+    });
+}
+
 TEST(queue, LOCK_07_a_queue_that_was_waited_for_in_one_loop_refuses_to_be_in_another) {
     Queue<int> queue;
     run_in_two_loops(

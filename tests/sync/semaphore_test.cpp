@@ -239,7 +239,8 @@ TEST(semaphore, a_limit_on_the_wait_loses_no_permit) {
     run_test([]() -> Coro<> {
         Semaphore semaphore(1);
         auto permit = co_await semaphore.acquire();
-        EXPECT_THROW(co_await asyncio::wait_for(semaphore.acquire(), 1ms), asyncio::TimeoutError);
+        EXPECT_THROW(static_cast<void>(co_await asyncio::wait_for(semaphore.acquire(), 1ms)),
+                     asyncio::TimeoutError);
         permit.release();
         permit = co_await asyncio::wait_for(semaphore.acquire(), 1ms);
         permit.release();
@@ -250,7 +251,8 @@ TEST(semaphore, a_limit_on_the_wait_loses_no_permit) {
 TEST(semaphore, LOCK_07_a_semaphore_that_was_waited_for_in_one_loop_refuses_to_be_in_another) {
     Semaphore semaphore(0);
     const auto wait_in_vain = [&]() -> Coro<> {
-        EXPECT_THROW(co_await asyncio::wait_for(semaphore.acquire(), 1ms), asyncio::TimeoutError);
+        EXPECT_THROW(static_cast<void>(co_await asyncio::wait_for(semaphore.acquire(), 1ms)),
+                     asyncio::TimeoutError);
     };
     run_in_two_loops(wait_in_vain, [&]() -> Coro<> {
         EXPECT_THROW((co_await semaphore.acquire()).keep(), asyncio::RuntimeError);
