@@ -1,5 +1,5 @@
 """`as_completed`, generators, exit stacks, `finally`: who runs in which tick. The twins are
-are in combinators.cpp.
+in combinators.cpp.
 """
 
 from contextlib import AsyncExitStack
