@@ -7,6 +7,7 @@
 // `CancelledError` out of `Exception` in 3.8 for the same reason.)
 
 #include <exception>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -192,11 +193,37 @@ public:
     /// Every error that is not itself a group, in order.
     std::vector<std::exception_ptr> flatten() const;
 
+    /// The errors of type `Error`, and the others, each in groups like this one; nothing where
+    /// there are none. Python: `split`.
+    struct Split;
+    template <class Error>
+    Split split() const;
+
 private:
+    Split split_by(bool (*matches)(const std::exception_ptr& error)) const;
+
     std::string message_;
     std::vector<std::exception_ptr> errors_;
     std::string what_;
 };
+
+struct ExceptionGroup::Split {
+    std::optional<ExceptionGroup> match;
+    std::optional<ExceptionGroup> rest;
+};
+
+template <class Error>
+ExceptionGroup::Split ExceptionGroup::split() const {
+    return split_by([](const std::exception_ptr& error) {
+        try {
+            std::rethrow_exception(error);
+        } catch (const Error&) {
+            return true;
+        } catch (...) {
+            return false;
+        }
+    });
+}
 
 /// What an exception has to say, whatever its type: `what()`, or the type's name.
 std::string describe(const std::exception_ptr& error);

@@ -56,6 +56,27 @@ ExceptionGroup::ExceptionGroup(std::string_view message, std::vector<std::except
     assert(!errors_.empty() && "an ExceptionGroup holds at least one error");
 }
 
+ExceptionGroup::Split
+ExceptionGroup::split_by(bool (*matches)(const std::exception_ptr& error)) const {
+    std::vector<std::exception_ptr> match;
+    std::vector<std::exception_ptr> rest;
+    for (const std::exception_ptr& error : errors_) {
+        try {
+            std::rethrow_exception(error);
+        } catch (const ExceptionGroup& group) {
+            const Split inner = group.split_by(matches);
+            if (inner.match) match.push_back(std::make_exception_ptr(*inner.match));
+            if (inner.rest) rest.push_back(std::make_exception_ptr(*inner.rest));
+        } catch (...) {
+            (matches(error) ? match : rest).push_back(error);
+        }
+    }
+    Split split;
+    if (!match.empty()) split.match.emplace(message_, std::move(match));
+    if (!rest.empty()) split.rest.emplace(message_, std::move(rest));
+    return split;
+}
+
 std::vector<std::exception_ptr> ExceptionGroup::flatten() const {
     std::vector<std::exception_ptr> leaves;
     for (const std::exception_ptr& error : errors_) {

@@ -129,6 +129,15 @@ TEST(exception_group, for_each_finds_every_error_of_a_type_and_of_the_types_deri
     EXPECT_EQ(nested_group().for_each<asyncio::TimeoutError>(visit), 0u);
 }
 
+TEST(exception_group, splits_into_what_is_of_a_type_and_the_rest_and_keeps_the_nesting) {
+    const ExceptionGroup::Split split = nested_group().split<std::logic_error>();
+    ASSERT_TRUE(split.match && split.rest);
+    EXPECT_STREQ(split.match->what(), "outer (2 errors): inner (1 error): b; d");
+    EXPECT_STREQ(split.rest->what(), "outer (2 errors): a; inner (1 error): c");
+    EXPECT_FALSE(nested_group().split<asyncio::TimeoutError>().match);
+    EXPECT_FALSE(nested_group().split<std::exception>().rest);
+}
+
 TEST(exception_group, what_a_visitor_throws_leaves_for_each) {
     EXPECT_THROW(nested_group().for_each<std::runtime_error>([](const std::runtime_error&) {
         throw std::domain_error("from the visitor");

@@ -1,0 +1,48 @@
+"""The table of names: what is missing, unknown or there twice is found."""
+
+import os
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+
+import from_python  # noqa: E402
+
+
+def misfits_of(change):
+    """Of the page as `change` makes it, over the real headers."""
+    with open(os.path.join(ROOT, "docs", "from-python.md"), encoding="utf-8") as file:
+        page = change(file.read())
+    with tempfile.TemporaryDirectory() as folder:
+        os.mkdir(os.path.join(folder, "docs"))
+        os.symlink(os.path.join(ROOT, "include"), os.path.join(folder, "include"))
+        with open(os.path.join(folder, "docs", "from-python.md"), "w", encoding="utf-8") as file:
+            file.write(page)
+        return list(from_python.misfits(folder))
+
+
+class FromPython(unittest.TestCase):
+    def test_the_page_as_it_is_fits(self):
+        self.assertEqual(misfits_of(lambda page: page), [])
+
+    def test_a_name_of_pythons_that_is_left_out_is_found(self):
+        found = misfits_of(lambda page: page.replace("| `shield` |", "| `sheild` |"))
+        self.assertEqual(found, ["shield is missing"])
+
+    def test_a_name_of_ours_that_does_not_exist_is_found(self):
+        found = misfits_of(lambda page: page.replace("| `Lock` |\n", "| `Look` |\n"))
+        self.assertEqual(found, ["Lock: no public header knows Look"])
+
+    def test_a_name_that_stands_there_twice_is_found(self):
+        found = misfits_of(lambda page: page + "| `Lock` | `Lock` |\n")
+        self.assertEqual(found, ["Lock stands there twice"])
+
+    def test_a_row_without_an_answer_is_found(self):
+        found = misfits_of(lambda page: page + "| `new` | |\n")
+        self.assertEqual(found, ["new has nothing on the right"])
+
+
+if __name__ == "__main__":
+    unittest.main()
