@@ -147,6 +147,8 @@ ThreadPoolExecutor& LoopThreads::default_executor() {
 
 void LoopThreads::set_default_executor(std::shared_ptr<ThreadPoolExecutor> executor) {
     if (executor == nullptr) throw std::invalid_argument("there is no executor");
+    // Dropping the last handle would block the loop until the jobs of the old one have ended.
+    if (default_executor_.use_count() == 1) default_executor_->shutdown({.wait = false});
     default_executor_ = std::move(executor);
 }
 

@@ -16,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <span>
 #include <string>
 
@@ -71,7 +72,9 @@ std::span<const Constructor> constructors_left() noexcept {
     // Ends when the program closes the socket, or has ended.
     std::string request;
     while (receive_message(channel, request)) {
-        if (!send_message(channel, answer_request(request))) break;
+        const std::string answer = answer_request(request);
+        std::fflush(nullptr);  // what a job prints is there when it has ended
+        if (!send_message(channel, answer)) break;
     }
     leave_worker_process();
 }

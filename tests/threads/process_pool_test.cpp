@@ -236,6 +236,24 @@ TEST(process_pool, a_process_is_replaced_after_so_many_jobs) {
     });
 }
 
+void print_into(const std::string& path) {
+    EXPECT_NE(std::freopen(path.c_str(), "w", stdout), nullptr);
+    std::printf("printed");
+}
+
+TEST(process_pool, what_a_job_prints_is_there_when_it_has_ended) {
+    run_test([]() -> Coro<> {
+        ProcessPoolExecutor pool(one_process);
+        const std::string path =
+            testing::TempDir() + "asyncio_printed_" + std::to_string(::getpid());
+        co_await in(pool, print_into, path);
+        std::string text;
+        std::ifstream(path) >> text;
+        EXPECT_EQ(text, "printed");
+        std::remove(path.c_str());
+    });
+}
+
 // Errors.
 
 struct Peculiar : std::exception {

@@ -119,6 +119,18 @@ TEST(default_executor, EXE_05_can_be_replaced) {
     });
 }
 
+TEST(default_executor, EXE_05_replacing_one_that_is_busy_does_not_block_the_loop) {
+    run_test([]() -> Coro<> {
+        EventLoop& loop = get_running_loop();
+        Semaphore go(0);
+        auto busy = loop.run_in_executor(nullptr, [&] { go.acquire(); });
+        loop.set_default_executor(std::make_shared<ThreadPoolExecutor>());
+        EXPECT_EQ(co_await to_thread(square, 3), 9);
+        go.release();
+        co_await busy;
+    });
+}
+
 TEST(default_executor, EXE_07_a_loop_closed_with_jobs_in_flight_hears_no_more_of_them) {
     const LogCapture log;
     Semaphore go(0);
