@@ -23,6 +23,7 @@ using asyncio::Duration;
 using asyncio::sleep;
 using asyncio::Task;
 using asyncio::TimeoutError;
+using support::run_simulated;
 using support::run_test;
 using support::Ticks;
 using support::Tracked;
@@ -112,7 +113,7 @@ TEST(as_completed, GATH_16_the_consumer_goes_on_two_iterations_after_the_task_ha
 }
 
 TEST(as_completed, GATH_17_when_the_time_is_over_each_that_is_left_throws) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         std::vector<Task<int>> tasks;
         for (auto& coroutine : three()) tasks.push_back(create_task(std::move(coroutine)));
         auto done = as_completed(tasks, {.timeout = 1500us});
@@ -132,7 +133,7 @@ TEST(as_completed, GATH_17_when_the_time_is_over_each_that_is_left_throws) {
 }
 
 TEST(as_completed, GATH_17_what_is_done_in_time_can_be_taken_afterwards) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         auto done = as_completed(three(), {.timeout = 1500us});
         co_await sleep(5ms);
         EXPECT_EQ(co_await *co_await done.next(), 2);
@@ -142,12 +143,12 @@ TEST(as_completed, GATH_17_what_is_done_in_time_can_be_taken_afterwards) {
 
 TEST(as_completed, GATH_17_a_limit_that_is_not_reached_leaves_no_timer) {
     // `run_test` looks for timers that are left.
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         auto done = as_completed(three(), {.timeout = 1h});
         while (auto task = co_await done.next()) {
         }
     });
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         {
             auto dropped = as_completed(three(), {.timeout = 1h});
         }
@@ -190,7 +191,7 @@ TEST(as_completed, GATH_18_a_cancelled_wait_loses_nothing) {
 }
 
 TEST(as_completed, several_consumers_share_the_tasks) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         std::string trace;
         auto done = as_completed(three());
         const auto consume = [&](char name) -> Coro<> {

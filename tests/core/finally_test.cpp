@@ -26,6 +26,7 @@ using asyncio::task_group;
 using asyncio::TaskGroup;
 using asyncio::timeout;
 using asyncio::TimeoutError;
+using support::run_simulated;
 using support::run_test;
 using support::Ticks;
 using namespace std::chrono_literals;
@@ -176,7 +177,7 @@ TEST(finally_, further_cancellations_wait_until_the_cleanup_has_ended) {
 }
 
 TEST(finally_, TO_15_a_limit_inside_the_cleanup_works) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         std::string trace;
         const auto body = [&]() -> Coro<> {
             co_await finally_([]() -> Coro<> { co_await sleep(1h); },
@@ -201,7 +202,7 @@ TEST(finally_, TO_15_a_limit_inside_the_cleanup_works) {
 }
 
 TEST(finally_, a_limit_outside_waits_for_the_cleanup) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         std::string trace;
         const auto cleanup = [&]() -> Coro<> {
             co_await sleep(5ms);
@@ -246,7 +247,7 @@ TEST(finally_, a_group_inside_the_cleanup_works_and_one_outside_waits) {
 }
 
 TEST(finally_, cleanups_inside_cleanups_hold_back_what_is_outside_of_them) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         std::string trace;
         const auto body = [&]() -> Coro<> {
             co_await finally_([]() -> Coro<> { co_return; },

@@ -32,6 +32,7 @@ using asyncio::sleep;
 using support::contains;
 using support::LogCapture;
 using support::MoveOnly;
+using support::run_simulated;
 using support::run_test;
 using support::TestLoop;
 using support::Ticks;
@@ -347,7 +348,7 @@ TEST(AsyncGenerator, two_cannot_ask_at_once) {
 }
 
 TEST(AsyncGenerator, one_that_is_dropped_unclosed_is_closed_by_the_loop) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         std::string trace;
         {
             auto numbers = count(trace);
@@ -364,7 +365,7 @@ TEST(AsyncGenerator, one_that_is_dropped_unclosed_is_closed_by_the_loop) {
 TEST(AsyncGenerator, debug_mode_names_the_place_of_one_that_was_dropped) {
     const LogCapture log;
     {
-        TestLoop loop({.debug = true});
+        TestLoop loop({.backend = asyncio::lowlevel::BackendKind::simulated, .debug = true});
         loop->slow_callback_duration = 1h;
         std::string trace;
         const auto main = [&]() -> Coro<> {
@@ -384,7 +385,7 @@ TEST(AsyncGenerator, debug_mode_names_the_place_of_one_that_was_dropped) {
 }
 
 TEST(AsyncGenerator, one_that_is_dropped_while_it_waits_is_closed_afterwards) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         std::string trace;
         const auto make = [&](Tracked) -> AsyncGenerator<int> {
             co_await sleep(1ms);

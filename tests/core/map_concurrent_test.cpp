@@ -33,6 +33,7 @@ using asyncio::None;
 using asyncio::OnError;
 using asyncio::Outcome;
 using asyncio::sleep;
+using support::run_simulated;
 using support::run_test;
 using namespace std::chrono_literals;
 
@@ -216,7 +217,7 @@ TEST(map_concurrent, what_fails_is_tried_again_after_a_delay_that_doubles) {
 }
 
 TEST(map_concurrent, an_item_that_is_cancelled_by_itself_is_not_passed_over) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         for (int round = 0; round < 2; ++round) {
             const OnError on_error = round == 0 ? OnError::cancel_rest : OnError::carry_on;
             Crew crew;
@@ -340,7 +341,7 @@ TEST(map_as_completed, gives_each_result_when_it_is_there) {
 }
 
 TEST(map_as_completed, a_body_that_has_enough_ends_the_rest) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         Crew crew;
         const int first = co_await map_as_completed(
             std::views::iota(1, 10),
@@ -361,7 +362,7 @@ TEST(map_as_completed, a_body_that_has_enough_ends_the_rest) {
 }
 
 TEST(map_as_completed, an_error_cancels_the_body_or_is_thrown_after_it) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         const auto work = [](int item) -> Coro<int> {
             co_await sleep(item * 1ms);
             if (item == 2) throw std::runtime_error("two");

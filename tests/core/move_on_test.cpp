@@ -23,6 +23,7 @@ using asyncio::move_on_after;
 using asyncio::move_on_at;
 using asyncio::sleep;
 using asyncio::Timeout;
+using support::run_simulated;
 using support::run_test;
 using support::Ticks;
 using namespace std::chrono_literals;
@@ -107,7 +108,7 @@ TEST(move_on_after, errors_of_the_body_leave) {
 }
 
 TEST(move_on_after, TO_11_a_cancellation_from_outside_is_never_eaten) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         // Long before, just before, at, and just after the deadline.
         for (int turns = 0; turns < 8; ++turns) {
             bool went_on = false;

@@ -23,6 +23,7 @@ using asyncio::current_task;
 using asyncio::Duration;
 using asyncio::sleep;
 using asyncio::staggered_race;
+using support::run_simulated;
 using support::run_test;
 using namespace std::chrono_literals;
 
@@ -105,7 +106,7 @@ TEST(staggered_race, NET_09_when_the_first_fails_the_second_starts_at_once) {
 }
 
 TEST(staggered_race, the_next_one_starts_when_the_delay_has_passed_and_losers_are_waited_for) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         Track track;
         const std::vector<Runner> runners{track.succeeds("slow", 1h), track.succeeds("b", 10ms),
                                           track.succeeds("c", 1h), track.succeeds("d", 1h)};
@@ -118,7 +119,7 @@ TEST(staggered_race, the_next_one_starts_when_the_delay_has_passed_and_losers_ar
 }
 
 TEST(staggered_race, without_a_delay_only_a_failure_starts_the_next_one) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         Track track;
         const std::vector<Runner> runners{track.fails("a", 5ms), track.fails("b", 5ms),
                                           track.succeeds("c", 5ms)};
@@ -129,7 +130,7 @@ TEST(staggered_race, without_a_delay_only_a_failure_starts_the_next_one) {
 }
 
 TEST(staggered_race, when_all_fail_all_errors_are_there) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         Track track;
         const std::vector<Runner> runners{track.fails("a", 5ms), track.fails("b", 1ms),
                                           track.fails("c", 9ms)};
@@ -140,7 +141,7 @@ TEST(staggered_race, when_all_fail_all_errors_are_there) {
 }
 
 TEST(staggered_race, a_failure_of_an_earlier_one_starts_nobody) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         Track track;
         const std::vector<Runner> runners{track.fails("a", 5ms), track.succeeds("b", 9ms),
                                           track.succeeds("c", 1ms)};
@@ -151,7 +152,7 @@ TEST(staggered_race, a_failure_of_an_earlier_one_starts_nobody) {
 }
 
 TEST(staggered_race, a_failure_in_the_moment_the_delay_passes_starts_one_only) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         Track track;
         const std::vector<Runner> runners{track.fails("a", 5ms), track.succeeds("b", 1ms),
                                           track.succeeds("c", 1ms)};

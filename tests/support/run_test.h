@@ -66,6 +66,16 @@ void run_test(Body body) {
     loop->close();
 }
 
+/// The same in simulated time on every back-end, for tests of what comes before what by the clock.
+template <class Body>
+void run_simulated(Body body) {
+    const LogCapture log;
+    TestLoop loop({.backend = asyncio::lowlevel::BackendKind::simulated, .debug = false});
+    loop->run_until_complete(body());
+    loop.expect_idle();
+    loop->close();
+}
+
 /// Counts the iterations of the running loop. It stands first in each, if it is made before
 /// anything else becomes ready. While it lives, the loop is never idle.
 class Ticks : asyncio::internal::Ready {
