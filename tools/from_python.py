@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Checks docs/from-python.md, the table of Python's names and ours.
 
-On the left must stand every name in `asyncio.__all__` and every method of `AbstractEventLoop` of the
-Python that runs this; on the right, what is written as code must be made of words that the public
-headers know. A name that stands there twice is named, too.
+On the left must stand every name in `asyncio.__all__` and every method of `AbstractEventLoop` of
+the Python that runs this; on the right, what is written as code must be made of words that the
+public headers know. A name that stands there twice is named, too.
 
 usage: tools/from_python.py [PROJECT_DIR]
 Exit status: 0 if all is so; 1 if not, with a line for each misfit.
@@ -20,8 +20,8 @@ CODE = re.compile(r"`([^`]*)`")
 WORD = re.compile(r"[A-Za-z_]\w*")
 # C++'s own words, and those of the examples.
 KNOWN = set("""
-    auto catch invalid_argument co_await co_return co_yield const int while std exception stop_token errc
-    true nullptr body cleanup f g fd functions item ls l main ms s x i tasks awaitable
+    auto catch co_await co_return co_yield const int while std exception invalid_argument stop_token
+    errc true nullptr body cleanup f g fd functions item ls l main ms s x i tasks awaitable
     ASYNCIO_BACKEND simulated
 """.split())
 
