@@ -37,6 +37,10 @@ COUNTS = {
     "wait_for_10000": (20_000, 60_000),
     "cancel": (50, 250),
     "cancel_shallow": (100, 1_100),
+    "queue1": (1_000, 11_000),
+    "lock": (1_000, 21_000),
+    "lock_contended": (1_000, 11_000),
+    "event": (1_000, 11_000),
 }
 TOLERANCE_PERCENT = 5
 

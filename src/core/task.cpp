@@ -46,8 +46,11 @@ std::string TaskCore::name() const { return name_ ? *name_ : "Task-" + std::to_s
 void TaskCore::first_step(Ready& ready) noexcept {
     auto& self = static_cast<TaskCore&>(ready);
     self.run = &step;
-    if (self.must_cancel_) [[unlikely]]
+    if (self.must_cancel_) [[unlikely]] {
+        here.task = &self;
+        here.context = &self.context_;
         return self.end(&TaskCore::complete_unstarted);
+    }
     self.run_step();
 }
 
@@ -95,8 +98,6 @@ void TaskCore::run_watched() noexcept {
 /// The frame is destroyed while this is still the running task: destructors of arguments belong to
 /// it.
 void TaskCore::end(void (TaskCore::*completion)() noexcept) noexcept {
-    here.task = this;
-    here.context = &context_;
     innermost_ = nullptr;
     Resident::unlink();
     (this->*completion)();
