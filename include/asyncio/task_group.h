@@ -151,6 +151,8 @@ private:
     const internal::CancelMask* mask_;
     /// Requests to cancel the parent that were there before; one that was pending is not counted.
     std::int64_t requests_at_entry_;
+    /// Those that were there when the body had ended, without our own.
+    std::int64_t requests_at_finish_ = 0;
     internal::IntrusiveList<internal::Resident> children_;
     std::vector<std::exception_ptr> errors_;
     /// Set while the group waits for its children after the body.

@@ -106,6 +106,7 @@ void TaskGroup::interrupt_parent() {
 
 Coro<TaskGroup::End> TaskGroup::finish(std::exception_ptr body_error, bool body_cancelled) {
     exiting_ = true;
+    requests_at_finish_ = std::int64_t{parent_.cancelling()} - (parent_interrupted_ ? 1 : 0);
     std::exception_ptr cancellation = body_cancelled ? body_error : nullptr;
     if (body_error != nullptr && !aborting_) abort();
     while (!children_.empty()) {
@@ -129,9 +130,11 @@ TaskGroup::End TaskGroup::conclude(std::exception_ptr body_error, bool body_canc
     if (parent_interrupted_ && parent_.uncancel() == 0) cancellation = nullptr;
     if (cancellation != nullptr && errors_.empty()) return {std::move(cancellation)};
     if (body_error != nullptr && !body_cancelled) errors_.push_back(std::move(body_error));
-    if (errors_.empty() && parent_.cancelling() > requests_at_entry_ && !parent_.must_cancel()) {
-        // Somebody else cancelled the parent while the group, cancelled already, was winding up,
-        // and the wait for the children swallowed that.
+    // Somebody else may have cancelled the parent while the group, cancelled already, was winding
+    // up, so that the wait for the children swallowed that; or in the body, beside a request of
+    // ours. What the body has swallowed without our doing stays swallowed.
+    const std::int64_t known = parent_interrupted_ ? requests_at_entry_ : requests_at_finish_;
+    if (errors_.empty() && parent_.cancelling() > known && !parent_.must_cancel()) {
         return {parent_.take_cancellation()};
     }
     if (errors_.empty()) return {nullptr, body_cancelled};

@@ -401,6 +401,26 @@ SCENARIO(groups, TG_04_a_body_that_swallows_the_cancellation) {
     say("at " + loop_time() + ", " + cancelling());
 }
 
+SCENARIO(groups, CAN_08_a_body_that_swallows_a_request_from_outside) {
+    const auto body = [](TaskGroup& group) -> Coro<> {
+        group.create_task(sleeper(3s), {.name = "a"});
+        try {
+            co_await sleep(forever);
+        } catch (const CancelledError&) {
+            say("swallowed");
+        }
+    };
+    const auto worker = [&]() -> Coro<> {
+        co_await tell("group", task_group(body));
+        co_await tell("another sleep", sleep(1s));
+    };
+    const auto task = spawn("worker", worker());
+    co_await sleep(1s);
+    task.cancel();
+    co_await end_of("worker", task);
+    say("at " + loop_time() + ", cancelling " + std::to_string(task.cancelling()));
+}
+
 SCENARIO(groups, TG_28_cancel_ends_body_and_tasks_without_an_error) {
     const auto body = [](TaskGroup& group) -> Coro<> {
         group.create_task(sleeper(forever), {.name = "a"});

@@ -463,6 +463,26 @@ async def TG_04_a_body_that_swallows_the_cancellation():
     say(f"at {loop_time()}, {cancelling()}")
 
 
+@scenario
+async def CAN_08_a_body_that_swallows_a_request_from_outside():
+    async def body(group):
+        group.create_task(sleeper(3), name="a")
+        try:
+            await sleep(FOREVER)
+        except CancelledError:
+            say("swallowed")
+
+    async def worker():
+        await tell("group", in_group(body))
+        await tell("another sleep", sleep(1))
+
+    task = spawn("worker", worker())
+    await sleep(1)
+    task.cancel()
+    await end_of("worker", task)
+    say(f"at {loop_time()}, cancelling {task.cancelling()}")
+
+
 @documented(since=(3, 15), trace="""
     3 main: cancel
     4 a: sleep: CancelledError

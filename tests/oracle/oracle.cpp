@@ -15,6 +15,7 @@ namespace {
 
 std::string trace;
 asyncio::TimePoint started;
+std::string (*position)(EventLoop& loop) = nullptr;
 
 // What Python says --------------------------------------------------------------------------------
 
@@ -28,30 +29,6 @@ struct Expected {
 };
 
 using Scenarios = std::map<std::string, Expected>;
-
-/// What a command prints; its exit status goes to `status`.
-std::string output_of(const std::string& command, int& status) {
-    std::string text;
-    std::FILE* pipe = ::popen(command.c_str(), "r");
-    if (pipe == nullptr) {
-        status = -1;
-        return text;
-    }
-    std::array<char, 4096> buffer;
-    while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe))
-        text.append(buffer.data(), count);
-    status = ::pclose(pipe);
-    return text;
-}
-
-bool python_is_here() {
-    static const bool here = [] {
-        int status = 0;
-        output_of("python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>&1", status);
-        return status == 0;
-    }();
-    return here;
-}
 
 /// Parts of the output begin with "== run NAME", "== documented NAME" or "== ours NAME".
 Scenarios parse(const std::string& output) {
@@ -136,13 +113,41 @@ void compare_with_twin(const char* theme, const char* name, Run run) {
 
 }  // namespace
 
+std::string output_of(const std::string& command, int& status) {
+    std::string text;
+    std::FILE* pipe = ::popen(command.c_str(), "r");
+    if (pipe == nullptr) {
+        status = -1;
+        return text;
+    }
+    std::array<char, 4096> buffer;
+    while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe))
+        text.append(buffer.data(), count);
+    status = ::pclose(pipe);
+    return text;
+}
+
+bool python_is_here() {
+    static const bool here = [] {
+        int status = 0;
+        output_of("python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>&1", status);
+        return status == 0;
+    }();
+    return here;
+}
+
+void set_position(std::string (*wanted)(EventLoop& loop)) { position = wanted; }
+void clear_trace() { trace.clear(); }
+std::string trace_so_far() { return trace; }
+
 void say(const std::string& event) {
     if (asyncio::internal::here.loop == nullptr) {
         trace += "- -: " + event + "\n";
         return;
     }
     const asyncio::TaskRef task = asyncio::current_task();
-    trace += std::to_string(asyncio::get_running_loop().iterations()) + " " +
+    EventLoop& loop = asyncio::get_running_loop();
+    trace += (position != nullptr ? position(loop) : std::to_string(loop.iterations())) + " " +
              (task ? task.get_name() : "-") + ": " + event + "\n";
 }
 

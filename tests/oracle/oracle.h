@@ -124,6 +124,17 @@ void compare(const char* theme, const char* name, void (*scenario)());
 /// For scenarios that start loops themselves: reports go into the trace.
 void trace_reports(EventLoop& loop);
 
+// For those who compare by themselves.
+
+/// What a command prints; its exit status goes to `status`.
+std::string output_of(const std::string& command, int& status);
+/// python3, not older than 3.11.
+bool python_is_here();
+void clear_trace();
+/// What lines begin with; null: the number of the tick.
+void set_position(std::string (*position)(EventLoop& loop));
+std::string trace_so_far();
+
 }  // namespace oracle
 
 /// `SCENARIO(cancel, name) { … }`: a coroutine that runs as the task "main". The Python side is in

@@ -97,13 +97,18 @@ asyncio.Handle._run = counted(asyncio.Handle._run)
 lines = []
 
 
+def position(loop):
+    """What a line begins with."""
+    return loop.ticks
+
+
 def say(event):
     loop = asyncio._get_running_loop()
     if loop is None:
         lines.append(f"- -: {event}")
         return
     task = asyncio.current_task()
-    lines.append(f"{loop.ticks} {task.get_name() if task else '-'}: {event}")
+    lines.append(f"{position(loop)} {task.get_name() if task else '-'}: {event}")
 
 
 def text_of(error):
