@@ -72,7 +72,9 @@ Coro<Outcome<void>> TaskGroup::wait_for_start(TaskRef child, internal::StartBase
     Outcome<void> waited = co_await internal::settle(internal::Gate::Passage(state.told));
     if (waited.failed()) {
         state.abandoned = true;
-        child.cancel();
+        // A group that is shutting down has told it already, and once more would disturb its
+        // cleanup.
+        if (!aborting_) child.cancel();
         co_await internal::Join(child.core()->future());
         // The cancellation that leaves now stands for all that have come meanwhile.
         internal::running_task().withdraw();

@@ -269,6 +269,33 @@ TEST(task_group_start, TG_28_cancel_of_the_group_ends_a_child_that_is_being_star
     });
 }
 
+TEST(task_group_start, F18_the_error_of_a_sibling_cancels_a_child_that_is_being_started_once) {
+    run_test([]() -> Coro<> {
+        std::string trace;
+        const auto sibling = []() -> Coro<> {
+            co_await sleep(1ms);
+            throw std::runtime_error("sibling");
+        };
+        const std::string end = co_await how(task_group([&](TaskGroup& group) -> Coro<> {
+            group.create_task(sibling);
+            co_await group.start([&](TaskStatus<>) -> Coro<> {
+                bool cancelled = false;
+                try {
+                    co_await sleep(1h);
+                } catch (const CancelledError&) {
+                    cancelled = true;
+                }
+                for (int i = 0; i < 5; ++i) co_await sleep(0s);
+                trace += "cleaned up, " + std::to_string(current_task().cancelling());
+                if (cancelled) throw CancelledError();
+            });
+        }));
+        EXPECT_EQ(end, "unhandled errors in a TaskGroup (1 error): sibling");
+        EXPECT_EQ(trace, "cleaned up, 1");
+        EXPECT_EQ(current_task().cancelling(), 0u);
+    });
+}
+
 TEST(task_group_start, F18_in_a_group_that_is_over_it_is_refused) {
     run_test([]() -> Coro<> {
         TaskGroup group;
