@@ -72,6 +72,8 @@ Coro<typename BodyResultOf<std::invoke_result_t<Body&>>::type> finally_scope(Bod
 /// Lifetime: capture by reference, `[&]`; the closures live until the await returns.
 /// Python: `try: … finally: …` with awaits; there a second cancellation interrupts the cleanup.
 template <class Body, class Cleanup>
+// Python's word, which some compilers have for a keyword.
+// NOLINTNEXTLINE(readability-identifier-naming)
 auto finally_(Body&& body, Cleanup&& cleanup) {
     internal::require_safe_closure<Body>();
     internal::require_safe_closure<Cleanup>();

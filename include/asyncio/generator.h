@@ -46,8 +46,10 @@ public:
         finished,  ///< Will not run again.
     };
 
+    GeneratorCore(const GeneratorCore&) = delete;
+    GeneratorCore& operator=(const GeneratorCore&) = delete;
+
     State state() const noexcept { return state_; }
-    bool has_error() const noexcept { return error_ != nullptr; }
     std::exception_ptr take_error() noexcept { return std::exchange(error_, nullptr); }
 
     /// Goes on, for the asker: from the beginning, or from its `co_yield`, which throws `thrown_in`
@@ -87,8 +89,6 @@ public:
 
 protected:
     explicit GeneratorCore(std::coroutine_handle<> frame) noexcept : frame_(frame) {}
-    GeneratorCore(const GeneratorCore&) = delete;
-    GeneratorCore& operator=(const GeneratorCore&) = delete;
     ~GeneratorCore() {
         if (linked()) unlink();
     }

@@ -7,7 +7,7 @@ namespace asyncio::internal {
 std::exception_ptr joined_errors(std::vector<std::exception_ptr> errors, const char* message) {
     std::erase(errors, nullptr);
     if (errors.empty()) return nullptr;
-    const std::exception_ptr first = errors.front();
+    std::exception_ptr first = errors.front();
     std::erase_if(errors, is_cancellation);
     if (errors.empty()) return first;
     if (errors.size() == 1) return errors.front();
