@@ -62,8 +62,11 @@ SCENARIO(cancel, CAN_04_an_awaited_future_is_cancelled_too) {
 }
 
 Coro<> link(int depth) {
-    if (depth == 0) co_await tell("sleep", sleep(forever));
-    co_await tell("link", spawn("t" + std::to_string(depth - 1), link(depth - 1)));
+    if (depth == 0) {
+        co_await tell("sleep", sleep(forever));
+    } else {
+        co_await tell("link", spawn("t" + std::to_string(depth - 1), link(depth - 1)));
+    }
 }
 
 SCENARIO(cancel, CAN_04_a_chain_of_tasks_ends_from_its_last) {

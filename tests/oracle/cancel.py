@@ -64,7 +64,8 @@ async def CAN_04_a_chain_of_tasks_ends_from_its_last():
     async def link(depth):
         if depth == 0:
             await tell("sleep", sleep(FOREVER))
-        await tell("link", spawn(f"t{depth - 1}", link(depth - 1)))
+        else:
+            await tell("link", spawn(f"t{depth - 1}", link(depth - 1)))
 
     task = spawn("t2", link(2))
     await turns(5)

@@ -3,11 +3,11 @@
 usage: random_programs.py FIRST_SEED COUNT
 
 A program is a few tasks that sleep, wait for each other and for futures, cancel each other, and do
-all of that inside limits, groups, locks and handlers. It is printed as one line of words, from which
-both sides run it; then comes the trace. A statement is a letter, its numbers and its blocks:
+all of that inside limits, groups, locks and handlers. It is printed as one line of words, from
+which both sides run it; then comes the trace. A statement is a letter, its numbers and its blocks:
 
   S n       sleep n seconds; 0 gives others a turn      A t   await task t
-  C t       cancel task t                               B n t   cancel it from a callback in n seconds
+  C t       cancel task t                               B n t   a callback does, in n seconds
   W f       await future f                              F f   set it         X f   fail it
   R         throw an error                              D t   await a shield of task t
   H t u     gather tasks t and u, errors as values
@@ -46,7 +46,8 @@ class Writer:
         return self.dice.randrange(TASKS)
 
     def block(self, depth, most=4):
-        return "( " + "".join(self.statement(depth) for _ in range(self.dice.randint(1, most))) + ") "
+        count = self.dice.randint(1, most)
+        return "( " + "".join(self.statement(depth) for _ in range(count)) + ") "
 
     def statement(self, depth):
         dice = self.dice
