@@ -84,6 +84,13 @@ void cancel_and_wait(EventLoop& loop) {
     TimerHandle(warning).cancel();
 }
 
+/// A cleanup that would wait for ever is cancelled after all. False if there is none.
+bool lift_masks(EventLoop& loop) {
+    bool any = false;
+    for (const TaskRef& task : all_tasks(loop)) any |= task.core()->lift_masks();
+    return any;
+}
+
 }  // namespace
 
 std::string describe_residents(EventLoop& loop) {
@@ -98,10 +105,13 @@ std::string describe_residents(EventLoop& loop) {
 /// Cancels all tasks and runs them to their end. Those they start meanwhile get the same, for as
 /// long as it takes.
 void wind_up_residents(EventLoop& loop) {
-    try {
-        while (!loop.residents().empty()) cancel_and_wait(loop);
-    } catch (const DeadlockError& deadlock) {
-        log(LogLevel::error, std::string("shutting down: ") + deadlock.what());
+    while (!loop.residents().empty()) {
+        try {
+            cancel_and_wait(loop);
+        } catch (const DeadlockError& deadlock) {
+            log(LogLevel::error, std::string("shutting down: ") + deadlock.what());
+            if (!lift_masks(loop)) return;
+        }
     }
 }
 

@@ -115,7 +115,7 @@ bool TaskCore::cancel(std::string_view message, const CancelMask* asked_under) {
         self.mark_retrieved();
         return false;
     }
-    if (mask_ != asked_under) [[unlikely]] {
+    if (mask_ != asked_under && mask_ != nullptr) [[unlikely]] {
         hold_back(message, asked_under);
         return true;
     }

@@ -6,6 +6,7 @@
 #include <asyncio.h>
 
 #include "support/run_test.h"
+#include "support/tracked.h"
 
 #include <memory>
 #include <stdexcept>
@@ -287,6 +288,27 @@ TEST(finally_, a_task_that_cancels_itself_in_its_cleanup_ends_as_cancelled) {
         auto task = create_task(body());
         EXPECT_EQ(co_await how(task), "cancelled");
     });
+}
+
+TEST(finally_, a_cleanup_that_waits_for_ever_is_cancelled_when_that_is_known) {
+    const support::LogCapture log;
+    EXPECT_THROW(asyncio::run(
+                     []() -> Coro<> {
+                         const auto for_ever = []() -> Coro<> {
+                             const support::Tracked alive;
+                             const auto never = asyncio::get_running_loop().create_future();
+                             co_await never;
+                         };
+                         co_await finally_(
+                             []() -> Coro<> { co_return; },
+                             [&]() -> Coro<> { co_await finally_(for_ever, for_ever); });
+                     }(),
+                     {.debug = false, .backend = asyncio::lowlevel::BackendKind::simulated}),
+                 asyncio::DeadlockError);
+    EXPECT_EQ(support::Tracked::alive(), 0);
+    std::string said;
+    for (const std::string& line : support::LogCapture::take()) said += line;
+    EXPECT_TRUE(support::contains(said, "finally_test.cpp")) << said;
 }
 
 TEST(finally_, RUN_04_the_end_of_run_waits_for_a_cleanup_in_progress) {

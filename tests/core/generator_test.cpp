@@ -502,6 +502,30 @@ TEST(AsyncGenerator, RUN_14_one_that_will_not_end_is_reported_and_destroyed) {
     }
 }
 
+TEST(AsyncGenerator, RUN_14_one_whose_cleanup_waits_for_ever_is_named_and_unwinds) {
+    const LogCapture log;
+    const auto make = [](Tracked) -> AsyncGenerator<int> {
+        try {
+            co_yield 1;
+        } catch (const GeneratorExit&) {
+        }
+        const auto never = asyncio::get_running_loop().create_future();
+        co_await never;
+    };
+    std::optional<AsyncGenerator<int>> kept;
+    asyncio::run(
+        [](auto make_one, auto& outside) -> Coro<> {
+            outside.emplace(make_one(Tracked()));
+            co_await outside->next();
+        }(make, kept),
+        {.debug = false, .backend = asyncio::lowlevel::BackendKind::simulated});
+    kept.reset();
+    EXPECT_EQ(Tracked::alive(), 0);
+    std::string said;
+    for (const std::string& line : LogCapture::take()) said += line;
+    EXPECT_TRUE(contains(said, "generator_test.cpp")) << said;
+}
+
 TEST(AsyncGenerator, RUN_14_after_the_tasks_and_before_the_end_of_the_loop) {
     const LogCapture log;
     std::string trace;

@@ -27,6 +27,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace asyncio::lowlevel {
 class Waiter;
@@ -48,6 +49,8 @@ public:
     bool cancel(std::string_view message, const CancelMask* asked_under = nullptr);
     /// The innermost mask; null if there is none.
     const CancelMask* mask() const noexcept { return mask_; }
+    /// Nothing is held back any more by the masks there are. False if there are none.
+    bool lift_masks() noexcept { return std::exchange(mask_, nullptr) != nullptr; }
     std::uint32_t cancelling() const noexcept { return requests_; }
     std::uint32_t uncancel() noexcept;
 
