@@ -34,12 +34,18 @@ public:
     Outcome<std::size_t> take_outcome();
 
 private:
-    enum class Place : std::uint8_t { outside, inside, refused };
+    /// `dismissed`: was inside, and is to leave with an error.
+    enum class Place : std::uint8_t { outside, inside, refused, dismissed };
 
     static void look_again(Ready& node) noexcept;
     bool must_wait() noexcept;
+    bool must_fail() const noexcept;
     void arrive() noexcept;
     void leave_barrier() noexcept;
+    bool end_wait() noexcept;
+    static bool settle(QueuedWaiter& waiter) noexcept;
+
+    friend Barrier;
 
     Barrier& barrier_;
     /// How many had arrived before.
@@ -61,13 +67,15 @@ private:
 
 /// Holds tasks back until `parties` of them are there; can be used again and again.
 ///
-/// Lifetime: must outlive every task that waits for it.
+/// Lifetime: may go while tasks wait for it. If it had opened for them, was reset or aborted, their
+/// wait ends as it would have; those for whom it has not opened wait on until they are cancelled.
 /// Python: `asyncio.Barrier`. Differences: `reset` and `abort` are plain functions, since they
 /// never wait.
 class Barrier {
 public:
     /// Throws: `std::invalid_argument` if `parties` is less than 1.
     explicit Barrier(std::ptrdiff_t parties);
+    ~Barrier() { waiting_.abandon_and_warn("a barrier", &internal::BarrierAwaiter::settle); }
 
     /// Waits until as many tasks as the barrier needs are waiting. Returns which one this is, from
     /// 0 in the order of arrival: so that one of them can be chosen for something.

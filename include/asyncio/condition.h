@@ -28,7 +28,10 @@ class Condition;
 
 namespace internal {
 
-class ConditionAwaiter final : public QueuedWaiter {
+/// A place among all who wait in a condition, in whichever part of the wait.
+struct ConditionMember : ListNode {};
+
+class ConditionAwaiter final : public QueuedWaiter, public ConditionMember {
 public:
     explicit ConditionAwaiter(Condition& condition) noexcept;
 
@@ -53,6 +56,8 @@ public:
     }
 
 private:
+    friend Condition;
+
     /// The turn of a waiter that was cancelled. Its own node is still in line then.
     struct CancelledTurn : Ready {
         ConditionAwaiter* wait;
@@ -63,12 +68,14 @@ private:
     void take_turn() noexcept;
     bool end_part() noexcept;
     bool interrupted() noexcept;
+    bool forget_condition(bool lock_goes) noexcept;
+    /// The lock has gone, so the wait ends without it.
+    bool lock_is_gone() const noexcept { return notified_ && detached(); }
 
-    Condition& condition_;
+    Condition* condition_;  // null once it is gone
+    Lock& lock_;
     CancelledTurn cancelled_turn_;
     bool notified_ = false;
-    /// A request to cancel was delivered to this wait, which throws it at its end.
-    bool interrupted_ = false;
 };
 
 }  // namespace internal
@@ -89,14 +96,22 @@ private:
 /// auto held = co_await changed.acquire();
 /// co_await changed.wait_for([&] { return !jobs.empty(); });
 /// ```
-/// Lifetime: it, and its lock, must outlive every task that waits.
+/// Lifetime: may go while tasks wait in it; they wait on until they are cancelled. A lock of its
+/// own goes with it, and CancelledError is then thrown without the lock. What is held of a lock
+/// must go before that lock, during a wait too: so a condition must outlive the tasks that came to
+/// it with a `Held`, as `acquire` returns it, unless its lock is one from outside that does.
 /// Python: `asyncio.Condition`.
 class Condition {
 public:
     /// With a lock of its own.
     Condition() noexcept : lock_(own_lock_) {}
-    /// With a lock that several conditions may share; it must live as long as this.
+    /// With a lock that several conditions may share; it must live as long as this, and until the
+    /// tasks that wait here have it back.
     explicit Condition(Lock& lock) noexcept : lock_(lock) {}
+    ~Condition() {
+        if (!members_.empty()) [[unlikely]]
+            abandon();
+    }
 
     /// The lock's. What is held stays valid during `wait`, which releases the lock and takes it
     /// back.
@@ -146,10 +161,13 @@ private:
         co_return result;
     }
     void require_locked(const char* refusal);
+    void abandon() noexcept;
 
     Lock own_lock_;
     Lock& lock_;
     internal::WaitQueue waiting_;
+    /// All whose wait has begun and not ended, those too that wait for the lock.
+    internal::IntrusiveList<internal::ConditionMember> members_;
 };
 
 }  // namespace asyncio

@@ -13,6 +13,8 @@ class Event;
 
 namespace internal {
 
+class QueueBase;
+
 class EventAwaiter final : public QueuedWaiter {
 public:
     explicit EventAwaiter(Event& event) noexcept : event_(event) {}
@@ -54,10 +56,14 @@ private:
 
 /// A flag; not set at first.
 ///
-/// Lifetime: must outlive the next turn of every task that waits for it, also after `set()`.
+/// Lifetime: may go at any time. Tasks that were woken by `set()` return from their wait all the
+/// same; those that wait when it goes wait on until they are cancelled.
 /// Python: `asyncio.Event`.
 class Event {
 public:
+    Event() noexcept = default;
+    ~Event() { waiting_.abandon_and_warn("an event", &keeps_turn); }
+
     /// Waits until the flag is set; returns at once if it is.
     ///
     /// Throws: RuntimeError if it must wait and is not awaited in a task, or the event has been
@@ -84,6 +90,10 @@ public:
 
 private:
     friend internal::EventAwaiter;
+    friend internal::QueueBase;
+
+    /// That it was set is all that an event has to give.
+    static bool keeps_turn(internal::QueuedWaiter&) noexcept { return true; }
 
     internal::WaitQueue waiting_;
     bool set_ = false;
@@ -98,7 +108,7 @@ void internal::EventAwaiter::await_suspend(std::coroutine_handle<Promise> corout
 
 inline bool internal::EventAwaiter::interrupted() {
     if (!parked()) return false;
-    event_.waiting_.leave(*this);
+    leave();
     return cancelled();
 }
 

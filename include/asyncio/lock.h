@@ -63,10 +63,14 @@ private:
 /// A lock that one task holds at a time, and that is waited for without blocking the loop.
 ///
 /// Not recursive: a task that acquires it twice waits for ever.
-/// Lifetime: must outlive every task that waits for it.
+/// Lifetime: must outlive every task that holds it. Tasks that wait for it when it goes wait on,
+/// also one that was woken already, until they are cancelled.
 /// Python: `asyncio.Lock`; `async with lock:` is `auto held = co_await lock.acquire();`.
 class Lock {
 public:
+    Lock() noexcept = default;
+    ~Lock() { waiting_.abandon_and_warn("a lock"); }
+
     /// Waits until the lock is free and everybody who came before has had it, and takes it. Returns
     /// a `Held<Lock>`, whose destructor releases it.
     ///
@@ -100,7 +104,7 @@ private:
     }
     /// The end of a wait: takes the lock or, if the waiter was cancelled, passes the wake-up on.
     bool end_wait(internal::QueuedWaiter& waiter, bool cancelled) noexcept {
-        waiting_.leave(waiter);
+        waiter.leave();
         if (!cancelled) return locked_ = true;
         if (!locked_) waiting_.wake_front();
         return false;
@@ -119,7 +123,10 @@ void internal::LockAwaiter::await_suspend(std::coroutine_handle<Promise> corouti
 }
 
 inline bool internal::LockAwaiter::obtained() {
-    return !parked() || lock_.end_wait(*this, cancelled());
+    if (!parked()) return true;
+    const bool is_cancelled = cancelled();
+    if (is_cancelled && detached()) return false;
+    return lock_.end_wait(*this, is_cancelled);
 }
 
 }  // namespace asyncio

@@ -277,7 +277,9 @@ private:
 
 /// First in, first out.
 ///
-/// `T` is anything that can be moved. Lifetime: must outlive every task that waits for it.
+/// `T` is anything that can be moved.
+/// Lifetime: may go while tasks wait in it. They wait on until they are cancelled, also those that
+/// were woken for an item and had no turn yet, since the item goes with the queue.
 /// Python: `asyncio.Queue`.
 template <class T>
 class Queue : public internal::BasicQueue<T, internal::FifoStore<T>> {

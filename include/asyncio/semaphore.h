@@ -63,7 +63,8 @@ private:
 
 /// A number of permits that tasks take and give back.
 ///
-/// Lifetime: must outlive every task that waits for it.
+/// Lifetime: must outlive every task that holds a permit as a `Held`. Tasks that wait for it when
+/// it goes wait on, also one that was woken already, until they are cancelled.
 /// Python: `asyncio.Semaphore`; `async with semaphore:` is
 /// `auto permit = co_await semaphore.acquire();`.
 class Semaphore {
@@ -71,6 +72,8 @@ public:
     /// `value` permits are there at first. Throws: `std::invalid_argument` if it is negative.
     explicit Semaphore(std::ptrdiff_t value = 1)
         : Semaphore(value, std::numeric_limits<std::ptrdiff_t>::max()) {}
+
+    ~Semaphore() { waiting_.abandon_and_warn("a semaphore"); }
 
     /// Waits until there is a permit and everybody who came before has had one, and takes it.
     /// Returns a `Held<Semaphore>`, whose destructor gives it back.
@@ -113,7 +116,7 @@ private:
     /// The end of a wait. Those who came while somebody had been woken and not run yet had to queue
     /// although there may be permits left; now is the time to hand these out.
     bool end_wait(internal::QueuedWaiter& waiter, bool cancelled) noexcept {
-        const bool had_permit = waiting_.leave(waiter);
+        const bool had_permit = waiter.leave();
         if (cancelled && had_permit) ++value_;
         while (value_ > 0 && waiting_.wake_next()) --value_;
         return !cancelled;
@@ -145,7 +148,10 @@ void internal::SemaphoreAwaiter::await_suspend(std::coroutine_handle<Promise> co
 }
 
 inline bool internal::SemaphoreAwaiter::obtained() {
-    return !parked() || semaphore_.end_wait(*this, cancelled());
+    if (!parked()) return true;
+    const bool is_cancelled = cancelled();
+    if (is_cancelled && detached()) return false;
+    return semaphore_.end_wait(*this, is_cancelled);
 }
 
 }  // namespace asyncio

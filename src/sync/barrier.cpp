@@ -12,7 +12,7 @@ bool BarrierAwaiter::await_ready() noexcept { return !must_wait(); }
 void BarrierAwaiter::look_again(Ready& node) noexcept {
     auto& self = static_cast<BarrierAwaiter&>(node);
     if (self.cancelled() || !self.must_wait()) return run_task(node);
-    self.barrier_.waiting_.leave(self);
+    self.leave();
     self.barrier_.waiting_.wait_again(self);
 }
 
@@ -46,17 +46,42 @@ void BarrierAwaiter::leave_barrier() noexcept {
     barrier_.waiting_.wake_all();
 }
 
-Outcome<std::size_t> BarrierAwaiter::take_outcome() {
+/// True if a CancelledError is to be thrown.
+bool BarrierAwaiter::end_wait() noexcept {
+    leave();
+    if (!cancelled()) return false;
+    if (!detached()) barrier_.waiting_.wake_next();
+    return true;
+}
+
+/// The barrier goes: notes what it has to say to a waiter that was woken. True if that is the end
+/// of the wait.
+bool BarrierAwaiter::settle(QueuedWaiter& waiter) noexcept {
+    auto& self = static_cast<BarrierAwaiter&>(waiter);
+    if (self.place_ == Place::outside) {
+        if (self.barrier_.broken()) self.place_ = Place::refused;
+    } else if (self.place_ == Place::inside && self.must_fail()) {
+        self.place_ = Place::dismissed;
+    }
+    return self.place_ != Place::outside && self.barrier_.state_ != Barrier::State::filling;
+}
+
+bool BarrierAwaiter::must_fail() const noexcept {
     using State = Barrier::State;
-    const bool is_cancelled = parked() && cancelled();
-    if (parked()) barrier_.waiting_.leave(*this);
-    if (is_cancelled) barrier_.waiting_.wake_next();
-    const bool is_broken = barrier_.state_ == State::broken || barrier_.state_ == State::resetting;
-    if (place_ == Place::inside) leave_barrier();
+    return barrier_.state_ == State::broken || barrier_.state_ == State::resetting;
+}
+
+Outcome<std::size_t> BarrierAwaiter::take_outcome() {
+    const bool is_cancelled = parked() && end_wait();
+    if (!parked() || !detached()) {
+        const bool is_broken = must_fail();
+        if (place_ == Place::inside) leave_barrier();
+        if (is_broken && place_ == Place::inside) place_ = Place::dismissed;
+    }
     Outcome<std::size_t> outcome;
     if (is_cancelled) {
         outcome.fail(task().take_cancellation());
-    } else if (is_broken) {
+    } else if (place_ == Place::refused || place_ == Place::dismissed) {
         outcome.fail(std::make_exception_ptr(BrokenBarrierError(
             place_ == Place::refused ? "the barrier is broken" : "the barrier was reset")));
     } else {

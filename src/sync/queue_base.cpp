@@ -12,6 +12,14 @@ QueueBase::QueueBase(std::ptrdiff_t maxsize) noexcept
     finished_.set();
 }
 
+/// Who was woken to take an item, or to use the room, finds neither any more. Who waited in `join`
+/// and was woken has learned what it wanted to know.
+void QueueBase::abandon() noexcept {
+    const std::size_t waiting =
+        getters_.abandon() + putters_.abandon() + finished_.waiting_.abandon(&Event::keeps_turn);
+    WaitQueue::warn_of_waiters("a queue", waiting);
+}
+
 void QueueBase::task_done() {
     if (unfinished_ == 0)
         throw std::invalid_argument("task_done was called more often than items were put");

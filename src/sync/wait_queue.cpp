@@ -1,9 +1,60 @@
 #include <asyncio/internal/wait_queue.h>
 
+#include "base/log.h"
+
+#include <string>
+
 namespace asyncio::internal {
 
 void WaitQueue::refuse_loop() {
     throw RuntimeError("a task of one event loop waits for what belongs to another");
+}
+
+bool QueuedWaiter::detach(bool keeps_turn) noexcept {
+    WaitQueue* const queue = std::exchange(queue_, nullptr);
+    if (state_ == State::cancelled) {
+        if (linked()) unlink();
+        return false;
+    }
+    const bool was_woken = state_ == State::woken;
+    --queue->present_;
+    if (was_woken) --queue->woken_;
+    // A request that came after the wake-up is with the task, which has to run to find it. Its turn
+    // may not look at the queue first.
+    const bool is_cancelled = was_woken && task().must_cancel();
+    if (keeps_turn || is_cancelled || cancellation_noted_) {
+        state_ = is_cancelled ? State::cancelled : State::served;
+        run = &run_task;
+        if (was_woken) return false;
+        unlink();
+        queue->loop_->schedule(*this);
+        return false;
+    }
+    unlink();  // from the line, or from the loop's ready queue
+    state_ = State::waiting;
+    return true;
+}
+
+std::size_t WaitQueue::abandon(KeepsTurn keeps_turn) noexcept {
+    std::size_t waiting = 0;
+    while (!passed_over_.empty()) passed_over_.front().detach(false);
+    while (!waiters_.empty()) waiting += waiters_.front().detach(false);
+    if (woken_ == 0) return waiting;
+    loop_->residents().for_each([&](Resident& resident) {
+        lowlevel::Waiter* const parked = static_cast<TaskCore&>(resident).parked();
+        if (parked == nullptr || !parked->queued_) return;
+        auto& waiter = static_cast<QueuedWaiter&>(*parked);
+        if (waiter.queue_ != this) return;
+        waiting += waiter.detach(keeps_turn != nullptr && keeps_turn(waiter));
+    });
+    return waiting;
+}
+
+/// Outside the loop nobody is asked about debug mode: the loop may be gone as well.
+void WaitQueue::warn_of_waiters(const char* what, std::size_t waiters) noexcept {
+    if (waiters == 0 || here.loop == nullptr || !here.loop->get_debug()) return;
+    log(LogLevel::warning, std::string(what) + " was destroyed while " + std::to_string(waiters) +
+                               (waiters == 1 ? " task waits in it" : " tasks wait in it"));
 }
 
 }  // namespace asyncio::internal

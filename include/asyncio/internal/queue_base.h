@@ -54,7 +54,10 @@ public:
 
 protected:
     explicit QueueBase(std::ptrdiff_t maxsize) noexcept;
-    ~QueueBase() = default;
+    ~QueueBase() {
+        if (getters_.in_use() || putters_.in_use() || finished_.waiting_.in_use()) [[unlikely]]
+            abandon();
+    }
 
     void item_added() noexcept {
         ++size_;
@@ -86,6 +89,7 @@ private:
     friend QueueGetWaiter;
     friend QueuePutWaiter;
 
+    void abandon() noexcept;
     bool get_must_wait() const noexcept { return size_ == 0 && !shut_down_; }
     bool put_must_wait() const noexcept { return size_ >= limit_ && !shut_down_; }
     [[noreturn, gnu::cold]] static void refuse_shut_down();
@@ -119,7 +123,7 @@ protected:
     /// False if a CancelledError is to be thrown.
     bool end_wait() {
         if (!parked()) return true;
-        const bool woken = queue_.getters_.leave(*this);
+        const bool woken = leave();
         if (!cancelled()) [[likely]]
             return true;
         if (woken && !queue_.empty()) queue_.getters_.wake_next();
@@ -130,7 +134,7 @@ private:
     static void look_again(Ready& node) noexcept {
         auto& self = static_cast<QueueGetWaiter&>(node);
         if (!self.queue_.get_must_wait() || self.cancelled()) return run_task(node);
-        self.queue_.getters_.leave(self);
+        self.leave();
         self.queue_.getters_.wait_again(self);
     }
 
@@ -151,7 +155,7 @@ protected:
     /// False if a CancelledError is to be thrown.
     bool end_wait() {
         if (!parked()) return true;
-        const bool woken = queue_.putters_.leave(*this);
+        const bool woken = leave();
         if (!cancelled()) [[likely]]
             return true;
         if (woken && !queue_.full()) queue_.putters_.wake_next();
@@ -162,7 +166,7 @@ private:
     static void look_again(Ready& node) noexcept {
         auto& self = static_cast<QueuePutWaiter&>(node);
         if (!self.queue_.put_must_wait() || self.cancelled()) return run_task(node);
-        self.queue_.putters_.leave(self);
+        self.leave();
         self.queue_.putters_.wait_again(self);
     }
 

@@ -82,6 +82,9 @@ public:
         innermost_ = promise;
     }
 
+    /// What the task waits for; null while it runs, and when the wait was aborted.
+    lowlevel::Waiter* parked() const noexcept { return parked_; }
+
     ContextRef& context() noexcept { return context_; }
 
     std::string name() const;

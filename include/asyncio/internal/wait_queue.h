@@ -22,6 +22,15 @@
 // whether the condition holds by now, and if it does not, stays in line without the task having
 // run.
 //
+// The queue may go while tasks wait in it, for that is how programs end: the main coroutine has a
+// local queue, leaves it, and only then are the workers cancelled. Its waiters are detached: they
+// know no queue any more, wait on, and leave when they are cancelled. Those in line are found in
+// the line, those that were woken among the loop's tasks, so that being woken costs nothing for the
+// sake of that rare case. A detached waiter that was woken is taken out of the ready queue again,
+// unless what it waited for has happened all the same (an event was set), and nobody needs the
+// queue to know. After a wait, whoever uses the queue asks `detached()` before touching it again;
+// only a cancelled waiter can be.
+//
 // Thread-safety: loop thread only. A queue belongs to the first loop in which somebody waits.
 
 #include <asyncio/internal/intrusive_list.h>
@@ -38,13 +47,21 @@ class WaitQueue;
 
 /// A place in line, the base of an awaiter.
 class QueuedWaiter : public lowlevel::Waiter, public Ready {
+public:
+    /// Ends a wait. Every waiter calls this when it has its turn. True if it was woken, false if it
+    /// was cancelled before that.
+    bool leave() noexcept;
+
 protected:
-    QueuedWaiter() noexcept { run = &run_task; }
+    QueuedWaiter() noexcept : Waiter(Queued()) { run = &run_task; }
 
     /// Suspends the task at `coroutine` until it is woken. Throws: RuntimeError outside a task, and
     /// if the queue belongs to another loop.
     template <class Promise>
     void wait_in(WaitQueue& queue, std::coroutine_handle<Promise> coroutine);
+
+    /// The queue is gone, so nothing that it belonged to may be touched.
+    bool detached() const noexcept { return queue_ == nullptr; }
 
     /// At the end of a wait: whether a CancelledError is to be thrown.
     bool cancelled() { return state_ == State::cancelled || task().must_cancel(); }
@@ -55,18 +72,26 @@ protected:
         task.run(task);
     }
 
+    /// Forgets the queue, which is about to go. True if the task waits on, for a cancellation;
+    /// false if its turn is coming. `keeps_turn`: it was woken, and has what it waited for.
+    bool detach(bool keeps_turn) noexcept;
+
+    /// A request to cancel was delivered to this wait, which throws it at its end.
+    bool cancellation_noted_ = false;
+
     /// Leaves the line if it is not too late. For hooks: true if it was not.
     bool cancel_wait() noexcept;
 
 private:
     friend WaitQueue;
-    enum class State : std::uint8_t { waiting, woken, cancelled };
+    /// `served`: woken, and the queue has gone since.
+    enum class State : std::uint8_t { waiting, woken, cancelled, served };
 
     static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
         return static_cast<QueuedWaiter&>(waiter).cancel_wait() ? Abort::removed : Abort::too_late;
     }
 
-    WaitQueue* queue_;  // set by `enter`
+    WaitQueue* queue_;  // set by `enter`; null once the queue is gone
     State state_ = State::waiting;
 };
 
@@ -75,10 +100,28 @@ public:
     WaitQueue() noexcept = default;
     WaitQueue(const WaitQueue&) = delete;
     WaitQueue& operator=(const WaitQueue&) = delete;
-    ~WaitQueue() {
-        assert(waiters_.empty() && present_ == 0 &&
-               "a lock, event or queue is destroyed while a task still waits for it");
+    ~WaitQueue() { assert(!in_use() && "whoever has the queue detaches its waiters"); }
+
+    /// Whether a waiter knows this queue, also one that was cancelled and has not left yet.
+    bool in_use() const noexcept {
+        return present_ != 0 || !waiters_.empty() || !passed_over_.empty();
     }
+
+    /// Whether a waiter that was woken has what it waited for although the queue goes.
+    using KeepsTurn = bool (*)(QueuedWaiter& waiter) noexcept;
+
+    /// To be called by the destructor of whatever has this queue, if it is in use: detaches all
+    /// waiters. Returns how many wait on. Without `keeps_turn` no wake-up can be carried out.
+    /// Cost: O(waiters), and O(tasks of the loop) if one was woken and has had no turn yet.
+    std::size_t abandon(KeepsTurn keeps_turn = nullptr) noexcept;
+
+    /// The same, and says so in debug mode. `what` with its article: "a lock".
+    void abandon_and_warn(const char* what, KeepsTurn keeps_turn = nullptr) noexcept {
+        if (in_use()) [[unlikely]]
+            warn_of_waiters(what, abandon(keeps_turn));
+    }
+    /// In debug mode, if the loop runs and `waiters` are any: says that `what` left them behind.
+    static void warn_of_waiters(const char* what, std::size_t waiters) noexcept;
 
     /// Whether somebody waits, or has been woken and had no turn yet: a newcomer has to queue then.
     bool occupied() const noexcept { return present_ != 0; }
@@ -104,24 +147,14 @@ public:
         ++present_;
     }
 
-    /// Ends a wait. Every waiter calls this when it has its turn. True if it was woken, false if it
-    /// was cancelled before that.
-    bool leave(QueuedWaiter& waiter) noexcept {
-        if (waiter.state_ == State::cancelled) {
-            if (waiter.linked()) waiter.unlink();
-            return false;
-        }
-        assert(waiter.state_ == State::woken);
-        --present_;
-        --woken_;
-        return true;
-    }
-
     /// Wakes the first that still waits. False if nobody does.
     bool wake_next() noexcept {
         while (!waiters_.empty()) {
             QueuedWaiter& first = waiters_.pop_front();
-            if (first.state_ != State::waiting) continue;
+            if (first.state_ != State::waiting) {
+                passed_over_.push_back(first);
+                continue;
+            }
             wake(first);
             return true;
         }
@@ -152,6 +185,8 @@ private:
     [[noreturn, gnu::cold]] static void refuse_loop();
 
     IntrusiveList<QueuedWaiter> waiters_;
+    /// Cancelled ones that were at the front when somebody was woken, until they leave.
+    IntrusiveList<QueuedWaiter> passed_over_;
     /// The loop of the first that waited; null until then.
     EventLoop* loop_ = nullptr;
     /// Waiting or woken, so without those that were cancelled while they waited.
@@ -169,7 +204,18 @@ void QueuedWaiter::wait_in(WaitQueue& queue, std::coroutine_handle<Promise> coro
 inline bool QueuedWaiter::cancel_wait() noexcept {
     if (state_ != State::waiting) return false;
     state_ = State::cancelled;
+    if (queue_ != nullptr) [[likely]]
+        --queue_->present_;
+    return true;
+}
+
+inline bool QueuedWaiter::leave() noexcept {
+    if (state_ != State::woken) [[unlikely]] {
+        if (linked()) unlink();
+        return state_ == State::served;
+    }
     --queue_->present_;
+    --queue_->woken_;
     return true;
 }
 

@@ -25,6 +25,10 @@
 #include <exception>
 #include <string_view>
 
+namespace asyncio::internal {
+class WaitQueue;
+}
+
 namespace asyncio::lowlevel {
 
 class Waiter {
@@ -34,6 +38,9 @@ public:
 
 protected:
     Waiter() noexcept {}
+    /// For a waiter that stands in a line; see `internal::WaitQueue::abandon`.
+    struct Queued {};
+    explicit Waiter(Queued) noexcept : queued_(true) {}
 
     /// The task that awaits. Throws: RuntimeError if the code does not run in a task.
     internal::TaskCore& task() {
@@ -92,11 +99,14 @@ protected:
 
 private:
     friend internal::TaskCore;
+    friend internal::WaitQueue;
 
     internal::TaskCore* task_ = nullptr;
     AbortHook hook_;
     /// Set when the hook has answered `removed`.
     bool interrupted_ = false;
+    /// This is an `internal::QueuedWaiter`.
+    bool queued_ = false;
 };
 
 }  // namespace asyncio::lowlevel
