@@ -76,9 +76,6 @@ protected:
     /// false if its turn is coming. `keeps_turn`: it was woken, and has what it waited for.
     bool detach(bool keeps_turn) noexcept;
 
-    /// A request to cancel was delivered to this wait, which throws it at its end.
-    bool cancellation_noted_ = false;
-
     /// Leaves the line if it is not too late. For hooks: true if it was not.
     bool cancel_wait() noexcept;
 
@@ -93,6 +90,10 @@ private:
 
     WaitQueue* queue_;  // set by `enter`; null once the queue is gone
     State state_ = State::waiting;
+
+protected:
+    /// A request to cancel was delivered to this wait, which throws it at its end. Set by `enter`.
+    bool cancellation_noted_;
 };
 
 class WaitQueue {
@@ -137,6 +138,7 @@ public:
     /// Gets in line, behind everybody. Throws as `bind`.
     void enter(QueuedWaiter& waiter) {
         bind();
+        waiter.cancellation_noted_ = false;
         wait_again(waiter);
     }
     /// The same for one that has waited here before.
