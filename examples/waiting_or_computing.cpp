@@ -58,27 +58,24 @@ struct Work {
     int (*function)(int);
     Coro<int> (*coroutine)(int);
     int argument;
-    int count;
+    std::size_t count;
 };
 
 // The ways.
 
 std::vector<int> one_after_another(const Work& work) {
-    std::vector<int> results;
-    for (int i = 0; i < work.count; ++i) results.push_back(work.function(work.argument));
+    std::vector<int> results(work.count);
+    for (int& result : results) result = work.function(work.argument);
     return results;
 }
 
 template <class Pool>
 Coro<std::vector<int>> in_pool(const Work& work, Pool& pool) {
-    std::vector<asyncio::Future<int>> futures;
-    for (int i = 0; i < work.count; ++i) {
-        futures.push_back(
-            asyncio::get_running_loop().run_in_executor(pool, work.function, work.argument));
-    }
-    std::vector<int> results;
-    for (const asyncio::Future<int>& future : futures) results.push_back(co_await future);
-    co_return results;
+    // All jobs are handed over before the first is awaited.
+    std::vector<asyncio::Future<int>> futures(work.count);
+    for (asyncio::Future<int>& future : futures)
+        future = asyncio::get_running_loop().run_in_executor(pool, work.function, work.argument);
+    co_return co_await asyncio::gather(std::move(futures));
 }
 
 std::vector<int> on_threads(const Work& work) {
@@ -94,7 +91,9 @@ std::vector<int> on_processes(const Work& work) {
 std::vector<int> on_one_loop(const Work& work) {
     const auto all = [&]() -> Coro<std::vector<int>> {
         std::vector<Coro<int>> coroutines;
-        for (int i = 0; i < work.count; ++i) coroutines.push_back(work.coroutine(work.argument));
+        coroutines.reserve(work.count);
+        for (std::size_t i = 0; i < work.count; ++i)
+            coroutines.push_back(work.coroutine(work.argument));
         co_return co_await asyncio::gather(std::move(coroutines));
     };
     return asyncio::run(all());
@@ -143,8 +142,10 @@ int main(int argc, char** argv) {
             return arguments[i] == std::string_view("--help") ? 0 : 2;
         }
     }
-    const Work waiting{"waiting", &download, &download_on_loop, numbers[1], numbers[0]};
-    const Work computing{"computing", &sum_of_squares, &sum_on_loop, numbers[3], numbers[2]};
+    const Work waiting{"waiting", &download, &download_on_loop, numbers[1],
+                       static_cast<std::size_t>(numbers[0])};
+    const Work computing{"computing", &sum_of_squares, &sum_on_loop, numbers[3],
+                         static_cast<std::size_t>(numbers[2])};
     if (compare(waiting) && compare(computing)) return 0;
     fmt::print("the results differ\n");
     return 1;

@@ -22,6 +22,7 @@
 #include <asyncio/internal/loop_threads.h>
 
 #include <atomic>
+#include <cassert>
 #include <concepts>
 #include <functional>
 #include <memory>
@@ -164,11 +165,11 @@ struct BoundCall {
     Function function;
     std::tuple<Arguments...> arguments;
 
-    decltype(auto) operator()(std::stop_token token) {
+    decltype(auto) operator()(const std::stop_token& token) {
         return std::apply(
             [&](auto&... values) -> decltype(auto) {
                 if constexpr (takes_stop_token) {
-                    return std::invoke(std::move(function), std::move(token), std::move(values)...);
+                    return std::invoke(std::move(function), token, std::move(values)...);
                 } else {
                     return std::invoke(std::move(function), std::move(values)...);
                 }
@@ -203,6 +204,7 @@ public:
 
 private:
     void call() noexcept override {
+        assert(call_.has_value() && "a job is called once");
         try {
             if constexpr (std::is_void_v<Result>) {
                 (*call_)(stop_.get_token());

@@ -204,7 +204,7 @@ auto run_coroutine_threadsafe(Awaitable&& coroutine, EventLoop& loop) {
     static_assert(!std::is_lvalue_reference_v<Awaitable>,
                   "what is awaited goes to another thread: hand it over with std::move");
     using Call = internal::ThreadCallOf<Given>;
-    auto* call = new Call(loop, std::move(coroutine));
+    auto* call = new Call(loop, std::forward<Awaitable>(coroutine));
     ThreadFuture<typename Call::Result> future(*call);
     call->send();
     return future;

@@ -134,10 +134,9 @@ Workers::Workers(std::size_t limit, std::string name)
 
 Workers::~Workers() {
     if (is_forked()) {
-        // The handles name threads of the parent. They can be neither joined nor detached here, so
-        // they are kept.
-        static auto& of_parents = *new std::vector<std::deque<Worker>>;
-        of_parents.push_back(std::move(workers_));
+        // The handles name threads of the parent, which can be neither joined nor detached here.
+        // Empty ones take their places.
+        for (Worker& worker : workers_) std::construct_at(&worker.thread);
         return;
     }
     drop_queued();

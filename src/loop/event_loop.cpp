@@ -225,6 +225,7 @@ Handle EventLoop::call_soon(internal::UniqueFunction<void()> callback) {
 }
 
 TimerHandle EventLoop::call_later(Duration delay, internal::UniqueFunction<void()> callback) {
+    check_thread();
     return call_at(internal::add_saturating(time(), delay), std::move(callback));
 }
 
