@@ -75,7 +75,10 @@ Coro<std::vector<int>> in_pool(const Work& work, Pool& pool) {
     std::vector<asyncio::Future<int>> futures(work.count);
     for (asyncio::Future<int>& future : futures)
         future = asyncio::get_running_loop().run_in_executor(pool, work.function, work.argument);
-    co_return co_await asyncio::gather(std::move(futures));
+    std::vector<int> results;
+    results.reserve(work.count);
+    for (const asyncio::Future<int>& future : futures) results.push_back(co_await future);
+    co_return results;
 }
 
 std::vector<int> on_threads(const Work& work) {
