@@ -17,9 +17,10 @@ which both sides run it; then comes the trace. A statement is a letter, its numb
   K s (…)   holds a permit of semaphore s               P q   put into queue q     Q q   get from it
   N e       set and clear event e                       I e   wait for event e
 
-Where this Python is older than 3.13, two things are done here as 3.13 documents them: `uncancel`
-that reaches zero withdraws a request that was not delivered (gh-117407), and a group takes its own
-request back whenever it made it, and renews one from outside (gh-116720). Timers of one deadline
+Where this Python is older than 3.13, three things are done here as 3.13 documents them: `uncancel`
+that reaches zero withdraws a request that was not delivered (gh-117407), a group takes its own
+request back whenever it made it, and renews one from outside (gh-116720), and a limit does not mind
+requests from before it began (gh-102780, also in 3.11.4). Timers of one deadline
 fire in the order of their arming, as ours do; Python leaves that open.
 """
 
@@ -176,6 +177,29 @@ class WithdrawingTask(asyncio.tasks._PyTask):
         return left
 
 
+class LimitOfNow(asyncio.Timeout):
+    """A limit by the rules of 3.11.4."""
+
+    async def __aenter__(self):
+        await super().__aenter__()
+        self.requests_before = self._task.cancelling()
+        return self
+
+    async def __aexit__(self, kind, error, traceback):
+        if self._state is not asyncio.timeouts._State.EXPIRING:
+            return await super().__aexit__(kind, error, traceback)
+        self._state = asyncio.timeouts._State.EXPIRED
+        if self._task.uncancel() <= self.requests_before and kind is CancelledError:
+            raise TimeoutError from error
+        return None
+
+
+def limit_of(seconds):
+    if sys.version_info >= (3, 11, 4):
+        return asyncio.timeout(seconds)
+    return LimitOfNow(asyncio.get_running_loop().time() + seconds)
+
+
 class Group:
     """A task group by the rules of 3.13, with its tasks in the order of their creation."""
 
@@ -306,7 +330,7 @@ class World:
         return ", ".join("value" if end is None else text_of(end) for end in ends)
 
     async def T(self, seconds, block):
-        async with timeout(seconds):
+        async with limit_of(seconds):
             await self.block(block)
 
     async def G(self, count, *blocks):
