@@ -15,8 +15,8 @@
 #include <asyncio/generator.h>
 #include <asyncio/map_concurrent.h>
 #include <asyncio/outcome.h>
-#include <asyncio/queue.h>
 #include <asyncio/process_pool.h>
+#include <asyncio/queue.h>
 #include <asyncio/run.h>
 #include <asyncio/shield.h>
 #include <asyncio/sleep.h>

@@ -200,9 +200,8 @@ void EventLoop::check_open() const {
 void EventLoop::require_own_thread() const {
     const internal::ThreadState* runner = runner_.load(std::memory_order_relaxed);
     if (runner != nullptr && runner != &internal::here) {
-        throw RuntimeError(
-            "used on another thread than its loop's: only call_soon_threadsafe and "
-            "run_coroutine_threadsafe may be called there");
+        throw RuntimeError("used on another thread than its loop's: only call_soon_threadsafe and "
+                           "run_coroutine_threadsafe may be called there");
     }
 }
 
