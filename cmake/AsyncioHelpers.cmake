@@ -13,6 +13,15 @@ function(asyncio_warnings target)
     endif()
 endfunction()
 
+# What every coroutine has to be compiled with. A loop around a co_await can be entered in its middle,
+# when the coroutine is resumed, and g++ before 14 makes wrong code of some such loops: when it packs
+# two scalars into one vector (which it does from -O2 on), it may use them before they are computed.
+# That is PR tree-optimization/111387. Loops over arrays are vectorised all the same.
+set(asyncio_coroutine_options "")
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 14)
+    set(asyncio_coroutine_options -fno-tree-slp-vectorize)
+endif()
+
 # Notes why something optional is left out. Printed again at the end, where it is seen.
 function(asyncio_skip what why)
     set_property(GLOBAL APPEND PROPERTY asyncio_skipped "${what}: ${why}")

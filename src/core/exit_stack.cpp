@@ -33,8 +33,7 @@ Coro<std::exception_ptr> AsyncExitStack::unwind(std::exception_ptr error) {
         Exit exit = std::move(exits_.back());
         exits_.pop_back();
         const std::exception_ptr given = internal::joined_errors(errors, several);
-        Coro<Outcome<bool>> call = internal::settled_call(exit, given);
-        const Outcome<bool> left = co_await std::move(call);
+        const Outcome<bool> left = co_await internal::settled_call(exit, given);
         if (left.failed()) {
             // One that lets go what it was given has not failed itself.
             if (left.error() != given) errors.push_back(left.error());
@@ -42,10 +41,7 @@ Coro<std::exception_ptr> AsyncExitStack::unwind(std::exception_ptr error) {
             errors.clear();
         }
     }
-    // Every step has a name of its own here, and the vector is copied: g++ 12 at -O2 makes of the
-    // shorter form one that reads a vector which was never there.
-    std::exception_ptr all = internal::joined_errors(errors, several);
-    co_return all;
+    co_return internal::joined_errors(std::move(errors), several);
 }
 
 void internal::throw_body_suppressed() {
