@@ -1,4 +1,5 @@
-# Looks for what the library can use and sets ASYNCIO_HAVE_IO_URING and ASYNCIO_HAVE_BACKTRACE.
+# Looks for what the library can use and sets ASYNCIO_HAVE_IO_URING, ASYNCIO_HAVE_BACKTRACE and
+# ASYNCIO_HAVE_QUICK_THROW.
 #
 # Both libraries are private: no header of theirs is in a public header. They are linked as
 # flags (`-luring`) rather than by path or target, so that an installed static library names them
@@ -75,3 +76,19 @@ asyncio_check_links(ASYNCIO_FOUND_LIBBACKTRACE
     "${program}" "${asyncio_backtrace_options}" -lbacktrace)
 asyncio_decide(ASYNCIO_BACKTRACE ${ASYNCIO_FOUND_LIBBACKTRACE}
     "file and line of stacks (libbacktrace)" ASYNCIO_HAVE_BACKTRACE)
+
+# --------------------------------------------------------------------------------- quick throws
+# They need the ABI of one processor, the type information of one C++ library, and the way the GNU
+# runtime library finds the tables of a function.
+
+set(program [[
+    #include <exception>
+    #if !defined(__x86_64__) || !defined(__LP64__) || !defined(__ELF__) || !defined(__GLIBCXX__)
+    #error "not here"
+    #endif
+    extern "C" const void* _Unwind_Find_FDE(void* address, void* bases);
+    int main() { void* bases[3]; return _Unwind_Find_FDE(nullptr, bases) != nullptr; }
+]])
+asyncio_check_links(ASYNCIO_FOUND_QUICK_THROW "${program}" "" "")
+asyncio_decide(ASYNCIO_QUICK_THROW ${ASYNCIO_FOUND_QUICK_THROW}
+    "quick throws (x86-64 and the GNU C++ library)" ASYNCIO_HAVE_QUICK_THROW)

@@ -13,10 +13,10 @@ function(asyncio_warnings target)
     endif()
 endfunction()
 
-# What every coroutine has to be compiled with. A loop around a co_await can be entered in its middle,
-# when the coroutine is resumed, and g++ before 14 makes wrong code of some such loops: when it packs
-# two scalars into one vector (which it does from -O2 on), it may use them before they are computed.
-# That is PR tree-optimization/111387. Loops over arrays are vectorised all the same.
+# What every coroutine has to be compiled with. A loop around a co_await can be entered in its
+# middle, when the coroutine is resumed, and g++ before 14 makes wrong code of some such loops: when
+# it packs two scalars into one vector (which it does from -O2 on), it may use them before they are
+# computed. That is PR tree-optimization/111387. Loops over arrays are vectorised all the same.
 set(asyncio_coroutine_options "")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 14)
     set(asyncio_coroutine_options -fno-tree-slp-vectorize)
@@ -33,6 +33,7 @@ function(asyncio_print_summary)
     message(STATUS "asyncio ${PROJECT_VERSION}, ${compiler}, ${CMAKE_BUILD_TYPE}")
     message(STATUS "  io_uring back-end      ${ASYNCIO_HAVE_IO_URING}")
     message(STATUS "  file:line of stacks    ${ASYNCIO_HAVE_BACKTRACE}")
+    message(STATUS "  quick throws           ${ASYNCIO_HAVE_QUICK_THROW}")
     message(STATUS "  tool, examples         ${ASYNCIO_TOOL}, ${ASYNCIO_EXAMPLES}")
     message(STATUS "  bench, tests           ${ASYNCIO_BENCH}, ${ASYNCIO_TESTS}")
     foreach(line IN LISTS skipped)

@@ -68,8 +68,8 @@ PUBLIC_HEADERS_ONLY = ("src/tls/*", "src/http/*", "src/db/*", "src/process/*",
 # Every header below include/asyncio has a floor. `include/asyncio.h` is the umbrella over them.
 HEADERS_OF_FLOOR = {
     "base": "exceptions debug outcome lowlevel/fd internal/frame_pool internal/intrusive_list "
-            "internal/prefetch internal/thread_event internal/time internal/unique_function "
-            "internal/worker_job",
+            "internal/prefetch internal/rethrow internal/thread_event internal/time "
+            "internal/unique_function internal/worker_job",
     "backend": "lowlevel/backend lowlevel/operation",
     "loop": "event_loop internal/context_state internal/step",
     "core": "coro task future task_group gather timeout sleep run wait shield context generator "
@@ -102,7 +102,7 @@ MAY_START_THREADS = ("src/base/*", "src/threads/*", "include/asyncio/executor.h"
 COMPILER_WORD = re.compile(
     r"^(defined|__has_(?:feature|builtin|attribute|cpp_attribute)|__GNUC\w*|__clang\w*|__cplusplus"
     r"|__cpp_\w+|__SANITIZE_\w+|__OPTIMIZE__|NDEBUG|__EXCEPTIONS|\w+_sanitizer"
-    r"|ASYNCIO_WITH_BACKTRACE|ASYNCIO_INTERNAL_\w+|true|false)$")
+    r"|ASYNCIO_WITH_BACKTRACE|ASYNCIO_WITH_QUICK_THROW|ASYNCIO_INTERNAL_\w+|true|false)$")
 
 SYSTEM_CALLS = (
     "accept accept4 clock_nanosleep connect epoll_pwait epoll_wait fgets flock fread fsync "

@@ -166,7 +166,7 @@ public:
         if (!started_) here.next = child_;
     }
 
-    T await_resume() { return child_.promise().outcome.last_value(); }
+    [[gnu::always_inline]] T await_resume() { return child_.promise().outcome.last_value(); }
 
     Outcome<T> take_outcome() noexcept(std::is_nothrow_move_constructible_v<Outcome<T>>) {
         return std::move(child_.promise().outcome);

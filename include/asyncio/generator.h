@@ -169,7 +169,7 @@ public:
     std::optional<T> await_resume() {
         const AskerScope scope(generator_);
         if (std::exception_ptr error = take_error()) [[unlikely]]
-            std::rethrow_exception(to_throw(std::move(error)));
+            rethrow(error);
         return generator_.take_value();
     }
     Outcome<std::optional<T>> take_outcome() {

@@ -97,8 +97,6 @@ bool internal::is_cancellation(const std::exception_ptr& error) noexcept {
     return error != nullptr && *error.__cxa_exception_type() == typeid(CancelledError);
 }
 
-std::exception_ptr internal::to_throw(std::exception_ptr error) noexcept { return error; }
-
 std::string describe(const std::exception_ptr& error) {
     if (error == nullptr) return "no error";
     try {

@@ -65,8 +65,7 @@ bool GeneratorCloser::await_ready() noexcept {
 
 void GeneratorCloser::await_resume() {
     const AskerScope scope(generator_);
-    if (std::exception_ptr error = generator_.take_error())
-        std::rethrow_exception(to_throw(std::move(error)));
+    if (std::exception_ptr error = generator_.take_error()) rethrow(error);
     if (generator_.state() == GeneratorCore::State::yielded)
         throw RuntimeError("the asynchronous generator has yielded while it was being closed");
 }

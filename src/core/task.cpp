@@ -150,16 +150,12 @@ std::uint32_t TaskCore::uncancel() noexcept {
     return requests_;
 }
 
-void TaskCore::throw_cancelled() {
-    must_cancel_ = false;
-    const std::string* message = future().cancel_message();
-    throw message != nullptr ? CancelledError(*message) : CancelledError();
-}
-
 std::exception_ptr TaskCore::take_cancellation() {
     must_cancel_ = false;
     return future().make_cancellation();
 }
+
+std::exception_ptr& TaskCore::cancellation_to_throw() { return to_throw(take_cancellation()); }
 
 void throw_no_task() {
     throw RuntimeError("this can only be awaited in a task: start it with run() or create_task()");

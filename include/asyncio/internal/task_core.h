@@ -20,6 +20,7 @@
 
 #include <asyncio/event_loop.h>
 #include <asyncio/internal/context_state.h>
+#include <asyncio/internal/rethrow.h>
 #include <asyncio/internal/step.h>
 
 #include <coroutine>
@@ -56,8 +57,8 @@ public:
 
     /// A request to cancel has been made and not been delivered.
     bool must_cancel() const noexcept { return must_cancel_; }
-    /// Delivers the request.
-    [[noreturn, gnu::cold]] void throw_cancelled();
+    /// Delivers the request. Inlined, so that the throw is the waiting coroutine's own.
+    [[noreturn, gnu::always_inline]] void throw_cancelled() { rethrow(cancellation_to_throw()); }
     /// Takes back a request that has not been delivered; those counted stay.
     void withdraw() noexcept { must_cancel_ = false; }
     /// What `throw_cancelled` would throw; the request counts as delivered.
@@ -116,6 +117,7 @@ private:
     void run_watched() noexcept;
     void end(void (TaskCore::*completion)() noexcept) noexcept;
     void abort_wait_now();
+    [[gnu::cold]] std::exception_ptr& cancellation_to_throw();
     void hold_back(std::string_view message, const CancelMask* asked_under);
 
     std::coroutine_handle<> outermost_;

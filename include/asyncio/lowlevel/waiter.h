@@ -65,15 +65,15 @@ protected:
     }
 
     /// To be called first on resumption. Throws CancelledError if the wait was aborted, or a
-    /// request is pending.
-    void resumed() {
+    /// request is pending. Inlined, so that the throw is the coroutine's own, which makes it quick.
+    [[gnu::always_inline]] void resumed() {
         if (task_ != nullptr && (interrupted_ || task_->must_cancel())) [[unlikely]]
             task_->throw_cancelled();
     }
 
     /// The same for a wait that has had an effect when it was not aborted: a request that is merely
     /// pending stays so, and the effect is returned.
-    void resumed_with_effect() {
+    [[gnu::always_inline]] void resumed_with_effect() {
         if (interrupted_) [[unlikely]]
             task_->throw_cancelled();
     }

@@ -1,0 +1,300 @@
+// Reading the tables of one function.
+//
+// The runtime library finds the description of the code at an address (the FDE). What functions of
+// one kind have in common stands apart from it (the CIE) and says how the description is written.
+// The description leads to the table of handlers (the LSDA, language specific data area), in which
+// a line for every stretch of code says: where an exception lands that a call of this stretch ends
+// with, and which list of actions is waiting there. An action is a handler for a type, or to clean
+// up.
+
+#include "base/landing.h"
+
+#ifdef ASYNCIO_WITH_QUICK_THROW
+
+#include <cstddef>
+#include <cstring>
+#include <typeinfo>
+
+#include <unwind.h>
+
+// What the runtime library has for this, and no header declares.
+extern "C" {
+
+/// Where a description is relative to; `function` is where the described code begins.
+struct dwarf_eh_bases {
+    void* text;
+    void* data;
+    void* function;
+};
+
+/// The description of the code at `address`; null if there is none.
+const void* _Unwind_Find_FDE(void* address, dwarf_eh_bases* bases);
+
+/// Reads the tables that are read here. Who has another one has tables of another language.
+_Unwind_Reason_Code __gxx_personality_v0(int, _Unwind_Action, _Unwind_Exception_Class,
+                                         _Unwind_Exception*, _Unwind_Context*);
+
+}  // extern "C"
+
+namespace asyncio::internal {
+namespace {
+
+// --- Reading the tables --------------------------------------------------------------------------
+
+/// How a pointer is written: the format in the low half, what it is relative to in the high one.
+namespace encoding {
+constexpr std::uint8_t absolute = 0x00;
+constexpr std::uint8_t uleb128 = 0x01;
+constexpr std::uint8_t udata4 = 0x03;
+constexpr std::uint8_t udata8 = 0x04;
+constexpr std::uint8_t sdata4 = 0x0b;
+constexpr std::uint8_t sdata8 = 0x0c;
+constexpr std::uint8_t relative_to_itself = 0x10;
+constexpr std::uint8_t indirect = 0x80;
+constexpr std::uint8_t omitted = 0xff;
+}  // namespace encoding
+
+/// Walks over a table. What it does not know is noted and read as zero, so that one question at the
+/// end is enough.
+class Reader {
+public:
+    explicit Reader(const void* at) noexcept : at_(static_cast<const unsigned char*>(at)) {}
+
+    bool failed() const noexcept { return failed_; }
+    const unsigned char* position() const noexcept { return at_; }
+    void skip(std::size_t bytes) noexcept { at_ += bytes; }
+
+    template <class Number>
+    Number number() noexcept {
+        Number value;
+        std::memcpy(&value, at_, sizeof value);
+        at_ += sizeof value;
+        return value;
+    }
+
+    std::uint8_t byte() noexcept { return *at_++; }
+
+    std::uint64_t uleb() noexcept {
+        std::uint64_t value = 0;
+        for (unsigned int shift = 0;; shift += 7) {
+            const std::uint8_t part = byte();
+            value |= std::uint64_t{part & 0x7fU} << shift;
+            if (part < 0x80) return value;
+        }
+    }
+
+    std::int64_t sleb() noexcept {
+        std::uint64_t value = 0;
+        for (unsigned int shift = 0;;) {
+            const std::uint8_t part = byte();
+            value |= std::uint64_t{part & 0x7fU} << shift;
+            shift += 7;
+            if (part >= 0x80) continue;
+            const bool is_negative = (part & 0x40) != 0 && shift < 64;
+            return static_cast<std::int64_t>(is_negative ? value | ~std::uint64_t{0} << shift
+                                                         : value);
+        }
+    }
+
+    std::uintptr_t pointer(std::uint8_t how) noexcept {
+        const auto here = reinterpret_cast<std::uintptr_t>(at_);
+        std::uintptr_t value = plain(how & 0x0f);
+        if (value == 0) return 0;
+        const std::uint8_t base = how & 0x70;
+        if (base == encoding::relative_to_itself) {
+            value += here;
+        } else if (base != 0) {
+            failed_ = true;
+            return 0;
+        }
+        if ((how & encoding::indirect) != 0)
+            value = *reinterpret_cast<const std::uintptr_t*>(value);
+        return value;
+    }
+
+    /// How many bytes a pointer takes that is written like this; 0 where that depends on its value.
+    static std::size_t size_of(std::uint8_t how) noexcept {
+        switch (how & 0x07) {
+            case encoding::udata4: return 4;
+            case encoding::absolute:
+            case encoding::udata8: return 8;
+            default: return 0;
+        }
+    }
+
+private:
+    std::uintptr_t plain(std::uint8_t format) noexcept {
+        switch (format) {
+            case encoding::uleb128: return uleb();
+            case encoding::udata4: return number<std::uint32_t>();
+            case encoding::sdata4: return static_cast<std::uintptr_t>(number<std::int32_t>());
+            case encoding::absolute:
+            case encoding::udata8:
+            case encoding::sdata8: return number<std::uintptr_t>();
+            default: failed_ = true; return 0;
+        }
+    }
+
+    const unsigned char* at_;
+    bool failed_ = false;
+};
+
+/// What all functions of one kind have in common (the ABI's CIE): how the pointers in the
+/// description of one of them are written.
+struct Common {
+    std::uint8_t code = encoding::absolute;
+    std::uint8_t lsda = encoding::omitted;
+    bool is_known = false;
+
+    explicit Common(Reader in) noexcept {
+        const auto length = in.number<std::uint32_t>();
+        const auto id = in.number<std::uint32_t>();
+        const std::uint8_t version = in.byte();
+        if (length == 0xffffffff || id != 0 || (version != 1 && version != 3)) return;
+        const auto* augmentation = reinterpret_cast<const char*>(in.position());
+        in.skip(std::strlen(augmentation) + 1);
+        in.uleb();  // the unit of code addresses
+        in.sleb();  // the unit of places on the stack
+        in.uleb();  // the register of the return address
+        if (*augmentation++ != 'z') return;
+        in.uleb();
+        is_known = read(in, augmentation);
+    }
+
+private:
+    bool read(Reader& in, const char* augmentation) noexcept {
+        bool is_ours = false;
+        for (; *augmentation != '\0'; ++augmentation) {
+            if (*augmentation == 'L') {
+                lsda = in.byte();
+            } else if (*augmentation == 'R') {
+                code = in.byte();
+            } else if (*augmentation == 'P') {
+                const std::uint8_t how = in.byte();
+                is_ours =
+                    in.pointer(how) == reinterpret_cast<std::uintptr_t>(&__gxx_personality_v0);
+            } else {
+                return false;
+            }
+        }
+        return is_ours && !in.failed();
+    }
+};
+
+/// The table of handlers of the function that is described by `description`; null if it has none,
+/// or none that is understood.
+const unsigned char* lsda_of(const void* description) noexcept {
+    Reader in(description);
+    if (in.number<std::uint32_t>() == 0xffffffff) return nullptr;
+    const unsigned char* place = in.position();
+    const Common common(Reader(place - in.number<std::int32_t>()));
+    if (!common.is_known || common.lsda == encoding::omitted) return nullptr;
+    const std::size_t pointer_size = Reader::size_of(common.code);
+    if (pointer_size == 0) return nullptr;
+    in.skip(2 * pointer_size);  // where the code begins, and its length
+    in.uleb();
+    const std::uintptr_t lsda = in.pointer(common.lsda);
+    return in.failed() ? nullptr : reinterpret_cast<const unsigned char*>(lsda);
+}
+
+// --- Finding the handler -------------------------------------------------------------------------
+
+/// The thrown object and its type.
+struct Thrown {
+    const std::type_info* type;
+    void* object;
+
+    explicit Thrown(const std::exception_ptr& error) noexcept
+        : type(error.__cxa_exception_type()), object(*reinterpret_cast<void* const*>(&error)) {}
+
+    /// Whether a handler for `caught` takes it; null stands for `catch (...)`.
+    bool fits(const std::type_info* caught, void*& as_caught) const {
+        as_caught = type->__is_pointer_p() ? *static_cast<void**>(object) : object;
+        return caught == nullptr || caught->__do_catch(type, &as_caught, 1);
+    }
+};
+
+/// One function's table of handlers.
+class HandlerTable {
+public:
+    /// `function` is where the code begins.
+    HandlerTable(const unsigned char* lsda, std::uintptr_t function) noexcept
+        : in_(lsda), function_(function), lsda_(lsda) {
+        const std::uint8_t landings_how = in_.byte();
+        landings_ = landings_how == encoding::omitted ? function : in_.pointer(landings_how);
+        types_how_ = in_.byte();
+        if (types_how_ != encoding::omitted) {
+            const std::uint64_t distance = in_.uleb();
+            types_ = in_.position() + distance;
+        }
+        calls_how_ = in_.byte();
+        const std::uint64_t length = in_.uleb();
+        actions_ = in_.position() + length;
+    }
+
+    /// The landing for a call at `address` that ends with `thrown`; none if it is not caught in
+    /// this function, or that is not understood.
+    std::optional<Landing> find(std::uintptr_t address, const Thrown& thrown) {
+        while (!in_.failed() && in_.position() < actions_) {
+            const std::uintptr_t begin = function_ + in_.pointer(calls_how_);
+            const std::uintptr_t length = in_.pointer(calls_how_);
+            const std::uintptr_t landing = in_.pointer(calls_how_);
+            const std::uint64_t action = in_.uleb();
+            if (address < begin) break;
+            if (address >= begin + length) continue;
+            if (in_.failed() || landing == 0 || action == 0) break;
+            return handler(landings_ + landing, actions_ + action - 1, thrown);
+        }
+        return std::nullopt;
+    }
+
+private:
+    /// Goes through the handlers at `landing`, innermost first.
+    std::optional<Landing> handler(std::uintptr_t landing, const unsigned char* action,
+                                   const Thrown& thrown) const {
+        for (;;) {
+            Reader in(action);
+            const std::int64_t filter = in.sleb();
+            const unsigned char* next_from = in.position();
+            const std::int64_t next = in.sleb();
+            if (filter < 0) return std::nullopt;
+            if (filter > 0) {
+                Reader types(types_ -
+                             static_cast<std::uint64_t>(filter) * Reader::size_of(types_how_));
+                const std::uintptr_t type = types.pointer(types_how_);
+                if (types.failed() || Reader::size_of(types_how_) == 0) return std::nullopt;
+                Landing found{landing, filter, nullptr, action, lsda_};
+                if (thrown.fits(reinterpret_cast<const std::type_info*>(type), found.object)) {
+                    return found;
+                }
+            }
+            if (next == 0) return std::nullopt;
+            action = next_from + next;
+        }
+    }
+
+    Reader in_;
+    std::uintptr_t function_;
+    const unsigned char* lsda_;
+    std::uintptr_t landings_ = 0;
+    std::uint8_t types_how_ = encoding::omitted;
+    const unsigned char* types_ = nullptr;
+    std::uint8_t calls_how_ = encoding::omitted;
+    const unsigned char* actions_ = nullptr;
+};
+
+}  // namespace
+
+std::optional<Landing> find_landing(std::uintptr_t address, const std::exception_ptr& error) {
+    dwarf_eh_bases bases;
+    const void* description = _Unwind_Find_FDE(reinterpret_cast<void*>(address), &bases);
+    if (description == nullptr) return std::nullopt;
+    const unsigned char* lsda = lsda_of(description);
+    if (lsda == nullptr) return std::nullopt;
+    return HandlerTable(lsda, reinterpret_cast<std::uintptr_t>(bases.function))
+        .find(address, Thrown(error));
+}
+
+}  // namespace asyncio::internal
+
+#endif
