@@ -3,6 +3,7 @@
 // too, in real time.
 
 #include "conformance/harness.h"
+#include "support/descriptors.h"
 
 #include <array>
 #include <cerrno>
@@ -368,7 +369,7 @@ TEST_P(OnKernel, a_pipe_is_EMFILE_when_the_process_has_no_descriptor_left) {
 }
 
 TEST_P(OnKernel, no_descriptor_is_left_when_the_back_end_is_gone) {
-    const int before = count_descriptors();
+    const int before = support::open_descriptors();
     for (int round = 0; round < 50; ++round) {
         auto another = make(GetParam());
         Driver drive(*another);
@@ -381,7 +382,7 @@ TEST_P(OnKernel, no_descriptor_is_left_when_the_back_end_is_gone) {
         drive.finish(reading);
         another->wake();
     }
-    EXPECT_EQ(count_descriptors(), before);
+    EXPECT_EQ(support::open_descriptors(), before);
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 #include "backend/make_backend.h"
 
 #include <cerrno>
-#include <filesystem>
 #include <ostream>
 
 #include <fcntl.h>
@@ -190,15 +189,6 @@ std::pair<Fd, Fd> real_sockets() {
     int ends[2] = {-1, -1};
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
     return {Fd(ends[0]), Fd(ends[1])};
-}
-
-int count_descriptors() {
-    int count = 0;
-    for ([[maybe_unused]] const auto& entry :
-         std::filesystem::directory_iterator("/proc/self/fd")) {
-        ++count;
-    }
-    return count - 1;  // The one that reads the directory.
 }
 
 namespace {

@@ -169,7 +169,4 @@ std::pair<Fd, Fd> real_pipe(int flags = O_NONBLOCK | O_CLOEXEC);
 /// A connected pair of non-blocking stream sockets.
 std::pair<Fd, Fd> real_sockets();
 
-/// How many descriptors the process has open.
-int count_descriptors();
-
 }  // namespace asyncio::lowlevel::conformance

@@ -8,6 +8,7 @@
 #include "backend/ring_flags.h"
 #include "conformance/child.h"
 #include "conformance/harness.h"
+#include "support/descriptors.h"
 
 #include <algorithm>
 #include <array>
@@ -189,9 +190,9 @@ TEST(Selection, a_refused_ring_leaves_no_descriptor) {
     const ChildEnd end = in_child([] {
         const int call = SYS_io_uring_register;
         refuse_system_calls({&call, 1}, EPERM);
-        const int before = count_descriptors();
+        const int before = support::open_descriptors();
         for (int i = 0; i < 10; ++i) make_backend(BackendKind::automatic);
-        return std::to_string(count_descriptors() - before);
+        return std::to_string(support::open_descriptors() - before);
     });
     EXPECT_EQ(end.text, "0");
 }

@@ -4,6 +4,7 @@
 
 #include <asyncio.h>
 
+#include "core/core_help.h"
 #include "support/run_test.h"
 #include "support/tracked.h"
 
@@ -19,20 +20,15 @@ namespace {
 using asyncio::as_completed;
 using asyncio::Coro;
 using asyncio::create_task;
-using asyncio::Duration;
 using asyncio::sleep;
 using asyncio::Task;
 using asyncio::TimeoutError;
+using core_help::number_after;
 using support::run_simulated;
 using support::run_test;
 using support::Ticks;
 using support::Tracked;
 using namespace std::chrono_literals;
-
-Coro<int> number_after(Duration delay, int number) {
-    co_await sleep(delay);
-    co_return number;
-}
 
 std::vector<Coro<int>> three() {
     std::vector<Coro<int>> coroutines;

@@ -4,6 +4,7 @@
 
 #include <asyncio.h>
 
+#include "support/how.h"
 #include "support/run_test.h"
 #include "support/tracked.h"
 
@@ -21,21 +22,11 @@ using asyncio::AsyncExitStack;
 using asyncio::Coro;
 using asyncio::create_task;
 using asyncio::sleep;
+using support::how;
 using support::LogCapture;
 using support::run_test;
 using support::Tracked;
 using namespace std::chrono_literals;
-
-template <class Awaitable>
-Coro<std::string> how(Awaitable awaitable) {
-    std::string end = "value";
-    try {
-        co_await std::move(awaitable);
-    } catch (...) {
-        end = asyncio::describe(std::current_exception());
-    }
-    co_return end;
-}
 
 /// Notes when it is entered and left, and with what.
 class Room {

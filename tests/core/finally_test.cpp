@@ -5,6 +5,7 @@
 
 #include <asyncio.h>
 
+#include "support/how.h"
 #include "support/run_test.h"
 #include "support/tracked.h"
 
@@ -16,33 +17,20 @@
 
 namespace {
 
-using asyncio::CancelledError;
 using asyncio::Coro;
 using asyncio::create_task;
 using asyncio::current_task;
-using asyncio::ExceptionGroup;
 using asyncio::finally_;
 using asyncio::sleep;
 using asyncio::task_group;
 using asyncio::TaskGroup;
 using asyncio::timeout;
 using asyncio::TimeoutError;
+using support::how;
 using support::run_simulated;
 using support::run_test;
 using support::Ticks;
 using namespace std::chrono_literals;
-
-/// What awaiting ended with, in words.
-template <class Awaitable>
-Coro<std::string> how(Awaitable awaitable) {
-    std::string end = "value";
-    try {
-        co_await std::move(awaitable);
-    } catch (...) {
-        end = asyncio::describe(std::current_exception());
-    }
-    co_return end;
-}
 
 Coro<> succeed() { co_await sleep(0s); }
 Coro<> fail(const char* text) {

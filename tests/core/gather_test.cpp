@@ -4,6 +4,7 @@
 
 #include <asyncio.h>
 
+#include "core/core_help.h"
 #include "support/run_test.h"
 #include "support/tracked.h"
 
@@ -28,6 +29,8 @@ using asyncio::None;
 using asyncio::Outcome;
 using asyncio::sleep;
 using asyncio::Task;
+using core_help::fail_after;
+using core_help::number_after;
 using support::Fragile;
 using support::LogCapture;
 using support::MoveOnly;
@@ -36,17 +39,7 @@ using support::TestLoop;
 using support::Ticks;
 using namespace std::chrono_literals;
 
-Coro<int> number_after(Duration delay, int number) {
-    co_await sleep(delay);
-    co_return number;
-}
-
 Coro<> nothing_after(Duration delay) { co_await sleep(delay); }
-
-Coro<int> fail_after(Duration delay, const char* text) {
-    co_await sleep(delay);
-    throw std::runtime_error(text);
-}
 
 /// Needs `turns` iterations to clean up when it is cancelled, and says when it has.
 Coro<> clean_up_slowly(std::string& trace, char name, int turns) {
@@ -218,7 +211,7 @@ TEST(gather, GATH_04_the_first_error_leaves_at_once_and_the_others_go_on_in_sile
         };
         std::string seen;
         try {
-            co_await gather(slow(), fail_after(0s, "first"), fails_late());
+            co_await gather(slow(), fail_after<int>(0s, "first"), fails_late());
         } catch (const std::runtime_error& error) {
             seen = error.what();
         }
@@ -236,7 +229,7 @@ TEST(gather, GATH_04_in_debug_mode_later_errors_are_mentioned) {
     const auto body = []() -> Coro<> {
         bool failed = false;
         try {
-            co_await gather(fail_after(0s, "first"), fail_after(1ms, "second"));
+            co_await gather(fail_after<int>(0s, "first"), fail_after<int>(1ms, "second"));
         } catch (const std::runtime_error&) {
             failed = true;
         }
@@ -254,7 +247,7 @@ TEST(gather, GATH_04_in_debug_mode_later_errors_are_mentioned) {
 TEST(gather, an_error_nobody_awaits_is_reported) {
     run_test([]() -> Coro<> {
         {
-            static_cast<void>(gather(fail_after(0s, "broken"), number_after(0s, 1)));
+            static_cast<void>(gather(fail_after<int>(0s, "broken"), number_after(0s, 1)));
         }
         co_await sleep(2ms);
         const std::vector<std::string> lines = LogCapture::take();
@@ -267,7 +260,7 @@ TEST(gather, GATH_05_settled_gives_errors_and_cancellations_as_values_in_place) 
         auto cancelled = create_task(number_after(1h, 0));
         asyncio::get_running_loop().call_soon([&] { cancelled.cancel("enough"); });
         auto [value, error, cancellation] =
-            co_await gather_settled(number_after(1ms, 1), fail_after(0s, "broken"), cancelled);
+            co_await gather_settled(number_after(1ms, 1), fail_after<int>(0s, "broken"), cancelled);
         EXPECT_EQ(value.value(), 1);
         EXPECT_TRUE(error.failed());
         EXPECT_FALSE(error.cancelled());
@@ -276,7 +269,7 @@ TEST(gather, GATH_05_settled_gives_errors_and_cancellations_as_values_in_place) 
         EXPECT_EQ(asyncio::describe(cancellation.error()), "cancelled: enough");
         std::vector<Coro<int>> many;
         many.push_back(number_after(0s, 1));
-        many.push_back(fail_after(0s, "x"));
+        many.push_back(fail_after<int>(0s, "x"));
         const std::vector<Outcome<int>> outcomes = co_await gather_settled(std::move(many));
         EXPECT_TRUE(outcomes.at(0).has_value());
         EXPECT_TRUE(outcomes.at(1).failed());

@@ -4,6 +4,8 @@
 
 #include <asyncio.h>
 
+#include "core/core_help.h"
+#include "support/how.h"
 #include "support/run_test.h"
 #include "support/tracked.h"
 
@@ -24,40 +26,14 @@ using asyncio::create_task;
 using asyncio::current_task;
 using asyncio::GeneratorExit;
 using asyncio::sleep;
+using core_help::count;
 using support::contains;
+using support::how;
 using support::LogCapture;
 using support::run_simulated;
 using support::TestLoop;
 using support::Tracked;
 using namespace std::chrono_literals;
-
-template <class Awaitable>
-Coro<std::string> how(Awaitable awaitable) {
-    std::string end = "value";
-    try {
-        co_await std::move(awaitable);
-    } catch (...) {
-        end = asyncio::describe(std::current_exception());
-    }
-    co_return end;
-}
-
-/// Counts for ever; notes how it ends, after a wait.
-AsyncGenerator<int> count(std::string& trace, Tracked = Tracked()) {
-    std::exception_ptr end;
-    try {
-        for (int i = 1;; ++i) co_yield i;
-    } catch (const GeneratorExit&) {
-        end = std::current_exception();
-        trace += "closing ";
-    } catch (...) {
-        end = std::current_exception();
-        trace += asyncio::describe(end) + " ";
-    }
-    co_await sleep(1ms);
-    trace += "cleaned ";
-    std::rethrow_exception(end);
-}
 
 TEST(AsyncGenerator, one_that_is_dropped_unclosed_is_closed_by_the_loop) {
     run_simulated([]() -> Coro<> {
@@ -93,7 +69,7 @@ TEST(AsyncGenerator, debug_mode_names_the_place_of_one_that_was_dropped) {
     const auto lines = LogCapture::take();
     ASSERT_EQ(lines.size(), 1u);
     EXPECT_TRUE(contains(lines[0], "dropped unclosed")) << lines[0];
-    EXPECT_TRUE(contains(lines[0], "generator_end_test.cpp:")) << lines[0];
+    EXPECT_TRUE(contains(lines[0], "core_help.h:")) << lines[0];
 }
 
 TEST(AsyncGenerator, one_that_is_dropped_while_it_waits_is_closed_afterwards) {

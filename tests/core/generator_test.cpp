@@ -6,6 +6,8 @@
 #include <asyncio.h>
 #include <asyncio/generator.h>
 
+#include "core/core_help.h"
+#include "support/how.h"
 #include "support/run_test.h"
 #include "support/tracked.h"
 
@@ -27,46 +29,20 @@ using asyncio::create_task;
 using asyncio::current_task;
 using asyncio::GeneratorExit;
 using asyncio::sleep;
+using core_help::count;
 using support::contains;
+using support::how;
 using support::MoveOnly;
 using support::run_test;
 using support::Ticks;
 using support::Tracked;
 using namespace std::chrono_literals;
 
-template <class Awaitable>
-Coro<std::string> how(Awaitable awaitable) {
-    std::string end = "value";
-    try {
-        co_await std::move(awaitable);
-    } catch (...) {
-        end = asyncio::describe(std::current_exception());
-    }
-    co_return end;
-}
-
 AsyncGenerator<int> count_to(int last) {
     for (int i = 1; i <= last; ++i) {
         co_await sleep(0s);
         co_yield i;
     }
-}
-
-/// Counts for ever; notes how it ends, after a wait.
-AsyncGenerator<int> count(std::string& trace, Tracked = Tracked()) {
-    std::exception_ptr end;
-    try {
-        for (int i = 1;; ++i) co_yield i;
-    } catch (const GeneratorExit&) {
-        end = std::current_exception();
-        trace += "closing ";
-    } catch (...) {
-        end = std::current_exception();
-        trace += asyncio::describe(end) + " ";
-    }
-    co_await sleep(1ms);
-    trace += "cleaned ";
-    std::rethrow_exception(end);
 }
 
 TEST(AsyncGenerator, gives_its_values_and_then_nothing_for_ever) {

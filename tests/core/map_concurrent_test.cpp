@@ -5,6 +5,7 @@
 
 #include <asyncio.h>
 
+#include "support/how.h"
 #include "support/run_test.h"
 #include "support/tracked.h"
 
@@ -33,20 +34,10 @@ using asyncio::None;
 using asyncio::OnError;
 using asyncio::Outcome;
 using asyncio::sleep;
+using support::how;
 using support::run_simulated;
 using support::run_test;
 using namespace std::chrono_literals;
-
-template <class Awaitable>
-Coro<std::string> how(Awaitable awaitable) {
-    std::string end = "value";
-    try {
-        co_await std::move(awaitable);
-    } catch (...) {
-        end = asyncio::describe(std::current_exception());
-    }
-    co_return end;
-}
 
 /// Counts how many run, and how they ended.
 struct Crew {

@@ -4,6 +4,8 @@
 
 #include <asyncio.h>
 
+#include "core/core_help.h"
+#include "support/how.h"
 #include "support/run_test.h"
 #include "support/tracked.h"
 
@@ -18,48 +20,16 @@ using asyncio::CancelledError;
 using asyncio::Coro;
 using asyncio::create_task;
 using asyncio::current_task;
-using asyncio::Duration;
 using asyncio::ExceptionGroup;
 using asyncio::sleep;
 using asyncio::task_group;
 using asyncio::TaskGroup;
+using core_help::fail_after;
+using core_help::wait_for_the_end;
+using support::how;
 using support::run_test;
 using support::Tracked;
 using namespace std::chrono_literals;
-
-Coro<> fail_after(Duration delay, const char* text) {
-    co_await sleep(delay);
-    throw std::runtime_error(text);
-}
-
-/// Sleeps for ever; when cancelled, notes it, and fails if it has a text to fail with.
-Coro<> wait_for_the_end(std::string& trace, const char* note, const char* error = nullptr) {
-    try {
-        co_await sleep(1h);
-    } catch (const CancelledError&) {
-        trace += note;
-        if (error != nullptr) throw std::runtime_error(error);
-        throw;
-    }
-}
-
-/// How awaiting ended: "value", "cancelled", or what the group holds, sorted as it came.
-template <class Awaitable>
-Coro<std::string> how(Awaitable awaitable) {
-    std::string end = "value";
-    try {
-        co_await std::move(awaitable);
-    } catch (const ExceptionGroup& group) {
-        end = "group";
-        for (const std::exception_ptr& error : group.exceptions())
-            end += "|" + asyncio::describe(error);
-    } catch (const CancelledError&) {
-        end = "cancelled";
-    } catch (const std::exception& error) {
-        end = error.what();
-    }
-    co_return end;
-}
 
 TEST(task_group_requests, TG_20_after_a_group_that_failed_the_parent_is_not_cancelled) {
     run_test([]() -> Coro<> {
@@ -68,7 +38,7 @@ TEST(task_group_requests, TG_20_after_a_group_that_failed_the_parent_is_not_canc
                 group.create_task(fail_after(0s, "broken"));
                 co_await sleep(1h);
             }));
-            EXPECT_EQ(end, "group|broken");
+            EXPECT_EQ(end, "unhandled errors in a TaskGroup (1 error): broken");
             EXPECT_EQ(current_task().cancelling(), 0u);
             co_await sleep(0s);
             co_await sleep(1ms);
@@ -89,7 +59,7 @@ TEST(task_group_requests,
                 group.create_task(child());
                 for (int i = 0; i < turns; ++i) co_await sleep(0s);
             }));
-            EXPECT_EQ(end, "group|broken") << turns;
+            EXPECT_EQ(end, "unhandled errors in a TaskGroup (1 error): broken") << turns;
             EXPECT_EQ(current_task().cancelling(), 0u) << turns;
             co_await sleep(0s);
         }
@@ -114,8 +84,8 @@ TEST(task_group_requests,
             trace += " " + std::to_string(current_task().cancelling());
             co_await sleep(1h);
         }));
-        EXPECT_EQ(trace, "group|inner 1");
-        EXPECT_EQ(end, "group|outer");
+        EXPECT_EQ(trace, "unhandled errors in a TaskGroup (1 error): inner 1");
+        EXPECT_EQ(end, "unhandled errors in a TaskGroup (1 error): outer");
         EXPECT_EQ(current_task().cancelling(), 0u);
     });
 }
@@ -143,7 +113,7 @@ TEST(task_group_requests,
         for (int i = 0; i < 4; ++i) co_await sleep(0s);
         task.cancel();
         co_await asyncio::gather_settled(task);
-        EXPECT_EQ(trace, "group|broken 1 cancelled");
+        EXPECT_EQ(trace, "unhandled errors in a TaskGroup (1 error): broken 1 cancelled");
         EXPECT_TRUE(task.cancelled());
     });
 }
@@ -215,7 +185,7 @@ TEST(task_group_requests, TG_28_errors_of_tasks_in_their_cleanup_leave_after_can
             co_await sleep(1ms);
             group.cancel();
         }));
-        EXPECT_EQ(end, "group|cleanup");
+        EXPECT_EQ(end, "unhandled errors in a TaskGroup (1 error): cleanup");
     });
 }
 

@@ -5,6 +5,7 @@
 
 #include <asyncio.h>
 
+#include "support/how.h"
 #include "support/run_test.h"
 #include "support/tracked.h"
 
@@ -25,21 +26,11 @@ using asyncio::sleep;
 using asyncio::task_group;
 using asyncio::TaskGroup;
 using asyncio::TaskStatus;
+using support::how;
 using support::run_test;
 using support::Ticks;
 using support::Tracked;
 using namespace std::chrono_literals;
-
-template <class Awaitable>
-Coro<std::string> how(Awaitable awaitable) {
-    std::string end = "value";
-    try {
-        co_await std::move(awaitable);
-    } catch (...) {
-        end = asyncio::describe(std::current_exception());
-    }
-    co_return end;
-}
 
 TEST(task_group_start, F18_returns_what_the_child_says_when_it_is_ready_and_the_child_goes_on) {
     run_test([]() -> Coro<> {

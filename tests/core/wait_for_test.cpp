@@ -5,6 +5,7 @@
 
 #include <asyncio.h>
 
+#include "core/core_help.h"
 #include "support/run_test.h"
 #include "support/tracked.h"
 
@@ -24,15 +25,11 @@ using asyncio::sleep;
 using asyncio::Task;
 using asyncio::TimeoutError;
 using asyncio::wait_for;
+using core_help::number_after;
 using support::MoveOnly;
 using support::run_test;
 using support::Tracked;
 using namespace std::chrono_literals;
-
-Coro<int> number_after(Duration delay, int number) {
-    co_await sleep(delay);
-    co_return number;
-}
 
 /// Whether awaiting it ended in a TimeoutError.
 template <class Awaitable>

@@ -3,6 +3,7 @@
 
 #include <asyncio.h>
 
+#include "core/core_help.h"
 #include "support/run_test.h"
 
 #include <stdexcept>
@@ -13,26 +14,17 @@
 
 namespace {
 
-using asyncio::CancelledError;
 using asyncio::Coro;
 using asyncio::create_task;
 using asyncio::Duration;
 using asyncio::sleep;
 using asyncio::Task;
 using asyncio::wait;
+using core_help::fail_after;
+using core_help::number_after;
 using support::run_test;
 using support::Ticks;
 using namespace std::chrono_literals;
-
-Coro<int> number_after(Duration delay, int number) {
-    co_await sleep(delay);
-    co_return number;
-}
-
-Coro<int> fail_after(Duration delay) {
-    co_await sleep(delay);
-    throw std::runtime_error("broken");
-}
 
 std::vector<Task<int>> tasks_ending_after(std::initializer_list<Duration> delays) {
     std::vector<Task<int>> tasks;
@@ -107,7 +99,7 @@ TEST(wait, first_exception_returns_for_an_error_and_not_for_a_cancellation) {
     run_test([]() -> Coro<> {
         auto value = create_task(number_after(1ms, 1));
         auto cancelled = create_task(number_after(1h, 2));
-        auto failed = create_task(fail_after(5ms));
+        auto failed = create_task(fail_after<int>(5ms, "broken"));
         auto late = create_task(number_after(1h, 3));
         asyncio::get_running_loop().call_later(2ms, [&] { cancelled.cancel(); });
         const std::vector<Task<int>> tasks{value, cancelled, failed, late};
@@ -180,7 +172,7 @@ TEST(wait, for_nothing_is_an_error) {
 
 TEST(wait, errors_of_the_tasks_stay_with_the_tasks) {
     run_test([]() -> Coro<> {
-        std::vector<Task<int>> tasks{create_task(fail_after(1ms)),
+        std::vector<Task<int>> tasks{create_task(fail_after<int>(1ms, "broken")),
                                      create_task(number_after(1ms, 1))};
         const auto result = co_await wait(tasks);
         EXPECT_EQ(result.done.size(), 2u);

@@ -3,6 +3,7 @@
 // Method: real pipes, files, terminals; a back-end that watches; the process's list of descriptors.
 
 #include "io/stream_help.h"
+#include "support/descriptors.h"
 
 #include <cerrno>
 #include <climits>
@@ -17,6 +18,7 @@ using namespace asyncio;
 using namespace std::chrono_literals;
 using namespace streams_test;
 using lowlevel::Fd;
+using support::open_descriptors;
 using support::run_test;
 
 bool is_non_blocking(int fd) { return (::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0; }

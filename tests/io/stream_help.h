@@ -13,7 +13,6 @@
 #include <utility>
 #include <vector>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -81,15 +80,6 @@ inline std::string numbered_text(std::size_t bytes) {
         text += std::to_string(number) + ' ';
     text.resize(bytes);
     return text;
-}
-
-/// How many descriptors the process has.
-inline int open_descriptors() {
-    DIR* directory = ::opendir("/proc/self/fd");
-    int count = 0;
-    while (::readdir(directory) != nullptr) ++count;
-    ::closedir(directory);
-    return count - 3;  // ".", "..", and the directory itself
 }
 
 /// The errno of what `awaitable` throws; 0 if it throws nothing.

@@ -4,6 +4,7 @@
 
 #include <asyncio.h>
 
+#include "support/descriptors.h"
 #include "support/run_test.h"
 
 #include <cerrno>
@@ -21,16 +22,8 @@
 
 namespace process_test {
 
+using support::open_descriptors;
 using namespace std::chrono_literals;
-
-/// How many descriptors the process has.
-inline int open_descriptors() {
-    DIR* directory = ::opendir("/proc/self/fd");
-    int count = 0;
-    while (::readdir(directory) != nullptr) ++count;
-    ::closedir(directory);
-    return count - 3;  // ".", "..", and the directory itself
-}
 
 /// No child is left, dead or alive.
 inline void expect_no_child() {
