@@ -14,6 +14,7 @@
 // Thread-safety: a context belongs to one thread at a time, but references to it may be dropped on
 // any, so the count is atomic.
 
+#include <asyncio/internal/ref.h>
 #include <asyncio/internal/step.h>
 
 #include <atomic>
@@ -56,23 +57,9 @@ private:
     std::shared_ptr<const ContextEntries> entries_;
 };
 
-/// A counted reference to a context. Null: one in which nothing is set.
-class ContextRef {
+/// A reference to a context. Null: one in which nothing is set.
+class ContextRef : public Ref<ContextState> {
 public:
-    ContextRef() noexcept = default;
-    ContextRef(const ContextRef& other) noexcept : state_(other.state_) {
-        if (state_ != nullptr) state_->retain();
-    }
-    ContextRef(ContextRef&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
-    ContextRef& operator=(ContextRef other) noexcept {
-        std::swap(state_, other.state_);
-        return *this;
-    }
-    ~ContextRef() {
-        if (state_ != nullptr) state_->release();
-    }
-
-    ContextState* get() const noexcept { return state_; }
     /// One that there is.
     ContextState& made() {
         if (state_ == nullptr) state_ = new ContextState(nullptr);
@@ -85,9 +72,6 @@ public:
             result.state_ = new ContextState(state_->entries());
         return result;
     }
-
-private:
-    ContextState* state_ = nullptr;
 };
 
 /// A thread's own context: of code that no loop runs.

@@ -12,6 +12,7 @@
 #include <asyncio/event_loop.h>
 #include <asyncio/internal/context_state.h>
 #include <asyncio/internal/frame_pool.h>
+#include <asyncio/internal/ref.h>
 #include <asyncio/internal/task_core.h>
 #include <asyncio/outcome.h>
 
@@ -161,42 +162,6 @@ void FutureState<T>::require_result() {
     if (!cancelled()) throw_no_result(done());
     outcome_.fail(make_cancellation());
 }
-
-/// A counted reference.
-template <class State>
-class Ref {
-public:
-    Ref() noexcept = default;
-    /// Takes over the reference the caller has.
-    static Ref adopt(State* state) noexcept {
-        Ref ref;
-        ref.state_ = state;
-        return ref;
-    }
-    static Ref share(State* state) noexcept {
-        if (state != nullptr) state->retain();
-        return adopt(state);
-    }
-    Ref(const Ref& other) noexcept : state_(other.state_) {
-        if (state_ != nullptr) state_->retain();
-    }
-    Ref(Ref&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
-    Ref& operator=(Ref other) noexcept {
-        std::swap(state_, other.state_);
-        return *this;
-    }
-    ~Ref() {
-        if (state_ != nullptr) state_->release();
-    }
-
-    State* get() const noexcept { return state_; }
-    State* operator->() const noexcept { return state_; }
-    State& operator*() const noexcept { return *state_; }
-    explicit operator bool() const noexcept { return state_ != nullptr; }
-
-private:
-    State* state_ = nullptr;
-};
 
 /// A callback registered with `add_done_callback`. Deletes itself after its turn.
 class DoneCallback final : public Ready, public Pooled {
