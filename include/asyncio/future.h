@@ -15,8 +15,7 @@
 namespace asyncio {
 namespace internal {
 
-/// Awaits a future through a handle that stays with the caller; `Holder` keeps the future alive
-/// meanwhile.
+/// Waits for a future, and keeps it alive meanwhile.
 template <class T>
 class FutureAwaiter : public lowlevel::Waiter {
 public:
@@ -31,21 +30,7 @@ public:
         park(coroutine, &abort);
     }
 
-    /// Non-throwing, for the scopes.
-    Outcome<T> take_outcome() {
-        if (std::exception_ptr cancellation = resumed_quietly()) [[unlikely]]
-            return Outcome<T>::failure(std::move(cancellation));
-        return hand_over();
-    }
-
 protected:
-    Outcome<T> hand_over() {
-        if constexpr (std::is_copy_constructible_v<Stored<T>>) {
-            if (!state_->only_reference()) return state_->outcome();
-        }
-        return state_->take();
-    }
-
     Ref<FutureState<T>> state_;
 
 private:
@@ -59,11 +44,27 @@ private:
 /// handle.
 template <class T>
 class SharedAwaiter final : public FutureAwaiter<T> {
+    using Seen = decltype(std::declval<const Outcome<T>&>().value());
+
 public:
     using FutureAwaiter<T>::FutureAwaiter;
-    decltype(auto) await_resume() {
+    Seen await_resume() {
         this->resumed();
         return this->state_->outcome().value();
+    }
+    /// Non-throwing, for the scopes.
+    Outcome<Seen> take_outcome() {
+        if (std::exception_ptr cancellation = this->resumed_quietly()) [[unlikely]]
+            return Outcome<Seen>::failure(std::move(cancellation));
+        const Outcome<T>& outcome = this->state_->outcome();
+        if constexpr (std::is_same_v<Seen, T>) {
+            return outcome;
+        } else {
+            if (outcome.failed()) return Outcome<Seen>::failure(outcome.error());
+            Outcome<Seen> seen;
+            seen.emplace(outcome.value());
+            return seen;
+        }
     }
 };
 
@@ -75,7 +76,13 @@ public:
     using FutureAwaiter<T>::FutureAwaiter;
     T await_resume() {
         this->resumed();
-        return this->hand_over().value();
+        return this->state_->hand_over().value();
+    }
+    /// Non-throwing, for the scopes.
+    Outcome<T> take_outcome() {
+        if (std::exception_ptr cancellation = this->resumed_quietly()) [[unlikely]]
+            return Outcome<T>::failure(std::move(cancellation));
+        return this->state_->hand_over();
     }
 };
 

@@ -54,27 +54,18 @@ private:
     std::exception_ptr first_error_;
 };
 
-/// The value of a finished child: moved out if nobody else can ask for it.
-template <class Handle>
-auto take_outcome_of(Handle& handle) {
-    using T = typename Handle::value_type;
-    if constexpr (std::is_copy_constructible_v<Stored<T>>) {
-        if (!handle.state()->only_reference()) return Outcome<T>(handle.state()->outcome());
-    }
-    return Outcome<T>(handle.state()->take());
-}
-
 /// How a value stands in a tuple or vector.
 template <class T>
 using Element = std::conditional_t<std::is_void_v<T>, None, T>;
 
+/// The value of a finished child: moved out if nobody else can ask for it.
 template <class Handle>
 Element<typename Handle::value_type> take_value_of(Handle& handle) {
     if constexpr (std::is_void_v<typename Handle::value_type>) {
-        take_outcome_of(handle).value();
+        handle.state()->hand_over().value();
         return None{};
     } else {
-        return take_outcome_of(handle).value();
+        return handle.state()->hand_over().value();
     }
 }
 
@@ -106,7 +97,7 @@ struct TupleParts {
     }
     void collect_settled(Outcome<Outcomes>& outcome) {
         std::apply(
-            [&](Handles&... handle) { outcome.emplace(Outcomes{take_outcome_of(handle)...}); },
+            [&](Handles&... handle) { outcome.emplace(Outcomes{handle.state()->hand_over()...}); },
             handles);
     }
 };
@@ -139,7 +130,7 @@ struct VectorParts {
     void collect_settled(Outcome<Outcomes>& outcome) {
         Outcomes outcomes;
         outcomes.reserve(handles.size());
-        for (Handle& handle : handles) outcomes.push_back(take_outcome_of(handle));
+        for (Handle& handle : handles) outcomes.push_back(handle.state()->hand_over());
         outcome.emplace(std::move(outcomes));
     }
 };

@@ -97,7 +97,7 @@ public:
             return;
         }
         --running_;
-        Outcome<T> outcome = take_outcome_of(tasks_[event]);
+        Outcome<T> outcome = tasks_[event].state()->hand_over();
         if (outcome.failed()) {
             result_.exceptions[event] = outcome.error();
             if (event + 1 == tasks_.size()) may_start_ = true;
@@ -117,7 +117,7 @@ public:
         for (std::size_t index = 0; index < tasks_.size(); ++index) {
             co_await Join(*tasks_[index].state());
             if (!tasks_[index].state()->succeeded())
-                result_.exceptions[index] = take_outcome_of(tasks_[index]).error();
+                result_.exceptions[index] = tasks_[index].state()->hand_over().error();
         }
     }
 

@@ -120,6 +120,14 @@ public:
             return Outcome<T>::failure(outcome_.error());
         return std::move(outcome_);
     }
+    /// For one who gives its reference up: moved out if nobody else can ask, or if it cannot be
+    /// copied.
+    Outcome<T> hand_over() {
+        if constexpr (std::is_copy_constructible_v<Stored<T>>) {
+            if (!only_reference()) return outcome();
+        }
+        return take();
+    }
 
     void set(Outcome<T>&& outcome) {
         require_pending();
