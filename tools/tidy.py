@@ -76,8 +76,8 @@ HEADERS_OF_FLOOR = {
             "lowlevel/waiter internal/awaitable internal/body internal/future_base "
             "internal/task_core finally exit_stack as_completed map_concurrent staggered_race "
             "internal/cancel_mask internal/completions",
-    "sync": "sync lock event condition semaphore barrier held queue internal/wait_queue "
-            "internal/queue_base",
+    "sync": "sync lock event condition semaphore barrier held queue "
+            "internal/acquire internal/queue_base internal/wait_queue",
     "io": "streams net datagram dns file signals lowlevel/operation_awaiter",
     "threads": "executor thread_future thread_queue process_pool serialize internal/loop_threads "
                "internal/process_call",

@@ -41,19 +41,8 @@ public:
         begin();
         park(coroutine, &abort);
     }
-    void await_resume() {
-        if (interrupted()) [[unlikely]]
-            task().throw_cancelled();
-    }
-    Outcome<void> take_outcome() {
-        Outcome<void> outcome;
-        if (interrupted()) {
-            outcome.fail(task().take_cancellation());
-        } else {
-            outcome.emplace();
-        }
-        return outcome;
-    }
+    void await_resume() { finish(interrupted()); }
+    Outcome<void> take_outcome() { return finish_quietly(interrupted()); }
 
 private:
     friend Condition;

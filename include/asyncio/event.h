@@ -22,19 +22,8 @@ public:
     bool await_ready() noexcept;
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine);
-    void await_resume() {
-        if (interrupted()) [[unlikely]]
-            task().throw_cancelled();
-    }
-    Outcome<void> take_outcome() {
-        Outcome<void> outcome;
-        if (interrupted()) {
-            outcome.fail(task().take_cancellation());
-        } else {
-            outcome.emplace();
-        }
-        return outcome;
-    }
+    void await_resume() { finish(interrupted()); }
+    Outcome<void> take_outcome() { return finish_quietly(interrupted()); }
 
 private:
     bool interrupted();

@@ -8,8 +8,8 @@
 // Thread-safety: loop thread only.
 
 #include <asyncio/held.h>
+#include <asyncio/internal/acquire.h>
 #include <asyncio/internal/wait_queue.h>
-#include <asyncio/outcome.h>
 
 namespace asyncio {
 
@@ -19,46 +19,10 @@ namespace internal {
 
 class ConditionAwaiter;
 
-class LockAwaiter final : public QueuedWaiter {
-public:
-    explicit LockAwaiter(Lock& lock) noexcept : lock_(lock) {}
-
-    bool await_ready() noexcept;
-    template <class Promise>
-    void await_suspend(std::coroutine_handle<Promise> coroutine);
-    Held<Lock> await_resume() {
-        if (!obtained()) [[unlikely]]
-            task().throw_cancelled();
-        return Held<Lock>(lock_);
-    }
-    /// For those who pass a cancellation on as a value.
-    Outcome<Held<Lock>> take_outcome() {
-        Outcome<Held<Lock>> outcome;
-        if (obtained()) {
-            outcome.emplace(lock_);
-        } else {
-            outcome.fail(task().take_cancellation());
-        }
-        return outcome;
-    }
-
-private:
-    bool obtained();
-
-    Lock& lock_;
-};
-
 }  // namespace internal
 
 /// What `Lock::acquire` returns.
-class [[nodiscard]] LockAcquire {
-public:
-    explicit LockAcquire(Lock& lock) noexcept : lock_(lock) {}
-    auto operator co_await() const noexcept { return internal::LockAwaiter(lock_); }
-
-private:
-    Lock& lock_;
-};
+using LockAcquire = internal::Acquire<Lock>;
 
 /// A lock that one task holds at a time, and that is waited for without blocking the loop.
 ///
@@ -95,7 +59,7 @@ public:
 
 private:
     friend class Condition;
-    friend internal::LockAwaiter;
+    friend internal::AcquireAwaiter<Lock>;
     friend internal::ConditionAwaiter;
 
     bool try_acquire() noexcept {
@@ -114,19 +78,5 @@ private:
     internal::WaitQueue waiting_;
     bool locked_ = false;
 };
-
-inline bool internal::LockAwaiter::await_ready() noexcept { return lock_.try_acquire(); }
-
-template <class Promise>
-void internal::LockAwaiter::await_suspend(std::coroutine_handle<Promise> coroutine) {
-    wait_in(lock_.waiting_, coroutine);
-}
-
-inline bool internal::LockAwaiter::obtained() {
-    if (!parked()) return true;
-    const bool is_cancelled = cancelled();
-    if (is_cancelled && detached()) return false;
-    return lock_.end_wait(*this, is_cancelled);
-}
 
 }  // namespace asyncio

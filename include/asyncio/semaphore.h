@@ -9,8 +9,8 @@
 // Thread-safety: loop thread only.
 
 #include <asyncio/held.h>
+#include <asyncio/internal/acquire.h>
 #include <asyncio/internal/wait_queue.h>
-#include <asyncio/outcome.h>
 
 #include <cstddef>
 #include <limits>
@@ -19,47 +19,8 @@ namespace asyncio {
 
 class Semaphore;
 
-namespace internal {
-
-class SemaphoreAwaiter final : public QueuedWaiter {
-public:
-    explicit SemaphoreAwaiter(Semaphore& semaphore) noexcept : semaphore_(semaphore) {}
-
-    bool await_ready() noexcept;
-    template <class Promise>
-    void await_suspend(std::coroutine_handle<Promise> coroutine);
-    Held<Semaphore> await_resume() {
-        if (!obtained()) [[unlikely]]
-            task().throw_cancelled();
-        return Held<Semaphore>(semaphore_);
-    }
-    Outcome<Held<Semaphore>> take_outcome() {
-        Outcome<Held<Semaphore>> outcome;
-        if (obtained()) {
-            outcome.emplace(semaphore_);
-        } else {
-            outcome.fail(task().take_cancellation());
-        }
-        return outcome;
-    }
-
-private:
-    bool obtained();
-
-    Semaphore& semaphore_;
-};
-
-}  // namespace internal
-
 /// What `Semaphore::acquire` returns.
-class [[nodiscard]] SemaphoreAcquire {
-public:
-    explicit SemaphoreAcquire(Semaphore& semaphore) noexcept : semaphore_(semaphore) {}
-    auto operator co_await() const noexcept { return internal::SemaphoreAwaiter(semaphore_); }
-
-private:
-    Semaphore& semaphore_;
-};
+using SemaphoreAcquire = internal::Acquire<Semaphore>;
 
 /// A number of permits that tasks take and give back.
 ///
@@ -106,7 +67,7 @@ protected:
     }
 
 private:
-    friend internal::SemaphoreAwaiter;
+    friend internal::AcquireAwaiter<Semaphore>;
 
     bool try_acquire() noexcept {
         if (locked()) return false;
@@ -139,19 +100,5 @@ public:
     /// As `Semaphore`'s; it never has more than `value` permits.
     explicit BoundedSemaphore(std::ptrdiff_t value = 1) : Semaphore(value, value) {}
 };
-
-inline bool internal::SemaphoreAwaiter::await_ready() noexcept { return semaphore_.try_acquire(); }
-
-template <class Promise>
-void internal::SemaphoreAwaiter::await_suspend(std::coroutine_handle<Promise> coroutine) {
-    wait_in(semaphore_.waiting_, coroutine);
-}
-
-inline bool internal::SemaphoreAwaiter::obtained() {
-    if (!parked()) return true;
-    const bool is_cancelled = cancelled();
-    if (is_cancelled && detached()) return false;
-    return semaphore_.end_wait(*this, is_cancelled);
-}
 
 }  // namespace asyncio

@@ -35,6 +35,7 @@
 
 #include <asyncio/internal/intrusive_list.h>
 #include <asyncio/lowlevel/waiter.h>
+#include <asyncio/outcome.h>
 
 #include <cassert>
 #include <coroutine>
@@ -65,6 +66,22 @@ protected:
 
     /// At the end of a wait: whether a CancelledError is to be thrown.
     bool cancelled() { return state_ == State::cancelled || task().must_cancel(); }
+
+    /// The end of a wait that gives nothing. Throws: CancelledError if it was interrupted.
+    void finish(bool interrupted) {
+        if (interrupted) [[unlikely]]
+            task().throw_cancelled();
+    }
+    /// The same for those who pass a cancellation on as a value.
+    Outcome<void> finish_quietly(bool interrupted) {
+        Outcome<void> outcome;
+        if (interrupted) {
+            outcome.fail(task().take_cancellation());
+        } else {
+            outcome.emplace();
+        }
+        return outcome;
+    }
 
     /// What the node runs when it is woken: the task goes on.
     static void run_task(Ready& node) noexcept {
