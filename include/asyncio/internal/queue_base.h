@@ -16,6 +16,7 @@
 #include <asyncio/internal/wait_queue.h>
 
 #include <cstddef>
+#include <cstdint>
 
 namespace asyncio {
 
@@ -26,8 +27,11 @@ struct QueueShutDownOptions {
 
 namespace internal {
 
-class QueueGetWaiter;
-class QueuePutWaiter;
+/// Those who want an item, and those who want room.
+enum class QueueLine : std::uint8_t { getters, putters };
+
+template <QueueLine line>
+class QueueLineWaiter;
 
 class QueueBase {
 public:
@@ -86,12 +90,18 @@ protected:
     void close(QueueShutDownOptions options) noexcept;
 
 private:
-    friend QueueGetWaiter;
-    friend QueuePutWaiter;
+    template <QueueLine line>
+    friend class QueueLineWaiter;
 
     void abandon() noexcept;
-    bool get_must_wait() const noexcept { return size_ == 0 && !shut_down_; }
-    bool put_must_wait() const noexcept { return size_ >= limit_ && !shut_down_; }
+    /// Whether there is no item for the getters, no room for the putters.
+    bool nothing_for(QueueLine line) const noexcept {
+        return line == QueueLine::getters ? size_ == 0 : size_ >= limit_;
+    }
+    bool must_wait(QueueLine line) const noexcept { return nothing_for(line) && !shut_down_; }
+    WaitQueue& waiting(QueueLine line) noexcept {
+        return line == QueueLine::getters ? getters_ : putters_;
+    }
     [[noreturn, gnu::cold]] static void refuse_shut_down();
     [[noreturn, gnu::cold]] static void refuse_full();
     [[noreturn, gnu::cold]] void refuse_empty() const;
@@ -109,69 +119,41 @@ private:
     Event finished_;
 };
 
-/// Waits until there is an item or will never be one.
-class QueueGetWaiter : public QueuedWaiter {
+/// Waits until there is an item, or room, or will never be any.
+template <QueueLine line>
+class QueueLineWaiter : public QueuedWaiter {
 public:
-    bool await_ready() const noexcept { return !queue_.get_must_wait(); }
+    bool await_ready() const noexcept { return !queue_.must_wait(line); }
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
-        wait_in(queue_.getters_, coroutine);
+        wait_in(queue_.waiting(line), coroutine);
     }
 
 protected:
-    explicit QueueGetWaiter(QueueBase& queue) noexcept : queue_(queue) { run = &look_again; }
+    explicit QueueLineWaiter(QueueBase& queue) noexcept : queue_(queue) { run = &look_again; }
     /// False if a CancelledError is to be thrown.
     bool end_wait() {
         if (!parked()) return true;
         const bool woken = leave();
         if (!cancelled()) [[likely]]
             return true;
-        if (woken && !queue_.empty()) queue_.getters_.wake_next();
+        if (woken && !queue_.nothing_for(line)) queue_.waiting(line).wake_next();
         return false;
     }
 
 private:
     static void look_again(Ready& node) noexcept {
-        auto& self = static_cast<QueueGetWaiter&>(node);
-        if (!self.queue_.get_must_wait() || self.cancelled()) return run_task(node);
+        auto& self = static_cast<QueueLineWaiter&>(node);
+        if (!self.queue_.must_wait(line) || self.cancelled()) return run_task(node);
         self.leave();
-        self.queue_.getters_.wait_again(self);
+        self.queue_.waiting(line).wait_again(self);
     }
 
     QueueBase& queue_;
 };
 
-/// Waits until there is room or will never be any.
-class QueuePutWaiter : public QueuedWaiter {
-public:
-    bool await_ready() const noexcept { return !queue_.put_must_wait(); }
-    template <class Promise>
-    void await_suspend(std::coroutine_handle<Promise> coroutine) {
-        wait_in(queue_.putters_, coroutine);
-    }
-
-protected:
-    explicit QueuePutWaiter(QueueBase& queue) noexcept : queue_(queue) { run = &look_again; }
-    /// False if a CancelledError is to be thrown.
-    bool end_wait() {
-        if (!parked()) return true;
-        const bool woken = leave();
-        if (!cancelled()) [[likely]]
-            return true;
-        if (woken && !queue_.full()) queue_.putters_.wake_next();
-        return false;
-    }
-
-private:
-    static void look_again(Ready& node) noexcept {
-        auto& self = static_cast<QueuePutWaiter&>(node);
-        if (!self.queue_.put_must_wait() || self.cancelled()) return run_task(node);
-        self.leave();
-        self.queue_.putters_.wait_again(self);
-    }
-
-    QueueBase& queue_;
-};
+using QueueGetWaiter = QueueLineWaiter<QueueLine::getters>;
+using QueuePutWaiter = QueueLineWaiter<QueueLine::putters>;
 
 }  // namespace internal
 }  // namespace asyncio
