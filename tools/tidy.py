@@ -80,7 +80,7 @@ HEADERS_OF_FLOOR = {
             "internal/acquire internal/queue_base internal/wait_queue",
     "io": "streams net datagram dns file signals lowlevel/operation_awaiter",
     "threads": "executor thread_future thread_queue process_pool serialize internal/loop_threads "
-               "internal/process_call",
+               "internal/process_call internal/thread_call",
     "process": "subprocess",
     "protocol": "tls http/* db/*",
     "testing": "testing",

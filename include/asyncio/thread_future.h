@@ -1,5 +1,7 @@
 #pragma once
-// Handing a coroutine to a loop from another thread: `run_coroutine_threadsafe`.
+// Results that cross between threads: `run_coroutine_threadsafe` hands a coroutine to a loop from
+// another thread, a `ThreadPromise` is kept by a thread of your own, and `wrap_future` lets a task
+// await either.
 //
 //   asyncio::ThreadFuture<int> answer = asyncio::run_coroutine_threadsafe(ask(), loop);
 //   int number = answer.get();   // blocks this thread, not the loop's
@@ -9,162 +11,57 @@
 //
 // Thread-safety: any thread, but one at a time for one handle.
 
-#include <asyncio/internal/loop_threads.h>
-#include <asyncio/internal/thread_event.h>
-#include <asyncio/task.h>
+#include <asyncio/executor.h>
+#include <asyncio/internal/thread_call.h>
 
-#include <atomic>
-#include <memory>
-#include <mutex>
-#include <optional>
+#include <concepts>
+#include <type_traits>
 #include <utility>
 
 namespace asyncio {
-namespace internal {
 
-/// What both sides share, whatever the coroutine returns. Each side holds one reference.
-///
-/// `is_done_` changes once, under the mutex; who changes it has the say about how this ends.
-class ThreadCall : private Ready {
-public:
-    ThreadCall(const ThreadCall&) = delete;
-    ThreadCall& operator=(const ThreadCall&) = delete;
-
-    // The thread's side.
-
-    bool done() const noexcept { return ended_.is_set(); }
-    bool wait_until(TimePoint deadline);
-    bool cancel() noexcept;
-    void release() noexcept;
-
-    /// Begins. Throws: RuntimeError if the loop is closed.
-    void send();
-
-protected:
-    explicit ThreadCall(EventLoop& loop) noexcept;
-    virtual ~ThreadCall() = default;
-
-    // The loop's side.
-
-    /// Makes the task and tells it to run `*this` at its end. May throw.
-    virtual FutureBase& start_task(EventLoop& loop) = 0;
-    /// The coroutine is not needed any more, or never was.
-    virtual void drop_given() noexcept = 0;
-    /// Takes the result out of the task, and lets go of that.
-    virtual void take_result() noexcept = 0;
-    virtual void fail(std::exception_ptr error) noexcept = 0;
-
-    /// Whether the thread's handle is there to see the result.
-    bool is_awaited() const noexcept { return references_.load(std::memory_order_acquire) > 1; }
-    /// Tells of an error that nobody has asked for. Any thread.
-    static void report_unseen(const std::exception_ptr& error) noexcept;
-    /// With the result in place. False if a cancellation came first.
-    bool claim_end() noexcept;
-
-private:
-    static void start(Ready& node) noexcept;
-    static void task_ended(Ready& node) noexcept;
-    static void cancel_task(Ready& node) noexcept;
-    void refuse(std::exception_ptr error) noexcept;
-    void require_other_thread() const;
-
-    struct CancelRequest : Ready {
-        ThreadCall* call = nullptr;
-    };
-
-    EventLoop& loop_;
-    /// The task's, while it runs.
-    FutureBase* future_ = nullptr;
-    CancelRequest cancel_request_;
-    mutable std::mutex mutex_;
-    /// Null until the loop has seen the call.
-    std::shared_ptr<LoopGate> gate_;
-    bool is_done_ = false;
-    ThreadEvent ended_;
-    std::atomic<std::uint32_t> references_{2};
-};
-
-template <class Given>
-class ThreadCallOf final : public ThreadCall {
-public:
-    using Result = AwaitResult<Given>;
-
-    ThreadCallOf(EventLoop& loop, Given&& given) : ThreadCall(loop), given_(std::move(given)) {}
-
-    ~ThreadCallOf() override {
-        // Whoever has taken the error has left none.
-        if (outcome_.failed() && !outcome_.cancelled() && outcome_.error() != nullptr)
-            report_unseen(outcome_.error());
-    }
-
-    Outcome<Result>& outcome() noexcept { return outcome_; }
-
-private:
-    FutureBase& start_task(EventLoop& loop) override {
-        if constexpr (is_coro<Given>) {
-            task_ = loop.create_task(std::move(*given_));
-        } else {
-            task_ = loop.create_task(as_coroutine<Given>(std::move(*given_)));
-        }
-        return *task_.state();
-    }
-    void drop_given() noexcept override { given_.reset(); }
-    void take_result() noexcept override {
-        // An error nobody waits for is left with the task, which reports it.
-        Task<Result> task = std::move(task_);
-        if (!is_awaited()) return;
-        Outcome<Result> outcome;
-        try {
-            outcome = task.state()->take();
-        } catch (...) {
-            outcome.fail(std::current_exception());
-        }
-        task = {};
-        if (!claim_end()) return;
-        outcome_ = std::move(outcome);
-    }
-    void fail(std::exception_ptr error) noexcept override { outcome_.fail(std::move(error)); }
-
-    std::optional<Given> given_;
-    Task<Result> task_;
-    Outcome<Result> outcome_;
-};
-
-}  // namespace internal
-
-/// The result of a coroutine that runs on a loop of another thread.
-///
-/// Dropping the handle changes nothing for the coroutine. An error nobody asks for is reported, to
-/// the exception handler of the loop or, where the loop may be gone, to the log.
-/// Python: the `concurrent.futures.Future` that `asyncio.run_coroutine_threadsafe` returns.
 template <class T>
+class ThreadFuture;
+
+namespace internal {
+template <class T>
+class WrapJob;
+}
+
+/// What happens on another thread, or on a loop of another thread, seen by one that waits for it.
+///
+/// Dropping the handle changes nothing for the other side. An error nobody asks for is reported, to
+/// the exception handler of the loop or, where the loop may be gone, to the log.
+/// Python: `concurrent.futures.Future`, as its readers see it.
+template <class T = void>
 class [[nodiscard]] ThreadFuture {
 public:
-    template <class Given>
-    explicit ThreadFuture(internal::ThreadCallOf<Given>& call) noexcept
-        : call_(&call), outcome_(&call.outcome()) {}
+    /// For `run_coroutine_threadsafe` and ThreadPromise: takes over a reference.
+    template <class Base>
+    explicit ThreadFuture(internal::ThreadEndOf<T, Base>& end) noexcept
+        : end_(&end), outcome_(&end.outcome()) {}
     ThreadFuture(ThreadFuture&& other) noexcept
-        : call_(std::exchange(other.call_, nullptr)), outcome_(other.outcome_) {}
+        : end_(std::exchange(other.end_, nullptr)), outcome_(other.outcome_) {}
     ThreadFuture& operator=(ThreadFuture&& other) noexcept {
-        std::swap(call_, other.call_);
+        std::swap(end_, other.end_);
         std::swap(outcome_, other.outcome_);
         return *this;
     }
     ~ThreadFuture() {
-        if (call_ != nullptr) call_->release();
+        if (end_ != nullptr) end_->release();
     }
 
     /// Whether there is a result, an error, or a cancellation.
-    bool done() const noexcept { return call_->done(); }
+    bool done() const noexcept { return end_->done(); }
     /// Whether it ended as cancelled, from either side.
-    bool cancelled() const noexcept { return done() && outcome_->cancelled(); }
+    bool cancelled() const noexcept { return end_->cancelled(); }
 
     /// Blocks the thread until it is done.
     /// Throws: RuntimeError on the loop's own thread, which would wait for itself.
-    void wait() { call_->wait_until(internal::never); }
+    void wait() { end_->wait_until(internal::never); }
     /// The same for at most `limit`. Whether it is done.
     bool wait_for(Duration limit) {
-        return call_->wait_until(internal::add_saturating(Clock::now(), limit));
+        return end_->wait_until(internal::add_saturating(Clock::now(), limit));
     }
 
     /// Blocks until it is done; gives the value away. Call it once.
@@ -182,10 +79,11 @@ public:
 
     /// Ends the waiting at once with a CancelledError, and asks the coroutine to end. False if it
     /// is done.
-    bool cancel() noexcept { return call_->cancel(); }
+    bool cancel() noexcept { return end_->cancel(); }
 
 private:
-    internal::ThreadCall* call_;
+    friend internal::WrapJob<T>;
+    internal::ThreadEnd* end_;
     Outcome<T>* outcome_;
 };
 
@@ -207,6 +105,142 @@ auto run_coroutine_threadsafe(Awaitable&& coroutine, EventLoop& loop) {
     auto* call = new Call(loop, std::forward<Awaitable>(coroutine));
     ThreadFuture<typename Call::Result> future(*call);
     call->send();
+    return future;
+}
+
+/// A result that a thread of your own will give.
+///
+/// Move it to that thread, and leave the ThreadFuture with whoever waits. If it is destroyed
+/// without having been kept, whoever waits gets a RuntimeError.
+/// Thread-safety: any thread, but one at a time; the future may be on another. Whoever has got the
+/// result may destroy the promise, even if `set_result` has not returned yet.
+/// Python: `concurrent.futures.Future`, as its writer sees it.
+template <class T = void>
+class ThreadPromise {
+public:
+    ThreadPromise() : state_(new internal::ThreadPromiseState<T>) {}
+    ThreadPromise(ThreadPromise&& other) noexcept
+        : state_(std::exchange(other.state_, nullptr)),
+          has_future_(other.has_future_),
+          is_kept_(other.is_kept_) {}
+    ThreadPromise& operator=(ThreadPromise&& other) noexcept {
+        std::swap(state_, other.state_);
+        std::swap(has_future_, other.has_future_);
+        std::swap(is_kept_, other.is_kept_);
+        return *this;
+    }
+    ~ThreadPromise() {
+        if (state_ != nullptr) state_->drop();
+    }
+
+    /// Whoever waits. Throws: InvalidStateError when it is asked for again.
+    ThreadFuture<T> future() {
+        if (std::exchange(has_future_, true))
+            throw InvalidStateError("a ThreadPromise has one future");
+        state_->retain();
+        return ThreadFuture<T>(*state_);
+    }
+
+    /// Keeps the promise. False if it had been cancelled: the value is dropped.
+    /// Throws: InvalidStateError if it was kept already.
+    template <class... Value>
+        requires(sizeof...(Value) == (std::is_void_v<T> ? 0 : 1))
+    bool set_result(Value&&... value) {
+        Outcome<T> outcome;
+        outcome.emplace(std::forward<Value>(value)...);
+        return keep(std::move(outcome));
+    }
+    /// The same with an error.
+    bool set_exception(std::exception_ptr error) {
+        return keep(Outcome<T>::failure(std::move(error)));
+    }
+    template <class Error>
+        requires(!std::same_as<std::decay_t<Error>, std::exception_ptr>)
+    bool set_exception(Error&& error) {
+        return set_exception(std::make_exception_ptr(std::forward<Error>(error)));
+    }
+
+    /// Whether somebody has cancelled it, so that there is no use in going on.
+    bool cancelled() const noexcept { return state_->cancelled(); }
+    /// Whoever waits gets a CancelledError. False if it was kept or cancelled already.
+    bool cancel() noexcept { return state_->cancel(); }
+
+private:
+    bool keep(Outcome<T>&& outcome) {
+        if (std::exchange(is_kept_, true))
+            throw InvalidStateError("the ThreadPromise is kept already");
+        // Whoever waits may destroy this the moment it is told.
+        auto* const state = state_;
+        state->retain();
+        const bool was_first = state->end(std::move(outcome));
+        state->release();
+        return was_first;
+    }
+
+    internal::ThreadPromiseState<T>* state_;
+    bool has_future_ = false;
+    bool is_kept_ = false;
+};
+
+namespace internal {
+
+/// What ends a loop's future as a thread's has ended. To the loop it is a job like those of
+/// executors, which "runs" at the moment in which the thread's side ends.
+template <class T>
+class WrapJob final : public LoopJob {
+public:
+    WrapJob(LoopThreads& threads, ThreadFuture<T>&& given)
+        : LoopJob(threads),
+          given_(std::move(given)),
+          future_(Ref<ExecutorFuture<T>>::adopt(new ExecutorFuture<T>(threads.loop()))) {
+        future_->attach(this);
+    }
+
+    Future<T> start(LoopThreads& threads) {
+        Future<T> future(Ref<FutureState<T>>::share(future_.get()));
+        threads.add(*this);
+        given_.end_->at_end(*this);
+        return future;
+    }
+
+private:
+    void call() noexcept override {}
+    /// The loop's side was cancelled first.
+    void drop_call() noexcept override { given_.cancel(); }
+    void fail_dropped() noexcept override {}
+    void request_stop() noexcept override {}
+    /// Only here is the outcome taken: one that does not get this far, since the loop has closed,
+    /// stays where an error is reported.
+    void deliver() noexcept override { future_->end(std::move(*given_.outcome_)); }
+    void forget_future() noexcept override {
+        future_->attach(nullptr);
+        future_ = {};
+    }
+
+    ThreadFuture<T> given_;
+    Ref<ExecutorFuture<T>> future_;
+};
+
+}  // namespace internal
+
+/// A future of the loop that ends as `future` does: `co_await wrap_future(promise.future())`, or
+/// `co_await wrap_future(run_coroutine_threadsafe(ask(), other_loop))`.
+///
+/// Cancellation: cancelling either side cancels the other. A result that comes afterwards is
+/// dropped.
+/// Lifetime: the loop may close meanwhile; it then hears no more of it.
+/// Throws: RuntimeError if the loop is closed.
+/// Python: `asyncio.wrap_future`, which leaves the thread's future usable; ours is given away.
+template <class T>
+Future<T> wrap_future(ThreadFuture<T>&& future, EventLoop& loop = get_running_loop()) {
+    if (loop.is_closed()) throw RuntimeError("the event loop is closed");
+    auto& threads = internal::LoopThreads::of(loop);
+    return (new internal::WrapJob<T>(threads, std::move(future)))->start(threads);
+}
+
+/// A future or task of the loop is returned as it is.
+template <internal::FutureLike Given>
+Given wrap_future(Given future) {
     return future;
 }
 

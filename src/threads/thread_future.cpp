@@ -6,22 +6,62 @@
 
 namespace asyncio::internal {
 
-ThreadCall::ThreadCall(EventLoop& loop) noexcept : loop_(loop) {
+// --- Both sides ----------------------------------------------------------------------------------
+
+void ThreadEnd::release() noexcept {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+void ThreadEnd::report_unseen(const std::exception_ptr& error) noexcept {
+    log(LogLevel::error, "an exception of a ThreadFuture was never retrieved: " + describe(error));
+}
+
+bool ThreadEnd::wait_until(TimePoint deadline) {
+    require_other_thread();
+    return ended_.wait_until(deadline);
+}
+
+bool ThreadEnd::cancel() noexcept {
+    if (!claim_end()) return false;
+    fail(std::make_exception_ptr(CancelledError()));
+    announce_end();
+    return true;
+}
+
+bool ThreadEnd::claim_end() noexcept {
+    const std::lock_guard lock(mutex_);
+    return !std::exchange(is_done_, true);
+}
+
+void ThreadEnd::announce_end() noexcept {
+    WorkerJob* job = nullptr;
+    {
+        const std::lock_guard lock(mutex_);
+        ended_.set();
+        job = std::exchange(at_end_, nullptr);
+    }
+    if (job != nullptr) job->run(*job);
+}
+
+void ThreadEnd::at_end(WorkerJob& job) noexcept {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!ended_.is_set()) {
+            at_end_ = &job;
+            return;
+        }
+    }
+    job.run(job);
+}
+
+// --- A call: the thread's side -------------------------------------------------------------------
+
+/// One reference for each side.
+ThreadCall::ThreadCall(EventLoop& loop) noexcept : ThreadEnd(2), loop_(loop) {
     run = &start;
     cancel_request_.run = &cancel_task;
     cancel_request_.call = this;
 }
-
-void ThreadCall::release() noexcept {
-    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
-}
-
-void ThreadCall::report_unseen(const std::exception_ptr& error) noexcept {
-    log(LogLevel::error,
-        "an exception of run_coroutine_threadsafe was never retrieved: " + describe(error));
-}
-
-// --- The thread's side ---------------------------------------------------------------------------
 
 void ThreadCall::send() {
     if (loop_.is_closed()) {
@@ -36,62 +76,53 @@ void ThreadCall::require_other_thread() const {
         throw RuntimeError("the thread of the loop cannot wait for it; await the coroutine");
 }
 
-bool ThreadCall::wait_until(TimePoint deadline) {
-    require_other_thread();
-    return ended_.wait_until(deadline);
-}
-
-/// The thread's waiting ends here. The task is asked to end where it runs; that it has ended by
-/// then is as well.
 bool ThreadCall::cancel() noexcept {
+    if (!ThreadEnd::cancel()) return false;
     std::shared_ptr<LoopGate> gate;
     {
         const std::lock_guard lock(mutex_);
-        if (is_done_) return false;
-        is_done_ = true;
-        fail(std::make_exception_ptr(CancelledError()));
         gate = gate_;
     }
-    ended_.set();
     if (gate != nullptr) {
-        references_.fetch_add(1, std::memory_order_relaxed);
+        retain();
         if (!gate->post(cancel_request_)) release();
     }
     return true;
 }
 
-// --- The loop's side -----------------------------------------------------------------------------
-
-bool ThreadCall::claim_end() noexcept {
-    const std::lock_guard lock(mutex_);
-    return !std::exchange(is_done_, true);
-}
+// --- A call: the loop's side ---------------------------------------------------------------------
 
 void ThreadCall::refuse(std::exception_ptr error) noexcept {
     if (claim_end()) {
         fail(std::move(error));
-        ended_.set();
+        announce_end();
     }
     drop_given();
     release();
+}
+
+/// Whether the thread has cancelled before the task was there to be told. If not, the thread sends
+/// its request itself from here on: either it finds the gate or this finds the end.
+bool ThreadCall::was_cancelled_before(const std::shared_ptr<LoopGate>& gate) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (!is_done_) gate_ = gate;
+    return is_done_;
 }
 
 void ThreadCall::start(Ready& node) noexcept {
     auto& self = static_cast<ThreadCall&>(node);
     if (self.loop_.is_closed())
         return self.refuse(std::make_exception_ptr(RuntimeError("the event loop is closed")));
+    std::shared_ptr<LoopGate> gate;
     try {
-        const auto& gate = LoopThreads::of(self.loop_).gate();
+        gate = LoopThreads::of(self.loop_).gate();
         self.future_ = &self.start_task(self.loop_);
         self.drop_given();
-        const std::lock_guard lock(self.mutex_);
-        self.gate_ = gate;
     } catch (...) {
         return self.refuse(std::current_exception());
     }
     self.run = &task_ended;
-    // Cancelled before it began. From here on the thread sends its request itself.
-    if (self.done()) self.future_->cancel({});
+    if (self.was_cancelled_before(gate)) self.future_->cancel({});
     self.future_->notify(self);
 }
 
@@ -99,7 +130,6 @@ void ThreadCall::task_ended(Ready& node) noexcept {
     auto& self = static_cast<ThreadCall&>(node);
     self.future_ = nullptr;
     self.take_result();
-    self.ended_.set();
     self.release();
 }
 

@@ -1,0 +1,197 @@
+#pragma once
+// What two sides share of which one waits on a thread: the end of something that happens elsewhere,
+// and who is to be told of it.
+//
+// Each side holds a reference. `is_done_` changes once, under the mutex; who changes it has the say
+// about how this ends, writes that down, and announces it. After the announcement the outcome
+// belongs to the side that waits.
+//
+// Thread-safety: any thread, but one at a time for each side.
+
+#include <asyncio/internal/loop_threads.h>
+#include <asyncio/internal/thread_event.h>
+#include <asyncio/task.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+namespace asyncio::internal {
+
+/// What does not depend on the type of the result.
+class ThreadEnd {
+public:
+    ThreadEnd(const ThreadEnd&) = delete;
+    ThreadEnd& operator=(const ThreadEnd&) = delete;
+
+    bool done() const noexcept { return ended_.is_set(); }
+    bool cancelled() const noexcept { return done() && is_cancelled_; }
+    bool wait_until(TimePoint deadline);
+    /// Ends it as cancelled, at once. False if it is done.
+    virtual bool cancel() noexcept;
+    /// Has `job` run at the end, on the thread that ends it; here and now if it has ended. One at
+    /// the most.
+    void at_end(WorkerJob& job) noexcept;
+
+    void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+    void release() noexcept;
+
+protected:
+    explicit ThreadEnd(std::uint32_t references) noexcept : references_(references) {}
+    virtual ~ThreadEnd() = default;
+
+    virtual void fail(std::exception_ptr error) noexcept = 0;
+    /// Throws: RuntimeError if this thread would wait for itself.
+    virtual void require_other_thread() const {}
+
+    /// Whether the other side is there to see the result.
+    bool is_awaited() const noexcept { return references_.load(std::memory_order_acquire) > 1; }
+    /// False if somebody else was first.
+    bool claim_end() noexcept;
+    /// By whoever has claimed the end, with the outcome in place.
+    void announce_end() noexcept;
+
+    /// Tells of an error that nobody has asked for. Any thread.
+    static void report_unseen(const std::exception_ptr& error) noexcept;
+
+    mutable std::mutex mutex_;
+    bool is_done_ = false;
+    bool is_cancelled_ = false;
+
+private:
+    WorkerJob* at_end_ = nullptr;
+    ThreadEvent ended_;
+    std::atomic<std::uint32_t> references_;
+};
+
+template <class T, class Base = ThreadEnd>
+class ThreadEndOf : public Base {
+public:
+    /// For the side that waits, once this is done.
+    Outcome<T>& outcome() noexcept { return outcome_; }
+
+    /// False if somebody else was first; the outcome is dropped then.
+    bool end(Outcome<T>&& outcome) noexcept {
+        if (!this->claim_end()) return false;
+        try {
+            outcome_ = std::move(outcome);
+        } catch (...) {
+            outcome_.fail(std::current_exception());
+        }
+        this->is_cancelled_ = outcome_.cancelled();
+        this->announce_end();
+        return true;
+    }
+
+protected:
+    using Base::Base;
+    ~ThreadEndOf() override {
+        // Whoever has taken the error has left none.
+        if (outcome_.failed() && !outcome_.cancelled() && outcome_.error() != nullptr)
+            this->report_unseen(outcome_.error());
+    }
+
+private:
+    void fail(std::exception_ptr error) noexcept final {
+        outcome_.fail(std::move(error));
+        this->is_cancelled_ = outcome_.cancelled();
+    }
+
+    Outcome<T> outcome_;
+};
+
+/// A coroutine on its way to a loop of another thread, and there.
+class ThreadCall : public ThreadEnd, private Ready {
+public:
+    /// Begins. Throws: RuntimeError if the loop is closed.
+    void send();
+
+    /// The task is asked to end where it runs; that it has ended by then is as well.
+    bool cancel() noexcept final;
+
+protected:
+    explicit ThreadCall(EventLoop& loop) noexcept;
+
+    // The loop's side.
+
+    /// Makes the task and tells it to run `*this` at its end. May throw.
+    virtual FutureBase& start_task(EventLoop& loop) = 0;
+    /// The coroutine is not needed any more, or never was.
+    virtual void drop_given() noexcept = 0;
+    /// Takes the result out of the task, and lets go of that.
+    virtual void take_result() noexcept = 0;
+
+private:
+    static void start(Ready& node) noexcept;
+    static void task_ended(Ready& node) noexcept;
+    static void cancel_task(Ready& node) noexcept;
+    void refuse(std::exception_ptr error) noexcept;
+    bool was_cancelled_before(const std::shared_ptr<LoopGate>& gate) noexcept;
+    void require_other_thread() const final;
+
+    struct CancelRequest : Ready {
+        ThreadCall* call = nullptr;
+    };
+
+    EventLoop& loop_;
+    /// The task's, while it runs.
+    FutureBase* future_ = nullptr;
+    CancelRequest cancel_request_;
+    /// Null until the loop has seen the call.
+    std::shared_ptr<LoopGate> gate_;
+};
+
+template <class Given>
+class ThreadCallOf final : public ThreadEndOf<AwaitResult<Given>, ThreadCall> {
+public:
+    using Result = AwaitResult<Given>;
+
+    ThreadCallOf(EventLoop& loop, Given&& given)
+        : ThreadEndOf<Result, ThreadCall>(loop), given_(std::move(given)) {}
+
+private:
+    FutureBase& start_task(EventLoop& loop) override {
+        if constexpr (is_coro<Given>) {
+            task_ = loop.create_task(std::move(*given_));
+        } else {
+            task_ = loop.create_task(as_coroutine<Given>(std::move(*given_)));
+        }
+        return *task_.state();
+    }
+    void drop_given() noexcept override { given_.reset(); }
+    void take_result() noexcept override {
+        // An error nobody waits for is left with the task, which reports it.
+        Task<Result> task = std::move(task_);
+        if (!this->is_awaited()) return;
+        Outcome<Result> outcome;
+        try {
+            outcome = task.state()->take();
+        } catch (...) {
+            outcome.fail(std::current_exception());
+        }
+        task = {};
+        this->end(std::move(outcome));
+    }
+
+    std::optional<Given> given_;
+    Task<Result> task_;
+};
+
+/// What somebody ends by hand.
+template <class T>
+class ThreadPromiseState final : public ThreadEndOf<T> {
+public:
+    ThreadPromiseState() noexcept : ThreadEndOf<T>(1) {}
+
+    /// Whoever should have ended it has gone.
+    void drop() noexcept {
+        if (!this->done() && this->is_awaited())
+            this->end(Outcome<T>::failure(std::make_exception_ptr(
+                RuntimeError("a ThreadPromise was destroyed before it was kept"))));
+        this->release();
+    }
+};
+
+}  // namespace asyncio::internal
