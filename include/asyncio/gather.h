@@ -16,8 +16,9 @@ namespace internal {
 /// What does not depend on the types of a gather: who has ended, and what that means.
 ///
 /// The parts' futures each hold one of our nodes. Until the last of them has reported, the gather
-/// keeps itself alive.
-class GatherBase {
+/// keeps itself alive, and with it the parts: nobody else need hold either. A part that nobody sets
+/// never reports, so a loop that closes ends this.
+class GatherBase : AtClose {
 protected:
     /// One child's end, reported to its gather one iteration later.
     struct Part : Ready {
@@ -27,9 +28,13 @@ protected:
     };
 
     explicit GatherBase(std::size_t count)
-        : parts_(std::make_unique<Part[]>(count)), count_(count), unfinished_(count) {}
+        : parts_(std::make_unique<Part[]>(count)), count_(count), unfinished_(count) {
+        AtClose::run = &loop_closes;
+    }
     virtual ~GatherBase() = default;
 
+    /// Takes the gather's own reference to itself.
+    void keep_until_reported() noexcept;
     void watch(std::size_t index, FutureBase& child) noexcept;
     bool cancel_children(std::string_view message);
 
@@ -42,6 +47,7 @@ protected:
 
 private:
     static void part_done(Ready& node) noexcept;
+    static void loop_closes(AtClose& listener) noexcept;
     void child_failed(FutureBase& child);
     void conclude();
 
@@ -150,7 +156,7 @@ public:
             collect();
             return;
         }
-        this->retain();  // our own, until the last child has reported
+        keep_until_reported();
         children_.visit([this](std::size_t index, FutureBase& future) { watch(index, future); });
     }
 

@@ -7,13 +7,19 @@ namespace asyncio {
 namespace internal {
 
 /// The future a shield hands out. It follows the inner one; the inner one knows nothing of it.
+///
+/// It keeps itself and the inner one alive until that has ended, or the loop closes.
 template <class T>
-class ShieldState final : public FutureState<T>, private Ready {
+class ShieldState final : public FutureState<T>, private Ready, private AtClose {
 public:
     explicit ShieldState(Ref<FutureState<T>> inner)
         : FutureState<T>(inner->loop()), inner_(std::move(inner)) {
-        run = [](Ready& node) noexcept { static_cast<ShieldState&>(node).inner_done(); };
-        this->retain();  // our own, until the inner one has ended
+        Ready::run = [](Ready& node) noexcept { static_cast<ShieldState&>(node).inner_done(); };
+        AtClose::run = [](AtClose& listener) noexcept {
+            static_cast<ShieldState&>(listener).loop_closes();
+        };
+        this->retain();  // our own
+        this->loop_.at_close().push_back(*this);
         inner_->notify(*this);
     }
 
@@ -27,6 +33,12 @@ private:
             this->report_error("an exception in a shielded task, which nobody waits for any more",
                                inner_->error(), {});
         }
+        AtClose::unlink();
+        this->release();
+    }
+
+    void loop_closes() noexcept {
+        if (Ready::linked()) Ready::unlink();
         this->release();
     }
 

@@ -4,6 +4,11 @@
 
 namespace asyncio::internal {
 
+void GatherBase::keep_until_reported() noexcept {
+    outer().retain();
+    outer().loop().at_close().push_back(*this);
+}
+
 void GatherBase::watch(std::size_t index, FutureBase& child) noexcept {
     Part& part = parts_[index];
     part.gather = this;
@@ -28,6 +33,17 @@ void GatherBase::part_done(Ready& node) noexcept {
     if (!part.child->succeeded()) gather.child_failed(*part.child);
     if (--gather.unfinished_ > 0) return;
     gather.conclude();
+    gather.AtClose::unlink();
+    gather.outer().release();  // the gather's reference to itself
+}
+
+/// What has not reported never will. As any future of a closed loop that is not done, this stays
+/// so, for whoever still has a handle.
+void GatherBase::loop_closes(AtClose& listener) noexcept {
+    auto& gather = static_cast<GatherBase&>(listener);
+    for (std::size_t index = 0; index < gather.count_; ++index) {
+        if (gather.parts_[index].linked()) gather.parts_[index].unlink();
+    }
     gather.outer().release();  // the gather's reference to itself
 }
 

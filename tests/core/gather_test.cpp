@@ -450,6 +450,43 @@ TEST(gather, may_be_nested_and_dropped) {
     });
 }
 
+TEST(gather, of_a_future_nobody_sets_goes_when_the_loop_closes) {
+    const LogCapture log;
+    TestLoop loop;
+    std::weak_ptr<int> watched;
+    loop->run_until_complete([](std::weak_ptr<int>& left) -> Coro<> {
+        auto never = asyncio::get_running_loop().create_future<int>();
+        const auto token = std::make_shared<int>(1);
+        left = token;
+        never.add_done_callback([token] {});
+        static_cast<void>(gather(never, gather_settled(never, number_after(0s, 1))));
+        co_await sleep(1ms);
+    }(watched));
+    EXPECT_FALSE(watched.expired());
+    loop->close();
+    EXPECT_TRUE(watched.expired());
+}
+
+TEST(gather, whose_handle_outlives_the_loop_stays_as_it_is) {
+    const LogCapture log;
+    asyncio::Future<std::tuple<int, int>> both;
+    {
+        TestLoop loop;
+        auto set = loop->create_future<int>();
+        auto never = loop->create_future<int>();
+        both = loop->run_until_complete([](auto one, auto other) -> Coro<decltype(both)> {
+            co_return gather(one, other);
+        }(set, never));
+        set.set_result(1);
+        loop->close();
+        EXPECT_FALSE(both.done());
+        EXPECT_TRUE(both.cancel());
+        EXPECT_TRUE(never.cancelled());
+        EXPECT_FALSE(both.done());
+        both = {};
+    }
+}
+
 TEST(gather, takes_ranges_of_tasks_by_reference_and_leaves_them_usable) {
     run_test([]() -> Coro<> {
         std::vector<Task<int>> tasks;

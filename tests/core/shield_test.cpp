@@ -7,6 +7,7 @@
 #include "support/run_test.h"
 #include "support/tracked.h"
 
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -25,6 +26,7 @@ using asyncio::Task;
 using support::LogCapture;
 using support::MoveOnly;
 using support::run_test;
+using support::TestLoop;
 using support::Ticks;
 using namespace std::chrono_literals;
 
@@ -191,6 +193,23 @@ TEST(shield, its_waiter_resumes_two_iterations_after_the_end_of_the_inner_task) 
         co_await shield(inner);
         EXPECT_EQ(ticks.count(), ended_at + 2);
     });
+}
+
+TEST(shield, of_a_future_nobody_sets_goes_when_the_loop_closes) {
+    const LogCapture log;
+    TestLoop loop;
+    std::weak_ptr<int> watched;
+    loop->run_until_complete([](std::weak_ptr<int>& left) -> Coro<> {
+        auto never = asyncio::get_running_loop().create_future<int>();
+        const auto token = std::make_shared<int>(1);
+        left = token;
+        never.add_done_callback([token] {});
+        static_cast<void>(shield(never));
+        co_await sleep(1ms);
+    }(watched));
+    EXPECT_FALSE(watched.expired());
+    loop->close();
+    EXPECT_TRUE(watched.expired());
 }
 
 TEST(shield, several_shields_of_one_task_are_independent) {
