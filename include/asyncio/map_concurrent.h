@@ -77,10 +77,13 @@ private:
     std::optional<TimePoint> next_;
 };
 
+/// What is made of the results.
+enum class MapKind : std::uint8_t { values, outcomes, as_completed };
+
 /// What does not depend on the types.
 class MapBase {
 public:
-    MapBase(const MapOptions& options, std::size_t count, bool collect);
+    MapBase(const MapOptions& options, std::size_t count, MapKind kind);
     MapBase(const MapBase&) = delete;
     MapBase& operator=(const MapBase&) = delete;
 
@@ -92,11 +95,15 @@ public:
 
     /// An item has ended in `error` for good. What its worker has to throw; null: it goes on.
     std::exception_ptr item_failed(TaskGroup& group, std::exception_ptr error);
+    /// No further item begins, not even in a worker whose item makes light of its cancellation.
+    void stop() noexcept;
     /// What is to be thrown in the end; null if nothing.
     std::exception_ptr errors() const;
 
     /// What ended with a value, for those who take results as they come.
     Completions completions;
+    /// For what has begun and has not been taken. Who takes makes room.
+    Room room;
 
 protected:
     MapOptions options_;
@@ -104,7 +111,7 @@ protected:
     std::size_t begun_ = 0;
 
 private:
-    bool collect_;
+    MapKind kind_;
     Pace pace_;
     /// Of items whose errors did not stop the rest.
     std::vector<std::exception_ptr> errors_;
@@ -124,8 +131,8 @@ public:
     using T = MapResult<Items, Function>;
     static_assert(!std::is_reference_v<T>, "results are kept, so they cannot be references");
 
-    Map(Items& items, Function& function, const MapOptions& options, bool collect)
-        : MapBase(options, static_cast<std::size_t>(std::ranges::distance(items)), collect),
+    Map(Items& items, Function& function, const MapOptions& options, MapKind kind)
+        : MapBase(options, static_cast<std::size_t>(std::ranges::distance(items)), kind),
           next_(std::ranges::begin(items)),
           function_(function),
           outcomes(count_) {}
@@ -137,6 +144,12 @@ public:
 private:
     Coro<> work(TaskGroup& group) {
         while (begun_ < count_) {
+            co_await room.enter();
+            // The last item may have begun meanwhile. Whoever waits in line shall see that, too.
+            if (begun_ == count_) {
+                room.leave();
+                break;
+            }
             const std::size_t index = begun_++;
             // The iterator moves on before anybody else looks at it.
             auto&& item = *next_;
@@ -179,9 +192,9 @@ public:
 
 template <class Items, class Function>
 Coro<std::vector<Outcome<MapResult<Items, Function>>>> map_scope(Items items, Function function,
-                                                                 MapOptions options, bool collect) {
+                                                                 MapOptions options, MapKind kind) {
     using Result = std::vector<Outcome<MapResult<Items, Function>>>;
-    Map<Items, Function> map(items, function, options, collect);
+    Map<Items, Function> map(items, function, options, kind);
     const auto body = [&map](TaskGroup& group) -> Coro<> {
         map.start_workers(group);
         co_return;
@@ -199,8 +212,8 @@ using MapValues = std::conditional_t<std::is_void_v<T>, void, std::vector<Elemen
 template <class Items, class Function>
 Coro<MapValues<MapResult<Items, Function>>> map_values(Items items, Function function,
                                                        MapOptions options) {
-    auto outcomes =
-        co_await map_scope<Items, Function>(std::move(items), std::move(function), options, false);
+    auto outcomes = co_await map_scope<Items, Function>(std::move(items), std::move(function),
+                                                        options, MapKind::values);
     if constexpr (!std::is_void_v<MapResult<Items, Function>>) {
         std::vector<MapResult<Items, Function>> values;
         values.reserve(outcomes.size());
@@ -220,9 +233,10 @@ public:
     /// Cancellation: waits only if nothing is done; when cancelled, no result is lost.
     Coro<std::optional<Mapped<T>>> next() {
         while (true) {
-            const std::size_t index = co_await completions_.next();
+            const std::size_t index = co_await map_.completions.next();
             if (index == internal::Completions::none) co_return std::nullopt;
-            Outcome<T>& outcome = outcomes_[index];
+            map_.room.leave();
+            Outcome<T> outcome = std::move(outcomes_[index]);
             if (outcome.failed()) continue;
             if constexpr (std::is_void_v<T>) {
                 co_return Mapped<T>{index, None{}};
@@ -233,11 +247,11 @@ public:
     }
 
     /// For `map_as_completed`.
-    MapResults(internal::Completions& completions, std::vector<Outcome<T>>& outcomes) noexcept
-        : completions_(completions), outcomes_(outcomes) {}
+    MapResults(internal::MapBase& map, std::vector<Outcome<T>>& outcomes) noexcept
+        : map_(map), outcomes_(outcomes) {}
 
 private:
-    internal::Completions& completions_;
+    internal::MapBase& map_;
     std::vector<Outcome<T>>& outcomes_;
 };
 
@@ -248,11 +262,12 @@ Coro<BodyResult<Body, MapResults<MapResult<Items, Function>>>>
 map_with_body(Items items, Function function, Body body, MapOptions options) {
     using Results = MapResults<MapResult<Items, Function>>;
     using T = BodyResult<Body, Results>;
-    Map<Items, Function> map(items, function, options, false);
-    Results results(map.completions, map.outcomes);
+    Map<Items, Function> map(items, function, options, MapKind::as_completed);
+    Results results(map, map.outcomes);
     const auto with_group = [&](TaskGroup& group) -> Coro<T> {
         map.start_workers(group);
         Outcome<T> end = co_await settle(call_body(body, results));
+        map.stop();
         // Nobody will ask for the rest.
         if (!end.failed()) group.cancel();
         if constexpr (std::is_void_v<T>) {
@@ -311,14 +326,17 @@ auto map_settled(Items&& items, Function&& function, SettledMapOptions options =
         std::views::all(std::forward<Items>(items)), std::forward<Function>(function),
         MapOptions{options.limit, options.per_second, options.retries, options.retry_delay,
                    OnError::carry_on},
-        true);
+        internal::MapKind::outcomes);
 }
 
 /// As `map_concurrent`, but gives each result as soon as it is there, to a body that runs
 /// meanwhile: `co_await map_as_completed(urls, fetch, [&](MapResults<Page>& results) -> Coro<> {
 /// while (auto page = co_await results.next()) … }, {.limit = 10})`.
 ///
-/// Results nobody has asked for yet are kept. When the body ends, what still runs is cancelled and
+/// Results nobody has asked for yet are kept. With a limit, not more than twice as many items are
+/// running or wait to be asked for: then no further one begins until the body takes a result. So a
+/// slow body holds up the items, and one that asks for nothing must not wait for all of them. When
+/// the body ends, what still runs is cancelled and
 /// waited for.
 /// Returns what the body returns. Throws: as `task_group`, and with `OnError::carry_on` after the
 /// body the errors of the items.

@@ -33,4 +33,15 @@ void Completions::expire() noexcept {
     expired_ = true;
 }
 
+/// The place goes to who has waited longest, so while somebody waits none is free.
+void Room::leave() noexcept {
+    if (waiting_.empty()) {
+        ++free_;
+        return;
+    }
+    Entry& next = waiting_.pop_front();
+    next.was_given_ = true;
+    loop_.schedule(*next.waiting_task_);
+}
+
 }  // namespace asyncio::internal

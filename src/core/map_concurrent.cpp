@@ -21,11 +21,22 @@ Duration Pace::take_place() {
     return place - now;
 }
 
-MapBase::MapBase(const MapOptions& options, std::size_t count, bool collect)
+namespace {
+
+/// Results that are not taken one by one are all kept in any case.
+std::size_t places_for(const MapOptions& options, std::size_t count, MapKind kind) noexcept {
+    if (kind != MapKind::as_completed || options.limit == 0) return count;
+    return 2 * std::min(options.limit, count);
+}
+
+}  // namespace
+
+MapBase::MapBase(const MapOptions& options, std::size_t count, MapKind kind)
     : completions(get_running_loop(), count),
+      room(get_running_loop(), places_for(options, count, kind)),
       options_(options),
       count_(count),
-      collect_(collect),
+      kind_(kind),
       pace_(options.per_second) {
     completions.reserve(count);
 }
@@ -47,12 +58,18 @@ Coro<> MapBase::wait_turn(unsigned attempt) {
 std::exception_ptr MapBase::item_failed(TaskGroup& group, std::exception_ptr error) {
     const bool cancelled = is_cancellation(error);
     if (cancelled && running_task().cancelling() > 0) return error;
-    if (collect_) return nullptr;
+    if (kind_ == MapKind::outcomes) return nullptr;
+    if (options_.on_error == OnError::cancel_rest) stop();
     if (options_.on_error == OnError::cancel_rest && !cancelled) return error;
     errors_.push_back(std::move(error));
     // A group takes no notice of a task that is cancelled, and here an item is without its result.
     if (options_.on_error == OnError::cancel_rest) group.cancel();
     return nullptr;
+}
+
+void MapBase::stop() noexcept {
+    begun_ = count_;
+    room.leave();
 }
 
 std::exception_ptr MapBase::errors() const {

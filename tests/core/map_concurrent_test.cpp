@@ -375,6 +375,120 @@ TEST(map_as_completed, an_error_cancels_the_body_or_is_thrown_after_it) {
     });
 }
 
+TEST(map_as_completed, begins_no_more_while_twice_the_limit_is_running_or_unread) {
+    run_simulated([]() -> Coro<> {
+        int begun = 0;
+        const auto work = [&](int item) -> Coro<int> {
+            ++begun;
+            co_await sleep(1ms);
+            co_return item;
+        };
+        int sum = 0;
+        co_await map_as_completed(std::views::iota(0, 100), work,
+                                  [&](MapResults<int>& results) -> Coro<> {
+                                      co_await sleep(1s);
+                                      EXPECT_EQ(begun, 6);
+                                      sum += (co_await results.next())->value;
+                                      sum += (co_await results.next())->value;
+                                      co_await sleep(1s);
+                                      EXPECT_EQ(begun, 8);
+                                      while (auto result = co_await results.next()) {
+                                          sum += result->value;
+                                          co_await sleep(result->index < 50 ? 0ms : 3ms);
+                                      }
+                                  },
+                                  {.limit = 3});
+        EXPECT_EQ(begun, 100);
+        EXPECT_EQ(sum, 99 * 100 / 2);
+    });
+}
+
+TEST(map_as_completed, results_that_are_read_are_not_kept) {
+    run_test([]() -> Coro<> {
+        co_await map_as_completed(
+            std::views::iota(0, 1000),
+            [](int item) -> Coro<support::Tracked> {
+                co_await sleep(0s);
+                co_return support::Tracked(item);
+            },
+            [](MapResults<support::Tracked>& results) -> Coro<> {
+                while (auto result = co_await results.next()) {
+                    EXPECT_LE(support::Tracked::alive(), 6);
+                    co_await sleep(0s);
+                }
+            },
+            {.limit = 2});
+    });
+}
+
+TEST(map_as_completed, failed_items_make_room_too) {
+    run_simulated([]() -> Coro<> {
+        const auto fails = [](int) -> Coro<int> {
+            co_await sleep(1ms);
+            throw std::runtime_error("no");
+        };
+        EXPECT_EQ(co_await how(map_as_completed(std::views::iota(0, 3), fails,
+                                                [](MapResults<int>& results) -> Coro<> {
+                                                    EXPECT_FALSE(co_await results.next());
+                                                },
+                                                {.limit = 1, .on_error = OnError::carry_on})),
+                  "unhandled errors in a map_concurrent (3 errors): no; no; no");
+    });
+}
+
+TEST(map_as_completed, an_item_that_makes_light_of_its_cancellation_is_followed_by_none) {
+    run_test([]() -> Coro<> {
+        int begun = 0;
+        const auto work = [&](int) -> Coro<> {
+            ++begun;
+            try {
+                co_await sleep(1h);
+            } catch (const asyncio::CancelledError&) {
+            }
+        };
+        const auto body = [&](MapResults<void>&) -> Coro<> { co_await sleep(0s); };
+        co_await map_as_completed(std::views::iota(0, 10), work, body, {.limit = 2});
+        EXPECT_EQ(begun, 2);
+    });
+}
+
+TEST(map_concurrent,
+     after_an_error_an_item_that_makes_light_of_its_cancellation_is_followed_by_none) {
+    run_test([]() -> Coro<> {
+        int begun = 0;
+        const auto work = [&](int item) -> Coro<> {
+            ++begun;
+            if (item == 1) throw std::runtime_error("one");
+            try {
+                co_await sleep(1h);
+            } catch (const asyncio::CancelledError&) {
+            }
+        };
+        EXPECT_EQ(co_await how(map_concurrent(std::views::iota(0, 10), work, {.limit = 2})),
+                  "unhandled errors in a TaskGroup (1 error): one");
+        EXPECT_EQ(begun, 2);
+    });
+}
+
+TEST(map_as_completed, workers_that_wait_for_room_are_cancelled_with_the_rest) {
+    run_test([]() -> Coro<> {
+        for (int turns = 0; turns < 12; ++turns) {
+            int begun = 0;
+            const auto work = [&](int) -> Coro<> {
+                ++begun;
+                co_await sleep(0s);
+            };
+            const auto body = [&](MapResults<void>& results) -> Coro<> {
+                for (int i = 0; i < 10; ++i) co_await sleep(0s);
+                EXPECT_EQ(begun, 4);
+                for (int i = 0; i < turns; ++i) co_await results.next();
+            };
+            co_await map_as_completed(std::views::iota(0, 100), work, body, {.limit = 2});
+            EXPECT_LE(begun, 4 + turns);
+        }
+    });
+}
+
 TEST(map_as_completed, a_cancellation_from_outside_is_not_eaten) {
     run_test([]() -> Coro<> {
         for (int turns = 0; turns < 12; ++turns) {

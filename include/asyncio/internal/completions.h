@@ -6,7 +6,8 @@
 // nothing is there is handed the next number that comes, so nobody who asks later gets ahead of it,
 // and a number that was handed over is not lost to a cancellation that comes after it.
 //
-// `Gate` is the same for a single event, `join` for the end of a task that nothing shall cut short.
+// `Gate` is the same for a single event, `Join` for the end of a task that nothing shall cut short,
+// and `Room` holds back those who would put in more than anybody takes out.
 //
 // Thread-safety: loop thread only.
 
@@ -160,6 +161,71 @@ private:
 
     Gate& gate_;
 };
+
+/// So many places, each for one. Who comes when there is none waits in line.
+class Room {
+public:
+    class Entry;
+    struct Wait;
+
+    Room(EventLoop& loop, std::size_t places) noexcept : loop_(loop), free_(places) {}
+    Room(const Room&) = delete;
+    Room& operator=(const Room&) = delete;
+
+    /// `co_await room.enter()` takes a place.
+    Wait enter() noexcept;
+    void leave() noexcept;
+
+private:
+    EventLoop& loop_;
+    IntrusiveList<Entry> waiting_;
+    std::size_t free_;
+};
+
+/// The awaiter. One that is cancelled takes no place, even if it was given one.
+class Room::Entry : public lowlevel::Waiter, public ListNode {
+public:
+    explicit Entry(Room& room) noexcept : room_(room) {}
+
+    bool await_ready() noexcept {
+        if (room_.free_ == 0) return false;
+        --room_.free_;
+        return true;
+    }
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> coroutine) {
+        waiting_task_ = &task();
+        room_.waiting_.push_back(*this);
+        park(coroutine, &abort);
+    }
+    void await_resume() {
+        std::exception_ptr cancellation = resumed_quietly();
+        if (cancellation == nullptr) return;
+        if (was_given_) room_.leave();
+        std::rethrow_exception(to_throw(std::move(cancellation)));
+    }
+
+private:
+    friend Room;
+
+    static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
+        auto& self = static_cast<Entry&>(waiter);
+        if (self.was_given_) return Abort::too_late;
+        self.unlink();
+        return Abort::removed;
+    }
+
+    Room& room_;
+    TaskCore* waiting_task_ = nullptr;
+    bool was_given_ = false;
+};
+
+struct Room::Wait {
+    Room& room;
+    auto operator co_await() const noexcept { return Entry(room); }
+};
+
+inline Room::Wait Room::enter() noexcept { return Wait{*this}; }
 
 /// Waits until `future` is done, whatever its end, and passes no cancellation on to it. Requests
 /// that come meanwhile are felt at the next wait.
