@@ -370,6 +370,10 @@ TEST_F(Stall, debug_mode_counts_as_it_was_when_the_step_began) {
     EXPECT_EQ(all_reports().find("(limit 0.007 s)"), std::string::npos) << all_reports();
 }
 
+/// The first look may come just before a system call; of these, one comes in it. ThreadSanitizer
+/// lets the first signal of a call through at once and the others at its end.
+constexpr int enough_looks = support::under_thread_sanitizer ? 1 : 4;
+
 std::atomic<int> looks = 0;
 void (*handle_look)(int) = nullptr;
 
@@ -401,9 +405,10 @@ TEST_F(Stall, a_system_call_of_the_step_is_not_disturbed) {
     run_watched([&]() -> Coro<> {
         count_looks();
         std::thread writer([&] {
-            // The first look may have come just before the call; of more, one comes in it.
             const asyncio::TimePoint give_up = asyncio::Clock::now() + 60s;
-            while (looks < 4 && asyncio::Clock::now() < give_up) std::this_thread::sleep_for(limit);
+            while (looks < enough_looks && asyncio::Clock::now() < give_up) {
+                std::this_thread::sleep_for(limit);
+            }
             EXPECT_EQ(::write(ends[1], "x", 1), 1);
         });
         {
@@ -421,7 +426,7 @@ TEST_F(Stall, a_system_call_of_the_step_is_not_disturbed) {
     ::close(ends[1]);
     EXPECT_EQ(got, 1);
     EXPECT_EQ(error, 0);
-    EXPECT_GE(looks, 4);
+    EXPECT_GE(looks, enough_looks);
 }
 
 TEST_F(Stall, two_loops_are_watched_at_a_time) {
