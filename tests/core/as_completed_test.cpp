@@ -39,7 +39,7 @@ std::vector<Coro<int>> three() {
 }
 
 TEST(as_completed, GATH_16_gives_what_has_ended_in_the_order_of_its_end) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         std::vector<int> order;
         auto done = as_completed(three());
         while (auto task = co_await done.next()) {
@@ -52,7 +52,7 @@ TEST(as_completed, GATH_16_gives_what_has_ended_in_the_order_of_its_end) {
 }
 
 TEST(as_completed, GATH_16_gives_the_tasks_that_were_put_in) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         std::vector<Task<int>> tasks;
         for (auto& coroutine : three()) tasks.push_back(create_task(std::move(coroutine)));
         auto done = as_completed(tasks);
@@ -153,7 +153,7 @@ TEST(as_completed, GATH_17_a_limit_that_is_not_reached_leaves_no_timer) {
 }
 
 TEST(as_completed, GATH_18_can_be_left_and_taken_up_again) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         std::vector<int> order;
         auto done = as_completed(three());
         while (auto task = co_await done.next()) {

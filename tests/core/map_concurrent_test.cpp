@@ -307,7 +307,7 @@ TEST(map_settled, its_own_cancellation_is_thrown) {
 }
 
 TEST(map_as_completed, gives_each_result_when_it_is_there) {
-    run_test([]() -> Coro<> {
+    run_simulated([]() -> Coro<> {
         std::string trace;
         const std::vector<int> delays{3, 1, 2};
         const int count = co_await map_as_completed(

@@ -165,16 +165,18 @@ TEST(staggered_race, a_failure_in_the_moment_the_delay_passes_starts_one_only) {
 TEST(staggered_race, NET_10_of_two_that_succeed_in_one_iteration_one_wins) {
     run_test([]() -> Coro<> {
         auto gate = asyncio::get_running_loop().create_future<int>();
+        int begun = 0;
         int succeeded = 0;
         std::vector<std::function<Coro<int>()>> runners;
         for (int i = 0; i < 3; ++i) {
             runners.emplace_back([&, i]() -> Coro<int> {
+                if (++begun == 3)
+                    asyncio::get_running_loop().call_soon([&] { gate.set_result(0); });
                 co_await gate;
                 ++succeeded;
                 co_return i;
             });
         }
-        asyncio::get_running_loop().call_later(5ms, [&] { gate.set_result(0); });
         const auto result = co_await staggered_race(runners, 0s);
         EXPECT_EQ(succeeded, 3);
         EXPECT_EQ(result.winner_index, 0u);

@@ -55,13 +55,19 @@ TEST(running, iterations_counts_those_that_ran_something) {
     EXPECT_EQ(loop->iterations(), 0U) << "nothing was ready";
     std::vector<std::uint64_t> seen;
     const auto note = [&] { seen.push_back(loop->iterations()); };
+    const auto last = [&] {
+        note();
+        loop->stop();
+    };
     loop->call_soon([&] {
         note();
-        loop->call_soon(note);
+        loop->call_soon([&] {
+            note();
+            loop->call_later(1ms, last);
+        });
     });
     loop->call_soon(note);
-    loop->call_later(1ms, note);
-    loop->run_until_complete(asyncio::sleep(2ms));
+    loop->run_forever();
     EXPECT_EQ(seen, (std::vector<std::uint64_t>{1, 1, 2, 3}));
     loop.expect_idle();
 }

@@ -370,9 +370,8 @@ TEST_F(Stall, debug_mode_counts_as_it_was_when_the_step_began) {
     EXPECT_EQ(all_reports().find("(limit 0.007 s)"), std::string::npos) << all_reports();
 }
 
-/// The first look may come just before a system call; of these, one comes in it. ThreadSanitizer
-/// lets the first signal of a call through at once and the others at its end.
-constexpr int enough_looks = support::under_thread_sanitizer ? 1 : 4;
+/// The first look may come just before a system call; of these, one comes in it.
+constexpr int enough_looks = 4;
 
 std::atomic<int> looks = 0;
 void (*handle_look)(int) = nullptr;
@@ -398,6 +397,8 @@ void stop_counting_looks() {
 }
 
 TEST_F(Stall, a_system_call_of_the_step_is_not_disturbed) {
+    if (support::under_thread_sanitizer)
+        GTEST_SKIP() << "ThreadSanitizer keeps a signal back until the call has ended";
     int ends[2];
     ASSERT_EQ(::pipe(ends), 0);
     ssize_t got = 0;

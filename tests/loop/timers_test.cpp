@@ -38,9 +38,10 @@ TEST(timers, fire_in_the_order_of_their_deadlines) {
     const LogCapture log;
     TestLoop loop;
     std::string trace;
-    loop->call_later(3ms, [&] { trace += 'c'; });
-    loop->call_later(1ms, [&] { trace += 'a'; });
-    loop->call_later(2ms, [&] { trace += 'b'; });
+    const TimePoint start = loop->time();
+    loop->call_at(start + 3ms, [&] { trace += 'c'; });
+    loop->call_at(start + 1ms, [&] { trace += 'a'; });
+    loop->call_at(start + 2ms, [&] { trace += 'b'; });
     run_for(loop, 4ms);
     EXPECT_EQ(trace, "abc");
 }

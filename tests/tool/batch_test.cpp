@@ -17,23 +17,28 @@ std::string last_line(const std::string& text) {
     return all.empty() ? "" : all.back();
 }
 
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
+/// What stands behind the last blank of a row.
+double seconds_in(const std::string& row) {
+    return std::stod("0" + row.substr(row.rfind(' ') + 1));
 }
 
-TEST(Batch, four_commands_with_a_limit_of_two_seconds_take_two_seconds) {
-    const Ended ended = batch({"-j", "0", "-t", "2s", "--grace", "0", "sleep 1 && echo hello",
-                               "sleep 1.5", "echo world", "sleep 500"});
+TEST(Batch, four_commands_with_a_limit_end_at_the_limit_and_are_listed) {
+    const auto [ended, limit] = batch_with_limit(
+        2,
+        {"-k", "-j", "0", "--grace", "0", "sleep 1 && echo hello", "sleep 1.5", "echo world",
+         "sleep 500"},
+        [](const Ended& attempt) { return contains(attempt.errors, "3 complete"); });
     EXPECT_EQ(ended.status, 1);
-    EXPECT_EQ(ended.output, "world\nhello\n");
-    EXPECT_GE(ended.seconds.count(), 2.0);
-    EXPECT_LT(ended.seconds.count(), 2.1);
+    EXPECT_EQ(ended.output, "hello\nworld\n");
+    EXPECT_GE(ended.seconds.count(), limit);
+    EXPECT_LT(ended.seconds.count(), limit + soon);
     const auto table = lines(ended.errors);
     ASSERT_EQ(table.size(), 6U) << ended.errors;
-    EXPECT_EQ(table[0], "Command                Status     Seconds");
-    EXPECT_TRUE(contains(table[1], "sleep 1 && echo hello  complete      1.0")) << table[1];
-    EXPECT_TRUE(contains(table[4], "sleep 500              timeout       2.0")) << table[4];
-    EXPECT_TRUE(contains(table[5], "4 commands: 3 complete, 1 timeout; 2.0")) << table[5];
+    EXPECT_TRUE(table[0].starts_with("Command                Status")) << table[0];
+    EXPECT_TRUE(contains(table[1], "sleep 1 && echo hello  complete ")) << table[1];
+    EXPECT_TRUE(contains(table[4], "sleep 500              timeout ")) << table[4];
+    EXPECT_GE(seconds_in(table[4]), limit) << table[4];
+    EXPECT_TRUE(contains(table[5], "4 commands: 3 complete, 1 timeout; ")) << table[5];
 }
 
 TEST(Batch, succeeds_if_every_command_does) {
@@ -69,7 +74,14 @@ TEST(Batch, shows_outputs_whole_although_they_are_written_at_the_same_time) {
 }
 
 TEST(Batch, shows_outputs_as_commands_end_or_in_the_order_of_the_input) {
-    const Arguments commands{"-j", "0", "sleep .2; echo first", "echo second; echo error >&2"};
+    // The log has a line, below its head, when the second has ended.
+    const TemporaryFile log;
+    const Arguments commands{"-j",
+                             "0",
+                             "--joblog",
+                             log.path(),
+                             wait_for_lines(log.path(), 2) + "; echo first",
+                             "echo second; echo error >&2"};
     EXPECT_EQ(batch(commands).output, "second\nfirst\n");
     Arguments in_order = commands;
     in_order.emplace_back("-k");
@@ -120,19 +132,29 @@ TEST(Batch, gives_commands_the_signals_as_they_are_by_default) {
     EXPECT_FALSE(contains(ended.errors, "roken pipe")) << ended.errors;
 }
 
+/// How many ran at once, at most, of commands that noted their beginning with '+' and their end
+/// with '-'.
+int most_at_once(const std::string& notes) {
+    int running = 0;
+    int most = 0;
+    for (const std::string& note : lines(notes)) {
+        running += note == "+" ? 1 : -1;
+        most = std::max(most, running);
+    }
+    return most;
+}
+
 TEST(Batch, runs_so_many_at_a_time) {
-    const Arguments sleeps(4, "sleep .2");
-    const auto seconds_with = [&](const char* jobs) {
-        Arguments arguments = sleeps;
-        arguments.insert(arguments.end(), {"-j", jobs});
-        return batch(arguments).seconds.count();
-    };
-    EXPECT_GE(seconds_with("1"), 0.8);
-    const double two = seconds_with("2");
-    EXPECT_GE(two, 0.4);
-    EXPECT_LT(two, 0.75);
-    EXPECT_LT(seconds_with("4"), 0.38);
-    EXPECT_LT(seconds_with("0"), 0.38);
+    for (const auto& [jobs, expected] :
+         {std::pair("1", 1), std::pair("2", 2), std::pair("4", 4), std::pair("0", 4)}) {
+        const TemporaryFile notes;
+        // None ends before as many as may run at once have begun; more would have begun then, too.
+        const std::string command = "echo + >> " + notes.path() + "; " +
+                                    wait_for_lines(notes.path(), expected) +
+                                    "; sleep .2; echo - >> " + notes.path();
+        batch({"-j", jobs, command, command, command, command});
+        EXPECT_EQ(most_at_once(notes.text()), expected) << "-j " << jobs;
+    }
 }
 
 TEST(Batch, takes_commands_from_arguments_a_file_and_standard_input) {
@@ -165,17 +187,21 @@ TEST(Batch, quiet_shows_what_commands_write_and_nothing_else) {
 }
 
 TEST(Batch, draws_a_time_line_below_the_table) {
-    const Ended ended =
-        batch({"--timeline", "-j", "0", "sleep .2", "true"}, {.environment = {"LC_ALL=C"}});
+    const TemporaryFile log;
+    const Ended ended = batch({"--timeline", "-j", "0", "--joblog", log.path(),
+                               wait_for_lines(log.path(), 2), "sleep .2"},
+                              {.environment = {"LC_ALL=C"}});
     const auto drawn = lines(ended.errors);
     ASSERT_EQ(drawn.size(), 8U) << ended.errors;
     EXPECT_TRUE(contains(drawn[5], "0 s")) << drawn[5];
     const auto bar = [](const std::string& line) { return std::ranges::count(line, '='); };
-    EXPECT_TRUE(drawn[6].starts_with("sleep .2 ")) << drawn[6];
-    EXPECT_GT(bar(drawn[6]), 40);
-    EXPECT_TRUE(drawn[7].starts_with("true     ")) << drawn[7];
+    EXPECT_TRUE(drawn[6].starts_with("for i in")) << drawn[6];
+    EXPECT_TRUE(drawn[7].starts_with("sleep .2 ")) << drawn[7];
+    // The first outlasts the second, and is what the batch has waited for.
     EXPECT_GE(bar(drawn[7]), 1);
-    EXPECT_LT(bar(drawn[7]), 20);
+    EXPECT_GE(bar(drawn[6]), bar(drawn[7])) << ended.errors;
+    EXPECT_GE(drawn[6].size(), drawn[7].size()) << ended.errors;
+    EXPECT_GE(drawn[6].size(), 78U) << ended.errors;
 }
 
 TEST(Batch, tries_again_as_often_as_it_is_told) {
@@ -196,29 +222,38 @@ TEST(Batch, gives_up_after_the_last_try) {
 
 TEST(Batch, retries_a_command_that_was_too_slow) {
     const TemporaryFile file;
-    const Ended ended =
-        batch({"--retries", "2", "-t", "100ms", "--grace", "0",
-               "test -s " + file.path() + " || { echo x > " + file.path() + "; sleep 5; }"});
+    const std::string quick_the_second_time =
+        "echo x >> " + file.path() + "; test $(wc -l < " + file.path() + ") -ge 2 || sleep 500";
+    const auto [ended, limit] =
+        batch_with_limit(0.1, {"--retries", "2", "--grace", "0", quick_the_second_time},
+                         [](const Ended& attempt) { return attempt.status == 0; });
     EXPECT_EQ(ended.status, 0);
-    EXPECT_LT(ended.seconds.count(), 1.0);
+    EXPECT_LT(ended.seconds.count(), 2 * limit + soon);
 }
 
 TEST(Batch, halts_now_and_ends_what_runs) {
+    const TemporaryFile begun;
     const Ended ended =
-        batch({"--halt", "now,fail=1", "-j", "2", "sleep .1; exit 7", "sleep 50", "echo no"});
+        batch({"--halt", "now,fail=1", "-j", "2", wait_for_lines(begun.path(), 1) + "; exit 7",
+               "sleep 500 & echo >> " + begun.path() + "; wait", "echo no"});
     EXPECT_EQ(ended.status, 7);
     EXPECT_EQ(ended.output, "");
-    EXPECT_LT(ended.seconds.count(), 1.0);
-    EXPECT_TRUE(contains(ended.errors, "sleep 50          interrupted")) << ended.errors;
-    EXPECT_TRUE(contains(ended.errors, "echo no           not started"));
+    EXPECT_LT(ended.seconds.count(), soon);
+    EXPECT_TRUE(contains(row_of(ended, "sleep 500"), "  interrupted")) << ended.errors;
+    EXPECT_TRUE(contains(row_of(ended, "echo no"), "  not started")) << ended.errors;
 }
 
 TEST(Batch, halts_soon_and_lets_what_runs_end) {
-    const Ended ended = batch(
-        {"--halt", "soon,fail=1", "-j", "2", "sleep .1; exit 7", "sleep .3; echo end", "echo no"});
+    const TemporaryFile begun;
+    const TemporaryFile log;
+    const Ended ended =
+        batch({"--halt", "soon,fail=1", "-j", "2", "--joblog", log.path(),
+               wait_for_lines(begun.path(), 1) + "; exit 7",
+               "echo >> " + begun.path() + "; " + wait_for_lines(log.path(), 2) + "; echo end",
+               "echo no"});
     EXPECT_EQ(ended.status, 7);
     EXPECT_EQ(ended.output, "end\n");
-    EXPECT_TRUE(contains(ended.errors, "echo no             not started")) << ended.errors;
+    EXPECT_TRUE(contains(row_of(ended, "echo no"), "  not started")) << ended.errors;
 }
 
 TEST(Batch, halts_after_several_failures_with_their_number) {
@@ -272,8 +307,11 @@ std::vector<std::string> logged_commands(const TemporaryFile& log) {
 
 TEST(BatchLog, has_a_line_for_each_command_that_ended) {
     const TemporaryFile log;
-    batch({"--joblog", log.path(), "-j", "1", "-t", "100ms", "--grace", "0", "echo four", "exit 3",
-           "kill -SEGV $$", "sleep 5"});
+    batch_with_limit(
+        0.1,
+        {"--joblog", log.path(), "-j", "1", "--grace", "0", "echo four", "exit 3", "kill -SEGV $$",
+         "sleep 500"},
+        [](const Ended& attempt) { return contains(attempt.errors, "1 complete, 2 failed"); });
     const auto all = lines(log.text());
     ASSERT_EQ(all.size(), 5U) << log.text();
     EXPECT_EQ(all[0], "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand");
@@ -281,7 +319,7 @@ TEST(BatchLog, has_a_line_for_each_command_that_ended) {
     EXPECT_TRUE(all[1].ends_with("\t0\t5\t0\t0\techo four")) << all[1];
     EXPECT_TRUE(all[2].ends_with("\t0\t0\t3\t0\texit 3")) << all[2];
     EXPECT_TRUE(all[3].ends_with("\t0\t0\t0\t11\tkill -SEGV $$")) << all[3];
-    EXPECT_TRUE(all[4].ends_with("\t0\t0\t-1\t9\tsleep 5")) << all[4];
+    EXPECT_TRUE(all[4].ends_with("\t0\t0\t-1\t9\tsleep 500")) << all[4];
 }
 
 TEST(BatchLog, resume_leaves_out_what_has_run) {

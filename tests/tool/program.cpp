@@ -19,7 +19,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto patience = 10s;
+constexpr auto patience = 60s;
 constexpr auto between_looks = 2ms;
 
 std::string read_file(const std::filesystem::path& path) {
@@ -191,6 +191,32 @@ Ended batch(Arguments arguments, Setting setting) {
     Ended ended = program.wait();
     EXPECT_TRUE(program.alive().empty()) << "a process of the batch is alive";
     return ended;
+}
+
+Limited batch_with_limit(double seconds, const Arguments& arguments,
+                         const std::function<bool(const Ended&)>& came_in_time) {
+    for (;; seconds *= 2) {
+        Arguments all = arguments;
+        all.insert(all.begin(), {"-t", std::to_string(seconds) + "s"});
+        const Ended ended = batch(std::move(all));
+        if (seconds > 60 || came_in_time(ended)) return {ended, seconds};
+    }
+}
+
+std::string wait_for_lines(const std::string& path, int count) {
+    return "for i in $(seq 3000); do [ $(wc -l < " + path + ") -ge " + std::to_string(count) +
+           " ] && break; sleep .02; done";
+}
+
+std::string row_of(const Ended& ended, const std::string& command) {
+    for (const std::string& line : lines(ended.errors)) {
+        if (line.starts_with(command)) return line;
+    }
+    return {};
+}
+
+bool contains(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
 }
 
 bool becomes_true(const std::function<bool()>& condition) {

@@ -4,6 +4,10 @@
 // Every program that is started gets a mark in its environment, which all its descendants inherit,
 // whatever groups and sessions they make for themselves. So "no process of the batch is alive" can
 // be asked of the whole system.
+//
+// How long anything takes on a busy machine nobody knows. What has to come first is waited for, not
+// slept for; what must not be waited for would last for minutes (`sleep 500`), so that "at once" is
+// anything less (`soon`); and where a limit is what is tested, it is as long as the rest needs.
 
 #include <chrono>
 #include <csignal>
@@ -87,7 +91,7 @@ public:
 
     /// The processes of this batch that are alive, the program and its worker among them.
     std::vector<pid_t> alive() const;
-    /// Waits until so many are alive; false if that does not happen in ten seconds.
+    /// Waits until so many are alive; false if that does not happen in a minute.
     bool wait_until_alive(std::size_t at_least) const;
 
 private:
@@ -102,10 +106,33 @@ private:
 /// Runs `asyncio batch arguments…` to its end. Fails the test if a process of it is alive then.
 Ended batch(Arguments arguments, Setting setting = {});
 
+/// In seconds: what has not waited for a `sleep 500` is quicker than this.
+constexpr double soon = 100;
+
+struct Limited {
+    Ended ended;
+    /// In seconds.
+    double limit;
+};
+
+/// A batch whose commands have a limit before which something else has to happen: a shell has to
+/// start, a trap to be set. The limit is `seconds`, and is doubled until that has happened, by what
+/// `came_in_time` sees; it is not tried for longer than a minute.
+Limited batch_with_limit(double seconds, const Arguments& arguments,
+                         const std::function<bool(const Ended&)>& came_in_time);
+
+/// Words for a shell: waits until the file has so many lines, or for a minute.
+std::string wait_for_lines(const std::string& path, int count);
+
+/// The line of the table that begins with `command`; empty if there is none.
+std::string row_of(const Ended& ended, const std::string& command);
+
+bool contains(const std::string& text, const std::string& part);
+
 /// The lines of a text, without their newlines.
 std::vector<std::string> lines(const std::string& text);
 
-/// Whether `condition` comes true within ten seconds.
+/// Whether `condition` comes true within a minute.
 bool becomes_true(const std::function<bool()>& condition);
 
 }  // namespace tool_tests

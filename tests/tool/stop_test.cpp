@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace {
@@ -14,22 +15,18 @@ namespace {
 using namespace tool_tests;
 using namespace std::chrono_literals;
 
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
-
 /// The program, its worker, two shells and what these have started.
 constexpr std::size_t all_processes = 6;
-const Arguments two_of_three{"-j",     "2", "--grace", "5s", "sleep 50; true", "sleep 51; true",
+const Arguments two_of_three{"-j",     "2", "--grace", "200s", "sleep 500; true", "sleep 501; true",
                              "echo no"};
 /// Two are deaf to SIGTERM; the third hears it, and its end shows that it has been sent.
 const Arguments stubborn{"-j",
                          "3",
                          "--grace",
-                         "50s",
-                         "trap '' TERM; sleep 50; true",
-                         "trap '' TERM; sleep 51; true",
-                         "sleep 52; true",
+                         "200s",
+                         "trap '' TERM; sleep 500; true",
+                         "trap '' TERM; sleep 501; true",
+                         "sleep 502; true",
                          "echo no"};
 constexpr std::size_t stubborn_processes = 8;
 constexpr std::size_t deaf_processes = 6;
@@ -49,10 +46,10 @@ void expect_orderly_end(int signal) {
     const Ended ended = program.wait();
     EXPECT_TRUE(program.alive().empty());
     EXPECT_EQ(ended.status, 128 + signal);
-    EXPECT_LT(ended.seconds.count(), 4.0) << "they have ended without SIGKILL";
-    EXPECT_TRUE(contains(ended.errors, "sleep 50; true  interrupted")) << ended.errors;
-    EXPECT_TRUE(contains(ended.errors, "sleep 51; true  interrupted"));
-    EXPECT_TRUE(contains(ended.errors, "echo no         not started"));
+    EXPECT_LT(ended.seconds.count(), soon) << "they have ended without SIGKILL";
+    EXPECT_TRUE(contains(ended.errors, "sleep 500; true  interrupted")) << ended.errors;
+    EXPECT_TRUE(contains(ended.errors, "sleep 501; true  interrupted"));
+    EXPECT_TRUE(contains(ended.errors, "echo no          not started"));
     EXPECT_TRUE(contains(ended.errors, "3 commands: 2 interrupted, 1 not started;"));
 }
 
@@ -62,7 +59,7 @@ TEST(Stop, hangup_is_as_orderly) { expect_orderly_end(SIGHUP); }
 
 TEST(Stop, commands_have_the_grace_to_clean_up_and_are_heard) {
     Program program({"--grace", "5s",
-                     "trap 'sleep .1; echo cleaned; exit' TERM; echo working; sleep 50 & wait"});
+                     "trap 'sleep .1; echo cleaned; exit' TERM; echo working; sleep 500 & wait"});
     ASSERT_TRUE(program.wait_until_alive(4));
     program.signal(SIGINT);
     const Ended ended = program.wait();
@@ -71,7 +68,7 @@ TEST(Stop, commands_have_the_grace_to_clean_up_and_are_heard) {
 }
 
 TEST(Stop, what_is_deaf_is_killed_after_the_grace) {
-    Program program({"--grace", "300ms", "trap '' TERM; sleep 50; true"});
+    Program program({"--grace", "300ms", "trap '' TERM; sleep 500; true"});
     ASSERT_TRUE(program.wait_until_alive(4));
     const auto start = std::chrono::steady_clock::now();
     program.signal(SIGINT);
@@ -80,7 +77,7 @@ TEST(Stop, what_is_deaf_is_killed_after_the_grace) {
     EXPECT_TRUE(program.alive().empty());
     EXPECT_EQ(ended.status, 130);
     EXPECT_GE(took.count(), 0.3);
-    EXPECT_LT(took.count(), 1.0);
+    EXPECT_LT(took.count(), soon);
 }
 
 TEST(Stop, a_second_interrupt_kills_at_once) {
@@ -92,7 +89,7 @@ TEST(Stop, a_second_interrupt_kills_at_once) {
     const Ended ended = program.wait();
     EXPECT_TRUE(program.alive().empty());
     EXPECT_EQ(ended.status, 130);
-    EXPECT_LT(ended.seconds.count(), 4.0);
+    EXPECT_LT(ended.seconds.count(), soon);
 }
 
 TEST(Stop, two_different_requests_are_two_requests) {
@@ -103,7 +100,7 @@ TEST(Stop, two_different_requests_are_two_requests) {
     program.signal(SIGTERM);
     const Ended ended = program.wait();
     EXPECT_TRUE(program.alive().empty());
-    EXPECT_LT(ended.seconds.count(), 4.0);
+    EXPECT_LT(ended.seconds.count(), soon);
 }
 
 TEST(Stop, quit_kills_at_once) {
@@ -137,7 +134,7 @@ TEST(Stop, a_worker_that_is_killed_takes_nobody_along_but_its_commands) {
 }
 
 TEST(Stop, a_worker_that_crashes_leaves_no_daemon) {
-    Program program({"(setsid sh -c 'sleep 100 & sleep 100' >/dev/null 2>&1 &); sleep 50; true"});
+    Program program({"(setsid sh -c 'sleep 500 & sleep 500' >/dev/null 2>&1 &); sleep 500; true"});
     ASSERT_TRUE(program.wait_until_alive(7));
     ::kill(program.worker(), SIGABRT);
     EXPECT_EQ(program.wait().status, 128 + SIGABRT);
@@ -165,7 +162,7 @@ TEST(Stop, a_guard_that_is_killed_during_the_grace_is_survived_by_nobody) {
 }
 
 TEST(Stop, daemons_end_too_when_the_guard_is_killed) {
-    Program program({"(setsid sh -c 'sleep 100 & sleep 100' >/dev/null 2>&1 &); sleep 50; true"});
+    Program program({"(setsid sh -c 'sleep 500 & sleep 500' >/dev/null 2>&1 &); sleep 500; true"});
     ASSERT_TRUE(program.wait_until_alive(7));
     program.signal(SIGKILL);
     program.wait();
@@ -174,7 +171,7 @@ TEST(Stop, daemons_end_too_when_the_guard_is_killed) {
 
 TEST(Stop, programs_that_keep_forking_end) {
     Program program(
-        {"sh -c 'while true; do setsid sh -c \"sleep .05; sleep 50\" & sleep .01; done'"});
+        {"sh -c 'while true; do setsid sh -c \"sleep .05; sleep 500\" & sleep .01; done'"});
     ASSERT_TRUE(program.wait_until_alive(30));
     ::kill(program.worker(), SIGKILL);
     program.wait();
@@ -184,27 +181,32 @@ TEST(Stop, programs_that_keep_forking_end) {
 TEST(Stop, a_reader_that_does_not_read_cannot_prevent_it) {
     int ends[2];
     ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
-    Program program({"-j", "2", "--grace", "100ms", "seq 1000000", "seq 1000000", "sleep 50"},
+    Program program({"-j", "2", "--grace", "100ms", "seq 1000000", "seq 1000000", "sleep 500"},
                     {.output = ends[1]});
     ::close(ends[1]);
-    ASSERT_TRUE(program.wait_until_alive(2));
-    std::this_thread::sleep_for(300ms);
+    // The one that has ended is being shown, and fills the pipe.
+    EXPECT_TRUE(becomes_true([&] {
+        int bytes = 0;
+        return ::ioctl(ends[0], FIONREAD, &bytes) == 0 && bytes >= 32768;
+    }));
     program.signal(SIGTERM);
     const Ended ended = program.wait();
     EXPECT_TRUE(program.alive().empty());
     EXPECT_EQ(ended.status, 143);
-    EXPECT_LT(ended.seconds.count(), 5.0);
+    EXPECT_LT(ended.seconds.count(), soon);
     ::close(ends[0]);
 }
 
 TEST(Stop, halts_and_continues_as_one_program) {
-    Program program({"sleep .5; echo end"});
-    ASSERT_TRUE(program.wait_until_alive(4));
+    const TemporaryFile continued;
+    Program program({wait_for_lines(continued.path(), 1) + "; echo end"});
+    ASSERT_TRUE(program.wait_until_alive(3));
     const pid_t worker = program.worker();
     program.signal(SIGTSTP);
     EXPECT_TRUE(
         becomes_true([&] { return state_of(program.pid()) == 'T' && state_of(worker) == 'T'; }));
     program.signal(SIGCONT);
+    std::ofstream(continued.path()) << "now\n";
     const Ended ended = program.wait();
     EXPECT_EQ(ended.status, 0);
     EXPECT_EQ(ended.output, "end\n");

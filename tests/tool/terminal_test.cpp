@@ -2,6 +2,7 @@
 
 #include "tool/program.h"
 
+#include <fstream>
 #include <mutex>
 
 #include <gtest/gtest.h>
@@ -13,10 +14,6 @@ namespace {
 
 using namespace tool_tests;
 using namespace std::chrono_literals;
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 /// A terminal that somebody looks at.
 class Terminal {
@@ -100,14 +97,19 @@ Setting errors_on(const Terminal& terminal, std::vector<std::string> environment
 
 TEST(Terminal, shows_one_line_of_progress_and_takes_it_away) {
     Terminal terminal;
-    const Ended ended =
-        batch({"-j", "2", "sleep .1; exit 1", "sleep .35", "true"}, errors_on(terminal));
+    const TemporaryFile seen;
+    Program program({"-j", "2", "exit 1", wait_for_lines(seen.path(), 1), "true"},
+                    errors_on(terminal));
+    EXPECT_TRUE(becomes_true(
+        [&] { return contains(terminal.written(), "2/3 done, 1 running, 1 failed, "); }));
+    std::ofstream(seen.path()) << "now\n";
+    const Ended ended = program.wait();
     EXPECT_EQ(ended.status, 1);
     const std::string written = terminal.all_written();
-    EXPECT_TRUE(contains(written, "/3 done, 1 running, 1 failed")) << written;
-    EXPECT_TRUE(contains(written, "/s, 0:0")) << "the rate, and the time that is left";
+    EXPECT_TRUE(contains(written, "/s, 0:")) << "the rate, and the time that is left";
     const auto rows = screen_after(written);
-    EXPECT_EQ(rows.at(0), "Command           Status     Seconds") << "nothing of the line is left";
+    EXPECT_TRUE(rows.at(0).starts_with("Command  ")) << "nothing of the line is left";
+    EXPECT_FALSE(contains(rows.at(0), "done")) << rows.at(0);
     EXPECT_EQ(rows.size(), 6U) << written;
 }
 
@@ -154,7 +156,7 @@ TEST(Terminal, nothing_is_wider_than_it_is) {
 
 TEST(Terminal, ctrl_c_ends_the_batch_in_order) {
     Terminal terminal;
-    Program program({"-j", "2", "sleep 50; true", "sleep 51; true", "echo no"},
+    Program program({"-j", "2", "sleep 500; true", "sleep 501; true", "echo no"},
                     errors_on(terminal));
     ASSERT_TRUE(program.wait_until_alive(6));
     terminal.type("\x03");
@@ -167,8 +169,9 @@ TEST(Terminal, ctrl_c_ends_the_batch_in_order) {
 TEST(Terminal, a_second_ctrl_c_kills_at_once) {
     Terminal terminal;
     // One that is deaf, and one whose end shows that the first has been heard.
-    Program program({"-j", "2", "--grace", "50s", "trap '' TERM; sleep 50; true", "sleep 51; true"},
-                    errors_on(terminal));
+    Program program(
+        {"-j", "2", "--grace", "200s", "trap '' TERM; sleep 500; true", "sleep 501; true"},
+        errors_on(terminal));
     ASSERT_TRUE(program.wait_until_alive(6));
     terminal.type("\x03");
     ASSERT_TRUE(becomes_true([&] { return program.alive().size() <= 4; }));
@@ -182,17 +185,15 @@ TEST(Terminal, limits_hold_while_it_is_stopped) {
     const TemporaryFile log;
     Setting setting = errors_on(terminal);
     setting.terminal_output = true;
-    Program program({"--joblog", log.path(), "-j", "2", "-t", "600ms", "--grace", "0", "echo first",
-                     "sleep 50"},
-                    setting);
+    Program program(
+        {"--joblog", log.path(), "-j", "2", "-t", "3s", "--grace", "0", "echo first", "sleep 500"},
+        setting);
     ASSERT_TRUE(becomes_true([&] { return contains(terminal.written(), "first"); }));
     terminal.type("\x13");  // Ctrl-S
-    EXPECT_TRUE(becomes_true([&] { return contains(log.text(), "\t-1\t9\tsleep 50"); }));
+    EXPECT_TRUE(becomes_true([&] { return contains(log.text(), "\t-1\t9\tsleep 500"); }));
     terminal.type("\x11");  // Ctrl-Q
     const Ended ended = program.wait();
     EXPECT_EQ(ended.status, 1);
-    const std::string line = lines(log.text()).at(2);
-    EXPECT_TRUE(contains(line, "     0.6")) << line;
     EXPECT_TRUE(contains(terminal.all_written(), "2 commands: 1 complete, 1 timeout"));
 }
 

@@ -85,13 +85,13 @@ TEST(Usage, help_shows_examples_and_the_exit_status) {
 TEST(Output, that_refuses_is_named) {
     TemporaryFile unused;
     const int full = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
-    const Ended ended = batch({"echo lost", "sleep 50"}, {.output = full});
+    const Ended ended = batch({"echo lost", "sleep 500"}, {.output = full});
     ::close(full);
     EXPECT_EQ(ended.status, 255);
     EXPECT_NE(ended.errors.find("write standard output: No space left on device"),
               std::string::npos)
         << ended.errors;
-    EXPECT_LT(ended.seconds.count(), 2.0) << "what nobody can see does not go on";
+    EXPECT_LT(ended.seconds.count(), soon) << "what nobody can see does not go on";
 }
 
 class ClosedEarly : public testing::TestWithParam<Arguments> {};
@@ -107,7 +107,7 @@ TEST_P(ClosedEarly, ends_the_batch_quietly) {
     const Ended ended = program.wait();
     EXPECT_EQ(ended.status, 128 + SIGPIPE);
     EXPECT_EQ(ended.errors, "");
-    EXPECT_LT(ended.seconds.count(), 3.0);
+    EXPECT_LT(ended.seconds.count(), soon);
     EXPECT_TRUE(program.alive().empty());
 }
 
@@ -115,11 +115,11 @@ INSTANTIATE_TEST_SUITE_P(Output, ClosedEarly,
                          testing::Values(
                              // Somebody writes on.
                              Arguments{"-j", "0", "echo first", "sleep .1; echo more",
-                                       "sleep .2; echo more", "sleep 50"},
+                                       "sleep .2; echo more", "sleep 500"},
                              // Much more than the pipe holds.
-                             Arguments{"-j", "1", "seq 1000000", "seq 1000000", "sleep 50"},
+                             Arguments{"-j", "1", "seq 1000000", "seq 1000000", "sleep 500"},
                              // Nobody ever writes again.
-                             Arguments{"-j", "0", "echo first", "sleep 50"}));
+                             Arguments{"-j", "0", "echo first", "sleep 500"}));
 
 TEST(Output, that_is_closed_from_the_beginning_is_named) {
     const Ended ended = batch({"echo lost"}, {.output = ::open("/dev/null", O_RDONLY | O_CLOEXEC)});
