@@ -27,9 +27,13 @@ constexpr const char* slow_writer = "sleep 1; echo data";
 /// Real time, for the writer is a real program.
 asyncio::TimePoint start;
 
+/// With this one the loop ends.
+char last_event = '-';
+
 void say(std::string_view what) {
     const std::chrono::duration<double> since_start = asyncio::Clock::now() - start;
     fmt::print("{:.1f} {}\n", since_start.count(), what);
+    if (what.front() == last_event) asyncio::get_running_loop().stop();
 }
 
 /// `line` ends with the line's own end.
@@ -37,12 +41,12 @@ void say_read(std::string_view who, std::string_view line) {
     say(fmt::format("{} has read {}", who, line.substr(0, line.find('\n'))));
 }
 
-void call_in_order(EventLoop& loop, void (*callback_b)()) {
+void call_in_order(EventLoop& loop, void (*callback_b)(), char last) {
     start = asyncio::Clock::now();
+    last_event = last;
     loop.call_later(0ms, [] { say("A"); });
     loop.call_later(100ms, callback_b);
     loop.call_later(200ms, [] { say("C"); });
-    loop.call_later(2s, [&loop] { loop.stop(); });
     loop.run_forever();
 }
 
@@ -88,6 +92,7 @@ Coro<> say_after(asyncio::Duration delay, std::string what) {
 
 Coro<> version_3() {
     start = asyncio::Clock::now();
+    last_event = '-';
     co_await asyncio::gather(say_after(0ms, "A"), b_awaits(), say_after(200ms, "C"));
 }
 
@@ -99,7 +104,7 @@ int main(int argc, char** argv) {
         return versions == "--help" ? 0 : 2;
     }
     EventLoop loop;
-    if (versions.find('1') != versions.npos) call_in_order(loop, &b_waits);
-    if (versions.find('2') != versions.npos) call_in_order(loop, &b_registers_d);
+    if (versions.find('1') != versions.npos) call_in_order(loop, &b_waits, 'C');
+    if (versions.find('2') != versions.npos) call_in_order(loop, &b_registers_d, 'D');
     if (versions.find('3') != versions.npos) asyncio::run(version_3());
 }

@@ -93,7 +93,7 @@ public:
     /// One `wait`. Returns how many operations it reported.
     std::size_t wait(TimePoint deadline);
 
-    /// Waits until the operation is reported. Fails the test after ten seconds of the back-end's
+    /// Waits until the operation is reported. Fails the test after a minute of the back-end's
     /// time.
     void finish(Operation& operation);
     void finish_all();
@@ -109,7 +109,7 @@ public:
     std::size_t in_flight() const { return in_flight_.size(); }
 
 private:
-    static constexpr Duration patience = 10s;
+    static constexpr Duration patience = 60s;
 
     Backend& backend_;
     std::unordered_set<const Operation*> in_flight_;

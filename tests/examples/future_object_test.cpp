@@ -39,7 +39,7 @@ TEST(future_object, shows_every_transition_and_every_refusal) {
               "  awaited: 42",
               "task: done true, result 42"}));
     EXPECT_GE(run.seconds, on_simulated_backend() ? 0.0 : 1.0);
-    EXPECT_LT(run.seconds, on_simulated_backend() ? 1.0 : 5.0);
+    EXPECT_LT(run.seconds, examples::soon);
 }
 
 }  // namespace

@@ -20,6 +20,9 @@ struct Finished {
 Finished run_example(const std::string& name, const std::vector<std::string>& arguments = {},
                      const std::vector<std::string>& environment = {});
 
+/// In seconds: what has not waited for minutes is quicker, on a busy machine, too.
+constexpr double soon = 100;
+
 /// The tests run on a back-end that `ASYNCIO_BACKEND` names, and so do the examples.
 bool on_simulated_backend();
 
@@ -29,8 +32,8 @@ double number_after(const std::string& text, const std::string& before);
 /// The program ended as it should, and printed exactly this.
 testing::AssertionResult printed(const Finished& run, const std::vector<std::string>& lines);
 
-/// Exact to the millisecond on the simulated clock. On a real one, not early, and late by no more
-/// than a busy machine may be.
+/// Exact to the millisecond on the simulated clock. On a real one, not early; how late a busy
+/// machine makes it nobody knows, and what comes before what is seen from the order of the lines.
 testing::AssertionResult is_time(double measured, double expected);
 
 /// The first line of the example's source that contains `text`, counted from 1 and not looked for

@@ -226,7 +226,7 @@ TEST(lifetime, a_storm_of_cancellations_leaves_nothing_behind) {
             co_await sleep(1ms);
         }
     });
-    for (int i = 0; i < 500 && alive_with(sleeper()) > 0; ++i) ::usleep(10'000);
+    for (int i = 0; i < 6000 && alive_with(sleeper()) > 0; ++i) ::usleep(10'000);
     EXPECT_EQ(alive_with(sleeper()), 0) << "grandchildren of a group that was to be ended";
 }
 

@@ -54,7 +54,7 @@ inline bool is_alive(int pid) {
 /// Those who are not our children end a little later than they are told to. Holds the loop: nothing
 /// of ours is in flight then, and virtual time would pass at once.
 inline bool ends_soon(int pid) {
-    for (int round = 0; round < 500 && is_alive(pid); ++round) ::usleep(10'000);
+    for (int round = 0; round < 6000 && is_alive(pid); ++round) ::usleep(10'000);
     return !is_alive(pid);
 }
 
