@@ -123,7 +123,7 @@ TEST(finally_, an_error_of_the_cleanup_takes_the_place_of_a_cancellation) {
     });
 }
 
-TEST(finally_, further_cancellations_wait_until_the_cleanup_has_ended) {
+TEST(finally_, CAN_23_further_cancellations_wait_until_the_cleanup_has_ended) {
     run_test([]() -> Coro<> {
         // How the body ends, and when in the cleanup the cancellation comes.
         for (const bool body_cancelled : {true, false}) {
@@ -278,7 +278,7 @@ TEST(finally_, a_task_that_cancels_itself_in_its_cleanup_ends_as_cancelled) {
     });
 }
 
-TEST(finally_, a_cleanup_that_waits_for_ever_is_cancelled_when_that_is_known) {
+TEST(finally_, CAN_23_a_cleanup_that_waits_for_ever_is_cancelled_when_that_is_known) {
     const support::LogCapture log;
     EXPECT_THROW(asyncio::run(
                      []() -> Coro<> {

@@ -249,6 +249,39 @@ SCENARIO(timeouts, TO_17_a_request_that_was_pending_at_entry) {
     co_await end_of("a", spawn("a", worker()));
 }
 
+SCENARIO(timeouts, TO_21_a_group_that_fails_in_a_limit_behind_a_swallowed_request) {
+    const auto child = []() -> Coro<> {
+        bool cancelled = false;
+        try {
+            co_await sleep(forever);
+        } catch (const CancelledError&) {
+            cancelled = true;
+        }
+        if (cancelled) co_await tell("cleanup", sleep(2s));
+    };
+    const auto body = [&](TaskGroup& group) -> Coro<> {
+        group.create_task(child(), {.name = "child"});
+        co_await sleep(0s);
+        throw Error("body");
+    };
+    const auto limited = [&]() -> Coro<> { co_await task_group(body); };
+    const auto worker = [&]() -> Coro<> {
+        try {
+            co_await sleep(forever);
+        } catch (const CancelledError&) {
+            say("swallowed");
+        }
+        co_await end_of("limit", timeout(1s, limited));
+        co_await end_of("turn", sleep(0s));
+        co_await end_of("another sleep", sleep(1s));
+        say(cancelling());
+    };
+    const auto task = spawn("worker", worker());
+    co_await sleep(1s);
+    task.cancel();
+    co_await end_of("worker", task);
+}
+
 SCENARIO(timeouts, TO_18_a_body_that_swallows_the_expiry) {
     const auto body = [](Timeout& limit) -> Coro<int> {
         try {

@@ -288,6 +288,56 @@ async def TO_17_a_request_that_was_pending_at_entry():
     await end_of("a", spawn("a", worker()))
 
 
+@differs(trace="""
+    5 worker: swallowed
+    11 child: cleanup: done
+    13 worker: limit: ExceptionGroup[Error body]
+    14 worker: turn: done
+    16 worker: another sleep: done
+    16 worker: cancelling 1
+    17 main: worker: done
+""")
+@documented(since=(3, 13), trace="""
+    5 worker: swallowed
+    11 child: cleanup: done
+    13 worker: limit: ExceptionGroup[Error body]
+    14 worker: turn: CancelledError
+    16 worker: another sleep: done
+    16 worker: cancelling 1
+    17 main: worker: done
+""")
+@scenario
+async def TO_21_a_group_that_fails_in_a_limit_behind_a_swallowed_request():
+    async def child():
+        try:
+            await sleep(FOREVER)
+        except CancelledError:
+            await tell("cleanup", sleep(2))
+
+    async def body(group):
+        group.create_task(child(), name="child")
+        await sleep(0)
+        raise Error("body")
+
+    async def limited():
+        await in_group(body)
+
+    async def worker():
+        try:
+            await sleep(FOREVER)
+        except CancelledError:
+            say("swallowed")
+        await end_of("limit", in_timeout(1, limited))
+        await end_of("turn", sleep(0))
+        await end_of("another sleep", sleep(1))
+        say(f"cancelling {asyncio.current_task().cancelling()}")
+
+    task = spawn("worker", worker())
+    await sleep(1)
+    task.cancel()
+    await end_of("worker", task)
+
+
 @scenario
 async def TO_18_a_body_that_swallows_the_expiry():
     async def body(limit):

@@ -140,7 +140,7 @@ TEST(barrier, BAR_04_who_comes_right_after_a_reset_waits_in_the_new_round) {
     });
 }
 
-TEST(barrier, an_aborted_barrier_refuses_everybody_until_it_is_reset) {
+TEST(barrier, BAR_08_an_aborted_barrier_refuses_everybody_until_it_is_reset) {
     run_test([]() -> Coro<> {
         Barrier barrier(2);
         Trace trace;
@@ -156,6 +156,21 @@ TEST(barrier, an_aborted_barrier_refuses_everybody_until_it_is_reset) {
         EXPECT_FALSE(barrier.broken());
         co_await asyncio::gather(meet(barrier, trace, "C"), meet(barrier, trace, "D"));
         EXPECT_EQ(trace.text(), "B- A- D1 C0");
+    });
+}
+
+TEST(barrier, BAR_08_a_plain_callback_resets_or_aborts_it) {
+    run_test([]() -> Coro<> {
+        asyncio::Barrier barrier(2);
+        static_assert(std::is_void_v<decltype(barrier.reset())>);
+        static_assert(std::is_void_v<decltype(barrier.abort())>);
+        asyncio::EventLoop& loop = asyncio::get_running_loop();
+        loop.call_later(1ms, [&] { barrier.reset(); });
+        EXPECT_THROW(co_await barrier.wait(), asyncio::BrokenBarrierError);
+        EXPECT_FALSE(barrier.broken());
+        loop.call_later(1ms, [&] { barrier.abort(); });
+        EXPECT_THROW(co_await barrier.wait(), asyncio::BrokenBarrierError);
+        EXPECT_TRUE(barrier.broken());
     });
 }
 

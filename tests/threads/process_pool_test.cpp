@@ -291,7 +291,7 @@ void crash_with(int signal_number) {
     ::raise(signal_number);
 }
 
-TEST(process_pool, a_crash_is_told_to_the_job_and_the_process_replaced) {
+TEST(process_pool, EXE_08_a_crash_is_told_to_the_job_and_the_process_replaced) {
     run_test([]() -> Coro<> {
         ProcessPoolExecutor pool(one_process);
         const int first = co_await in(pool, own_pid);
@@ -315,7 +315,7 @@ TEST(process_pool, a_crash_is_told_to_the_job_and_the_process_replaced) {
     });
 }
 
-TEST(process_pool, a_crash_costs_its_own_job_and_no_other) {
+TEST(process_pool, EXE_08_a_crash_costs_its_own_job_and_no_other) {
     run_test([]() -> Coro<> {
         ProcessPoolExecutor pool({.max_workers = 2});
         std::vector<asyncio::Future<long>> sums;

@@ -184,7 +184,7 @@ TEST(run_coroutine_threadsafe, a_dropped_handle_leaves_the_coroutine_alone) {
     });
 }
 
-TEST(run_coroutine_threadsafe, an_error_whose_handle_was_dropped_is_reported) {
+TEST(run_coroutine_threadsafe, THR_12_an_error_whose_handle_was_dropped_is_reported) {
     const LogCapture log;
     TestLoop loop;
     loop->run_until_complete([](EventLoop& on) -> Coro<> {
@@ -197,7 +197,8 @@ TEST(run_coroutine_threadsafe, an_error_whose_handle_was_dropped_is_reported) {
     EXPECT_TRUE(support::contains(lines[0], "too far")) << lines[0];
 }
 
-TEST(run_coroutine_threadsafe, an_error_nobody_has_asked_for_is_reported_when_the_handle_goes) {
+TEST(run_coroutine_threadsafe,
+     THR_12_an_error_nobody_has_asked_for_is_reported_when_the_handle_goes) {
     const LogCapture log;
     TestLoop loop;
     {
