@@ -21,7 +21,7 @@ import sys
 import tempfile
 
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```\s*?$", re.M | re.S)
-SECONDS_PER_PROGRAM = 20
+SECONDS_PER_PROGRAM = 120
 
 BEFORE = """#include <asyncio.h>
 #include <chrono>

@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -114,6 +115,8 @@ Program::Program(Arguments arguments, Setting setting)
                              : setting.output >= 0 ? setting.output
                                                    : output.writer;
     const int errors_there = setting.terminal >= 0 ? setting.terminal : errors.writer;
+    // The memory a process had when it was forked counts as that of the program it becomes.
+    ::malloc_trim(0);
     pid_ = ::fork();
     if (pid_ == 0) become(arguments, setting, mark_, input, output_there, errors_there);
     ::close(input);
