@@ -106,17 +106,29 @@ TEST(communicate, never_awaited_does_nothing) {
 
 TEST(communicate, SPR_22_cancelled_keeps_what_it_has_read_for_the_next_call) {
     run_test([]() -> Coro<> {
-        const std::string command = "cat; echo first; echo second >&2; sleep 0.5; echo third";
+        const std::string file = testing::TempDir() + "asyncio_" + std::to_string(::getpid());
+        const std::string command = "cat; echo first; echo second >&2; until [ -e " + file +
+                                    " ]; do sleep 0.02; done; echo third";
         Process process = co_await create_subprocess_shell(command, all_pipes);
         const auto cancelled =
             co_await internal::settle(wait_for(process.communicate("input\n"), 250ms));
         EXPECT_THROW(cancelled.value(), TimeoutError);
         const auto refused = co_await internal::settle(process.communicate("more"));
         EXPECT_THROW(refused.value(), std::invalid_argument);
+        std::ofstream(file) << "go on";
         const auto output = co_await process.communicate();
         EXPECT_EQ(output.stdout, "input\nfirst\nthird\n");
         EXPECT_EQ(output.stderr, "second\n");
+        std::remove(file.c_str());
     });
+}
+
+/// What a process runs now; "" when it is gone.
+std::string program_of(int pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/comm");
+    std::string name;
+    std::getline(file, name);
+    return name;
 }
 
 TEST(communicate, cancelled_leaves_its_output_so_far_to_be_taken) {
@@ -124,6 +136,7 @@ TEST(communicate, cancelled_leaves_its_output_so_far_to_be_taken) {
         // stdout has ended by then and stderr has not: both are there.
         const std::string command = "echo out; echo err >&2; exec >&-; exec sleep 100";
         Process process = co_await create_subprocess_shell(command, all_pipes);
+        while (program_of(process.pid()) != "sleep") ::usleep(1000);
         const auto cancelled = co_await internal::settle(wait_for(process.communicate(), 1s));
         EXPECT_THROW(cancelled.value(), TimeoutError);
         const auto partial = process.take_output();

@@ -86,13 +86,13 @@ TEST(exit, SPR_09_wait_does_not_wait_for_a_grandchild_that_holds_the_pipe) {
 
 TEST(exit, is_noticed_though_the_process_closed_its_pipes_long_before) {
     run_test([]() -> Coro<> {
-        const SubprocessOptions options{.stdout = PIPE, .stderr = PIPE};
+        const SubprocessOptions options{.stdin = PIPE, .stdout = PIPE, .stderr = PIPE};
         Process process =
-            co_await create_subprocess_shell("exec >&- 2>&-; sleep 0.2; exit 5", options);
+            co_await create_subprocess_shell("exec >&- 2>&-; read line; exit 5", options);
         const std::string nothing = co_await process.stdout.read();
         EXPECT_EQ(nothing, "");
         EXPECT_EQ(process.returncode(), std::nullopt) << "it has not ended yet";
-        const auto output = co_await process.communicate();
+        const auto output = co_await process.communicate("now\n");
         EXPECT_EQ(process.returncode(), 5);
     });
 }

@@ -60,11 +60,30 @@ void nap(int milliseconds) { std::this_thread::sleep_for(milliseconds * 1ms); }
 bool exists(int pid) { return ::kill(pid, 0) == 0; }
 
 bool vanish(const std::vector<int>& pids) {
-    for (int turn = 0; turn < 2000; ++turn) {
+    for (int turn = 0; turn < 12'000; ++turn) {
         if (std::none_of(pids.begin(), pids.end(), exists)) return true;
         std::this_thread::sleep_for(5ms);
     }
     return false;
+}
+
+/// Lets a job nap until it is woken, in another process, too; for no longer than a minute.
+class Alarm {
+public:
+    Alarm() { ::close(::mkstemp(path_.data())); }
+    ~Alarm() { ring(); }
+    Alarm(const Alarm&) = delete;
+    Alarm& operator=(const Alarm&) = delete;
+
+    const std::string& path() const { return path_; }
+    void ring() const { std::remove(path_.c_str()); }
+
+private:
+    std::string path_ = testing::TempDir() + "asyncio_alarm_XXXXXX";
+};
+
+void nap_until_alarm(const std::string& path) {
+    for (int turn = 0; turn < 12'000 && std::ifstream(path).good(); ++turn) nap(5);
 }
 
 // Calling.
@@ -215,13 +234,15 @@ TEST(process_pool, EXE_06_processes_really_run_at_the_same_time) {
 TEST(process_pool, a_busy_process_is_called_by_its_function) {
     run_test([]() -> Coro<> {
         ProcessPoolExecutor pool(one_process);
-        auto job = in(pool, nap, 300);
+        const Alarm alarm;
+        auto job = in(pool, nap_until_alarm, alarm.path());
         std::vector<std::string> busy;
         while (!job.done() && (busy = pool.busy()).empty()) co_await sleep(1ms);
         EXPECT_FALSE(busy.empty());
         if (!busy.empty()) {
-            EXPECT_TRUE(contains(busy[0], "nap")) << busy[0];
+            EXPECT_TRUE(contains(busy[0], "nap_until_alarm")) << busy[0];
         }
+        alarm.ring();
         co_await job;
     });
 }
@@ -350,13 +371,15 @@ TEST(process_pool, a_process_that_was_killed_while_idle_costs_no_job) {
 TEST(process_pool, EXE_02_EXE_03_cancellation_is_that_of_threads) {
     run_test([]() -> Coro<> {
         ProcessPoolExecutor pool(one_process);
-        auto busy = in(pool, nap, 300);
+        const Alarm alarm;
+        auto busy = in(pool, nap_until_alarm, alarm.path());
         auto queued = in(pool, crash_with, SIGKILL);
         while (!busy.done() && pool.busy().empty()) co_await sleep(1ms);
         busy.cancel();
         queued.cancel();
         EXPECT_TRUE(co_await ends_cancelled(busy));
         EXPECT_TRUE(co_await ends_cancelled(queued));
+        alarm.ring();
         EXPECT_EQ(co_await in(pool, sum_to, 2), 3);
     });
 }

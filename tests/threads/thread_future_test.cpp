@@ -189,7 +189,7 @@ TEST(run_coroutine_threadsafe, THR_12_an_error_whose_handle_was_dropped_is_repor
     TestLoop loop;
     loop->run_until_complete([](EventLoop& on) -> Coro<> {
         co_await to_thread([&] { static_cast<void>(run_coroutine_threadsafe(fail(), on)); });
-        co_await sleep(20ms);
+        for (int turns = 0; turns < 20; ++turns) co_await sleep(1ms);
     }(*loop));
     loop->close();
     const auto lines = LogCapture::take();
@@ -203,8 +203,9 @@ TEST(run_coroutine_threadsafe,
     TestLoop loop;
     {
         auto future = run_coroutine_threadsafe(fail(), *loop);
-        loop->run_until_complete(sleep(5ms));
-        EXPECT_TRUE(future.done());
+        loop->run_until_complete([](const auto& failing) -> Coro<> {
+            while (!failing.done()) co_await sleep(1ms);
+        }(future));
         EXPECT_TRUE(LogCapture::take().empty());
     }
     const auto lines = LogCapture::take();
