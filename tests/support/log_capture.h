@@ -48,9 +48,9 @@ private:
         return instance;
     }
     static void keep(asyncio::LogLevel level, std::string_view line) noexcept {
-        if (level < shared().least || line.find(" held the loop for ") != line.npos) return;
+        if (line.find(" held the loop for ") != line.npos) return;
         const std::lock_guard lock(shared().mutex);
-        shared().lines.emplace_back(line);
+        if (level >= shared().least) shared().lines.emplace_back(line);
     }
 
     asyncio::LogSink before_;
