@@ -149,7 +149,10 @@ TEST(run_coroutine_threadsafe, THR_09_both_sides_end_at_once_and_neither_complai
             for (int round = 0; round < 500; ++round) {
                 auto instant = []() -> Coro<int> { co_return 1; };
                 auto future = run_coroutine_threadsafe(instant(), loop);
-                for (int turn = 0; turn < round % 50; ++turn) std::this_thread::yield();
+                // Not given away: on a busy machine the turn would come back late.
+                const auto moment = asyncio::Clock::now() + round % 50 * 1us;
+                while (asyncio::Clock::now() < moment) {
+                }
                 if (future.cancel()) {
                     EXPECT_THROW(future.get(), CancelledError);
                 } else {
