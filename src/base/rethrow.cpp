@@ -165,6 +165,7 @@ asm(R"(
     .type asyncio_rethrow, @function
 asyncio_rethrow:
     .cfi_startproc
+    endbr64
     subq $24, %rsp
     .cfi_adjust_cfa_offset 24
     movq %rdi, 16(%rsp)
