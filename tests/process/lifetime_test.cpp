@@ -6,6 +6,8 @@
 #include "process/process_help.h"
 #include "support/random.h"
 
+#include <optional>
+
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -97,6 +99,43 @@ TEST(lifetime, without_descriptors_nothing_is_started_and_nothing_is_left) {
         EXPECT_GT(refused, 0);
         EXPECT_GT(started, 0);
         ::rmdir(directory);
+    });
+}
+
+/// A process with three pipes, made not before `delay` has passed.
+Coro<Process> start_after(Duration delay) {
+    co_await sleep(delay);
+    Process process = co_await create_subprocess_exec("true", all_pipes);
+    co_return process;
+}
+
+TEST(lifetime, WF_14_what_is_opened_at_the_deadline_is_returned_or_closed) {
+    run_test([]() -> Coro<> {
+        Process first = co_await start_after(0s);
+        co_await first.wait();
+        first = co_await start_after(0s);
+        co_await first.wait();
+        const int before = open_descriptors();
+        int returned = 0;
+        int late = 0;
+        // From a deadline that comes with the beginning to one that comes long after the end, and
+        // in small steps across all that opening consists of.
+        for (int step = 0; step <= 80; ++step) {
+            const Duration limit = step == 80 ? Duration(10s) : 1ms + step * 25us;
+            std::optional<Process> process;
+            try {
+                process.emplace(co_await wait_for(start_after(1ms), limit));
+                ++returned;
+            } catch (const TimeoutError&) {
+                ++late;
+            }
+            if (process) co_await process->wait();
+        }
+        EXPECT_GT(returned, 0);
+        EXPECT_GT(late, 0);
+        // What was too late is reaped behind the scenes.
+        for (int turn = 0; turn < 200 && open_descriptors() > before; ++turn) co_await sleep(5ms);
+        EXPECT_EQ(open_descriptors(), before);
     });
 }
 
