@@ -95,6 +95,8 @@ public:
 
     /// An item has ended in `error` for good. What its worker has to throw; null: it goes on.
     std::exception_ptr item_failed(TaskGroup& group, std::exception_ptr error);
+    /// A worker has been cancelled, and with it what it was to do.
+    void worker_cancelled(TaskGroup& group, std::exception_ptr cancellation);
     /// No further item begins, not even in a worker whose item makes light of its cancellation.
     void stop() noexcept;
     /// What is to be thrown in the end; null if nothing.
@@ -113,6 +115,7 @@ protected:
 private:
     MapKind kind_;
     Pace pace_;
+    bool stopped_ = false;
     /// Of items whose errors did not stop the rest.
     std::vector<std::exception_ptr> errors_;
 };
@@ -143,6 +146,13 @@ public:
 
 private:
     Coro<> work(TaskGroup& group) {
+        Outcome<void> end = co_await settle(work_through(group));
+        if (end.cancelled()) worker_cancelled(group, end.error());
+        co_await LeaveWith{end};
+        co_return;
+    }
+
+    Coro<> work_through(TaskGroup& group) {
         while (begun_ < count_) {
             co_await room.enter();
             // The last item may have begun meanwhile. Whoever waits in line shall see that, too.

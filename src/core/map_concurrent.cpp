@@ -67,7 +67,17 @@ std::exception_ptr MapBase::item_failed(TaskGroup& group, std::exception_ptr err
     return nullptr;
 }
 
+/// Those whom the end of the map has cancelled are no news. The rest are: somebody has picked out
+/// this one task, and without it there will be items that have no result.
+void MapBase::worker_cancelled(TaskGroup& group, std::exception_ptr cancellation) {
+    if (stopped_) return;
+    stop();
+    errors_.push_back(std::move(cancellation));
+    group.cancel();
+}
+
 void MapBase::stop() noexcept {
+    stopped_ = true;
     begun_ = count_;
     room.leave();
 }
