@@ -17,26 +17,24 @@
 
 #include <unwind.h>
 
+namespace asyncio::internal {
+
 // What the runtime library has for this, and no header declares.
-extern "C" {
 
 /// Where a description is relative to; `function` is where the described code begins.
-struct dwarf_eh_bases {
+struct Bases {
     void* text;
     void* data;
     void* function;
 };
 
 /// The description of the code at `address`; null if there is none.
-const void* _Unwind_Find_FDE(void* address, dwarf_eh_bases* bases);
+const void* find_description(void* address, Bases* bases) asm("_Unwind_Find_FDE");
 
 /// Reads the tables that are read here. Who has another one has tables of another language.
-_Unwind_Reason_Code __gxx_personality_v0(int, _Unwind_Action, _Unwind_Exception_Class,
-                                         _Unwind_Exception*, _Unwind_Context*);
+_Unwind_Reason_Code personality(int, _Unwind_Action, _Unwind_Exception_Class, _Unwind_Exception*,
+                                _Unwind_Context*) asm("__gxx_personality_v0");
 
-}  // extern "C"
-
-namespace asyncio::internal {
 namespace {
 
 // --- Reading the tables --------------------------------------------------------------------------
@@ -171,8 +169,7 @@ private:
                 code = in.byte();
             } else if (*augmentation == 'P') {
                 const std::uint8_t how = in.byte();
-                is_ours =
-                    in.pointer(how) == reinterpret_cast<std::uintptr_t>(&__gxx_personality_v0);
+                is_ours = in.pointer(how) == reinterpret_cast<std::uintptr_t>(&personality);
             } else {
                 return false;
             }
@@ -286,8 +283,8 @@ private:
 }  // namespace
 
 std::optional<Landing> find_landing(std::uintptr_t address, const std::exception_ptr& error) {
-    dwarf_eh_bases bases;
-    const void* description = _Unwind_Find_FDE(reinterpret_cast<void*>(address), &bases);
+    Bases bases;
+    const void* description = find_description(reinterpret_cast<void*>(address), &bases);
     if (description == nullptr) return std::nullopt;
     const unsigned char* lsda = lsda_of(description);
     if (lsda == nullptr) return std::nullopt;
