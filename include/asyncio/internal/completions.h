@@ -202,7 +202,7 @@ public:
         std::exception_ptr cancellation = resumed_quietly();
         if (cancellation == nullptr) return;
         if (was_given_) room_.leave();
-        std::rethrow_exception(to_throw(std::move(cancellation)));
+        rethrow(cancellation);
     }
 
 private:
