@@ -6,6 +6,7 @@
 #include <asyncio.h>
 
 #include "support/run_test.h"
+#include "support/sanitizer.h"
 
 #include <array>
 #include <cstddef>
@@ -78,6 +79,8 @@ TEST(Rethrow, the_error_of_a_child_takes_the_short_way_where_there_is_one) {
 
 TEST(Rethrow, a_request_to_cancel_takes_it_from_the_first_frame_on) {
     if (!has_quick_throw) GTEST_SKIP() << "this build has none";
+    if (support::under_address_sanitizer || support::under_thread_sanitizer)
+        GTEST_SKIP() << "what a sanitizer adds is too much for sleep() to be inlined";
     run_test([]() -> Coro<> {
         bool quick = false;
         const auto parked = [&]() -> Coro<> {
