@@ -45,20 +45,13 @@ private:
     void end_as_inner() noexcept {
         using Status = FutureBase::Status;
         try {
-            this->outcome_ = outcome_of_inner();
+            this->outcome_ = inner_->hand_over();
         } catch (...) {
             this->outcome_.fail(std::current_exception());
         }
         this->complete(inner_->cancelled()       ? Status::cancelled
                        : this->outcome_.failed() ? Status::failed
                                                  : Status::succeeded);
-    }
-
-    Outcome<T> outcome_of_inner() {
-        if constexpr (std::is_copy_constructible_v<Stored<T>>) {
-            if (!inner_->only_reference()) return inner_->outcome();
-        }
-        return inner_->take();
     }
 
     Ref<FutureState<T>> inner_;
