@@ -76,7 +76,7 @@ public:
         void await_suspend(std::coroutine_handle<>) const noexcept { generator.pause(); }
         void await_resume() const {
             if (generator.thrown_in_ != nullptr) [[unlikely]]
-                std::rethrow_exception(std::exchange(generator.thrown_in_, nullptr));
+                rethrow(generator.thrown_in_);
         }
     };
 

@@ -249,6 +249,8 @@ private:
     /// Goes through the handlers at `landing`, innermost first.
     std::optional<Landing> handler(std::uintptr_t landing, const unsigned char* action,
                                    const Thrown& thrown) const {
+        const std::size_t type_size = Reader::size_of(types_how_);
+        if (type_size == 0) return std::nullopt;
         for (;;) {
             Reader in(action);
             const std::int64_t filter = in.sleb();
@@ -256,10 +258,9 @@ private:
             const std::int64_t next = in.sleb();
             if (filter < 0) return std::nullopt;
             if (filter > 0) {
-                Reader types(types_ -
-                             static_cast<std::uint64_t>(filter) * Reader::size_of(types_how_));
+                Reader types(types_ - static_cast<std::uint64_t>(filter) * type_size);
                 const std::uintptr_t type = types.pointer(types_how_);
-                if (types.failed() || Reader::size_of(types_how_) == 0) return std::nullopt;
+                if (types.failed()) return std::nullopt;
                 Landing found{landing, filter, nullptr, action, lsda_};
                 if (thrown.fits(reinterpret_cast<const std::type_info*>(type), found.object)) {
                     return found;

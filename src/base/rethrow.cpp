@@ -39,14 +39,6 @@
 #include <utility>
 
 namespace asyncio::internal {
-namespace {
-
-/// The usual way.
-[[noreturn]] void rethrow_slowly(std::exception_ptr& error) {
-    std::rethrow_exception(std::exchange(error, nullptr));
-}
-
-}  // namespace
 
 std::exception_ptr& to_throw(const std::exception_ptr& error) noexcept {
     thread_local std::exception_ptr kept;
@@ -149,9 +141,10 @@ asyncio_rethrow_prepare(std::exception_ptr* error, std::uintptr_t return_address
     return make_exception(*error, *landing);
 }
 
+/// The usual throw.
 extern "C" [[noreturn, gnu::used, gnu::visibility("hidden")]] void
 asyncio_rethrow_slowly(std::exception_ptr* error) {
-    rethrow_slowly(*error);
+    std::rethrow_exception(std::exchange(*error, nullptr));
 }
 
 }  // namespace asyncio::internal
@@ -196,6 +189,8 @@ asyncio_rethrow:
 
 #else
 
-void asyncio::internal::rethrow(std::exception_ptr& error) { rethrow_slowly(error); }
+void asyncio::internal::rethrow(std::exception_ptr& error) {
+    std::rethrow_exception(std::exchange(error, nullptr));
+}
 
 #endif
