@@ -2,6 +2,7 @@
 // What the tests of this room share: coroutines that end in a known way after a known time.
 
 #include <asyncio/exceptions.h>
+#include <asyncio/future.h>
 #include <asyncio/generator.h>
 #include <asyncio/sleep.h>
 
@@ -9,6 +10,7 @@
 
 #include <chrono>
 #include <exception>
+#include <memory>
 #include <stdexcept>
 #include <string>
 
@@ -35,6 +37,15 @@ inline asyncio::Coro<> wait_for_the_end(std::string& trace, const char* note,
         if (error != nullptr) throw std::runtime_error(error);
         throw;
     }
+}
+
+/// One that nobody sets. `watched` expires when it goes.
+inline asyncio::Future<int> unset_future(std::weak_ptr<int>& watched) {
+    auto never = asyncio::get_running_loop().create_future<int>();
+    const auto token = std::make_shared<int>(1);
+    watched = token;
+    never.add_done_callback([token] {});
+    return never;
 }
 
 /// Counts for ever; notes how it ends, after a wait.

@@ -31,6 +31,7 @@ using asyncio::sleep;
 using asyncio::Task;
 using core_help::fail_after;
 using core_help::number_after;
+using core_help::unset_future;
 using support::Fragile;
 using support::LogCapture;
 using support::MoveOnly;
@@ -457,10 +458,7 @@ TEST(gather, of_a_future_nobody_sets_goes_when_the_loop_closes) {
     TestLoop loop;
     std::weak_ptr<int> watched;
     loop->run_until_complete([](std::weak_ptr<int>& left) -> Coro<> {
-        auto never = asyncio::get_running_loop().create_future<int>();
-        const auto token = std::make_shared<int>(1);
-        left = token;
-        never.add_done_callback([token] {});
+        auto never = unset_future(left);
         static_cast<void>(gather(never, gather_settled(never, number_after(0s, 1))));
         co_await sleep(1ms);
     }(watched));

@@ -515,60 +515,57 @@ TEST(map_as_completed, a_cancellation_from_outside_is_not_eaten) {
     });
 }
 
-/// Cancels, at half past the first second, the one worker of a map whose items begin every second.
-struct Picked {
-    std::vector<asyncio::TaskRef> worker;
+constexpr MapOptions one_each_second{.limit = 1, .per_second = 1};
 
-    Coro<int> work(int item) {
-        worker.push_back(current_task());
-        co_return item;
-    }
-    Coro<> cancel() {
+/// How a map ends whose one worker somebody cancels while it waits for the second item's turn.
+/// `map` is given the items, and what is to be done with each.
+template <class Map>
+Coro<std::string> end_without_worker(Map map) {
+    std::vector<asyncio::TaskRef> worker;
+    const auto cancel_it = [&]() -> Coro<> {
         co_await sleep(500ms);
         EXPECT_TRUE(worker.at(0).cancel("picked out"));
-    }
-};
-
-constexpr MapOptions one_each_second{.limit = 1, .per_second = 1};
+    };
+    const auto note_worker = [&](int item) -> Coro<int> {
+        worker.push_back(current_task());
+        co_return item;
+    };
+    auto cancelling = create_task(cancel_it());
+    const std::vector<int> items{1, 2, 3};
+    std::string end = co_await how(map(items, note_worker));
+    co_await cancelling;
+    co_return end;
+}
 
 TEST(map_concurrent, a_worker_that_somebody_cancels_ends_the_map) {
     run_simulated([]() -> Coro<> {
-        Picked picked;
-        auto cancelling = create_task(picked.cancel());
-        const std::vector<int> items{1, 2, 3};
-        const auto work = [&](int item) { return picked.work(item); };
-        EXPECT_EQ(co_await how(map_concurrent(items, work, one_each_second)),
-                  "cancelled: picked out");
-        co_await cancelling;
+        const auto map = [](auto& items, auto& function) {
+            return map_concurrent(items, function, one_each_second);
+        };
+        EXPECT_EQ(co_await end_without_worker(map), "cancelled: picked out");
     });
 }
 
 TEST(map_settled, a_worker_that_somebody_cancels_ends_the_map) {
     run_simulated([]() -> Coro<> {
-        Picked picked;
-        auto cancelling = create_task(picked.cancel());
-        const std::vector<int> items{1, 2, 3};
-        const auto work = [&](int item) { return picked.work(item); };
-        EXPECT_EQ(co_await how(map_settled(items, work, {.limit = 1, .per_second = 1})),
-                  "cancelled: picked out");
-        co_await cancelling;
+        const auto map = [](auto& items, auto& function) {
+            return map_settled(items, function, {.limit = 1, .per_second = 1});
+        };
+        EXPECT_EQ(co_await end_without_worker(map), "cancelled: picked out");
     });
 }
 
 TEST(map_as_completed, a_worker_that_somebody_cancels_ends_the_map) {
     run_simulated([]() -> Coro<> {
-        Picked picked;
-        auto cancelling = create_task(picked.cancel());
         std::vector<int> seen;
-        const std::vector<int> items{1, 2, 3};
-        const auto work = [&](int item) { return picked.work(item); };
         const auto body = [&](MapResults<int>& results) -> Coro<> {
             while (auto result = co_await results.next()) seen.push_back(result->value);
         };
-        EXPECT_EQ(co_await how(map_as_completed(items, work, body, one_each_second)),
-                  "cancelled: picked out");
+        const auto map = [&](auto& items, auto& function) {
+            return map_as_completed(items, function, body, one_each_second);
+        };
+        EXPECT_EQ(co_await end_without_worker(map), "cancelled: picked out");
         EXPECT_EQ(seen, std::vector<int>{1});
-        co_await cancelling;
     });
 }
 

@@ -104,15 +104,17 @@ TEST(settle, errors_and_cancellations_of_a_handle_that_stays_are_values) {
     });
 }
 
+template <class T>
+Coro<> tell_the_error_of(const Future<T>& future, std::string& end) {
+    const auto outcome = co_await settle(future);
+    end = asyncio::describe(outcome.error());
+}
+
 TEST(settle, a_cancellation_of_the_one_who_awaits_a_handle_that_stays_is_a_value) {
     run_test([]() -> Coro<> {
         const auto future = new_future<std::string>();
         std::string end;
-        const auto body = [&]() -> Coro<> {
-            const auto outcome = co_await settle(future);
-            end = asyncio::describe(outcome.error());
-        };
-        auto task = create_task(body());
+        auto task = create_task(tell_the_error_of(future, end));
         co_await sleep(0s);
         task.cancel("enough");
         co_await task;
@@ -125,11 +127,7 @@ TEST(settle, one_that_was_done_and_a_request_that_came_before_give_the_request) 
     run_test([]() -> Coro<> {
         const auto future = new_future<int>();
         std::string end;
-        const auto body = [&]() -> Coro<> {
-            const auto outcome = co_await settle(future);
-            end = asyncio::describe(outcome.error());
-        };
-        auto task = create_task(body());
+        auto task = create_task(tell_the_error_of(future, end));
         co_await sleep(0s);
         future.set_result(1);
         task.cancel("too late for the future");

@@ -4,6 +4,7 @@
 
 #include <asyncio.h>
 
+#include "core/core_help.h"
 #include "support/run_test.h"
 #include "support/tracked.h"
 
@@ -200,10 +201,7 @@ TEST(shield, of_a_future_nobody_sets_goes_when_the_loop_closes) {
     TestLoop loop;
     std::weak_ptr<int> watched;
     loop->run_until_complete([](std::weak_ptr<int>& left) -> Coro<> {
-        auto never = asyncio::get_running_loop().create_future<int>();
-        const auto token = std::make_shared<int>(1);
-        left = token;
-        never.add_done_callback([token] {});
+        auto never = core_help::unset_future(left);
         static_cast<void>(shield(never));
         co_await sleep(1ms);
     }(watched));
