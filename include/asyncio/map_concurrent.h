@@ -346,8 +346,7 @@ auto map_settled(Items&& items, Function&& function, SettledMapOptions options =
 /// Results nobody has asked for yet are kept. With a limit, not more than twice as many items are
 /// running or wait to be asked for: then no further one begins until the body takes a result. So a
 /// slow body holds up the items, and one that asks for nothing must not wait for all of them. When
-/// the body ends, what still runs is cancelled and
-/// waited for.
+/// the body ends, what still runs is cancelled and waited for.
 /// Returns what the body returns. Throws: as `task_group`, and with `OnError::carry_on` after the
 /// body the errors of the items.
 /// Cancellation: reaches the body and the items.
