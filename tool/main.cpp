@@ -30,8 +30,8 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
 
     batch::Options options;
-    CLI::App* batch_command =
-        app.add_subcommand("batch", "Run shell commands together, each with a time limit.");
+    CLI::App* batch_command = app.add_subcommand(
+        batch::batch_name, "Run shell commands together, each with a time limit.");
     batch::add_options(*batch_command, options);
 
     try {

@@ -243,8 +243,9 @@ Coro<Process> create_subprocess_exec(const Program& program, const Rest&... rest
     return create_subprocess_exec(std::move(arguments), options);
 }
 
-/// Runs `command` with `/bin/sh -c`. Otherwise as `create_subprocess_exec`.
-/// Python: `asyncio.create_subprocess_shell`.
+/// Runs `command` with `/bin/sh -c --`. Otherwise as `create_subprocess_exec`.
+/// Python: `asyncio.create_subprocess_shell`, which gives a command that begins with a dash to the
+/// shell as an option.
 Coro<Process> create_subprocess_shell(std::string command, SubprocessOptions options = {});
 
 }  // namespace asyncio

@@ -124,7 +124,8 @@ Coro<Process> create_subprocess_exec(std::vector<std::string> arguments,
 }
 
 Coro<Process> create_subprocess_shell(std::string command, SubprocessOptions options) {
-    std::vector<std::string> arguments{"/bin/sh", "-c"};
+    // Behind `--` a command may begin with a dash or a plus and is no option of the shell.
+    std::vector<std::string> arguments{"/bin/sh", "-c", "--"};
     arguments.push_back(std::move(command));
     return create_subprocess_exec(std::move(arguments), options);
 }

@@ -173,10 +173,55 @@ TEST(Batch, takes_commands_that_look_like_something_else) {
               "[1,2]\nx=[a]\n");
     EXPECT_EQ(batch({"--", "echo -j 7"}).output, "-j 7\n");
     EXPECT_EQ(batch({"batch"}).status, 1) << "a command of that name is not found, and runs";
+    EXPECT_EQ(batch({"-j", "1", "++", "echo x", "[a,b]", "-", "+"}).output, "x\n");
+    EXPECT_EQ(batch({"-j", "1", "++", "echo x", "[a,b]", "-", "+"}).status, 4) << "none is found";
     const TemporaryFile folder;
     const Ended ended = batch({"[ -e / ]", "[ -e / ] "});
     EXPECT_EQ(ended.status, 0);
-    EXPECT_TRUE(contains(ended.errors, "[ -e / ]  complete")) << ended.errors;
+    EXPECT_TRUE(contains(ended.errors, "[ -e / ]   complete"))
+        << "with its blank: " << ended.errors;
+}
+
+TEST(Batch, runs_commands_that_begin_as_an_option_of_the_shell_does) {
+    const ProgramFolder folder({"-tool", "+tool", "-c", "--"});
+    const Ended ended = batch({"-k", "--", "-tool", "+tool 1", "-c '2'", "--", "-tool | cat"},
+                              {.environment = {folder.path_variable()}});
+    EXPECT_EQ(ended.output, "-tool ran\n+tool ran 1\n-c ran 2\n-- ran\n-tool ran\n");
+    EXPECT_EQ(ended.status, 0) << ended.errors;
+}
+
+TEST(Batch, takes_the_last_of_a_repeated_option_and_every_file) {
+    const TemporaryFile first("echo first\n");
+    const TemporaryFile second("echo second\n");
+    const TemporaryFile log;
+    const Ended ended = batch({"-j1",
+                               "-j",
+                               "2",
+                               "--jobs=3",
+                               "-t",
+                               "1h",
+                               "-t2h",
+                               "--halt=never",
+                               "--halt",
+                               "never",
+                               "-kk",
+                               "--quiet",
+                               "-k",
+                               "--quiet",
+                               "--joblog",
+                               "/nosuchfolder/log",
+                               "--joblog",
+                               log.path(),
+                               "-f",
+                               first.path(),
+                               "-f" + second.path(),
+                               "--grace=0",
+                               "--grace",
+                               "1"});
+    EXPECT_EQ(ended.status, 0);
+    EXPECT_EQ(ended.errors, "");
+    EXPECT_EQ(ended.output, "first\nsecond\n");
+    EXPECT_EQ(lines(log.text()).size(), 3U);
 }
 
 TEST(Batch, quiet_shows_what_commands_write_and_nothing_else) {

@@ -29,6 +29,25 @@ TEST(Commands, empty_lines_and_comments_are_left_out) {
     EXPECT_EQ(read("\n  \n# a comment\n\t# another\necho '# none'\n\n"), Commands{"echo '# none'"});
 }
 
+TEST(Commands, of_several_lines_are_left_out_only_if_every_line_is_empty_or_a_comment) {
+    const Commands kept{"# build\necho built", "\n\necho x", "  # a\n\t# b\n:", "#a\r\necho"};
+    EXPECT_EQ(batch::collect_commands(kept, {}), kept);
+    EXPECT_EQ(batch::collect_commands({"# a\n# b", "\n", "#\n \n", "true"}, {}), Commands{"true"});
+}
+
+TEST(Commands, have_no_byte_order_mark_before_the_first) {
+    EXPECT_EQ(read("\xEF\xBB\xBF"
+                   "echo a\necho b\n"),
+              (Commands{"echo a", "echo b"}));
+    EXPECT_EQ(read("\xEF\xBB\xBF# comment\r\necho b\r\n"), Commands{"echo b"});
+    EXPECT_EQ(read("\xEF\xBB\xBF"), Commands{}) << "nothing else";
+    EXPECT_EQ(read("echo a\n\xEF\xBB\xBF"
+                   "echo b\n"),
+              (Commands{"echo a", "\xEF\xBB\xBF"
+                                  "echo b"}))
+        << "elsewhere it is what somebody has written";
+}
+
 TEST(Commands, keep_their_blanks_and_lose_a_carriage_return) {
     EXPECT_EQ(read("  echo a  \r\n"), Commands{"  echo a  "});
 }
@@ -47,9 +66,9 @@ TEST(Commands, with_a_zero_byte_are_refused_with_the_number_of_the_line) {
 }
 
 TEST(Commands, come_from_the_arguments_first_and_then_from_the_file) {
-    EXPECT_THROW(batch::collect_commands({"true"}, "/nosuchfile"), InputError);
-    EXPECT_EQ(batch::collect_commands({"a", "", "b"}, ""), (Commands{"a", "b"}));
-    EXPECT_THROW(batch::collect_commands({"", "  "}, ""), InputError) << "there is none left";
+    EXPECT_THROW(batch::collect_commands({"true"}, {"/nosuchfile"}), InputError);
+    EXPECT_EQ(batch::collect_commands({"a", "", "b"}, {}), (Commands{"a", "b"}));
+    EXPECT_THROW(batch::collect_commands({"", "  "}, {}), InputError) << "there is none left";
 }
 
 Blocks blocks_of(const Commands& pieces) {

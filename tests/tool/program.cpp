@@ -105,6 +105,22 @@ TemporaryFile::~TemporaryFile() { std::filesystem::remove(path_); }
 
 std::string TemporaryFile::text() const { return read_file(path_); }
 
+ProgramFolder::ProgramFolder(const std::vector<std::string>& names) {
+    path_ = (std::filesystem::temp_directory_path() / "asyncio-tool-test-XXXXXX").string();
+    if (::mkdtemp(path_.data()) == nullptr) std::abort();
+    for (const std::string& name : names) {
+        const std::filesystem::path program = std::filesystem::path(path_) / name;
+        std::ofstream(program) << "#!/bin/sh\nname=${0##*/}; echo \"$name ran${1:+ $1}\"\n";
+        std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+    }
+}
+
+ProgramFolder::~ProgramFolder() { std::filesystem::remove_all(path_); }
+
+std::string ProgramFolder::path_variable() const {
+    return "PATH=" + path_ + ":" + std::getenv("PATH");
+}
+
 Program::Program(Arguments arguments, Setting setting)
     : mark_(next_mark()), start_(std::chrono::steady_clock::now()) {
     const int input = open_input(setting.input);

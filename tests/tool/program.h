@@ -40,6 +40,21 @@ private:
     std::string path_;
 };
 
+/// A folder with programs of these names, each of which says its name, "ran" and its arguments.
+class ProgramFolder {
+public:
+    explicit ProgramFolder(const std::vector<std::string>& names);
+    ProgramFolder(const ProgramFolder&) = delete;
+    ProgramFolder& operator=(const ProgramFolder&) = delete;
+    ~ProgramFolder();
+
+    /// "PATH=…", in which the folder comes first.
+    std::string path_variable() const;
+
+private:
+    std::string path_;
+};
+
 struct Setting {
     /// Standard input. Nothing: /dev/null.
     std::optional<std::string> input = {};

@@ -175,7 +175,7 @@ int work(Options options) {
 int main(Options options) {
     fill_standard_streams();
     try {
-        options.commands = collect_commands(std::move(options.commands), options.file);
+        options.commands = collect_commands(std::move(options.commands), options.files);
     } catch (const InputError& error) {
         complain(error.what());
         return other_error;

@@ -2,6 +2,7 @@
 
 #include "batch/terminal.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -13,9 +14,22 @@
 namespace batch {
 namespace {
 
-bool is_command(std::string_view line) {
+constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+
+/// A line that is empty, or a comment.
+bool is_void(std::string_view line) {
     const std::size_t first = line.find_first_not_of(" \t\r\v\f");
-    return first != std::string_view::npos && line[first] != '#';
+    return first == std::string_view::npos || line[first] == '#';
+}
+
+/// An argument may have several lines; a comment on the first does not make all of it one.
+bool is_command(std::string_view text) {
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find('\n'), text.size());
+        if (!is_void(text.substr(0, end))) return true;
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return false;
 }
 
 std::string without_carriage_return(std::string line) {
@@ -49,7 +63,8 @@ std::vector<std::string> read_commands(std::istream& lines, const std::string& n
     std::size_t number = 0;
     errno = 0;
     for (std::string line; std::getline(lines, line);) {
-        ++number;
+        if (++number == 1 && line.starts_with(byte_order_mark))
+            line.erase(0, byte_order_mark.size());
         if (line.find('\0') != std::string::npos)
             throw InputError(
                 fmt::format("{}, line {}: a command cannot hold a NUL byte", name, number));
@@ -60,19 +75,15 @@ std::vector<std::string> read_commands(std::istream& lines, const std::string& n
 }
 
 std::vector<std::string> collect_commands(std::vector<std::string> arguments,
-                                          const std::string& file) {
+                                          std::vector<std::string> files) {
     std::vector<std::string> commands = std::move(arguments);
-    const bool input_is_asked_for = file == "-";
-    const bool input_is_left = commands.empty() && file.empty() && !is_terminal(Stream::input);
+    if (commands.empty() && files.empty() && !is_terminal(Stream::input)) files = {"-"};
     std::erase_if(commands, [](const std::string& command) { return !is_command(command); });
-    std::vector<std::string> more;
-    if (input_is_asked_for || input_is_left) {
-        more = read_standard_input();
-    } else if (!file.empty()) {
-        more = read_file(file);
+    for (const std::string& file : files) {
+        std::vector<std::string> more = file == "-" ? read_standard_input() : read_file(file);
+        commands.insert(commands.end(), std::make_move_iterator(more.begin()),
+                        std::make_move_iterator(more.end()));
     }
-    commands.insert(commands.end(), std::make_move_iterator(more.begin()),
-                    std::make_move_iterator(more.end()));
     if (commands.empty()) throw InputError(no_commands);
     return commands;
 }

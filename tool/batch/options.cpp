@@ -1,10 +1,11 @@
 #include "batch/options.h"
 
+#include "batch/command_line.h"
 #include "batch/duration.h"
 
 #include <algorithm>
 #include <charconv>
-#include <iterator>
+#include <span>
 #include <string_view>
 #include <thread>
 
@@ -59,19 +60,28 @@ Halt read_halt(const std::string& text) {
         fmt::format("\"{}\" is no condition; write never, soon,fail=N or now,fail=N", text));
 }
 
-/// An option whose text `read` turns into a value.
+/// An option whose text `read` turns into a value. Of several, the last one counts: a user repeats
+/// what an alias has given already.
 template <class Read>
 CLI::Option* add(CLI::App& app, const char* names, const char* value, Read read, std::string help) {
-    return app.add_option_function<std::string>(names, read, std::move(help))->type_name(value);
+    return app.add_option_function<std::string>(names, read, std::move(help))
+        ->type_name(value)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+}
+
+CLI::Option* add_text(CLI::App& app, const char* names, std::string& text, std::string help) {
+    return add(
+        app, names, "FILE", [&text](const std::string& value) { text = value; }, std::move(help));
 }
 
 void add_input(CLI::App& app, Options& options) {
     app.add_option("COMMAND", options.commands, "A command of the shell; anything behind -- is one")
         ->type_name("");
-    app.add_option("-f,--file", options.file,
+    app.add_option("-f,--file", options.files,
                    "One command per line from FILE, - for standard input (the default if no "
-                   "command is given and standard input is no terminal)")
-        ->type_name("FILE");
+                   "command is given and standard input is no terminal); may be repeated")
+        ->type_name("FILE")
+        ->allow_extra_args(false);
 }
 
 void add_limits(CLI::App& app, Options& options) {
@@ -114,34 +124,16 @@ void add_output(CLI::App& app, Options& options) {
     app.add_flag("--no-progress", options.no_progress,
                  "No progress line, which is shown on a terminal unless NO_COLOR is set");
     app.add_flag("--quiet", options.quiet, "Only what the commands write: no table, no remarks");
-    app.add_option("--json", options.json, "Write a report to FILE, - for standard output")
-        ->type_name("FILE");
+    add_text(app, "--json", options.json, "Write a report to FILE, - for standard output");
 }
 
 void add_log(CLI::App& app, Options& options) {
     CLI::Option* log =
-        app.add_option("--joblog", options.job_log, "Log every command, in GNU parallel's columns")
-            ->type_name("FILE");
+        add_text(app, "--joblog", options.job_log, "Log every command, in GNU parallel's columns");
     app.add_flag("--resume", options.resume, "Leave out what is in the job log")->needs(log);
     app.add_flag("--resume-failed", options.resume_failed,
                  "Leave out what has succeeded by the job log")
         ->needs(log);
-}
-
-// CLI11 takes what stands in brackets for a list, and would make two commands of `[ a, b ]`. With a
-// blank behind it, which the parsed value loses again, it is left alone.
-
-bool is_in_brackets(std::string_view text) {
-    return text.size() > 1 && text.front() == '[' && text.back() == ']';
-}
-
-std::string protect(const std::string& argument) {
-    return is_in_brackets(argument) ? argument + ' ' : argument;
-}
-
-void unprotect(std::string& value) {
-    if (!value.empty() && value.back() == ' ' && is_in_brackets({value.data(), value.size() - 1}))
-        value.pop_back();
 }
 
 }  // namespace
@@ -155,17 +147,19 @@ void add_options(CLI::App& app, Options& options) {
 }
 
 void parse(CLI::App& app, Options& options, int argc, char** argv) {
-    const std::vector<std::string> all(argv + 1, argv + argc);
-    const auto mark = std::find(all.begin(), all.end(), "--");
-    std::vector<std::string> arguments;
-    std::transform(all.begin(), mark, std::back_inserter(arguments), protect);
+    std::vector<std::string> all(argv + 1, argv + argc);
+    const CLI::App* batch_command = app.get_subcommand(batch_name);
+    CommandLine line;
+    const bool is_batch = !all.empty() && all.front() == batch_name;
+    if (is_batch) {
+        line = sort_arguments(*batch_command, std::span(all).subspan(1));
+        all.resize(1);
+        all.insert(all.end(), line.options.begin(), line.options.end());
+    }
     // The way CLI11 wants them: the first one last.
-    std::reverse(arguments.begin(), arguments.end());
-    app.parse(std::move(arguments));
-
-    if (mark != all.end()) options.commands.insert(options.commands.end(), mark + 1, all.end());
-    for (std::string& command : options.commands) unprotect(command);
-    for (std::string* name : {&options.file, &options.job_log, &options.json}) unprotect(*name);
+    std::reverse(all.begin(), all.end());
+    app.parse(std::move(all));
+    options.commands = std::move(line.words);
 }
 
 }  // namespace batch

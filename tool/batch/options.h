@@ -19,8 +19,8 @@ namespace batch {
 
 struct Options {
     std::vector<std::string> commands;
-    /// Where more commands are; "-" is standard input, nothing is none.
-    std::string file;
+    /// Where more commands are; "-" is standard input.
+    std::vector<std::string> files;
 
     /// Nothing: no limit.
     std::optional<asyncio::Duration> timeout;
@@ -45,6 +45,9 @@ struct Options {
     bool no_progress = false;
     bool quiet = false;
 };
+
+/// The subcommand's name.
+inline constexpr const char* batch_name = "batch";
 
 /// Adds the options of `asyncio batch` to a command line. `parse` fills in `options`.
 void add_options(CLI::App& app, Options& options);

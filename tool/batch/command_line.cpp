@@ -1,0 +1,119 @@
+#include "batch/command_line.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+
+namespace batch {
+namespace {
+
+using Arguments = std::span<const std::string>;
+
+/// The list that the word begins, if it is `:::` or one of its kind.
+std::optional<ValueList> begin_list(std::string_view word) {
+    for (const bool in_files : {false, true}) {
+        for (const bool linked : {false, true}) {
+            std::string mark(in_files ? 4 : 3, ':');
+            if (linked) mark += '+';
+            if (word == mark) return ValueList{in_files, linked, {}};
+        }
+    }
+    return std::nullopt;
+}
+
+bool is_option(std::string_view word) { return word.size() > 1 && word.front() == '-'; }
+
+bool has_value(const CLI::App& app, const std::string& name) {
+    const CLI::Option* option = app.get_option_no_throw(name);
+    return option != nullptr && option->get_items_expected_min() > 0;
+}
+
+class Sorter {
+public:
+    Sorter(const CLI::App& app, Arguments arguments) : app_(app), rest_(arguments) {}
+
+    CommandLine sort() {
+        // The marks are looked for first, as they decide where the options end.
+        const auto mark = std::find_if(rest_.begin(), rest_.end(),
+                                       [](const auto& word) { return begin_list(word); });
+        const Arguments lists(mark, rest_.end());
+        rest_ = Arguments(rest_.begin(), mark);
+        sort_options(!lists.empty());
+        for (const std::string& word : lists) add_to_lists(word);
+        return std::move(line_);
+    }
+
+private:
+    void sort_options(bool end_at_first_word) {
+        while (!rest_.empty()) {
+            const std::string word = take();
+            if (word == "--") break;
+            if (is_option(word)) {
+                add_option(word);
+                continue;
+            }
+            line_.words.push_back(word);
+            if (end_at_first_word) break;
+        }
+        line_.words.insert(line_.words.end(), rest_.begin(), rest_.end());
+    }
+
+    void add_option(const std::string& word) {
+        if (word.starts_with("--")) return add_long(word);
+        add_short(word);
+    }
+
+    void add_long(const std::string& word) {
+        if (word.find('=') == std::string::npos) return add_name(word);
+        line_.options.push_back(word);
+    }
+
+    /// `-kj4` is `-k -j 4`.
+    void add_short(const std::string& word) {
+        for (std::size_t index = 1; index < word.size(); ++index) {
+            const std::string name{'-', word[index]};
+            const bool is_last = index + 1 == word.size();
+            if (is_last || !has_value(app_, name)) {
+                add_name(name);
+                continue;
+            }
+            line_.options.push_back(name);
+            line_.options.push_back(word.substr(index + 1));
+            return;
+        }
+    }
+
+    /// An option, and its value if it has one. If that is missing, CLI11 says so.
+    void add_name(const std::string& name) {
+        line_.options.push_back(name);
+        if (has_value(app_, name) && !rest_.empty()) line_.options.push_back(take());
+    }
+
+    void add_to_lists(const std::string& word) {
+        if (auto list = begin_list(word)) {
+            line_.lists.push_back(std::move(*list));
+        } else {
+            line_.lists.back().words.push_back(word);
+        }
+    }
+
+    std::string take() {
+        const std::string& first = rest_.front();
+        rest_ = rest_.subspan(1);
+        return first;
+    }
+
+    const CLI::App& app_;
+    Arguments rest_;
+    CommandLine line_;
+};
+
+}  // namespace
+
+CommandLine sort_arguments(const CLI::App& app, std::span<const std::string> arguments) {
+    return Sorter(app, arguments).sort();
+}
+
+}  // namespace batch
