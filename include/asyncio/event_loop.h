@@ -4,7 +4,9 @@
 // The rules of a tick, which every other part builds on and which are CPython's:
 //   - What is ready when an iteration starts is what runs in it. What becomes ready meanwhile runs
 //     in the next one.
-//   - The ready queue is first in, first out.
+//   - The ready queue is first in, first out. A task that waited for an operation that is found
+//     finished while others are ready takes turns with them instead of standing behind them all.
+//     (CPython appends them; a descriptor then waits for every task that computes.)
 //   - Within an iteration, finished operations become ready before expired timers, and timers with
 //     one deadline in the order in which they were armed. (CPython leaves that last order open.)
 //   - A timer never fires early.
@@ -275,7 +277,8 @@ public:
 
     /// Hands an operation to the back-end. After `finished` its result is there and `on_finished`
     /// is not called.
-    lowlevel::Backend::Submitted submit(lowlevel::Operation& operation) noexcept;
+    /// Throws: RuntimeError if the operation is in flight already.
+    lowlevel::Backend::Submitted submit(lowlevel::Operation& operation);
     void cancel(lowlevel::Operation& operation) noexcept { backend_->cancel(operation); }
 
     /// Makes `node` ready from another thread or from a signal handler, and wakes the loop.
@@ -304,11 +307,14 @@ private:
     void run_once();
     void take_inbox() noexcept;
     TimePoint next_deadline() noexcept;
+    bool look_is_due() noexcept;
     void observe(TimePoint deadline);
+    void look();
     void wait(TimePoint deadline);
     void expire_timers() noexcept;
     void expire_until(TimePoint when) noexcept;
     void run_batch();
+    void run_step(internal::Ready& node);
     void check_open() const;
     void require_own_thread() const;
     void check_can_run() const;
@@ -317,6 +323,8 @@ private:
 
     std::unique_ptr<lowlevel::Backend> backend_;
     internal::ReadyList ready_;
+    /// Found finished while others were ready. Filled within an iteration, and empty behind it.
+    internal::ReadyList finished_;
     std::unique_ptr<internal::TimerHeap> timers_;
     /// Pushed by any thread, newest first; linked through `next`. Taken whole by the loop.
     std::atomic<internal::ListNode*> inbox_{nullptr};

@@ -56,7 +56,7 @@ class ProcessState;
 /// a cancellation stay in the stream.
 class ReceiveAwaiter : public lowlevel::OperationAwaiter {
 public:
-    ReceiveAwaiter(Ref<ReaderState> reader, std::size_t wanted_bytes) noexcept;
+    explicit ReceiveAwaiter(Ref<ReaderState> reader) noexcept;
     ~ReceiveAwaiter();
 
     bool await_ready();
@@ -64,10 +64,10 @@ public:
 
 protected:
     Ref<ReaderState> reader_;
-    std::size_t wanted_bytes_;
 
 private:
     bool submit_until_over() noexcept;
+    static void received(lowlevel::Operation& operation, std::span<const char> bytes) noexcept;
     static void reported(lowlevel::Operation& operation) noexcept;
 };
 

@@ -21,6 +21,13 @@
 //    is added anew: a wrong hint costs a system call and never a wake-up. The price is one
 //    epoll_ctl per operation that parks, on a path that is about to sleep anyway.
 //
+//
+// One-shot alone does not suffice: EPOLLERR and EPOLLHUP are reported unasked, for as long as they
+// hold, and the call may block all the same (a socket with something in its error queue). Armed
+// again, such a registration would fire at once, round and round. So after an event that served
+// nobody the registration is armed by edge, and stays armed: it reports the next change and nothing
+// else. It is taken out when nobody waits any more, because it would go on reporting.
+//
 // A registration left behind on a file that lives on may still fire once for a number that means
 // another file by then. So every addition takes a new generation, which travels in the event; an
 // event of an older generation is dropped.
@@ -45,6 +52,7 @@
 #include "backend/attempt.h"
 #include "backend/epoll_wait.h"
 #include "backend/fork_guard.h"
+#include "backend/look_clock.h"
 #include "backend/make_backend.h"
 #include "backend/wake_event.h"
 
@@ -63,6 +71,7 @@ struct Slot {
 
     /// What the registration is armed for; 0 when nobody waits, whatever the kernel still holds.
     std::uint32_t armed = 0;
+    bool armed_by_edge() const noexcept { return (armed & EPOLLET) != 0; }
 
     /// Counts the registrations this number has had. Events of earlier ones are not for us.
     std::uint32_t generation = 0;
@@ -111,6 +120,9 @@ public:
     Submitted submit(Operation& operation) noexcept override;
     void cancel(Operation& operation) noexcept override;
     Waited wait(TimePoint deadline, OperationList& finished) noexcept override;
+    bool look_is_due() noexcept override {
+        return (parked_count_ != 0 || !withdrawn_.empty()) && look_clock_.due();
+    }
     void wake() noexcept override { wake_event_.wake(); }
     TimePoint now() noexcept override { return Clock::now(); }
 
@@ -122,10 +134,12 @@ private:
     static constexpr int parked = 0;
     static constexpr int withdrawn = -ECANCELED;
 
+    bool is_ours(int fd) const noexcept { return fd == epoll_.get() || fd == wake_event_.fd(); }
     void forget_registration(int fd) noexcept;
     int park(Operation& operation) noexcept;
     bool make_slots_up_to(int fd) noexcept;
-    int arm(int fd, Slot& slot, std::uint32_t interest) noexcept;
+    int arm(int fd, Slot& slot, std::uint32_t interest, std::uint32_t mode) noexcept;
+    void leave_if_idle(int fd, Slot& slot) noexcept;
     int tell_kernel(int fd, Slot& slot, std::uint32_t interest) noexcept;
 
     void report_withdrawn(OperationList& finished) noexcept;
@@ -139,6 +153,8 @@ private:
     Fd epoll_;
     WakeEvent wake_event_;
     ForkGuard fork_guard_;
+    LookClock look_clock_;
+    Scratch scratch_;
 
     /// By descriptor number, which the kernel keeps small. A deque, because lists do not move.
     std::deque<Slot> slots_;
@@ -150,7 +166,7 @@ private:
     std::size_t parked_count_ = 0;
 };
 
-EpollBackend::EpollBackend() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+EpollBackend::EpollBackend() : epoll_(clear_of_standard(Fd(::epoll_create1(EPOLL_CLOEXEC)))) {
     if (!epoll_) throw OsError(errno, "epoll_create1");
     epoll_event request{EPOLLIN | EPOLLET, {}};
     request.data.u64 = wake_tag;
@@ -162,8 +178,11 @@ EpollBackend::EpollBackend() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
 
 Backend::Submitted EpollBackend::submit(Operation& operation) noexcept {
     fork_guard_.check();
-    if (operation.kind == OperationKind::close) forget_registration(operation.fd);
-    int result = attempt(operation);
+    int result = -EBADF;
+    if (!is_ours(operation.fd)) {
+        if (operation.kind == OperationKind::close) forget_registration(operation.fd);
+        result = attempt(operation, scratch_);
+    }
     if (result == would_block) result = park(operation);
     if (result == would_block) return Submitted::in_flight;
     finish(operation, result);
@@ -181,7 +200,8 @@ int EpollBackend::park(Operation& operation) noexcept {
     if (!make_slots_up_to(operation.fd)) return -ENOMEM;
     Slot& slot = slots_[static_cast<std::size_t>(operation.fd)];
     if (slot.idle()) slot.armed = 0;
-    const int error = arm(operation.fd, slot, slot.armed | interest_of(operation));
+    const std::uint32_t mode = slot.armed_by_edge() ? EPOLLET : EPOLLONESHOT;
+    const int error = arm(operation.fd, slot, slot.armed | interest_of(operation), mode);
     if (error != 0) return error;
     line_of(slot, operation).push_back(operation);
     operation.state = Operation::State::in_flight;
@@ -199,13 +219,23 @@ bool EpollBackend::make_slots_up_to(int fd) noexcept {
     }
 }
 
-/// Has the next event of `interest` reported, once. Returns 0 or −errno.
-int EpollBackend::arm(int fd, Slot& slot, std::uint32_t interest) noexcept {
+/// Has the next event of `interest` reported: once (EPOLLONESHOT), or every change (EPOLLET).
+/// Returns 0 or −errno.
+int EpollBackend::arm(int fd, Slot& slot, std::uint32_t interest, std::uint32_t mode) noexcept {
     // Already armed for it. An interest of 0 (a poll for errors alone) must reach the kernel once.
-    if (slot.armed != 0 && slot.armed == (interest | EPOLLONESHOT)) return 0;
-    const int error = tell_kernel(fd, slot, interest | EPOLLONESHOT);
-    if (error == 0) slot.armed = interest | EPOLLONESHOT;
+    if (slot.armed != 0 && slot.armed == (interest | mode)) return 0;
+    const int error = tell_kernel(fd, slot, interest | mode);
+    if (error == 0) slot.armed = interest | mode;
     return error;
+}
+
+/// By edge it would be reported on and on, for nobody.
+void EpollBackend::leave_if_idle(int fd, Slot& slot) noexcept {
+    if (!slot.idle() || !slot.armed_by_edge()) return;
+    // If this fails, the number means another file already.
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+    slot.armed = 0;
+    slot.registered = false;
 }
 
 /// Changes the registration if there should be one, else adds it, and believes the kernel about
@@ -235,6 +265,7 @@ void EpollBackend::cancel(Operation& operation) noexcept {
     operation.result = withdrawn;
     withdrawn_.push_back(operation);
     --parked_count_;
+    leave_if_idle(operation.fd, slots_[static_cast<std::size_t>(operation.fd)]);
 }
 
 Backend::Waited EpollBackend::wait(TimePoint deadline, OperationList& finished) noexcept {
@@ -247,6 +278,7 @@ Backend::Waited EpollBackend::wait(TimePoint deadline, OperationList& finished) 
 
     std::array<epoll_event, 256> events;
     const int count = wait_for_events(epoll_.get(), events, deadline);
+    look_clock_.looked();
     for (int i = 0; i < count; ++i) handle(events[static_cast<std::size_t>(i)], finished);
     return Waited::ok;
 }
@@ -268,14 +300,20 @@ void EpollBackend::handle(const epoll_event& event, OperationList& finished) noe
 
 void EpollBackend::serve(int fd, std::uint32_t ready, OperationList& finished) noexcept {
     Slot& slot = slots_[static_cast<std::size_t>(fd)];
-    slot.armed = 0;
+    if (!slot.armed_by_edge()) slot.armed = 0;
+    const std::size_t parked_before = parked_count_;
     // Polls first: what they are told holds now, and may not after the reads.
     serve_polls(slot, ready, finished);
     constexpr std::uint32_t broken = EPOLLERR | EPOLLHUP;
     if ((ready & (EPOLLIN | broken)) != 0) serve_line(slot.reads, finished);
     if ((ready & (EPOLLOUT | broken)) != 0) serve_line(slot.writes, finished);
-    if (slot.idle()) return;
-    const int error = arm(fd, slot, interest_of(slot));
+    if (slot.idle()) return leave_if_idle(fd, slot);
+    const bool useless = parked_count_ == parked_before;
+    const std::uint32_t mode = useless || slot.armed_by_edge() ? EPOLLET : EPOLLONESHOT;
+    // By edge, interest in what is not waited for any more does no harm, and a change of it would
+    // report once more what is known.
+    if (slot.armed_by_edge() && (interest_of(slot) & ~slot.armed) == 0) return;
+    const int error = arm(fd, slot, interest_of(slot), mode);
     if (error != 0) fail_all(slot, error, finished);
 }
 
@@ -290,7 +328,7 @@ void EpollBackend::serve_polls(Slot& slot, std::uint32_t ready, OperationList& f
 
 void EpollBackend::serve_line(OperationList& line, OperationList& finished) noexcept {
     while (!line.empty()) {
-        const int result = attempt(line.front());
+        const int result = attempt(line.front(), scratch_);
         if (result == would_block) return;
         report(line.pop_front(), result, finished);
     }

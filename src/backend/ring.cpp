@@ -3,12 +3,15 @@
 #include "backend/ring.h"
 
 #include <asyncio/exceptions.h>
+#include <asyncio/lowlevel/fd.h>
 
 #include "backend/ring_flags.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 namespace asyncio::lowlevel {
 namespace {
@@ -60,6 +63,12 @@ void try_remaining_calls(io_uring& ring) {
     if (registered < 0) refuse("io_uring_register", -registered);
 }
 
+void keep_clear_of_standard_numbers(io_uring& ring) {
+    Fd lifted = clear_of_standard(Fd(std::exchange(ring.ring_fd, -1)));
+    if (!lifted) refuse("fcntl", errno);
+    ring.ring_fd = ring.enter_ring_fd = lifted.release();
+}
+
 /// Every other timed wait of Linux may end late by so much (`timerslack_ns` in proc(5)), so that
 /// deadlines that lie close to each other share an interrupt. A ring's wait is given no slack by
 /// the kernel. A million timers in a second would then ask for an interrupt every few microseconds,
@@ -100,6 +109,7 @@ Ring::Ring(RingFlags choice) {
             refuse("io_uring_setup", EINVAL);
         }
         try_remaining_calls(ring_);
+        keep_clear_of_standard_numbers(ring_);
         set_aside_.reserve(completion_entries);
     } catch (...) {
         ::io_uring_queue_exit(&ring_);
@@ -136,11 +146,17 @@ bool Ring::anything_posted() const noexcept {
     return !set_aside_.empty() || ::io_uring_cq_ready(&ring_) != 0;
 }
 
-void Ring::look() noexcept {
+/// Something to submit, or something that the kernel posts when it is entered.
+bool Ring::worth_entering() const noexcept {
     constexpr unsigned something_to_post = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
     const unsigned kernel_says = IO_URING_READ_ONCE(*ring_.sq.kflags);
-    if (queued(ring_) == 0 && (kernel_says & something_to_post) == 0) return;
-    enter(0, enter_flags_, nullptr);
+    return queued(ring_) != 0 || (kernel_says & something_to_post) != 0;
+}
+
+bool Ring::has_news() const noexcept { return worth_entering() || anything_posted(); }
+
+void Ring::look() noexcept {
+    if (worth_entering()) enter(0, enter_flags_, nullptr);
 }
 
 void Ring::wait(TimePoint deadline) noexcept {

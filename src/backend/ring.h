@@ -51,6 +51,11 @@ public:
     /// One system call at the most.
     void wait(TimePoint deadline) noexcept;
 
+    /// Whether `look` has something to submit or to fetch, as far as shared memory tells.
+    bool has_news() const noexcept;
+
+    int fd() const noexcept { return ring_.ring_fd; }
+
     /// Calls `handle(completion)` for each completion posted so far. `handle` must not touch the
     /// ring.
     template <class Handle>
@@ -75,6 +80,7 @@ private:
 
     void set_aside_completions() noexcept;
     bool anything_posted() const noexcept;
+    bool worth_entering() const noexcept;
     void enter(unsigned wait_for, unsigned flags, const Duration* limit) noexcept;
 
     io_uring ring_{};

@@ -45,6 +45,7 @@
 #include <cassert>
 #include <cerrno>
 #include <climits>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <unordered_map>
@@ -99,8 +100,10 @@ private:
     // What operations do to pipes.
     ChannelPtr channel_of(const Operation& operation) const;
     int foresee(const Operation& operation, const ChannelPtr& channel) const noexcept;
-    int carry_out(const Operation& operation, int foreseen);
-    int move_bytes(const Operation& operation, int most);
+    int carry_out(Operation& operation, int foreseen);
+    int move_bytes(Operation& operation, int most);
+    static_assert(Pipe::capacity_bytes <= Scratch::size_bytes);
+    void take_bytes(Operation& operation, Pipe& pipe, std::size_t count);
     int make_pipe(const Operation& operation);
     int close_end(int number);
     void mark_changed(const ChannelPtr& channel);
@@ -175,7 +178,7 @@ int World::foresee(const Operation& operation, const ChannelPtr& channel) const 
 }
 
 /// Does what `foresee` promised, or a part of it where the plan says so. The result.
-int World::carry_out(const Operation& operation, int foreseen) {
+int World::carry_out(Operation& operation, int foreseen) {
     if (foreseen < 0) return foreseen;
     switch (operation.kind) {
         case OperationKind::read:
@@ -187,12 +190,12 @@ int World::carry_out(const Operation& operation, int foreseen) {
     return -ENOSYS;
 }
 
-int World::move_bytes(const Operation& operation, int most) {
+int World::move_bytes(Operation& operation, int most) {
     const ChannelPtr channel = channel_of(operation);
     auto count = static_cast<std::size_t>(most);
     if (operation.kind == OperationKind::read) {
         count = plan_.shortened(count);
-        channel->pipe.take(operation.buffer, count);
+        take_bytes(operation, channel->pipe, count);
     } else {
         // A write that the pipe promises to take whole is not the plan's to shorten.
         if (operation.size > PIPE_BUF) count = plan_.shortened(count);
@@ -200,6 +203,15 @@ int World::move_bytes(const Operation& operation, int most) {
     }
     mark_changed(channel);
     return static_cast<int>(count);
+}
+
+void World::take_bytes(Operation& operation, Pipe& pipe, std::size_t count) {
+    if (operation.receive == nullptr) return pipe.take(operation.buffer, count);
+    // A pipe holds no more than fits.
+    const std::span<char> room = outside_.scratch().take(count);
+    if (room.data() == nullptr) std::abort();
+    pipe.take(room.data(), count);
+    operation.receive(operation, room);
 }
 
 int World::make_pipe(const Operation& operation) {
@@ -251,7 +263,8 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
 }
 
 Backend::Submitted World::submit_outside(Operation& operation) {
-    operation.result = attempt(operation);
+    const bool ours = operation.fd == outside_.doorbell().number();
+    operation.result = ours ? -EBADF : attempt(operation, outside_.scratch());
     if (operation.result != would_block) {
         operation.state = Operation::State::finished;
         return Submitted::finished;

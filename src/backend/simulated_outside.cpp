@@ -4,7 +4,9 @@
 
 #include "backend/attempt.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -30,7 +32,7 @@ timespec as_timespec(Duration duration) noexcept {
 
 }  // namespace
 
-Doorbell::Doorbell() : eventfd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+Doorbell::Doorbell() : eventfd_(clear_of_standard(Fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)))) {
     if (!eventfd_) throw OsError(errno, "eventfd for the simulated back-end");
 }
 
@@ -77,6 +79,7 @@ void Outside::list_descriptors() {
     watched_.assign(1, pollfd{doorbell_.number(), POLLIN, 0});
     place_.clear();
     kept_.for_each([&](Operation& operation) {
+        if (useless_.contains(operation.fd)) return;
         const auto [entry, is_new] = place_.try_emplace(operation.fd, watched_.size());
         if (is_new) watched_.push_back(pollfd{operation.fd, 0, 0});
         watched_[entry->second].events |= events_to_watch(operation);
@@ -85,11 +88,14 @@ void Outside::list_descriptors() {
 
 void Outside::look(Duration limit, OperationList& carried_out) {
     list_descriptors();
+    const std::unordered_set<int> left_out = std::exchange(useless_, {});
+    constexpr Duration moment = std::chrono::milliseconds{1};
+    if (!left_out.empty()) limit = std::min(limit, moment);
     const timespec timeout = as_timespec(limit);
     const bool endless = limit == Duration::max();
     const int ready =
         ::ppoll(watched_.data(), watched_.size(), endless ? nullptr : &timeout, nullptr);
-    if (ready == 0) return;
+    if (ready == 0 && left_out.empty()) return;
 
     // A negative answer tells nothing of the descriptors. Mostly a signal came, whose handler may
     // have rung the bell; or the kernel could not afford the list. Then everything is tried.
@@ -98,9 +104,14 @@ void Outside::look(Duration limit, OperationList& carried_out) {
     kept_.for_each([&](Operation& operation) {
         // One of several operations on a descriptor may have been meant; the others are tried in
         // vain.
-        if (!unknown && watched_[place_.at(operation.fd)].revents == 0) return;
-        operation.result = attempt(operation);
-        if (operation.result == would_block) return;
+        const bool was_left_out = left_out.contains(operation.fd);
+        const int answer = was_left_out ? POLLERR : watched_[place_.at(operation.fd)].revents;
+        if (!unknown && answer == 0) return;
+        operation.result = attempt(operation, scratch_);
+        if (operation.result == would_block) {
+            if ((answer & (POLLERR | POLLHUP)) != 0) useless_.insert(operation.fd);
+            return;
+        }
         operation.unlink();
         carried_out.push_back(operation);
     });

@@ -15,8 +15,11 @@
 #include <asyncio/lowlevel/fd.h>
 #include <asyncio/lowlevel/operation.h>
 
+#include "backend/attempt.h"
+
 #include <atomic>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 struct pollfd;
@@ -81,6 +84,7 @@ public:
     void look(Duration limit, OperationList& carried_out);
 
     Doorbell& doorbell() noexcept { return doorbell_; }
+    Scratch& scratch() noexcept { return scratch_; }
 
 private:
     void list_descriptors();
@@ -90,10 +94,15 @@ private:
     /// The real time of the last `time_passed`. Means nothing while this is empty.
     TimePoint last_asked_{};
     Doorbell doorbell_;
+    Scratch scratch_;
 
     /// Rebuilt for each look: the bell, then every descriptor once, however many operations it has;
     /// the kernel refuses a list longer than the process may have descriptors.
     std::vector<pollfd> watched_;
+    /// Descriptors that answer with an error or a hang-up although what is wanted of them would
+    /// block. poll(2) would report them without end, so the next look leaves them out, does not
+    /// last longer than a moment, and tries.
+    std::unordered_set<int> useless_;
     std::unordered_map<int, std::size_t> place_;
 };
 

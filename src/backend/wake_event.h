@@ -34,7 +34,7 @@ namespace asyncio::lowlevel {
 
 class WakeEvent {
 public:
-    WakeEvent() : eventfd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+    WakeEvent() : eventfd_(clear_of_standard(Fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)))) {
         if (!eventfd_) throw OsError(errno, "eventfd");
     }
 

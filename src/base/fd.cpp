@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace asyncio::lowlevel {
@@ -13,6 +14,11 @@ void Fd::reset() noexcept {
     // else's.
     ::close(release());
     errno = saved_errno;
+}
+
+Fd clear_of_standard(Fd fd) noexcept {
+    if (!fd || fd.get() > STDERR_FILENO) return fd;
+    return Fd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
 }
 
 }  // namespace asyncio::lowlevel

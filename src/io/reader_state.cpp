@@ -2,8 +2,8 @@
 
 #include <asyncio/exceptions.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <new>
 #include <utility>
 
 #include <poll.h>
@@ -12,18 +12,14 @@
 namespace asyncio::internal {
 namespace {
 
-/// Most children of most programs print a line or two.
-constexpr std::size_t first_chunk_bytes = 4 * 1024;
-/// What Linux's pipes hold.
-constexpr std::size_t largest_chunk_bytes = 64 * 1024;
+/// As much as Linux's pipes hold. No memory is set aside for it: what has come is copied.
+constexpr std::size_t most_bytes_at_once = 64 * 1024;
 
 }  // namespace
 
 ReaderState::ReaderState(EventLoop& loop, lowlevel::Fd fd, const StreamOptions& options,
                          Access access)
-    : StreamState(loop, std::move(fd), options, access),
-      limit(options.limit),
-      chunk_bytes_(first_chunk_bytes) {}
+    : StreamState(loop, std::move(fd), options, access), limit(options.limit) {}
 
 void ReaderState::throw_busy() const {
     throw RuntimeError("another task is reading from " + name() + " already");
@@ -33,16 +29,23 @@ void ReaderState::throw_error() const {
     if (error_ != 0) throw OsError(error_, "read from " + name());
 }
 
-void ReaderState::prepare(lowlevel::Operation& operation, std::size_t wanted_bytes) {
-    room_ =
-        buffer.begin_receive(std::max(chunk_bytes_, std::min(wanted_bytes, largest_chunk_bytes)));
+void ReaderState::prepare(lowlevel::Operation& operation) noexcept {
     operation.fd = fd();
-    operation.buffer = room_.data();
-    operation.size = room_.size();
+    operation.blocking = blocking();
+    operation.size = most_bytes_at_once;
     const bool ask_first = access() == Access::shared;
     operation.kind = ask_first ? lowlevel::OperationKind::poll : lowlevel::OperationKind::read;
     operation.events = POLLIN;
     in_flight_ = &operation;
+}
+
+void ReaderState::received(std::span<const char> bytes) noexcept {
+    if (closing()) return;
+    try {
+        buffer.append({bytes.data(), bytes.size()});
+    } catch (const std::bad_alloc&) {
+        error_ = ENOMEM;
+    }
 }
 
 bool ReaderState::take_over(lowlevel::Operation& operation) noexcept {
@@ -64,12 +67,8 @@ bool ReaderState::is_terminal() const noexcept {
 }
 
 void ReaderState::note(int result) noexcept {
-    buffer.end_receive(result > 0 ? static_cast<std::size_t>(result) : 0);
-    if (closing()) return buffer.drop_all();
-    if (result > 0) {
-        const bool filled = static_cast<std::size_t>(result) == room_.size();
-        if (filled) chunk_bytes_ = std::min(2 * room_.size(), largest_chunk_bytes);
-    } else if (result == 0 || (result == -EIO && is_terminal())) {
+    if (closing() || result > 0) return;
+    if (result == 0 || (result == -EIO && is_terminal())) {
         eof_ = true;
     } else if (result != -ECANCELED) {
         error_ = -result;

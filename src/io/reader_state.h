@@ -10,6 +10,7 @@
 #include "io/byte_buffer.h"
 #include "io/stream_state.h"
 
+#include <span>
 #include <utility>
 
 namespace asyncio::internal {
@@ -43,8 +44,10 @@ public:
     bool ended() const noexcept { return eof_ || error_ != 0 || closing(); }
     void throw_error() const;
 
-    /// Fills in the operation that receives more.
-    void prepare(lowlevel::Operation& operation, std::size_t wanted_bytes);
+    /// Fills in the operation that receives more, but for its `receive`.
+    void prepare(lowlevel::Operation& operation) noexcept;
+    /// Bytes have come. Without memory for them, the stream ends with ENOMEM.
+    void received(std::span<const char> bytes) noexcept;
     /// The operation has ended: takes over what it brought. False if it was only the wait for
     /// readiness; then it has become the read, and is to be submitted.
     bool take_over(lowlevel::Operation& operation) noexcept;
@@ -61,10 +64,6 @@ private:
     bool is_terminal() const noexcept;
 
     lowlevel::Operation* in_flight_ = nullptr;
-    /// What the read is to be given when the wait for readiness is over.
-    std::span<char> room_;
-    /// How much room a read gets. Grows while reads fill all of theirs.
-    std::size_t chunk_bytes_;
     int error_ = 0;
     bool eof_ = false;
     bool has_reader_ = false;

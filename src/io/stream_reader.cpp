@@ -21,8 +21,7 @@ namespace internal {
 
 // --- Awaiting bytes -----------------------------------------------------------------------------
 
-ReceiveAwaiter::ReceiveAwaiter(Ref<ReaderState> reader, std::size_t wanted_bytes) noexcept
-    : reader_(std::move(reader)), wanted_bytes_(wanted_bytes) {}
+ReceiveAwaiter::ReceiveAwaiter(Ref<ReaderState> reader) noexcept : reader_(std::move(reader)) {}
 
 ReceiveAwaiter::~ReceiveAwaiter() = default;
 
@@ -30,8 +29,9 @@ bool ReceiveAwaiter::await_ready() {
     if (reader_->ended()) return true;
     if (&task().loop() != &reader_->loop())
         throw RuntimeError(reader_->name() + " belongs to another event loop");
-    reader_->prepare(operation_, wanted_bytes_);
+    reader_->prepare(operation_);
     operation_.on_finished = &reported;
+    operation_.receive = &received;
     if (!submit_until_over()) return false;
     return !lowlevel::turn_is_over();
 }
@@ -40,9 +40,18 @@ bool ReceiveAwaiter::await_ready() {
 bool ReceiveAwaiter::submit_until_over() noexcept {
     do {
         const auto submitted = reader_->loop().submit(operation_);
-        if (submitted == lowlevel::Backend::Submitted::in_flight) return false;
+        if (submitted == lowlevel::Backend::Submitted::in_flight) {
+            reader_->buffer.forget_if_empty();
+            return false;
+        }
     } while (!reader_->take_over(operation_));
     return true;
+}
+
+void ReceiveAwaiter::received(lowlevel::Operation& operation,
+                              std::span<const char> bytes) noexcept {
+    auto& self = static_cast<ReceiveAwaiter&>(*static_cast<OwnOperation&>(operation).awaiter);
+    self.reader_->received(bytes);
 }
 
 void ReceiveAwaiter::reported(lowlevel::Operation& operation) noexcept {
@@ -51,7 +60,7 @@ void ReceiveAwaiter::reported(lowlevel::Operation& operation) noexcept {
 }
 
 ReadAwaiter::ReadAwaiter(Ref<ReaderState> reader, std::size_t most_bytes) noexcept
-    : ReceiveAwaiter(std::move(reader), most_bytes), most_bytes_(most_bytes) {}
+    : ReceiveAwaiter(std::move(reader)), most_bytes_(most_bytes) {}
 
 ReadAwaiter::~ReadAwaiter() { end_turn(); }
 
@@ -78,11 +87,9 @@ namespace {
 
 struct Receive {
     Ref<ReaderState> reader;
-    std::size_t wanted_bytes = 0;
 
-    explicit Receive(Ref<ReaderState> from, std::size_t wanted = 0) noexcept
-        : reader(std::move(from)), wanted_bytes(wanted) {}
-    ReceiveAwaiter operator co_await() const { return ReceiveAwaiter(reader, wanted_bytes); }
+    explicit Receive(Ref<ReaderState> from) noexcept : reader(std::move(from)) {}
+    ReceiveAwaiter operator co_await() const { return ReceiveAwaiter(reader); }
 };
 
 // --- The reads that take several operations -----------------------------------------------------
@@ -96,8 +103,7 @@ Coro<std::string> read_to_end(Ref<ReaderState> reader) {
 
 Coro<std::string> read_exactly(Ref<ReaderState> reader, std::size_t bytes) {
     const ReaderState::Turn turn(*reader);
-    while (reader->buffer.size() < bytes && !reader->ended())
-        co_await Receive(reader, bytes - reader->buffer.size());
+    while (reader->buffer.size() < bytes && !reader->ended()) co_await Receive(reader);
     reader->throw_error();
     if (reader->buffer.size() < bytes) throw IncompleteReadError(reader->buffer.take_all(), bytes);
     co_return reader->buffer.take(bytes);

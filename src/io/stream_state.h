@@ -55,6 +55,11 @@ protected:
     void close_descriptor() noexcept;
     int fd() const noexcept { return fd_.get(); }
     Access access() const noexcept { return access_; }
+    /// How much is known about the descriptor. (The mode of a shared one may change at any time.)
+    lowlevel::Blocking blocking() const noexcept {
+        if (access_ == Access::shared) return lowlevel::Blocking::unknown;
+        return access_ == Access::file ? lowlevel::Blocking::possible : lowlevel::Blocking::never;
+    }
 
     bool closing_ = false;
 

@@ -88,6 +88,7 @@ void WriterState::prepare() noexcept {
     operation_.kind = ask_first ? lowlevel::OperationKind::poll : lowlevel::OperationKind::write;
     operation_.events = POLLOUT;
     operation_.fd = fd();
+    operation_.blocking = blocking();
     operation_.buffer = outgoing_.data() + outgoing_sent_;
     // Readiness promises room for PIPE_BUF bytes; more might block a descriptor that may.
     const std::size_t most = access() == Access::shared ? PIPE_BUF : largest_piece_bytes;

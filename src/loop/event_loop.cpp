@@ -21,8 +21,8 @@ class TimerHeap final : public BasicTimerHeap<Timer> {};
 namespace {
 
 /// After so many steps the back-end is looked at even though tasks are still ready, so that a
-/// program that never rests still notices its sockets. Between two looks a step costs no system
-/// call.
+/// program that never rests still notices its sockets. It is looked at before if the steps take
+/// long, which the back-end notices: the loop itself asks no clock between two steps.
 constexpr std::uint32_t steps_between_looks = 61;
 
 }  // namespace
@@ -62,6 +62,7 @@ struct EventLoop::RunScope {
     RunScope(const RunScope&) = delete;
     RunScope& operator=(const RunScope&) = delete;
     ~RunScope() {
+        loop_.backend_->hand_over();
         internal::here = {};
         loop_.runner_.store(nullptr, std::memory_order_relaxed);
         loop_.running_ = false;
@@ -112,11 +113,28 @@ inline TimePoint EventLoop::next_deadline() noexcept {
     return timers_->earliest();
 }
 
+inline bool EventLoop::look_is_due() noexcept {
+    return unobserved_steps_ >= steps_between_looks || (in_flight_ > 0 && backend_->look_is_due());
+}
+
 inline void EventLoop::observe(TimePoint deadline) {
-    if (deadline == internal::at_once && unobserved_steps_ < steps_between_looks) [[likely]]
-        return;
+    if (ready_.empty()) {
+        unobserved_steps_ = 0;
+        wait(deadline);
+    } else if (look_is_due()) [[unlikely]] {
+        look();
+    }
+}
+
+/// An operation that has finished does not stand behind the others: each of them may compute
+/// for as long as it likes.
+void EventLoop::look() {
+    internal::ReadyList others;
+    others.append(ready_);
     unobserved_steps_ = 0;
-    wait(deadline);
+    wait(internal::at_once);
+    finished_.append(ready_);
+    ready_.append(others);
 }
 
 void EventLoop::wait(TimePoint deadline) {
@@ -149,17 +167,30 @@ void EventLoop::expire_until(TimePoint when) noexcept {
     }
 }
 
+inline void EventLoop::run_step(internal::Ready& node) {
+    node.run(node);
+    ++unobserved_steps_;
+}
+
 inline void EventLoop::run_batch() {
     internal::ReadyList batch;
     batch.append(ready_);
     if (batch.empty()) return;
     ++iterations_;
-    do {
-        internal::Ready& node = batch.pop_front();
-        node.run(node);
-        ++unobserved_steps_;
-        observe(internal::at_once);
-    } while (!batch.empty());
+    // Turn and turn about, so that those who come from the back-end cannot starve the others.
+    if (!finished_.empty()) [[unlikely]]
+        run_step(finished_.pop_front());
+    while (!batch.empty()) {
+        run_step(batch.pop_front());
+        if (look_is_due()) [[unlikely]]
+            look();
+        if (!finished_.empty()) [[unlikely]]
+            run_step(finished_.pop_front());
+    }
+    if (!finished_.empty()) [[unlikely]] {
+        finished_.append(ready_);
+        ready_.append(finished_);
+    }
 }
 
 void EventLoop::close() {
@@ -269,7 +300,9 @@ void EventLoop::disarm(internal::Timer& timer) noexcept {
     if (timer.armed()) timers_->remove(timer, internal::Timer::disarmed);
 }
 
-lowlevel::Backend::Submitted EventLoop::submit(lowlevel::Operation& operation) noexcept {
+lowlevel::Backend::Submitted EventLoop::submit(lowlevel::Operation& operation) {
+    if (operation.state == lowlevel::Operation::State::in_flight) [[unlikely]]
+        throw RuntimeError("an operation was submitted that is in flight already");
     const auto submitted = backend_->submit(operation);
     if (submitted == lowlevel::Backend::Submitted::in_flight) ++in_flight_;
     return submitted;

@@ -6,6 +6,7 @@
 #include "conformance/harness.h"
 
 #include <cerrno>
+#include <thread>
 
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -95,6 +96,32 @@ TEST_P(Ring, CPP_02_a_buffer_in_the_kernels_hands_is_left_before_the_back_end_is
         char next = 0;
         ASSERT_EQ(::read(reader.get(), &next, 1), 1) << "nobody else took it";
         EXPECT_EQ(byte, 'a');
+    }
+}
+
+// A buffer in the kernel's hands cannot be taken along.
+
+TEST_P(Ring, a_read_of_a_descriptor_in_blocking_mode_moves_to_another_thread) {
+    auto [reader, writer] = real_pipe(O_CLOEXEC);
+    for (int round = 0; round < 20; ++round) {
+        char byte = 0;
+        Read reading(reader.get(), std::span(&byte, 1));
+        std::thread([&] {
+            ASSERT_TRUE(driver().submit(reading));
+            if (round % 4 != 0) driver().wait(internal::at_once);
+            if (round % 5 == 0) {
+                ASSERT_EQ(::write(writer.get(), "x", 1), 1);
+            }
+            backend().hand_over();
+        }).join();
+        if (round % 5 != 0 && round % 2 == 0) driver().cancel(reading);
+        driver().wait(internal::at_once);
+        if (round % 5 != 0 && round % 2 != 0) {
+            EXPECT_TRUE(driver().is_in_flight(reading));
+            ASSERT_EQ(::write(writer.get(), "x", 1), 1);
+        }
+        driver().finish(reading);
+        EXPECT_EQ(reading.result, round % 5 != 0 && round % 2 == 0 ? -ECANCELED : 1);
     }
 }
 

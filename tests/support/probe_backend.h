@@ -29,6 +29,8 @@ public:
         }
         return real_->wait(deadline, finished);
     }
+    bool look_is_due() noexcept override { return real_->look_is_due(); }
+    void hand_over() noexcept override { real_->hand_over(); }
     void wake() noexcept override { real_->wake(); }
     void expect_wakes(int change) noexcept override { real_->expect_wakes(change); }
     asyncio::TimePoint now() noexcept override { return real_->now(); }

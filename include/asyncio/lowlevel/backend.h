@@ -10,17 +10,20 @@
 //     is a request: the operation may still succeed, and its result says which (−ECANCELED, or what
 //     it achieved). Nothing achieved is ever discarded.
 //  2. From `submit` until then the operation and its buffer are the back-end's. It never touches
-//     them afterwards.
+//     them afterwards. A read without a buffer takes none up while it waits: the bytes go through
+//     one buffer of the back-end's to the operation's `receive`.
 //  3. Finished operations are queued, never acted on inside the back-end: no callback runs in
-//     `submit`, `cancel` or `wait`, so nothing recurses, and the stack at a resume is always the
-//     loop's.
+//     `submit`, `cancel` or `wait` (but for `receive`, which copies and returns), so nothing
+//     recurses, and the stack at a resume is always the loop's.
 //  4. The shape is completion, whatever the kernel offers: "read this" rather than "tell me when I
 //     may". A back-end without completions tries the call, waits for readiness when it would block,
 //     and tries again.
 //  5. Results are the system call's own: ≥ 0, or −errno. EINTR and EAGAIN are never reported; they
 //     are retried.
 //  6. File descriptors are given in non-blocking mode. (Regular files have no such mode and need
-//     none.)
+//     none.) The back-end's own descriptors, and numbers that mean nothing, are EBADF;
+//     to wait for what a file never reports is EPERM. Descriptors
+//     that come from the back-end, and its own, keep clear of the numbers 0 to 2.
 //  7. `wait(deadline, …)` returns when something finished, when `wake` was called, or when the
 //     deadline passed. It may return early and with nothing. A deadline of `internal::at_once`
 //     means: look, do not wait. Timers are the loop's; the back-end knows this one deadline and no
@@ -32,7 +35,10 @@
 // 10. Finishing order is unspecified between operations that finish together. The simulated
 //     back-end shuffles it.
 //
-// Thread-safety: one thread, destruction included, except `wake`, which any thread and any signal
+// 11. Threads may use a back-end one after the other, whatever is in flight. A thread that has
+//     called `wait` calls `hand_over` before another one takes over. Destruction counts as use.
+//
+// Thread-safety: one thread at a time (rule 11), except `wake`, which any thread and any signal
 // handler may call at any time between construction and destruction.
 
 #include <asyncio/internal/time.h>
@@ -69,6 +75,16 @@ public:
 
     /// Waits as rule 7 says and appends what finished to `finished`, in state `finished`.
     virtual Waited wait(TimePoint deadline, OperationList& finished) noexcept = 0;
+
+    /// Whether a `wait` until `at_once` would be worth its price, while the program has other
+    /// things to do: something may have come, and the last `wait` is some 50 µs past. Makes no
+    /// system call. A back-end whose time is not the kernel's says no.
+    virtual bool look_is_due() noexcept { return false; }
+
+    /// Another thread may go on from here, and may end before this one does: what the kernel ties
+    /// to the calling thread is taken back, and started again by the next `wait`. Nothing is
+    /// reported. Calling it without need is allowed and cheap.
+    virtual void hand_over() noexcept {}
 
     /// Makes the current or the next `wait` return at once. Any thread, any signal handler.
     virtual void wake() noexcept = 0;

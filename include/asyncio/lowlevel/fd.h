@@ -37,4 +37,10 @@ private:
     int number_ = -1;
 };
 
+/// The same open file under a number above 2, which is `fd` itself unless the program was started
+/// without standard streams: what gets one of their numbers is taken for one sooner or later, by
+/// the C library or by a child. Close-on-exec. Holds none if there is no number left (errno says
+/// so).
+Fd clear_of_standard(Fd fd) noexcept;
+
 }  // namespace asyncio::lowlevel

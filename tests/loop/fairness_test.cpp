@@ -1,0 +1,179 @@
+// Goal: what has finished is served soon, however long the steps beside it take, and neither side
+// can starve the other. Method: a real pipe into which the very step writes that then computes for
+// a while; counted is how many steps begin before the one who waits for the pipe is told. So a busy
+// machine changes nothing.
+
+#include <asyncio/event_loop.h>
+#include <asyncio/lowlevel/fd.h>
+#include <asyncio/lowlevel/operation_awaiter.h>
+#include <asyncio/sleep.h>
+#include <asyncio/task.h>
+
+#include "support/run_test.h"
+
+#include <functional>
+#include <vector>
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace {
+
+using asyncio::Clock;
+using asyncio::Coro;
+using asyncio::Task;
+using asyncio::lowlevel::Fd;
+using asyncio::lowlevel::OperationKind;
+using support::TestLoop;
+using namespace std::chrono_literals;
+
+/// Longer than what the back-ends take for short.
+void compute() {
+    const asyncio::TimePoint end = Clock::now() + 300us;
+    while (Clock::now() < end) {
+    }
+}
+
+struct Scene {
+    Scene() {
+        int ends[2];
+        EXPECT_EQ(::pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+        reading = Fd(ends[0]);
+        writing = Fd(ends[1]);
+    }
+    void write() {
+        EXPECT_EQ(::write(writing.get(), "x", 1), 1);
+        written_at = steps;
+    }
+
+    Fd reading;
+    Fd writing;
+    int steps = 0;
+    int written_at = -1;
+    std::vector<int> waited;
+    bool end = false;
+};
+
+Coro<> reader(Scene& scene) {
+    while (!scene.end) {
+        char byte = 0;
+        const int count = co_await asyncio::lowlevel::perform(
+            {.kind = OperationKind::read, .fd = scene.reading.get(), .buffer = &byte, .size = 1});
+        EXPECT_EQ(count, 1);
+        scene.waited.push_back(scene.steps - scene.written_at);
+    }
+}
+
+Coro<> slices(Scene& scene, bool writes) {
+    for (int i = 0; i < 100; ++i) {
+        ++scene.steps;
+        const bool time_to_write = writes && i % 20 == 10;
+        if (i == 90) scene.end = true;
+        if (time_to_write) scene.write();
+        compute();
+        co_await asyncio::sleep(0s);
+    }
+}
+
+constexpr const char* nothing_takes_long = "in simulated time no step takes long";
+
+void expect_served_within_a_slice(const Scene& scene, std::size_t writes) {
+    EXPECT_EQ(scene.waited.size(), writes);
+    for (const int waited : scene.waited) EXPECT_EQ(waited, 0) << "further steps";
+}
+
+TEST(fairness, a_descriptor_is_served_within_one_slice_of_one_task) {
+    TestLoop loop;
+    if (loop.simulated()) GTEST_SKIP() << nothing_takes_long;
+    Scene scene;
+    loop->run_until_complete([](Scene& scene) -> Coro<> {
+        auto reading = asyncio::create_task(reader(scene));
+        co_await asyncio::sleep(1ms);
+        co_await slices(scene, true);
+        co_await reading;
+    }(scene));
+    expect_served_within_a_slice(scene, 5);
+    loop.expect_idle();
+}
+
+TEST(fairness, a_descriptor_is_served_within_one_slice_of_ten_tasks) {
+    for (const int writer : {0, 4, 9}) {
+        TestLoop loop;
+        if (loop.simulated()) GTEST_SKIP() << nothing_takes_long;
+        Scene scene;
+        loop->run_until_complete([](Scene& scene, int writer) -> Coro<> {
+            auto reading = asyncio::create_task(reader(scene));
+            co_await asyncio::sleep(1ms);
+            std::vector<Task<>> tasks;
+            for (int i = 0; i < 10; ++i)
+                tasks.push_back(asyncio::create_task(slices(scene, i == writer)));
+            for (Task<>& task : tasks) co_await task;
+            co_await reading;
+        }(scene, writer));
+        expect_served_within_a_slice(scene, 5);
+        loop.expect_idle();
+    }
+}
+
+TEST(fairness, a_descriptor_is_served_within_one_slice_of_callbacks_and_of_timers) {
+    for (const bool by_timer : {false, true}) {
+        TestLoop loop;
+        if (loop.simulated()) GTEST_SKIP() << nothing_takes_long;
+        Scene scene;
+        auto task = loop->create_task(reader(scene));
+        int left = 100;
+        std::function<void()> again = [&] {
+            ++scene.steps;
+            if (--left == 5) scene.end = true;
+            if (left % 20 == 10) scene.write();
+            if (left == 5) scene.write();
+            compute();
+            if (left == 0) return loop->stop();
+            by_timer ? void(loop->call_later(0s, again)) : void(loop->call_soon(again));
+        };
+        loop->call_later(1ms, again);
+        loop->run_forever();
+        loop->run_until_complete(std::move(task));
+        expect_served_within_a_slice(scene, 6);
+        loop.expect_idle();
+    }
+}
+
+// --- The other side -----------------------------------------------------------------------------
+
+/// Always finds something to read, and computes each time.
+Coro<> greedy(Scene& scene, int& steps) {
+    while (!scene.end) {
+        char byte = 0;
+        scene.write();
+        co_await asyncio::lowlevel::perform(
+            {.kind = OperationKind::poll, .fd = scene.reading.get(), .events = 0x1 /* POLLIN */});
+        co_await asyncio::lowlevel::perform(
+            {.kind = OperationKind::read, .fd = scene.reading.get(), .buffer = &byte, .size = 1});
+        ++steps;
+        compute();
+        co_await asyncio::sleep(0s);
+    }
+}
+
+TEST(fairness, descriptors_that_are_always_ready_leave_half_of_the_steps_to_others) {
+    TestLoop loop;
+    std::vector<Scene> scenes(5);
+    int greedy_steps = 0;
+    loop->run_until_complete([](std::vector<Scene>& scenes, int& greedy_steps) -> Coro<> {
+        std::vector<Task<>> tasks;
+        for (Scene& scene : scenes)
+            tasks.push_back(asyncio::create_task(greedy(scene, greedy_steps)));
+        for (int i = 0; i < 40; ++i) {
+            compute();
+            co_await asyncio::sleep(0s);
+        }
+        for (Scene& scene : scenes) scene.end = true;
+        for (Task<>& task : tasks) co_await task;
+    }(scenes, greedy_steps));
+    EXPECT_LE(greedy_steps, 5 * 45);
+    loop.expect_idle();
+}
+
+}  // namespace
