@@ -13,6 +13,8 @@
 #include <asyncio/future.h>
 #include <asyncio/gather.h>
 #include <asyncio/generator.h>
+#include <asyncio/inspect.h>
+#include <asyncio/main.h>
 #include <asyncio/map_concurrent.h>
 #include <asyncio/outcome.h>
 #include <asyncio/process_pool.h>
@@ -21,6 +23,7 @@
 #include <asyncio/shield.h>
 #include <asyncio/sleep.h>
 #include <asyncio/staggered_race.h>
+#include <asyncio/standard_streams.h>
 #include <asyncio/streams.h>
 #include <asyncio/subprocess.h>
 #include <asyncio/sync.h>
@@ -29,4 +32,5 @@
 #include <asyncio/thread_future.h>
 #include <asyncio/thread_queue.h>
 #include <asyncio/timeout.h>
+#include <asyncio/timeout_scope.h>
 #include <asyncio/wait.h>

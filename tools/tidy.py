@@ -69,16 +69,17 @@ PUBLIC_HEADERS_ONLY = ("src/tls/*", "src/http/*", "src/db/*", "src/process/*",
 HEADERS_OF_FLOOR = {
     "base": "exceptions debug outcome lowlevel/fd internal/frame_pool internal/intrusive_list "
             "internal/prefetch internal/ref internal/rethrow internal/thread_event internal/time "
-            "internal/unique_function internal/worker_job",
+            "internal/unique_function internal/worker_job internal/bind",
     "backend": "lowlevel/backend lowlevel/operation",
     "loop": "event_loop internal/context_state internal/step",
     "core": "coro task future task_group gather timeout sleep run wait shield context generator "
             "lowlevel/waiter internal/awaitable internal/body internal/future_base "
             "internal/task_core finally exit_stack as_completed map_concurrent staggered_race "
-            "internal/cancel_mask internal/completions",
+            "internal/cancel_mask internal/completions internal/handles inspect main "
+            "timeout_scope",
     "sync": "sync lock event condition semaphore barrier held queue "
             "internal/acquire internal/queue_base internal/wait_queue",
-    "io": "streams net datagram dns file signals lowlevel/operation_awaiter",
+    "io": "streams standard_streams net datagram dns file signals lowlevel/operation_awaiter",
     "threads": "executor thread_future thread_queue process_pool serialize internal/loop_threads "
                "internal/process_call internal/thread_call",
     "process": "subprocess",

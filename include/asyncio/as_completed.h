@@ -5,6 +5,7 @@
 
 #include <asyncio/gather.h>
 #include <asyncio/internal/completions.h>
+#include <asyncio/internal/handles.h>
 #include <asyncio/task.h>
 
 #include <algorithm>
@@ -155,6 +156,16 @@ private:
     std::shared_ptr<internal::AsCompletedState<Handle>> state_;
 };
 
+namespace internal {
+
+template <class Handle>
+AsCompleted<Handle> as_completed_of(std::vector<Handle> given, AsCompletedOptions options) {
+    return AsCompleted<Handle>(std::make_shared<AsCompletedState<Handle>>(
+        get_running_loop(), options, distinct(std::move(given))));
+}
+
+}  // namespace internal
+
 /// Runs awaitables together, to take them as they end:
 /// `auto done = as_completed(tasks); while (auto task = co_await done.next()) …`.
 ///
@@ -164,12 +175,31 @@ private:
 /// Cost: O(n log n) for n awaitables.
 /// Python: `async for task in asyncio.as_completed(aws, timeout=…)` of 3.13; there a cancelled
 /// `__anext__` loses a task.
-template <internal::AwaitableRange Range>
+template <internal::WatchableRange Range>
 auto as_completed(Range&& awaitables, AsCompletedOptions options = {}) {
-    auto handles = internal::distinct(internal::handles_of(std::forward<Range>(awaitables)));
-    using Handle = typename decltype(handles)::value_type;
-    return AsCompleted<Handle>(std::make_shared<internal::AsCompletedState<Handle>>(
-        get_running_loop(), options, std::move(handles)));
+    return internal::as_completed_of(internal::handles_of(std::forward<Range>(awaitables)),
+                                     options);
+}
+
+/// The same one by one: `as_completed(f(), g())`. Where they give unlike values, what comes is a
+/// `TaskRef`, or a `FutureRef` where not all are tasks.
+template <internal::Watchable A, internal::Watchable B, internal::Watchable... More>
+auto as_completed(A&& a, B&& b, More&&... more) {
+    return internal::as_completed_of(internal::list_of_handles(std::forward<A>(a),
+                                                               std::forward<B>(b),
+                                                               std::forward<More>(more)...),
+                                     {});
+}
+template <internal::Watchable A, internal::Watchable B>
+auto as_completed(A&& a, B&& b, AsCompletedOptions options) {
+    return internal::as_completed_of(
+        internal::list_of_handles(std::forward<A>(a), std::forward<B>(b)), options);
+}
+template <internal::Watchable A, internal::Watchable B, internal::Watchable C>
+auto as_completed(A&& a, B&& b, C&& c, AsCompletedOptions options) {
+    return internal::as_completed_of(
+        internal::list_of_handles(std::forward<A>(a), std::forward<B>(b), std::forward<C>(c)),
+        options);
 }
 
 }  // namespace asyncio

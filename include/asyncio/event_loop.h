@@ -15,6 +15,7 @@
 // `call_soon_threadsafe` and the handle it returns.
 
 #include <asyncio/exceptions.h>
+#include <asyncio/internal/bind.h>
 #include <asyncio/internal/intrusive_list.h>
 #include <asyncio/internal/step.h>
 #include <asyncio/internal/time.h>
@@ -22,8 +23,10 @@
 #include <asyncio/lowlevel/backend.h>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -146,7 +149,8 @@ struct ErrorContext {
     std::string_view task_name = {};    ///< Empty if no task is concerned.
 };
 
-using ExceptionHandler = void (*)(EventLoop& loop, const ErrorContext& context);
+/// Any callable: a function, a closure with a state of its own. Empty: the default, which logs.
+using ExceptionHandler = std::function<void(EventLoop& loop, const ErrorContext& context)>;
 
 struct LoopOptions {
     lowlevel::BackendKind backend = lowlevel::BackendKind::automatic;
@@ -206,6 +210,34 @@ public:
     /// `call_soon` for every other thread: wakes the loop if it waits. Not for signal handlers.
     Handle call_soon_threadsafe(internal::UniqueFunction<void()> callback);
 
+    // The same for a function with arguments: `call_later(1s, print, "text")`. Function and
+    // arguments are copied or moved; wrap in `std::ref` what is to be shared.
+
+    template <class Function, class... Arguments>
+        requires(sizeof...(Arguments) > 0 && internal::CallableWith<Function, Arguments...>)
+    Handle call_soon(Function&& function, Arguments&&... arguments) {
+        return call_soon(internal::bind_arguments(std::forward<Function>(function),
+                                                  std::forward<Arguments>(arguments)...));
+    }
+    template <class Function, class... Arguments>
+        requires(sizeof...(Arguments) > 0 && internal::CallableWith<Function, Arguments...>)
+    TimerHandle call_later(Duration delay, Function&& function, Arguments&&... arguments) {
+        return call_later(delay, internal::bind_arguments(std::forward<Function>(function),
+                                                          std::forward<Arguments>(arguments)...));
+    }
+    template <class Function, class... Arguments>
+        requires(sizeof...(Arguments) > 0 && internal::CallableWith<Function, Arguments...>)
+    TimerHandle call_at(TimePoint when, Function&& function, Arguments&&... arguments) {
+        return call_at(when, internal::bind_arguments(std::forward<Function>(function),
+                                                      std::forward<Arguments>(arguments)...));
+    }
+    template <class Function, class... Arguments>
+        requires(sizeof...(Arguments) > 0 && internal::CallableWith<Function, Arguments...>)
+    Handle call_soon_threadsafe(Function&& function, Arguments&&... arguments) {
+        return call_soon_threadsafe(internal::bind_arguments(
+            std::forward<Function>(function), std::forward<Arguments>(arguments)...));
+    }
+
     /// Now, on the loop's monotonic (on the simulated back-end: virtual) clock. Read afresh at
     /// every call.
     TimePoint time() const noexcept { return backend_->now(); }
@@ -218,6 +250,12 @@ public:
     Task<T> create_task(Coro<T> coroutine, const TaskOptions& options);
     template <class T>
     Task<T> create_task(Coro<T> coroutine);
+    /// The same for a function that returns a coroutine, and for anything else that can be awaited;
+    /// see the free `create_task`.
+    template <class Given>
+    auto create_task(Given&& given, const TaskOptions& options);
+    template <class Given>
+    auto create_task(Given&& given);
 
     /// Whether tasks run up to their first wait before `create_task` returns, unless their options
     /// say otherwise. It saves an iteration where tasks often end at once, and changes the order in
@@ -233,6 +271,8 @@ public:
     auto run_in_executor(Pool&& executor, Function&& function, Arguments&&... arguments);
     /// Whom `run_in_executor(nullptr, …)` and `to_thread` give their jobs to from now on.
     void set_default_executor(std::shared_ptr<ThreadPoolExecutor> executor);
+    /// Takes it over: `set_default_executor(ThreadPoolExecutor({.max_workers = 4}))`.
+    void set_default_executor(ThreadPoolExecutor&& executor);
     /// No further jobs for the default executor; waits for those it has.
     Coro<void> shutdown_default_executor(std::optional<Duration> limit = std::nullopt);
 
@@ -244,8 +284,12 @@ public:
 
     // Errors and debugging.
 
-    /// `nullptr` restores the default, which logs.
-    void set_exception_handler(ExceptionHandler handler) noexcept { exception_handler_ = handler; }
+    /// `nullptr` restores the default, which logs. A handler may replace itself.
+    void set_exception_handler(ExceptionHandler handler);
+    /// Empty if none was set.
+    ExceptionHandler get_exception_handler() const;
+    /// What is done with an error while no handler is set, and what a handler may fall back on.
+    void default_exception_handler(const ErrorContext& context) noexcept;
     /// Reports an error nobody awaits. A handler that throws is itself reported.
     void call_exception_handler(const ErrorContext& context) noexcept;
 
@@ -346,11 +390,47 @@ private:
     std::atomic<bool> closed_{false};
     /// The thread on which the loop runs, known by its state; null while it does not.
     std::atomic<const internal::ThreadState*> runner_{nullptr};
-    ExceptionHandler exception_handler_ = nullptr;
+    /// Shared, so that the one which is running outlives its replacement.
+    std::shared_ptr<const ExceptionHandler> exception_handler_;
+    /// Made when the loop becomes the current one of a thread. The thread refers to it weakly, and
+    /// so learns that the loop has gone.
+    std::shared_ptr<const void> life_;
+
+    friend void set_event_loop(EventLoop& loop);
 };
 
 /// The loop that runs on this thread. Throws: RuntimeError if none does.
 /// Python: `asyncio.get_running_loop`.
 EventLoop& get_running_loop();
+
+/// The loop that runs on this thread; while none does, the thread's current one: the one that was
+/// given to `set_event_loop`.
+///
+/// The process's first thread gets a loop of its own when it asks for the first time and none was
+/// set. That one is there until the program ends.
+/// Throws: RuntimeError if there is none.
+/// Python: `asyncio.get_event_loop`, as it is up to 3.13. 3.14 makes no loop.
+EventLoop& get_event_loop();
+
+/// Makes `loop` the thread's current one: what `get_event_loop`, `ensure_future` and `gather` use
+/// while no loop runs. A loop that goes is current no more.
+///
+/// Python: `asyncio.set_event_loop`. There `run` takes the current loop away; here it does not.
+void set_event_loop(EventLoop& loop);
+/// The thread has none then.
+void set_event_loop(std::nullptr_t) noexcept;
+/// Keep the loop in a variable: it goes at the end of the line otherwise.
+void set_event_loop(EventLoop&&) = delete;
+
+/// A loop of one's own: `auto loop = new_event_loop();`.
+/// Python: `asyncio.new_event_loop`.
+inline EventLoop new_event_loop(LoopOptions options = {}) { return EventLoop(options); }
+
+namespace internal {
+
+/// As `get_event_loop`, but makes none.
+EventLoop& running_or_current_loop();
+
+}  // namespace internal
 
 }  // namespace asyncio

@@ -98,8 +98,10 @@ struct ShutdownOptions {
 class ThreadPoolExecutor final : public Executor {
 public:
     explicit ThreadPoolExecutor(ThreadPoolOptions options = {});
-    ThreadPoolExecutor(const ThreadPoolExecutor&) = delete;
-    ThreadPoolExecutor& operator=(const ThreadPoolExecutor&) = delete;
+    /// For one that nobody uses yet; `other` may only be destroyed then.
+    ThreadPoolExecutor(ThreadPoolExecutor&& other) noexcept
+        : workers_(std::move(other.workers_)), shut_down_(other.shut_down_.exchange(true)) {}
+    ThreadPoolExecutor& operator=(ThreadPoolExecutor&&) = delete;
     /// `shutdown()`, unless that has been called: blocks until every job has ended.
     ~ThreadPoolExecutor() override;
 
@@ -311,6 +313,10 @@ auto EventLoop::run_in_executor(Pool&& executor, Function&& function, Arguments&
 inline void EventLoop::set_default_executor(std::shared_ptr<ThreadPoolExecutor> executor) {
     check_open();
     internal::LoopThreads::of(*this).set_default_executor(std::move(executor));
+}
+
+inline void EventLoop::set_default_executor(ThreadPoolExecutor&& executor) {
+    set_default_executor(std::make_shared<ThreadPoolExecutor>(std::move(executor)));
 }
 
 inline Coro<void> EventLoop::shutdown_default_executor(std::optional<Duration> limit) {

@@ -10,7 +10,9 @@
 #include <asyncio/internal/future_base.h>
 #include <asyncio/lowlevel/waiter.h>
 
+#include <compare>
 #include <concepts>
+#include <functional>
 
 namespace asyncio {
 namespace internal {
@@ -111,13 +113,16 @@ public:
     /// has.
     bool cancel(std::string_view message = {}) const { return state_->cancel(message); }
 
-    /// Calls `callback()` one iteration after this is done, also if it is done already. Callbacks
-    /// and awaiting tasks run in the order in which they came. Returns what `remove_done_callback`
-    /// takes.
-    const void* add_done_callback(UniqueFunction<void()> callback) const {
-        auto* node = new DoneCallback(*state_, std::move(callback));
-        state_->notify(*node);
-        return node;
+    /// Calls `callback(future)`, or `callback()` if it takes nothing, one iteration after this is
+    /// done, also if it is done already. Callbacks and awaiting tasks run in the order in which
+    /// they came. Returns what `remove_done_callback` takes.
+    template <class Callback>
+        requires DoneCallable<Callback, Future<T>>
+    auto add_done_callback(Callback&& callback) const {
+        return register_done_callback(
+            *state_, std::forward<Callback>(callback), [](FutureBase& future) {
+                return Future<T>(Ref<FutureState<T>>::share(static_cast<FutureState<T>*>(&future)));
+            });
     }
     /// True if it was registered; false if it has run or is about to.
     bool remove_done_callback(const void* id) const noexcept {
@@ -129,6 +134,11 @@ public:
     /// Whether two handles refer to the same future.
     bool operator==(const FutureHandle& other) const noexcept {
         return state_.get() == other.state_.get();
+    }
+    /// An order among futures that exist at the same time, for sets and maps. It means nothing
+    /// else.
+    std::strong_ordering operator<=>(const FutureHandle& other) const noexcept {
+        return std::compare_three_way()(state_.get(), other.state_.get());
     }
     /// A handle that was moved from, or made without a future, refers to none.
     explicit operator bool() const noexcept { return static_cast<bool>(state_); }
@@ -147,7 +157,8 @@ protected:
 
 }  // namespace internal
 
-/// A future somebody sets by hand. Made by `EventLoop::create_future`.
+/// A future somebody sets by hand: `Future<int> future(get_running_loop());`, or
+/// `loop.create_future<int>()`. `Future<int> future;` is a handle without a future.
 ///
 /// Cancellation: awaiting it is a cancellation point if it is not done; cancelling a task that
 /// awaits a future cancels the future too, for everybody, as in Python. `shield` it where that is
@@ -158,6 +169,10 @@ template <class T = void>
 class Future : public internal::FutureHandle<T> {
 public:
     Future() noexcept = default;
+    /// A new one, of a loop that need not run yet. Python: `asyncio.Future(loop=loop)`.
+    explicit Future(EventLoop& loop)
+        : Future(
+              internal::Ref<internal::FutureState<T>>::adopt(new internal::FutureState<T>(loop))) {}
     explicit Future(internal::Ref<internal::FutureState<T>> state) noexcept
         : internal::FutureHandle<T>(std::move(state)) {}
 
@@ -182,8 +197,63 @@ public:
 
 template <class T>
 Future<T> EventLoop::create_future() {
-    return Future<T>(
-        internal::Ref<internal::FutureState<T>>::adopt(new internal::FutureState<T>(*this)));
+    return Future<T>(*this);
 }
 
+/// A future or task whatever it gives, for lists of unlike ones. Empty if there is none.
+///
+/// Any `Future` and `Task` becomes one by itself, and compares equal to it.
+class FutureRef {
+public:
+    FutureRef() noexcept = default;
+    template <class T>
+    FutureRef(const internal::FutureHandle<T>& future) noexcept
+        : FutureRef(internal::Ref<internal::FutureBase>::share(future.state().get())) {}
+    explicit FutureRef(internal::Ref<internal::FutureBase> state) noexcept
+        : state_(std::move(state)) {}
+
+    explicit operator bool() const noexcept { return static_cast<bool>(state_); }
+    bool operator==(const FutureRef& other) const noexcept {
+        return state_.get() == other.state_.get();
+    }
+    /// As that of `Future`.
+    std::strong_ordering operator<=>(const FutureRef& other) const noexcept {
+        return std::compare_three_way()(state_.get(), other.state_.get());
+    }
+
+    // As those of `Future`.
+    bool done() const noexcept { return state_->done(); }
+    bool cancelled() const noexcept { return state_->cancelled(); }
+    std::exception_ptr exception() const;
+    bool cancel(std::string_view message = {}) const { return state_->cancel(message); }
+    template <class Callback>
+        requires internal::DoneCallable<Callback, FutureRef>
+    auto add_done_callback(Callback&& callback) const {
+        return internal::register_done_callback(
+            *state_, std::forward<Callback>(callback), [](internal::FutureBase& future) {
+                return FutureRef(internal::Ref<internal::FutureBase>::share(&future));
+            });
+    }
+    EventLoop& get_loop() const noexcept { return state_->loop(); }
+
+    const internal::Ref<internal::FutureBase>& state() const noexcept { return state_; }
+
+protected:
+    internal::Ref<internal::FutureBase> state_;
+};
+
 }  // namespace asyncio
+
+// For `std::unordered_set` and `std::unordered_map`: equal handles have equal hashes.
+template <class T>
+struct std::hash<asyncio::Future<T>> {
+    std::size_t operator()(const asyncio::Future<T>& future) const noexcept {
+        return std::hash<const void*>()(future.state().get());
+    }
+};
+template <>
+struct std::hash<asyncio::FutureRef> {
+    std::size_t operator()(const asyncio::FutureRef& future) const noexcept {
+        return std::hash<const void*>()(future.state().get());
+    }
+};

@@ -1,6 +1,7 @@
 #pragma once
 // Running several awaitables together and collecting what they return.
 
+#include <asyncio/internal/handles.h>
 #include <asyncio/task.h>
 
 #include <memory>
@@ -189,21 +190,7 @@ auto start_gather(Parts parts) {
     using State = GatherState<Parts, settled>;
     using Result = std::conditional_t<settled, typename Parts::Outcomes, typename Parts::Values>;
     return Future<Result>(
-        Ref<FutureState<Result>>::adopt(new State(get_running_loop(), std::move(parts))));
-}
-
-template <class Given>
-using HandleOf = decltype(ensure_future(std::declval<Given>()));
-
-template <class Range>
-auto handles_of(Range&& range) {
-    using Given =
-        std::conditional_t<std::is_lvalue_reference_v<Range>, std::ranges::range_reference_t<Range>,
-                           std::ranges::range_value_t<Range>&&>;
-    std::vector<HandleOf<Given>> handles;
-    if constexpr (std::ranges::sized_range<Range>) handles.reserve(std::ranges::size(range));
-    for (auto&& element : range) handles.push_back(ensure_future(static_cast<Given>(element)));
-    return handles;
+        Ref<FutureState<Result>>::adopt(new State(running_or_current_loop(), std::move(parts))));
 }
 
 template <class Range>
@@ -221,7 +208,8 @@ concept AwaitableRange = std::ranges::input_range<Range> && !Awaitable<Range> &&
 /// Cancellation: cancelling the gather cancels every part that has not ended, and the gather ends
 /// when all of them have (Python's may end before). If all have ended, `cancel` is refused and the
 /// results stand.
-/// Throws: RuntimeError outside a loop; `std::invalid_argument` for a future of another loop.
+/// While no loop runs, the thread's current one (`set_event_loop`) gets the tasks.
+/// Throws: RuntimeError if there is neither; `std::invalid_argument` for a future of another loop.
 /// Python: `asyncio.gather(*aws)`.
 template <class... Given>
     requires(internal::Awaitable<Given> && ...)

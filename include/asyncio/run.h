@@ -41,16 +41,17 @@ public:
     Runner& operator=(const Runner&) = delete;
     ~Runner();
 
-    /// Runs `main` (a Coro, or anything that can be awaited) to its end; returns its value or
-    /// throws its error.
+    /// Runs `main` (a Coro, a function that returns one, or anything that can be awaited) to its
+    /// end; returns its value or throws its error.
     /// The runner has a context, a copy of the one in which it was made: what one `run` sets, the
     /// next one sees. `context` is used in its place if there is one.
     /// Throws also: KeyboardInterrupt; RuntimeError inside a running loop or after `close`;
     /// DeadlockError.
-    template <class Awaitable>
-    decltype(auto) run(Awaitable&& main, const Context* context = nullptr) {
-        auto task = main_task(std::forward<Awaitable>(main),
-                              {.context = context != nullptr ? context : &context_});
+    template <internal::Startable Main>
+    decltype(auto) run(Main&& main, const Context* context = nullptr) {
+        auto task =
+            loop_to_run().create_task(internal::coroutine_of(std::forward<Main>(main)),
+                                      {.context = context != nullptr ? context : &context_});
         using Value = typename decltype(task)::value_type;
         run_main(task, *task.state());
         return static_cast<Value>(std::move(*task.state()).take().value());
@@ -66,16 +67,6 @@ public:
     void close();
 
 private:
-    template <class Awaitable>
-    auto main_task(Awaitable&& main, TaskOptions options) {
-        if constexpr (internal::is_coro<std::remove_cvref_t<Awaitable>>) {
-            return loop_to_run().create_task(std::forward<Awaitable>(main), options);
-        } else {
-            return loop_to_run().create_task(
-                internal::as_coroutine<std::decay_t<Awaitable>>(std::forward<Awaitable>(main)),
-                options);
-        }
-    }
     EventLoop& loop_to_run();
     void shut_down();
     void run_main(TaskRef task, internal::FutureBase& future);
@@ -86,17 +77,17 @@ private:
     bool closed_ = false;
 };
 
-/// Runs `main` on a loop of its own: the entry point of a program.
+/// Runs `main` on a loop of its own: the entry point of a program. `run(amain())`, `run(amain)`.
 ///
 /// When `main` ends, tasks that are left are cancelled and waited for, and what they throw is
 /// logged.
 /// Throws: what `main` throws; KeyboardInterrupt if Ctrl-C ended it; RuntimeError inside a running
 /// loop.
 /// Python: `asyncio.run`.
-template <class Awaitable>
-decltype(auto) run(Awaitable&& main, RunOptions options = {}) {
+template <internal::Startable Main>
+decltype(auto) run(Main&& main, RunOptions options = {}) {
     Runner runner(options);
-    return runner.run(std::forward<Awaitable>(main));
+    return runner.run(std::forward<Main>(main));
 }
 
 }  // namespace asyncio

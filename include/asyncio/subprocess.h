@@ -213,34 +213,64 @@ namespace internal {
 template <class T>
 concept ProgramArgument = std::convertible_to<T, std::string_view>;
 
-inline void append_arguments(std::vector<std::string>&, SubprocessOptions&) {}
-
-template <class... Rest>
-void append_arguments(std::vector<std::string>& arguments, SubprocessOptions& options,
-                      const SubprocessOptions& given, const Rest&... rest) {
-    static_assert(sizeof...(rest) == 0, "the options come last");
-    options = given;
-    append_arguments(arguments, options, rest...);
-}
-
-template <ProgramArgument Argument, class... Rest>
-void append_arguments(std::vector<std::string>& arguments, SubprocessOptions& options,
-                      const Argument& argument, const Rest&... rest) {
-    arguments.emplace_back(std::string_view(argument));
-    append_arguments(arguments, options, rest...);
+template <ProgramArgument... Words>
+Coro<Process> exec_words(const SubprocessOptions& options, const Words&... words) {
+    std::vector<std::string> arguments;
+    arguments.reserve(sizeof...(words));
+    (arguments.emplace_back(std::string_view(words)), ...);
+    return create_subprocess_exec(std::move(arguments), options);
 }
 
 }  // namespace internal
 
-/// The same with the arguments one by one, options last:
-/// `create_subprocess_exec("ls", "-l", SubprocessOptions{.stdout = PIPE})`.
-template <internal::ProgramArgument Program, class... Rest>
-    requires((internal::ProgramArgument<Rest> || std::same_as<Rest, SubprocessOptions>) && ...)
-Coro<Process> create_subprocess_exec(const Program& program, const Rest&... rest) {
-    std::vector<std::string> arguments;
-    SubprocessOptions options;
-    internal::append_arguments(arguments, options, program, rest...);
-    return create_subprocess_exec(std::move(arguments), options);
+/// The same with the arguments one by one: `create_subprocess_exec("ls", "-l")`.
+template <internal::ProgramArgument... Words>
+    requires(sizeof...(Words) > 0)
+Coro<Process> create_subprocess_exec(const Words&... words) {
+    return internal::exec_words({}, words...);
+}
+
+// And with options: `create_subprocess_exec("ls", "-l", {.stdout = PIPE})`. One function for each
+// number of arguments, for options in braces can be passed only to a parameter of a known type.
+// Beyond seven, pass a vector.
+
+template <internal::ProgramArgument A>
+Coro<Process> create_subprocess_exec(const A& a, SubprocessOptions options) {
+    return internal::exec_words(options, a);
+}
+template <internal::ProgramArgument A, internal::ProgramArgument B>
+Coro<Process> create_subprocess_exec(const A& a, const B& b, SubprocessOptions options) {
+    return internal::exec_words(options, a, b);
+}
+template <internal::ProgramArgument A, internal::ProgramArgument B, internal::ProgramArgument C>
+Coro<Process> create_subprocess_exec(const A& a, const B& b, const C& c,
+                                     SubprocessOptions options) {
+    return internal::exec_words(options, a, b, c);
+}
+template <internal::ProgramArgument A, internal::ProgramArgument B, internal::ProgramArgument C,
+          internal::ProgramArgument D>
+Coro<Process> create_subprocess_exec(const A& a, const B& b, const C& c, const D& d,
+                                     SubprocessOptions options) {
+    return internal::exec_words(options, a, b, c, d);
+}
+template <internal::ProgramArgument A, internal::ProgramArgument B, internal::ProgramArgument C,
+          internal::ProgramArgument D, internal::ProgramArgument E>
+Coro<Process> create_subprocess_exec(const A& a, const B& b, const C& c, const D& d, const E& e,
+                                     SubprocessOptions options) {
+    return internal::exec_words(options, a, b, c, d, e);
+}
+template <internal::ProgramArgument A, internal::ProgramArgument B, internal::ProgramArgument C,
+          internal::ProgramArgument D, internal::ProgramArgument E, internal::ProgramArgument F>
+Coro<Process> create_subprocess_exec(const A& a, const B& b, const C& c, const D& d, const E& e,
+                                     const F& f, SubprocessOptions options) {
+    return internal::exec_words(options, a, b, c, d, e, f);
+}
+template <internal::ProgramArgument A, internal::ProgramArgument B, internal::ProgramArgument C,
+          internal::ProgramArgument D, internal::ProgramArgument E, internal::ProgramArgument F,
+          internal::ProgramArgument G>
+Coro<Process> create_subprocess_exec(const A& a, const B& b, const C& c, const D& d, const E& e,
+                                     const F& f, const G& g, SubprocessOptions options) {
+    return internal::exec_words(options, a, b, c, d, e, f, g);
 }
 
 /// Runs `command` with `/bin/sh -c --`. Otherwise as `create_subprocess_exec`.

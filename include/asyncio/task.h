@@ -93,18 +93,13 @@ private:
 }  // namespace internal
 
 /// A task whatever it returns, for lists and for the task that is running. Empty if there is none.
-class TaskRef {
+class TaskRef : public FutureRef {
 public:
     TaskRef() noexcept = default;
     explicit TaskRef(internal::TaskCore* core) noexcept;
 
-    explicit operator bool() const noexcept { return core_ != nullptr; }
-    bool operator==(const TaskRef& other) const noexcept { return core_ == other.core_; }
-
     std::string get_name() const { return core_->name(); }
     void set_name(std::string_view name) const { core_->set_name(name); }
-    bool done() const noexcept { return future_->done(); }
-    bool cancelled() const noexcept { return future_->cancelled(); }
 
     /// The context the task runs in. Defined in context.h.
     Context get_context() const;
@@ -113,12 +108,18 @@ public:
     bool cancel(std::string_view message = {}) const { return core_->cancel(message); }
     std::size_t cancelling() const noexcept { return core_->cancelling(); }
     std::size_t uncancel() const noexcept { return core_->uncancel(); }
+    template <class Callback>
+        requires internal::DoneCallable<Callback, TaskRef>
+    auto add_done_callback(Callback&& callback) const {
+        return internal::register_done_callback(
+            *state_, std::forward<Callback>(callback),
+            [core = core_](internal::FutureBase&) { return TaskRef(core); });
+    }
 
     internal::TaskCore* core() const noexcept { return core_; }
 
 private:
     internal::TaskCore* core_ = nullptr;
-    internal::Ref<internal::FutureBase> future_;
 };
 
 /// Made by `create_task`.
@@ -143,6 +144,25 @@ public:
     /// Takes one call of `cancel()` back; returns how many are left. At zero, a request not yet
     /// delivered is withdrawn.
     std::size_t uncancel() const noexcept { return core_->uncancel(); }
+
+    /// As that of `Future`; the callback is given the task.
+    template <class Callback>
+        requires internal::DoneCallable<Callback, Task, Future<T>>
+    auto add_done_callback(Callback&& callback) const {
+        using Plain = std::decay_t<Callback>;
+        if constexpr (std::disjunction_v<std::is_invocable<Plain&, Task>,
+                                         std::negation<std::is_invocable<Plain&, Future<T>>>>) {
+            return internal::register_done_callback(
+                *this->state_, std::forward<Callback>(callback),
+                [core = core_](internal::FutureBase& future) {
+                    return Task(internal::Ref<internal::FutureState<T>>::share(
+                                    static_cast<internal::FutureState<T>*>(&future)),
+                                *core);
+                });
+        } else {
+            return internal::FutureHandle<T>::add_done_callback(std::forward<Callback>(callback));
+        }
+    }
 
     operator TaskRef() const noexcept { return TaskRef(core_); }
 
@@ -189,6 +209,57 @@ auto create_task(Function&& function, const TaskOptions& options = {}) {
         internal::keep_and_call<std::decay_t<Function>>(std::forward<Function>(function)), options);
 }
 
+namespace internal {
+
+/// Makes a coroutine of what can be awaited but is none.
+template <class Given>
+Coro<AwaitResult<Given>> as_coroutine(Given awaitable) {
+    co_return co_await std::move(awaitable);
+}
+
+/// What a task can be made of: whatever can be awaited, and a function that returns a coroutine.
+template <class Given>
+concept Startable = Awaitable<Given> || CoroutineFunction<Given>;
+
+/// The coroutine that a task runs.
+template <class Given>
+auto coroutine_of(Given&& given) {
+    using Plain = std::decay_t<Given>;
+    if constexpr (is_coro<Plain>) {
+        static_assert(!std::is_lvalue_reference_v<Given>,
+                      "a Coro is awaited once: hand it over with std::move");
+        return Plain(std::forward<Given>(given));
+    } else if constexpr (CoroutineFunction<Given>) {
+        return keep_and_call<Plain>(std::forward<Given>(given));
+    } else {
+        return as_coroutine<Plain>(std::forward<Given>(given));
+    }
+}
+
+}  // namespace internal
+
+template <class Given>
+auto EventLoop::create_task(Given&& given, const TaskOptions& options) {
+    if constexpr (internal::CoroutineFunction<Given>) internal::require_safe_closure<Given>();
+    return create_task(internal::coroutine_of(std::forward<Given>(given)), options);
+}
+
+template <class Given>
+auto EventLoop::create_task(Given&& given) {
+    return create_task(std::forward<Given>(given), {});
+}
+
+/// Schedules what can be awaited and is no coroutine: `create_task(sleep(1s))`,
+/// `create_task(event.wait())`, `create_task(queue.get())`. The task gives what the await gives.
+///
+/// What the awaitable refers to, the event or queue, must live until the task has ended.
+/// Python: refuses what is no coroutine.
+template <class Given>
+    requires(internal::Awaitable<Given> && !internal::is_coro<std::decay_t<Given>>)
+auto create_task(Given&& awaitable, const TaskOptions& options = {}) {
+    return get_running_loop().create_task(std::forward<Given>(awaitable), options);
+}
+
 /// The task whose code this is; empty in a callback and outside a loop.
 /// Python: `asyncio.current_task`.
 TaskRef current_task() noexcept;
@@ -207,12 +278,6 @@ concept FutureLike = requires(const std::remove_cvref_t<Handle>& handle) {
     } -> std::same_as<const Ref<FutureState<typename std::remove_cvref_t<Handle>::value_type>>&>;
 };
 
-/// Makes a coroutine of what can be awaited but is none.
-template <class Given>
-Coro<AwaitResult<Given>> as_coroutine(Given awaitable) {
-    co_return co_await std::move(awaitable);
-}
-
 template <class Given>
 auto ensure_future_on(EventLoop& loop, Given&& awaitable) {
     using Plain = std::remove_cvref_t<Given>;
@@ -220,12 +285,8 @@ auto ensure_future_on(EventLoop& loop, Given&& awaitable) {
         if (&awaitable.get_loop() != &loop)
             throw std::invalid_argument("the future belongs to another event loop");
         return Plain(std::forward<Given>(awaitable));
-    } else if constexpr (is_coro<Plain>) {
-        static_assert(!std::is_lvalue_reference_v<Given>,
-                      "a Coro is awaited once: hand it over with std::move");
-        return loop.create_task(std::forward<Given>(awaitable));
     } else {
-        return loop.create_task(as_coroutine<Plain>(std::forward<Given>(awaitable)));
+        return loop.create_task(coroutine_of(std::forward<Given>(awaitable)), {});
     }
 }
 
@@ -233,11 +294,14 @@ auto ensure_future_on(EventLoop& loop, Given&& awaitable) {
 
 /// A Task or Future as it is; anything else that can be awaited, as a new task.
 ///
-/// Throws: RuntimeError if no loop runs; `std::invalid_argument` for a future of another loop.
+/// While no loop runs, the thread's current one (`set_event_loop`) gets the task, and begins with
+/// it when it runs.
+/// Throws: RuntimeError if there is neither; `std::invalid_argument` for a future of another loop.
 /// Python: `asyncio.ensure_future`.
 template <class Awaitable>
 auto ensure_future(Awaitable&& awaitable) {
-    return internal::ensure_future_on(get_running_loop(), std::forward<Awaitable>(awaitable));
+    return internal::ensure_future_on(internal::running_or_current_loop(),
+                                      std::forward<Awaitable>(awaitable));
 }
 /// On a loop that need not run yet. Python: the `loop` argument.
 template <class Awaitable>
@@ -267,3 +331,16 @@ decltype(auto) EventLoop::run_until_complete(Awaitable&& awaitable) {
 }
 
 }  // namespace asyncio
+
+template <class T>
+struct std::hash<asyncio::Task<T>> {
+    std::size_t operator()(const asyncio::Task<T>& task) const noexcept {
+        return std::hash<const void*>()(task.state().get());
+    }
+};
+template <>
+struct std::hash<asyncio::TaskRef> {
+    std::size_t operator()(const asyncio::TaskRef& task) const noexcept {
+        return std::hash<asyncio::FutureRef>()(task);
+    }
+};

@@ -98,6 +98,13 @@ public:
             options);
     }
 
+    /// The same for anything else that can be awaited: `group.create_task(event.wait())`.
+    template <class Given>
+        requires(internal::Awaitable<Given> && !internal::is_coro<std::decay_t<Given>>)
+    auto create_task(Given&& awaitable, const TaskOptions& options = {}) {
+        return create_task(internal::coroutine_of(std::forward<Given>(awaitable)), options);
+    }
+
     /// Starts a child and waits until it says that it is ready: `const int port = co_await
     /// group.start<int>(serve)`, where `serve` takes a `TaskStatus<int>` and calls its `started`.
     ///

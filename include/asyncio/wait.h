@@ -2,6 +2,7 @@
 // Waiting for some of several tasks, without cancelling any.
 
 #include <asyncio/internal/awaitable.h>
+#include <asyncio/internal/handles.h>
 #include <asyncio/task.h>
 
 #include <memory>
@@ -70,15 +71,15 @@ private:
 
 }  // namespace internal
 
-/// Waits for tasks or futures, all of one type, as `options` say.
+/// Waits for tasks or futures as `options` say.
 ///
+/// A list of unlike ones is one of `TaskRef`, or of `FutureRef` where not all are tasks.
 /// Never cancels one and never throws an error of one: look at `done`. When the timeout passes,
 /// what is not done is in `pending`.
 /// Throws: `std::invalid_argument` if there is nothing to wait for.
 /// Cancellation: the tasks go on.
 /// Python: `asyncio.wait`.
-template <class Handle>
-    requires internal::FutureLike<Handle>
+template <internal::AnyHandle Handle>
 Coro<WaitResult<Handle>> wait(std::vector<Handle> handles, WaitOptions options = {}) {
     if (handles.empty()) throw std::invalid_argument("wait: there is nothing to wait for");
     internal::WaitState state(get_running_loop(), options, handles.size());
@@ -90,6 +91,63 @@ Coro<WaitResult<Handle>> wait(std::vector<Handle> handles, WaitOptions options =
     for (Handle& handle : handles)
         (handle.done() ? result.done : result.pending).push_back(std::move(handle));
     co_return result;
+}
+
+namespace internal {
+
+template <class List>
+Coro<WaitResult<typename decltype(handles_of(std::declval<List>()))::value_type>>
+wait_for_elements(List awaitables, WaitOptions options) {
+    co_return co_await wait(handles_of(std::move(awaitables)), options);
+}
+
+template <class... Given>
+Coro<WaitResult<CommonHandle<HandleOf<Given>...>>> wait_for_all(WaitOptions options,
+                                                                Given... awaitables) {
+    co_return co_await wait(list_of_handles(std::move(awaitables)...), options);
+}
+
+}  // namespace internal
+
+/// The same for any other range of what can be awaited: a set of tasks, an array, a vector of
+/// coroutines. These become tasks when the wait begins; `done` and `pending` hold the tasks.
+/// Python: takes no coroutines since 3.11.
+template <internal::WatchableRange Range>
+auto wait(Range&& awaitables, WaitOptions options = {}) {
+    using Element = std::ranges::range_value_t<Range>;
+    if constexpr (std::is_lvalue_reference_v<Range>) {
+        return internal::wait_for_elements(
+            std::vector<Element>(std::ranges::begin(awaitables), std::ranges::end(awaitables)),
+            options);
+    } else {
+        return internal::wait_for_elements(std::move(awaitables), options);
+    }
+}
+
+// The same one by one: `wait(f(), task)`, `wait(a, b, {.return_when = FIRST_COMPLETED})`.
+
+template <internal::Watchable A>
+auto wait(A&& a, WaitOptions options = {}) {
+    return internal::wait_for_all<std::decay_t<A>>(options, std::forward<A>(a));
+}
+template <internal::Watchable A, internal::Watchable B>
+auto wait(A&& a, B&& b, WaitOptions options = {}) {
+    return internal::wait_for_all<std::decay_t<A>, std::decay_t<B>>(options, std::forward<A>(a),
+                                                                    std::forward<B>(b));
+}
+template <internal::Watchable A, internal::Watchable B, internal::Watchable C>
+auto wait(A&& a, B&& b, C&& c, WaitOptions options = {}) {
+    return internal::wait_for_all<std::decay_t<A>, std::decay_t<B>, std::decay_t<C>>(
+        options, std::forward<A>(a), std::forward<B>(b), std::forward<C>(c));
+}
+template <internal::Watchable A, internal::Watchable B, internal::Watchable C,
+          internal::Watchable... More>
+    requires(sizeof...(More) > 0)
+auto wait(A&& a, B&& b, C&& c, More&&... more) {
+    return internal::wait_for_all<std::decay_t<A>, std::decay_t<B>, std::decay_t<C>,
+                                  std::decay_t<More>...>(WaitOptions{}, std::forward<A>(a),
+                                                         std::forward<B>(b), std::forward<C>(c),
+                                                         std::forward<More>(more)...);
 }
 
 }  // namespace asyncio

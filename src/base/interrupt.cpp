@@ -26,9 +26,9 @@ void on_sigint(int signal_number) {
     errno = saved_errno;
 }
 
-bool on_main_thread() noexcept { return ::syscall(SYS_gettid) == ::getpid(); }
-
 }  // namespace
+
+bool on_main_thread() noexcept { return ::syscall(SYS_gettid) == ::getpid(); }
 
 InterruptGuard::InterruptGuard(void (*on_interrupt)(void*) noexcept, void* argument) noexcept {
     if (!on_main_thread() || handler_function.load() != nullptr) return;

@@ -26,4 +26,7 @@ private:
     struct sigaction previous_{};
 };
 
+/// Whether the calling thread is the process's first.
+bool on_main_thread() noexcept;
+
 }  // namespace asyncio::internal

@@ -82,9 +82,20 @@ void throw_no_result(bool done) {
                                  : "the result is not there yet");
 }
 
+}  // namespace asyncio::internal
+
+std::exception_ptr asyncio::FutureRef::exception() const {
+    if (!done()) internal::throw_no_result(false);
+    state_->mark_retrieved();
+    if (cancelled()) std::rethrow_exception(state_->error());
+    return state_->error();
+}
+
+namespace asyncio::internal {
+
 // Done-callbacks.
 
-DoneCallback::DoneCallback(FutureBase& future, UniqueFunction<void()> function)
+DoneCallback::DoneCallback(FutureBase& future, Function function)
     : future_(future), function_(std::move(function)), context_(current_context().copy()) {
     run = &run_node;
 }
@@ -113,7 +124,7 @@ void DoneCallback::run_node(Ready& node) noexcept {
         const StepWatch watch(loop);
         here.context = &callback->context_;
         try {
-            callback->function_();
+            callback->function_(future);
         } catch (...) {
             loop.call_exception_handler({.message = "an exception left a done-callback",
                                          .exception = std::current_exception()});

@@ -216,9 +216,9 @@ void report_dropped(std::coroutine_handle<> coroutine, std::source_location plac
 // Lists of tasks.
 
 TaskRef::TaskRef(internal::TaskCore* core) noexcept
-    : core_(core),
-      future_(internal::Ref<internal::FutureBase>::share(core != nullptr ? &core->future()
-                                                                         : nullptr)) {}
+    : FutureRef(
+          internal::Ref<internal::FutureBase>::share(core != nullptr ? &core->future() : nullptr)),
+      core_(core) {}
 
 TaskRef current_task() noexcept { return TaskRef(internal::here.task); }
 

@@ -311,20 +311,31 @@ lowlevel::Backend::Submitted EventLoop::submit(lowlevel::Operation& operation) {
 // Errors.
 
 void EventLoop::call_exception_handler(const ErrorContext& context) noexcept {
-    const auto log_by_default = [](const ErrorContext& said) {
-        std::string line(said.message);
-        if (!said.task_name.empty()) line += " (" + std::string(said.task_name) + ")";
-        if (said.exception != nullptr) line += ": " + describe(said.exception);
-        internal::log(LogLevel::error, line);
-    };
-    if (exception_handler_ == nullptr) return log_by_default(context);
+    const std::shared_ptr<const ExceptionHandler> handler = exception_handler_;
+    if (handler == nullptr) return default_exception_handler(context);
     try {
-        exception_handler_(*this, context);
+        (*handler)(*this, context);
     } catch (...) {
-        log_by_default({.message = "the exception handler itself threw",
-                        .exception = std::current_exception()});
-        log_by_default(context);
+        default_exception_handler({.message = "the exception handler itself threw",
+                                   .exception = std::current_exception()});
+        default_exception_handler(context);
     }
+}
+
+void EventLoop::default_exception_handler(const ErrorContext& context) noexcept {
+    std::string line(context.message);
+    if (!context.task_name.empty()) line += " (" + std::string(context.task_name) + ")";
+    if (context.exception != nullptr) line += ": " + describe(context.exception);
+    internal::log(LogLevel::error, line);
+}
+
+void EventLoop::set_exception_handler(ExceptionHandler handler) {
+    exception_handler_ =
+        handler ? std::make_shared<const ExceptionHandler>(std::move(handler)) : nullptr;
+}
+
+ExceptionHandler EventLoop::get_exception_handler() const {
+    return exception_handler_ != nullptr ? *exception_handler_ : ExceptionHandler();
 }
 
 EventLoop& get_running_loop() {

@@ -32,6 +32,22 @@ Fd temporary_file() {
 
 // --- Descriptors --------------------------------------------------------------------------------
 
+TEST(options, stand_in_braces_behind_the_arguments) {
+    run_test([]() -> Coro<> {
+        Process echo = co_await create_subprocess_exec("echo", "a", "b", {.stdout = PIPE});
+        const auto echoed = co_await echo.communicate();
+        EXPECT_EQ(echoed.stdout, "a b\n");
+        Process alone = co_await create_subprocess_exec("pwd", {.stdout = PIPE, .cwd = "/"});
+        const auto printed = co_await alone.communicate();
+        EXPECT_EQ(printed.stdout, "/\n");
+        const std::string text = "string";
+        Process seven = co_await create_subprocess_exec("echo", text, std::string_view("view"), "4",
+                                                        "5", "6", "7", {.stdout = PIPE});
+        const auto all = co_await seven.communicate();
+        EXPECT_EQ(all.stdout, "string view 4 5 6 7\n");
+    });
+}
+
 TEST(options, SPR_17_stderr_goes_where_stdout_goes) {
     run_test([]() -> Coro<> {
         const auto finished = co_await run_shell("echo a; echo b >&2; echo c", {.stderr = STDOUT});

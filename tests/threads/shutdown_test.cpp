@@ -119,6 +119,19 @@ TEST(default_executor, EXE_05_can_be_replaced) {
     });
 }
 
+TEST(default_executor, EXE_05_can_be_given_away_as_a_value) {
+    run_test([]() -> Coro<> {
+        EventLoop& loop = get_running_loop();
+        loop.set_default_executor(
+            ThreadPoolExecutor({.max_workers = 1, .thread_name_prefix = "given"}));
+        EXPECT_EQ(co_await to_thread(square, 3), 9);
+        ThreadPoolExecutor named({.max_workers = 1});
+        EXPECT_EQ(co_await loop.run_in_executor(named, square, 2), 4);
+        loop.set_default_executor(std::move(named));
+        EXPECT_EQ(co_await to_thread(square, 4), 16);
+    });
+}
+
 TEST(default_executor, EXE_05_replacing_one_that_is_busy_does_not_block_the_loop) {
     run_test([]() -> Coro<> {
         EventLoop& loop = get_running_loop();

@@ -18,9 +18,12 @@
 
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 namespace asyncio::internal {
 
@@ -174,7 +177,9 @@ void FutureState<T>::require_result() {
 /// A callback registered with `add_done_callback`. Deletes itself after its turn.
 class DoneCallback final : public Ready, public Pooled {
 public:
-    DoneCallback(FutureBase& future, UniqueFunction<void()> function);
+    using Function = UniqueFunction<void(FutureBase& future)>;
+
+    DoneCallback(FutureBase& future, Function function);
 
     /// Stops it if it is still registered. True if it was.
     static bool remove(FutureBase& future, const void* id) noexcept;
@@ -189,9 +194,35 @@ private:
     static void run_node(Ready& node) noexcept;
 
     FutureBase& future_;
-    UniqueFunction<void()> function_;
+    Function function_;
     ContextRef context_;
     bool keeps_ = false;
 };
+
+/// Whether a done-callback can be called: with the future, or without anything. The first handle
+/// that fits is what it is given; the others are not looked at then, for a closure with an `auto`
+/// parameter may not even compile with them.
+template <class Callback, class... Handles>
+concept DoneCallable = std::disjunction_v<std::is_invocable<std::decay_t<Callback>&, Handles>...,
+                                          std::is_invocable<std::decay_t<Callback>&>>;
+
+/// Registers a callback that may want the future. It is given a handle when its turn comes, and
+/// holds none before: otherwise a future that nobody ever sets would keep itself alive.
+template <class Callback, class MakeHandle>
+const void* register_done_callback(FutureBase& future, Callback&& callback,
+                                   MakeHandle make_handle) {
+    using Plain = std::decay_t<Callback>;
+    using Handle = std::invoke_result_t<MakeHandle&, FutureBase&>;
+    auto* node = new DoneCallback(future, [call = Plain(std::forward<Callback>(callback)),
+                                           make_handle](FutureBase& ended) mutable {
+        if constexpr (std::is_invocable_v<Plain&, Handle>) {
+            std::invoke(call, make_handle(ended));
+        } else {
+            std::invoke(call);
+        }
+    });
+    future.notify(*node);
+    return node;
+}
 
 }  // namespace asyncio::internal

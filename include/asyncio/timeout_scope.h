@@ -1,0 +1,124 @@
+#pragma once
+// A limit that can be asked after its scope: Python's `async with timeout(1) as limit:`, and behind
+// it `limit.expired()`.
+//
+//   auto limit = timeout(1s);
+//   co_await limit([&]() -> Coro<> { … });      // may throw TimeoutError
+//   if (limit.expired()) …
+//
+// Thread-safety: loop thread only.
+
+#include <asyncio/finally.h>
+#include <asyncio/timeout.h>
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+namespace asyncio {
+namespace internal {
+
+/// What a limit's object and its scope both see; the scope may outlive the object.
+struct TimeoutRecord {
+    std::optional<TimePoint> when;
+    /// Only while the scope runs.
+    Timeout* running = nullptr;
+    bool entered = false;
+    bool expired = false;
+
+    /// For the scope: it has begun, and in the end is over however that came.
+    class Run {
+    public:
+        Run(TimeoutRecord& record, Timeout& limit) noexcept : record_(record) {
+            record_.running = &limit;
+        }
+        Run(const Run&) = delete;
+        Run& operator=(const Run&) = delete;
+        ~Run() {
+            record_.when = record_.running->when();
+            record_.expired = record_.running->expired();
+            record_.running = nullptr;
+        }
+
+    private:
+        TimeoutRecord& record_;
+    };
+
+    /// Throws: RuntimeError if it was entered before.
+    void enter();
+    /// Throws: RuntimeError if the scope does not run.
+    void reschedule(std::optional<TimePoint> to);
+};
+
+template <class Body>
+Coro<BodyResult<Body, Timeout>> recorded_timeout(std::shared_ptr<TimeoutRecord> record, Body body) {
+    using T = BodyResult<Body, Timeout>;
+    record->enter();
+    const auto called = [&](Timeout& limit) -> Coro<T> {
+        const TimeoutRecord::Run run(*record, limit);
+        Outcome<T> outcome = co_await settle(call_body(body, limit));
+        if constexpr (std::is_void_v<T>) {
+            co_await LeaveWith{outcome};
+            co_return;
+        } else {
+            co_return std::move(outcome);
+        }
+    };
+    Outcome<T> outcome = co_await settle(timeout_at(record->when, called));
+    if constexpr (std::is_void_v<T>) {
+        co_await LeaveWith{outcome};
+        co_return;
+    } else {
+        co_return std::move(outcome);
+    }
+}
+
+}  // namespace internal
+
+/// A limit as an object. Made by `timeout(delay)` and `timeout_at(when)` without a body. Copies are
+/// the same limit.
+/// Python: `asyncio.Timeout`.
+class TimeoutScope {
+public:
+    explicit TimeoutScope(std::optional<TimePoint> when)
+        : record_(std::make_shared<internal::TimeoutRecord>()) {
+        record_->when = when;
+    }
+
+    /// Runs `body` with the limit, once: as `timeout(delay, body)`, which says the rest.
+    /// Throws also: RuntimeError if it has been entered before.
+    template <class Body>
+    auto operator()(Body&& body) const {
+        internal::require_safe_closure<Body>();
+        return internal::recorded_timeout<std::decay_t<Body>>(record_, std::forward<Body>(body));
+    }
+
+    /// The deadline, on the loop's clock; nothing if there is none.
+    std::optional<TimePoint> when() const noexcept {
+        return record_->running != nullptr ? record_->running->when() : record_->when;
+    }
+    /// Moves the deadline; nothing takes it away.
+    /// Throws: RuntimeError if the scope is not entered, or over, or has expired.
+    void reschedule(std::optional<TimePoint> when) const { record_->reschedule(when); }
+    /// Whether the limit was reached before the body ended. Holds behind the scope, too.
+    bool expired() const noexcept {
+        return record_->running != nullptr ? record_->running->expired() : record_->expired;
+    }
+
+private:
+    std::shared_ptr<internal::TimeoutRecord> record_;
+};
+
+/// A limit that begins now, for a body that is given to it: see the top of `timeout_scope.h`.
+///
+/// Throws: RuntimeError if no loop runs.
+/// Python: `asyncio.timeout(delay)`.
+inline TimeoutScope timeout(std::optional<Duration> delay) {
+    if (!delay) return TimeoutScope(std::nullopt);
+    return TimeoutScope(internal::add_saturating(get_running_loop().time(), *delay));
+}
+
+/// The same with a deadline on the loop's clock. Python: `asyncio.timeout_at(when)`.
+inline TimeoutScope timeout_at(std::optional<TimePoint> when) { return TimeoutScope(when); }
+
+}  // namespace asyncio

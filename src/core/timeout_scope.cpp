@@ -1,0 +1,17 @@
+#include <asyncio/timeout_scope.h>
+
+namespace asyncio::internal {
+
+void TimeoutRecord::enter() {
+    if (entered) throw RuntimeError("the timeout has been entered before");
+    entered = true;
+}
+
+void TimeoutRecord::reschedule(std::optional<TimePoint> to) {
+    if (running != nullptr) return running->reschedule(to);
+    throw RuntimeError(expired   ? "the timeout has expired"
+                       : entered ? "the timeout is over"
+                                 : "the timeout has not been entered");
+}
+
+}  // namespace asyncio::internal

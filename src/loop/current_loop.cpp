@@ -1,0 +1,64 @@
+// The loop that a thread names while none runs: `get_event_loop`, `set_event_loop`.
+//
+// A thread remembers its current loop by address, and beside it a sign of the loop's life: a loop
+// may go on another thread, which cannot tell this one.
+
+#include <asyncio/event_loop.h>
+
+#include "base/after_fork.h"
+#include "base/interrupt.h"
+
+namespace asyncio {
+namespace {
+
+struct Current {
+    EventLoop* loop = nullptr;
+    std::weak_ptr<const void> life;
+    /// `set_event_loop` was called, if only to say that there is to be none.
+    bool set = false;
+};
+
+Current& current() noexcept {
+    thread_local Current here;
+    return here;
+}
+
+/// Null if there is none, or it has gone.
+EventLoop* current_loop() noexcept {
+    const Current& here = current();
+    return here.life.expired() ? nullptr : here.loop;
+}
+
+/// Never destroyed: when statics go it is too late to run what is left in it.
+EventLoop& make_loop_of_main_thread() {
+    auto* loop = new EventLoop();
+    set_event_loop(*loop);
+    return *loop;
+}
+
+}  // namespace
+
+EventLoop& get_event_loop() {
+    if (internal::here.loop == nullptr && !current().set && internal::on_main_thread())
+        return make_loop_of_main_thread();
+    return internal::running_or_current_loop();
+}
+
+void set_event_loop(EventLoop& loop) {
+    [[maybe_unused]] static const bool told =
+        (internal::call_in_forked_children([] { current() = {}; }), true);
+    if (loop.life_ == nullptr) loop.life_ = std::make_shared<const char>();
+    current() = {.loop = &loop, .life = loop.life_, .set = true};
+}
+
+void set_event_loop(std::nullptr_t) noexcept {
+    current() = {.loop = nullptr, .life = {}, .set = true};
+}
+
+EventLoop& internal::running_or_current_loop() {
+    if (here.loop != nullptr) return *here.loop;
+    if (EventLoop* loop = current_loop()) return *loop;
+    throw RuntimeError("no running event loop, and no current one on this thread");
+}
+
+}  // namespace asyncio
