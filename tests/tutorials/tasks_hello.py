@@ -1,0 +1,9 @@
+# Coroutines and Tasks: Coroutines
+import asyncio
+
+async def main():
+    print('hello')
+    await asyncio.sleep(1)
+    print('world')
+
+asyncio.run(main())
