@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
 """Checks docs/from-python.md, the table of Python's names and ours.
 
-On the left must stand every name in `asyncio.__all__` and every method of `AbstractEventLoop` of
-the Python that runs this; on the right, what is written as code must be made of words that the
-public headers know. A name that stands there twice is named, too.
+On the left must stand every name in `asyncio.__all__`, every method of `AbstractEventLoop`, and
+those of tasks, futures, locks, queues, streams and processes, of the Python that runs this; on the
+right, what is written as code must be made of words that the public headers know. A name that
+stands there twice is named, too.
 
 usage: tools/from_python.py [PROJECT_DIR]
+       tools/from_python.py --compile PROJECT_DIR COMPILER [FLAG ...]
+
+With --compile the code on the right (what has a call in it) is compiled, each piece in a coroutine
+of its own, behind the page's first block of C++. `…` stands for any statements.
 Exit status: 0 if all is so; 1 if not, with a line for each misfit.
 """
 
@@ -13,23 +18,42 @@ import asyncio
 import glob
 import os
 import re
+import subprocess
 import sys
+import tempfile
 
 ROW = re.compile(r"^\|(?P<left>.*?)\|(?P<right>.*)\|$", re.M)
 CODE = re.compile(r"`([^`]*)`")
 WORD = re.compile(r"[A-Za-z_]\w*")
-# C++'s own words, and those of the examples.
+PROLOGUE = re.compile(r"^```cpp\n(.*?)^```$", re.M | re.S)
+# C++'s own words, and those of quoted commands.
 KNOWN = set("""
-    auto catch co_await co_return co_yield const int while std exception invalid_argument stop_token
-    errc true nullptr body cleanup f g fd functions item ls l main ms s x i tasks awaitable
+    auto catch co_await co_return co_yield const int while std exception errc true nullptr
+    return main set unordered_set runtime_error string vector move id item text all line status
+    output
     ASYNCIO_BACKEND simulated
 """.split())
+# Python's classes, and how their objects are called on the page.
+OBJECTS = {"task": asyncio.Task, "future": ("set_result", "set_exception", "done"),
+           "lock": asyncio.Lock, "event": asyncio.Event,
+           "condition": ("wait", "wait_for", "notify", "notify_all"),
+           "semaphore": ("locked", "release"), "barrier": asyncio.Barrier, "queue": asyncio.Queue,
+           "reader": ("read", "readline", "readexactly", "readuntil", "at_eof"),
+           "writer": ("write", "writelines", "drain", "close", "wait_closed", "is_closing",
+                      "write_eof", "can_write_eof", "get_extra_info"),
+           "process": asyncio.subprocess.Process, "handle": asyncio.Handle,
+           "runner": asyncio.Runner}
+# Those that are no part of the documented interface, or that the others' rows stand for.
+NOT_LISTED = {"task.set_result", "task.set_exception", "queue.mro"}
 
 
 def python_names():
     names = set(asyncio.__all__)
     names |= {"loop." + name for name in dir(asyncio.AbstractEventLoop) if name[0] != "_"}
-    return names
+    for prefix, owner in OBJECTS.items():
+        methods = owner if isinstance(owner, tuple) else dir(owner)
+        names |= {f"{prefix}.{name}" for name in methods if name[0] != "_"}
+    return names - NOT_LISTED
 
 
 def header_words(root):
@@ -40,10 +64,61 @@ def header_words(root):
     return words
 
 
-def misfits(root):
+def page_of(root):
     with open(os.path.join(root, "docs", "from-python.md"), encoding="utf-8") as file:
-        rows = [(row["left"].strip(), row["right"].strip()) for row in ROW.finditer(file.read())]
-    words = header_words(root) | KNOWN
+        return file.read()
+
+
+def rows_of(page):
+    return [(row["left"].strip(), row["right"].strip()) for row in ROW.finditer(page)]
+
+
+def prologue_of(page):
+    found = PROLOGUE.search(page)
+    return found[1] if found else ""
+
+
+def is_statement(code):
+    return "(" in code and "=True" not in code and not code.startswith("catch")
+
+
+def source_of(page):
+    """One file with all the code of the page; `#line N` says that it is the Nth piece."""
+    parts = [prologue_of(page)]
+    pieces = [code for _, right in rows_of(page) for code in CODE.findall(right)
+              if is_statement(code)]
+    for number, code in enumerate(pieces, 1):
+        in_coroutine = "co_await" in code.split("{")[0]
+        body = code.replace("{ … }", "{ co_return; }" if "-> Coro" in code else "{}")
+        head = "Coro<>" if in_coroutine else "auto"
+        parts.append(f'{head} piece_{number}() {{\n#line {number} "piece"\n{body};\n'
+                     + ("co_return;\n" if in_coroutine else "") + "}\n")
+    return "\n".join(parts), pieces
+
+
+def compile_page(root, command):
+    source, pieces = source_of(page_of(root))
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "page.cpp")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(source)
+        result = subprocess.run([*command, "-Wno-unused", "-Wno-vexing-parse",
+                                 "-Wno-subobject-linkage", "-fsyntax-only", path],
+                                capture_output=True, text=True, check=False)
+    for line in result.stderr.splitlines():
+        match = re.match(r"piece:(\d+):.*?error: (.*)", line)
+        if match:
+            print(f"docs/from-python.md: `{pieces[int(match[1]) - 1]}`: {match[2]}")
+    if result.returncode != 0:
+        print(result.stderr)
+    print(f"from_python: {len(pieces)} pieces of code")
+    return result.returncode
+
+
+def misfits(root):
+    page = page_of(root)
+    rows = rows_of(page)
+    words = header_words(root) | KNOWN | set(WORD.findall(prologue_of(page)))
     listed = set()
     for left, right in rows:
         name = left.strip("`")
@@ -64,6 +139,8 @@ def misfits(root):
 
 
 def main():
+    if sys.argv[1:2] == ["--compile"]:
+        return compile_page(sys.argv[2], sys.argv[3:])
     root = sys.argv[1] if len(sys.argv) > 1 else os.path.dirname(os.path.dirname(
         os.path.abspath(__file__)))
     found = list(misfits(root))

@@ -43,6 +43,16 @@ class FromPython(unittest.TestCase):
         found = misfits_of(lambda page: page + "| `new` | |\n")
         self.assertEqual(found, ["new has nothing on the right"])
 
+    def test_code_on_the_right_becomes_a_piece_of_the_source_to_compile(self):
+        page = ("```cpp\nextern int given;\n```\n"
+                "| `x` | `co_await given(1)`, `given({ … })`, `T` |\n")
+        source, pieces = from_python.source_of(page)
+        self.assertEqual(pieces, ["co_await given(1)", "given({ … })"])
+        self.assertIn("extern int given;", source)
+        self.assertIn("Coro<> piece_1()", source)
+        self.assertIn("auto piece_2()", source)
+        self.assertNotIn("…", source)
+
 
 if __name__ == "__main__":
     unittest.main()
