@@ -44,9 +44,9 @@ void say_read(std::string_view who, std::string_view line) {
 void call_in_order(EventLoop& loop, void (*callback_b)(), char last) {
     start = asyncio::Clock::now();
     last_event = last;
-    loop.call_later(0ms, [] { say("A"); });
+    loop.call_later(0ms, say, "A");
     loop.call_later(100ms, callback_b);
-    loop.call_later(200ms, [] { say("C"); });
+    loop.call_later(200ms, say, "C");
     loop.run_forever();
 }
 
@@ -63,8 +63,8 @@ void b_waits() {
 // Version 2: B says what is to happen when the line has been read, and returns.
 
 Coro<std::string> read_line() {
-    asyncio::Process writer = co_await asyncio::create_subprocess_shell(
-        slow_writer, asyncio::SubprocessOptions{.stdout = asyncio::PIPE});
+    asyncio::Process writer =
+        co_await asyncio::create_subprocess_shell(slow_writer, {.stdout = asyncio::PIPE});
     std::string line = co_await writer.stdout.readline();
     co_await writer.wait();
     co_return line;
@@ -73,7 +73,8 @@ Coro<std::string> read_line() {
 void b_registers_d() {
     say("B wants a line");
     auto reading = asyncio::create_task(read_line());
-    reading.add_done_callback([reading] { say_read("D", reading.result()); });
+    reading.add_done_callback(
+        [](const asyncio::Task<std::string>& done) { say_read("D", done.result()); });
 }
 
 // Version 3: one coroutine. What comes after the `co_await` is the callback.

@@ -14,8 +14,6 @@ using namespace std::chrono_literals;
 using asyncio::Coro;
 using asyncio::Future;
 
-Future<int> new_future() { return asyncio::get_running_loop().create_future<int>(); }
-
 void describe(std::string_view name, const Future<int>& future) {
     fmt::print("{}: done {}, cancelled {}\n", name, future.done(), future.cancelled());
 }
@@ -37,14 +35,16 @@ void attempt(std::string_view what, Use use) {
 
 // One that gets a result.
 Coro<> with_result() {
-    const Future<int> future = new_future();
+    const Future<int> future(asyncio::get_running_loop());
     describe("pending", future);
     attempt("result() of a pending one", [&] { fmt::print("  = {}\n", future.result()); });
     attempt("exception() of a pending one", [&] { static_cast<void>(future.exception()); });
 
     future.add_done_callback([] { fmt::print("  first callback\n"); });
-    const void* second = future.add_done_callback([] { fmt::print("  second callback\n"); });
-    future.add_done_callback([&] { fmt::print("  third callback, result {}\n", future.result()); });
+    const auto second = future.add_done_callback([] { fmt::print("  second callback\n"); });
+    future.add_done_callback([](const Future<int>& done) {
+        fmt::print("  third callback, result {}\n", done.result());
+    });
     fmt::print("  second one removed: {}\n", future.remove_done_callback(second));
 
     future.set_result(42);
@@ -63,7 +63,7 @@ Coro<> with_result() {
 
 // One that fails.
 void with_exception() {
-    const Future<int> future = new_future();
+    const Future<int> future(asyncio::get_running_loop());
     future.set_exception(std::runtime_error("it is broken"));
     describe("with an exception", future);
     attempt("result()", [&] { static_cast<void>(future.result()); });
@@ -72,7 +72,7 @@ void with_exception() {
 
 // One that is cancelled.
 void cancelled() {
-    const Future<int> future = new_future();
+    const Future<int> future(asyncio::get_running_loop());
     fmt::print("cancel(): {}\n", future.cancel());
     describe("cancelled", future);
     attempt("result()", [&] { static_cast<void>(future.result()); });
@@ -88,7 +88,9 @@ Coro<int> answer() {
 // A task is a future, too: the coroutine sets it, when it ends.
 Coro<> of_a_task() {
     const auto task = asyncio::create_task(answer(), {.name = "answer"});
-    task.add_done_callback([&] { fmt::print("  the task {} is done\n", task.get_name()); });
+    task.add_done_callback([](const asyncio::Task<int>& done) {
+        fmt::print("  the task {} is done\n", done.get_name());
+    });
     fmt::print("task: done {}\n", task.done());
     attempt("result() of a running task", [&] { static_cast<void>(task.result()); });
     fmt::print("  awaited: {}\n", co_await task);
@@ -104,5 +106,5 @@ Coro<> main_coroutine() {
 
 int main() {
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
-    asyncio::run(main_coroutine());
+    return asyncio::main(main_coroutine());
 }

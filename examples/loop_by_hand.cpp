@@ -39,9 +39,10 @@ struct Narrator {
 };
 
 void by_hand() {
-    // A loop is an object. Whichever one runs is the current one of its thread; there is nothing
-    // to set. (Python: `new_event_loop` and `set_event_loop`.)
-    EventLoop loop;
+    // A loop is an object. Whichever one runs is the current one of its thread; it is set only
+    // where tasks are made before it runs.
+    auto loop = asyncio::new_event_loop();
+    asyncio::set_event_loop(loop);
     const Narrator narrator{loop};
 
     narrator.say("run_until_complete");
@@ -53,9 +54,9 @@ void by_hand() {
         narrator.say("call_later: stop");
         loop.stop();
     });
-    loop.call_at(loop.time() + seconds(2), [&] { narrator.say("call_at"); });
-    loop.call_later(seconds(1), [&] { narrator.say("call_later"); });
-    loop.call_soon([&] { narrator.say("call_soon"); });
+    loop.call_at(loop.time() + seconds(2), &Narrator::say, narrator, "call_at");
+    loop.call_later(seconds(1), &Narrator::say, narrator, "call_later");
+    loop.call_soon(&Narrator::say, narrator, "call_soon");
     narrator.say("run_forever");
     loop.run_forever();
 

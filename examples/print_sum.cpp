@@ -22,5 +22,5 @@ Coro<> print_sum(int x, int y) {
 
 int main() {
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
-    asyncio::run(print_sum(1, 2));
+    return asyncio::main(print_sum(1, 2));
 }
