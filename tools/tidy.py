@@ -29,6 +29,8 @@ ALLOWED = {
     ("blocking", "examples/events_and_callbacks.cpp"): "the callback that blocks, shown first",
     ("blocking", "examples/waiting_or_computing.cpp"): "functions for threads and processes",
     ("blocking", "examples/sums.cpp"): "plain functions, and the coroutine done wrong",
+    ("blocking", "bench/compare/late_reader.cpp"): "a thread without a loop writes time stamps",
+    ("resume", "bench/micro/bare.cpp"): "a loop to compare with, which has nothing of ours",
     ("blocking", "tool/batch/guard.cpp"): "the guard is a process of its own, without a loop",
     ("blocking", "tool/batch/descendants.cpp"): "runs when no loop does: before or after it",
     ("blocking", "tool/batch/overflow_file.cpp"): "a file in the kernel's cache, block by block",

@@ -45,8 +45,9 @@ constexpr const char* build = "not optimised: not for comparing";
 /// The one that needs an untouched process comes first; see `gather_spawn_fresh`.
 std::vector<Benchmark> all_benchmarks() {
     std::vector<Benchmark> all;
-    for (const auto group : {spawn_benchmarks(), await_benchmarks(), time_benchmarks(),
-                             cancel_benchmarks(), sync_benchmarks(), thread_benchmarks()}) {
+    for (const auto group :
+         {spawn_benchmarks(), await_benchmarks(), time_benchmarks(), cancel_benchmarks(),
+          sync_benchmarks(), thread_benchmarks(), pipe_benchmarks(), bare_benchmarks()}) {
         all.insert(all.end(), group.begin(), group.end());
     }
     return all;
