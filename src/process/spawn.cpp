@@ -96,7 +96,7 @@ private:
     /// With pipes, the ends that are the child's alone are closed before the pidfd is opened, so
     /// there is a slot for it. Without any, this holds one.
     void keep_slot() {
-        slot_ = Fd(::eventfd(0, EFD_CLOEXEC));
+        slot_ = lowlevel::clear_of_standard(Fd(::eventfd(0, EFD_CLOEXEC)));
         if (!slot_) refuse(request_, errno);
     }
 
@@ -227,7 +227,7 @@ pid_t start(const SpawnRequest& request, const Descriptors& descriptors) {
 
 /// The child is ours to reap, so until then its number means it and nobody else.
 Fd pidfd_of(const SpawnRequest& request, pid_t pid) {
-    Fd pidfd(open_pidfd(pid));
+    Fd pidfd = lowlevel::clear_of_standard(Fd(open_pidfd(pid)));
     if (pidfd) return pidfd;
     // Another thread took the slot that was kept, or the kernel is older than 5.3.
     const int error = errno;

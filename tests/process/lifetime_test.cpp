@@ -269,6 +269,45 @@ TEST(lifetime, a_storm_of_cancellations_leaves_nothing_behind) {
     EXPECT_EQ(alive_with(sleeper()), 0) << "grandchildren of a group that was to be ended";
 }
 
+// --- Missing standard streams -------------------------------------------------------------------
+
+int low_numbers_in_use() {
+    int count = 0;
+    for (int number = 0; number < 3; ++number) count += ::fcntl(number, F_GETFD) >= 0 ? 1 : 0;
+    return count;
+}
+
+Coro<int> start_programs_with_pipes_and_without() {
+    Process piped = co_await create_subprocess_shell("exec cat", {.stdin = PIPE, .stdout = PIPE});
+    Process bare = co_await create_subprocess_shell("exec sleep 100");
+    const Pipe pipe = co_await open_pipe();
+    const int in_use = low_numbers_in_use();
+    bare.kill();
+    co_await bare.wait();
+    piped.stdin.write("hello");
+    piped.stdin.close();
+    const std::string echo = co_await piped.stdout.read();
+    co_await piped.wait();
+    co_return echo == "hello" ? in_use : 100;
+}
+
+TEST(lifetime, nothing_gets_the_number_of_a_missing_standard_stream) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        for (int number = 0; number < 3; ++number) ::close(number);
+        int code = 101;
+        try {
+            code = asyncio::run(start_programs_with_pipes_and_without());
+        } catch (...) {
+        }
+        ::_exit(code);
+    }
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
 // --- Forks --------------------------------------------------------------------------------------
 
 TEST(lifetime, SPR_21_a_forked_program_can_start_programs) {
