@@ -358,6 +358,7 @@ private:
     void expire_timers() noexcept;
     void expire_until(TimePoint when) noexcept;
     void run_batch();
+    void serve_finished(internal::ReadyList& batch);
     void run_step(internal::Ready& node);
     void check_open() const;
     void require_own_thread() const;
@@ -379,8 +380,14 @@ private:
     internal::LoopThreads* threads_ = nullptr;
     /// Operations the back-end has not reported yet. Zero lets an iteration skip the back-end.
     std::uint32_t in_flight_ = 0;
+    /// After so many steps the back-end is looked at even though tasks are still ready, so that a
+    /// program that never rests still notices its sockets. It is looked at before if the steps take
+    /// long, which the back-end notices: the loop itself asks no clock between two steps.
+    static constexpr std::uint32_t steps_between_looks = 61;
     /// Steps since the back-end was last looked at.
     std::uint32_t unobserved_steps_ = 0;
+    /// Below so many it need not even be asked whether a look is due: nothing is in flight.
+    std::uint32_t steps_before_look_ = steps_between_looks;
     std::uint64_t iterations_ = 0;
     bool stopping_ = false;
     bool running_ = false;

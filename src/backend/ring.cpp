@@ -148,12 +148,9 @@ bool Ring::anything_posted() const noexcept {
 
 /// Something to submit, or something that the kernel posts when it is entered.
 bool Ring::worth_entering() const noexcept {
-    constexpr unsigned something_to_post = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
     const unsigned kernel_says = IO_URING_READ_ONCE(*ring_.sq.kflags);
     return queued(ring_) != 0 || (kernel_says & something_to_post) != 0;
 }
-
-bool Ring::has_news() const noexcept { return worth_entering() || anything_posted(); }
 
 void Ring::look() noexcept {
     if (worth_entering()) enter(0, enter_flags_, nullptr);

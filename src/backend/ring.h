@@ -51,8 +51,11 @@ public:
     /// One system call at the most.
     void wait(TimePoint deadline) noexcept;
 
-    /// Whether `look` has something to submit or to fetch, as far as shared memory tells.
-    bool has_news() const noexcept;
+    /// Whether there is something to fetch, as far as shared memory tells. Asked at every step.
+    bool has_news() const noexcept {
+        const unsigned kernel_says = IO_URING_READ_ONCE(*ring_.sq.kflags);
+        return (kernel_says & something_to_post) != 0 || ::io_uring_cq_ready(&ring_) != 0;
+    }
 
     int fd() const noexcept { return ring_.ring_fd; }
 
@@ -77,6 +80,9 @@ private:
         }
         io_uring_cq_advance(&ring_, taken);
     }
+
+    /// The kernel posts completions when it is entered.
+    static constexpr unsigned something_to_post = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
 
     void set_aside_completions() noexcept;
     bool anything_posted() const noexcept;

@@ -18,15 +18,6 @@ class TimerHeap final : public BasicTimerHeap<Timer> {};
 
 }  // namespace internal
 
-namespace {
-
-/// After so many steps the back-end is looked at even though tasks are still ready, so that a
-/// program that never rests still notices its sockets. It is looked at before if the steps take
-/// long, which the back-end notices: the loop itself asks no clock between two steps.
-constexpr std::uint32_t steps_between_looks = 61;
-
-}  // namespace
-
 EventLoop::EventLoop(LoopOptions options)
     : EventLoop(lowlevel::make_backend(options.backend), options) {}
 
@@ -114,7 +105,8 @@ inline TimePoint EventLoop::next_deadline() noexcept {
 }
 
 inline bool EventLoop::look_is_due() noexcept {
-    return unobserved_steps_ >= steps_between_looks || (in_flight_ > 0 && backend_->look_is_due());
+    return unobserved_steps_ >= steps_before_look_ &&
+           (unobserved_steps_ >= steps_between_looks || backend_->look_is_due());
 }
 
 inline void EventLoop::observe(TimePoint deadline) {
@@ -144,7 +136,7 @@ void EventLoop::wait(TimePoint deadline) {
     }
     while (!finished.empty()) {
         lowlevel::Operation& operation = finished.pop_front();
-        --in_flight_;
+        if (--in_flight_ == 0) steps_before_look_ = steps_between_looks;
         operation.on_finished(operation);
     }
 }
@@ -177,20 +169,32 @@ inline void EventLoop::run_batch() {
     batch.append(ready_);
     if (batch.empty()) return;
     ++iterations_;
-    // Turn and turn about, so that those who come from the back-end cannot starve the others.
-    if (!finished_.empty()) [[unlikely]]
-        run_step(finished_.pop_front());
-    while (!batch.empty()) {
-        run_step(batch.pop_front());
-        if (look_is_due()) [[unlikely]]
-            look();
-        if (!finished_.empty()) [[unlikely]]
-            run_step(finished_.pop_front());
-    }
     if (!finished_.empty()) [[unlikely]] {
-        finished_.append(ready_);
-        ready_.append(finished_);
+        serve_finished(batch);
+        if (batch.empty()) return;
     }
+    for (;;) {
+        run_step(batch.pop_front());
+        if (batch.empty()) return;  // the next iteration begins with the same question
+        if (look_is_due()) [[unlikely]] {
+            look();
+            serve_finished(batch);
+            if (batch.empty()) return;
+        }
+    }
+}
+
+/// Turn and turn about, so that those who come from the back-end cannot starve the others. When
+/// there are no others left in this iteration, the rest of the finished come first in the next one.
+void EventLoop::serve_finished(internal::ReadyList& batch) {
+    while (!finished_.empty() && !batch.empty()) {
+        run_step(finished_.pop_front());
+        if (batch.empty()) break;
+        run_step(batch.pop_front());
+        if (look_is_due()) look();
+    }
+    finished_.append(ready_);
+    ready_.append(finished_);
 }
 
 void EventLoop::close() {
@@ -304,7 +308,10 @@ lowlevel::Backend::Submitted EventLoop::submit(lowlevel::Operation& operation) {
     if (operation.state == lowlevel::Operation::State::in_flight) [[unlikely]]
         throw RuntimeError("an operation was submitted that is in flight already");
     const auto submitted = backend_->submit(operation);
-    if (submitted == lowlevel::Backend::Submitted::in_flight) ++in_flight_;
+    if (submitted == lowlevel::Backend::Submitted::in_flight) {
+        ++in_flight_;
+        steps_before_look_ = 1;
+    }
     return submitted;
 }
 

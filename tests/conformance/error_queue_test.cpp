@@ -117,6 +117,30 @@ TEST_P(Conformance, two_who_wait_on_it_are_both_served) {
     EXPECT_EQ(one.result + other.result, 2);
 }
 
+// Events for nobody would end each of these waits early.
+TEST_P(OnKernel, when_nobody_waits_on_it_any_more_its_changes_end_no_wait) {
+    for (const bool cancelled : {false, true}) {
+        Troubled socket;
+        char byte = 0;
+        Read reading(socket.fd.get(), std::span(&byte, 1));
+        ASSERT_TRUE(driver().submit(reading));
+        driver().wait_out(soon());
+        if (cancelled) {
+            driver().cancel(reading);
+        } else {
+            socket.receive_something();
+        }
+        driver().finish(reading);
+        const Anchor anchor(driver());
+        int waits = 0;
+        for (int round = 0; round < 40; ++round) {
+            socket.receive_something();
+            waits += driver().wait_out(soon());
+        }
+        EXPECT_LT(waits, 60) << "cancelled: " << cancelled;
+    }
+}
+
 // The read that would block is not the only one on its descriptor, and a poll is told.
 TEST_P(Conformance, a_poll_is_told_of_the_trouble) {
     Troubled socket;

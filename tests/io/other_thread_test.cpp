@@ -30,7 +30,7 @@ Coro<> tell(StreamReader& reader, Story& story) {
     }
 }
 
-TEST(other_thread, a_loop_runs_here_and_there_and_is_closed_elsewhere) {
+TEST(other_thread, LOOP_31_a_loop_runs_here_and_there_and_is_closed_elsewhere) {
     for (const bool eager : {false, true}) {
         Story story;
         auto loop = std::make_unique<EventLoop>(LoopOptions{.debug = false, .eager_tasks = eager});

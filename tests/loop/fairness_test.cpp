@@ -97,7 +97,7 @@ TEST(fairness, a_descriptor_is_served_within_one_slice_of_one_task) {
     loop.expect_idle();
 }
 
-TEST(fairness, a_descriptor_is_served_within_one_slice_of_ten_tasks) {
+TEST(fairness, LOOP_30_a_descriptor_is_served_within_one_slice_of_ten_tasks) {
     for (const int writer : {0, 4, 9}) {
         TestLoop loop;
         if (loop.simulated()) GTEST_SKIP() << nothing_takes_long;
@@ -157,7 +157,7 @@ Coro<> greedy(Scene& scene, int& steps) {
     }
 }
 
-TEST(fairness, descriptors_that_are_always_ready_leave_half_of_the_steps_to_others) {
+TEST(fairness, LOOP_30_descriptors_that_are_always_ready_leave_half_of_the_steps_to_others) {
     TestLoop loop;
     std::vector<Scene> scenes(5);
     int greedy_steps = 0;

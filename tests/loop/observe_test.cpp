@@ -9,6 +9,7 @@
 
 #include "support/run_test.h"
 
+#include <cerrno>
 #include <functional>
 
 #include <gtest/gtest.h>
@@ -105,6 +106,17 @@ TEST(observe, LOOP_12_an_iteration_by_hand_looks_once) {
     // A seeded world may put the end off, but not for ever.
     for (int i = 0; i < 10'000 && !waiting.read.told; ++i) run_once(loop);
     EXPECT_TRUE(waiting.read.told);
+}
+
+TEST(observe, an_operation_in_flight_is_not_submitted_a_second_time) {
+    const LogCapture log;
+    TestLoop loop;
+    WaitingRead waiting(loop);
+    EXPECT_THROW(loop->submit(waiting.read), asyncio::RuntimeError);
+    loop->cancel(waiting.read);
+    for (int i = 0; i < 10'000 && !waiting.read.told; ++i) run_once(loop);
+    EXPECT_TRUE(waiting.read.told);
+    EXPECT_EQ(waiting.read.result, -ECANCELED) << "and is as it was";
 }
 
 TEST(observe, time_passes_for_a_program_that_never_rests) {
