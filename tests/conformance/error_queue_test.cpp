@@ -131,6 +131,9 @@ TEST_P(OnKernel, when_nobody_waits_on_it_any_more_its_changes_end_no_wait) {
             socket.receive_something();
         }
         driver().finish(reading);
+        // Its number is gone then, and the open file lives on, as it does in a child.
+        const Fd kept(::dup(socket.fd.get()));
+        socket.fd.reset();
         const Anchor anchor(driver());
         int waits = 0;
         for (int round = 0; round < 40; ++round) {
