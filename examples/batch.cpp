@@ -17,7 +17,7 @@
 #include <fmt/core.h>
 
 using asyncio::Coro;
-using asyncio::Duration;
+using asyncio::Delay;
 
 constexpr const char* usage =
     "usage: batch [SECONDS [COMMAND ...]]\n"
@@ -36,7 +36,7 @@ std::string describe_exit(int returncode) {
                           : fmt::format("signal {}", -returncode);
 }
 
-Coro<Report> run_command(std::string command, Duration limit) {
+Coro<Report> run_command(std::string command, Delay limit) {
     const asyncio::TimePoint start = asyncio::get_running_loop().time();
     // A group of its own, so that what the shell has started can be ended with it.
     const asyncio::SubprocessOptions options{.stdout = asyncio::PIPE,
@@ -62,7 +62,7 @@ Coro<Report> run_command(std::string command, Duration limit) {
     co_return report;
 }
 
-Coro<> run_batch(std::vector<std::string> commands, Duration limit) {
+Coro<> run_batch(std::vector<std::string> commands, Delay limit) {
     const asyncio::TimePoint start = asyncio::get_running_loop().time();
     std::vector<Coro<Report>> runs;
     runs.reserve(commands.size());
@@ -88,5 +88,5 @@ int main(int argc, char** argv) {
     if (commands.empty()) {
         commands = {"sleep 1 && echo hello", "sleep 1.5", "echo world", "sleep 500"};
     }
-    asyncio::run(run_batch(std::move(commands), std::chrono::duration_cast<Duration>(limit)));
+    asyncio::run(run_batch(std::move(commands), limit));
 }

@@ -18,7 +18,6 @@
 #include <fmt/core.h>
 
 using asyncio::Coro;
-using asyncio::Duration;
 using asyncio::TimePoint;
 
 constexpr const char* usage =
@@ -28,13 +27,15 @@ constexpr const char* usage =
 
 std::chrono::duration<double> minute(1);
 
-Duration minutes(int count) { return std::chrono::duration_cast<Duration>(count * minute); }
+std::chrono::duration<double> minutes(int count) { return count * minute; }
 
 void print_breakfast(const std::string& coffee, const std::string& bagel) {
     fmt::print("{}\n{}\n", coffee, bagel);
 }
 
-void print_total(Duration took) { fmt::print("Total time: {:.3f} minutes\n", took / minute); }
+void print_total(asyncio::Duration took) {
+    fmt::print("Total time: {:.3f} minutes\n", took / minute);
+}
 
 // Level one: one cook, who waits idly. These are plain functions, and `sleep_for` blocks.
 

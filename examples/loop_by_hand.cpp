@@ -19,9 +19,7 @@ constexpr const char* usage =
 
 std::chrono::duration<double> second(1);
 
-asyncio::Duration seconds(int count) {
-    return std::chrono::duration_cast<asyncio::Duration>(count * second);
-}
+std::chrono::duration<double> seconds(int count) { return count * second; }
 
 Coro<int> answer() {
     co_await asyncio::sleep(seconds(1));

@@ -35,7 +35,7 @@ std::string time_of_day(asyncio::EventLoop& loop) {
 
 Coro<> say_after(int delay, std::string text) {
     fmt::print("say {} start at {}\n", text, time_of_day(asyncio::get_running_loop()));
-    co_await asyncio::sleep(std::chrono::duration_cast<asyncio::Duration>(delay * second));
+    co_await asyncio::sleep(delay * second);
     fmt::print("say {} finished\n", text);
 }
 

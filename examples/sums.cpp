@@ -17,7 +17,6 @@
 #include <fmt/core.h>
 
 using asyncio::Coro;
-using asyncio::Duration;
 using asyncio::TimePoint;
 
 constexpr const char* usage =
@@ -27,8 +26,6 @@ constexpr const char* usage =
 
 std::chrono::duration<double> second(1);
 TimePoint start;
-
-Duration one_second() { return std::chrono::duration_cast<Duration>(second); }
 
 void print_time(TimePoint now) { fmt::print("Time: {:.2f}\n", (now - start) / second); }
 
@@ -46,7 +43,7 @@ void print_end(TimePoint now) { fmt::print("Time: {:.2f} sec\n", (now - start) /
 
 void plain_sleep() {
     print_time(asyncio::Clock::now());
-    std::this_thread::sleep_for(one_second());
+    std::this_thread::sleep_for(second);
 }
 
 void plain_sum(std::string_view name, const std::vector<int>& numbers) {
@@ -71,7 +68,7 @@ void plain() {
 
 Coro<> blocking_sleep() {
     print_time(asyncio::Clock::now());
-    std::this_thread::sleep_for(one_second());
+    std::this_thread::sleep_for(second);
     co_return;
 }
 
@@ -98,7 +95,7 @@ Coro<> blocking() {
 
 Coro<> async_sleep() {
     print_time(asyncio::get_running_loop().time());
-    co_await asyncio::sleep(one_second());
+    co_await asyncio::sleep(second);
 }
 
 Coro<> async_sum(std::string_view name, std::vector<int> numbers) {

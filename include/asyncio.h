@@ -5,6 +5,7 @@
 #include <asyncio/context.h>
 #include <asyncio/coro.h>
 #include <asyncio/debug.h>
+#include <asyncio/delay.h>
 #include <asyncio/event_loop.h>
 #include <asyncio/exceptions.h>
 #include <asyncio/executor.h>

@@ -19,7 +19,7 @@ namespace asyncio {
 
 struct AsCompletedOptions {
     /// From the call on; nothing: without limit.
-    std::optional<Duration> timeout = std::nullopt;
+    std::optional<Delay> timeout = std::nullopt;
 };
 
 namespace internal {

@@ -14,6 +14,7 @@
 // Thread-safety: a loop belongs to the thread that runs it. The exceptions are
 // `call_soon_threadsafe` and the handle it returns.
 
+#include <asyncio/delay.h>
 #include <asyncio/exceptions.h>
 #include <asyncio/internal/bind.h>
 #include <asyncio/internal/intrusive_list.h>
@@ -204,9 +205,9 @@ public:
     Handle call_soon(internal::UniqueFunction<void()> callback);
     /// Runs `callback()` `delay` from now; zero or less: in the next iteration, after what is
     /// ready.
-    TimerHandle call_later(Duration delay, internal::UniqueFunction<void()> callback);
+    TimerHandle call_later(Delay delay, internal::UniqueFunction<void()> callback);
     /// Runs `callback()` at `when` on this loop's clock (`time()`).
-    TimerHandle call_at(TimePoint when, internal::UniqueFunction<void()> callback);
+    TimerHandle call_at(Deadline when, internal::UniqueFunction<void()> callback);
     /// `call_soon` for every other thread: wakes the loop if it waits. Not for signal handlers.
     Handle call_soon_threadsafe(internal::UniqueFunction<void()> callback);
 
@@ -274,7 +275,7 @@ public:
     /// Takes it over: `set_default_executor(ThreadPoolExecutor({.max_workers = 4}))`.
     void set_default_executor(ThreadPoolExecutor&& executor);
     /// No further jobs for the default executor; waits for those it has.
-    Coro<void> shutdown_default_executor(std::optional<Duration> limit = std::nullopt);
+    Coro<void> shutdown_default_executor(std::optional<Delay> limit = std::nullopt);
 
     /// Closes all asynchronous generators that have begun and not ended. One that begins afterwards
     /// is remarked upon in the log. Errors go to the exception handler. `Runner` and `close` do
@@ -296,7 +297,7 @@ public:
     void set_debug(bool enabled) noexcept { debug_ = enabled; }
     bool get_debug() const noexcept { return debug_; }
     /// In debug mode, a step or callback that holds the loop for longer is logged.
-    Duration slow_callback_duration = std::chrono::milliseconds(100);
+    Delay slow_callback_duration = std::chrono::milliseconds(100);
 
     /// How many iterations have run something so far: the loop's own measure of order. What happens
     /// at the same number happened in the same iteration. One in which nothing was ready does not
@@ -314,7 +315,8 @@ public:
     /// Makes everything in `nodes` ready, in order.
     void schedule_all(internal::ReadyList& nodes) noexcept { ready_.append(nodes); }
 
-    /// `timer.target` becomes ready at `when`. The timer must be disarmed.
+    /// `timer.target` becomes ready at `when`, which for `TimePoint::max()` is never. The timer
+    /// must be disarmed.
     void arm(internal::Timer& timer, TimePoint when);
     /// No effect on a timer that is not armed. O(1), amortised.
     void disarm(internal::Timer& timer) noexcept;

@@ -319,7 +319,7 @@ inline void EventLoop::set_default_executor(ThreadPoolExecutor&& executor) {
     set_default_executor(std::make_shared<ThreadPoolExecutor>(std::move(executor)));
 }
 
-inline Coro<void> EventLoop::shutdown_default_executor(std::optional<Duration> limit) {
+inline Coro<void> EventLoop::shutdown_default_executor(std::optional<Delay> limit) {
     return internal::LoopThreads::of(*this).shutdown_default_executor(limit);
 }
 

@@ -41,7 +41,7 @@ struct MapOptions {
     /// How often one that has failed is tried again. A cancellation is no failure.
     unsigned retries = 0;
     /// The wait before the first of these; it doubles with each further one.
-    Duration retry_delay = Duration::zero();
+    Delay retry_delay = {};
     OnError on_error = OnError::cancel_rest;
 };
 
@@ -50,7 +50,7 @@ struct SettledMapOptions {
     std::size_t limit = 0;
     double per_second = 0;
     unsigned retries = 0;
-    Duration retry_delay = Duration::zero();
+    Delay retry_delay = {};
 };
 
 /// One result of `map_as_completed`.

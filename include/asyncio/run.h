@@ -28,7 +28,7 @@ struct RunOptions {
     bool eager_tasks = false;
     /// How long the end waits for jobs on threads of the default executor. Those that are still
     /// busy then are named in the log and left to themselves.
-    Duration executor_limit = std::chrono::seconds(300);
+    Delay executor_limit = std::chrono::seconds(300);
 };
 
 /// Several `run`s on one loop.

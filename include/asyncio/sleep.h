@@ -1,6 +1,7 @@
 #pragma once
 // Waiting for time to pass.
 
+#include <asyncio/delay.h>
 #include <asyncio/lowlevel/waiter.h>
 
 #include <memory>
@@ -76,11 +77,24 @@ private:
 /// Suspends the calling task for `delay`, measured on the loop's monotonic clock.
 ///
 /// A zero or negative `delay` lets every other ready task run once and returns. The task wakes no
-/// earlier than asked and, on a busy loop, later: the wake-up waits for the batch in progress.
-/// Throws: RuntimeError if it is not awaited in a task.
+/// earlier than asked and, on a busy loop, later: the wake-up waits for the batch in progress. A
+/// delay beyond 292 years never ends.
+/// Throws: RuntimeError if it is not awaited in a task; `std::invalid_argument` if the delay is not
+/// a number.
 /// Cancellation: always yields; when cancelled the timer is gone and nothing else has changed.
 /// Thread-safety: loop thread only. Cost: O(log timers), no allocation.
 /// Python: `asyncio.sleep`, without its `result` argument.
-inline Sleep sleep(Duration delay) noexcept { return Sleep(delay); }
+inline Sleep sleep(Delay delay) noexcept { return Sleep(delay); }
+
+// A bare number. `sleep(1);` where both this namespace and <unistd.h> are open would otherwise be
+// the system's `sleep(unsigned)`, which stops the whole program. For an `int` or a `double` a
+// template fits better than that; for an `unsigned` nothing fits better, but the call becomes
+// ambiguous, and compilers show the line of each candidate.
+template <internal::BareNumber Number>
+Sleep sleep(Number) {
+    static_assert(internal::never_true<Number>, "a time needs a unit: sleep(1s)");
+    return Sleep(Delay());
+}
+Sleep sleep(unsigned seconds) = delete;  // a time needs a unit: sleep(1s)
 
 }  // namespace asyncio

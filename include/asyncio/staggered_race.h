@@ -177,7 +177,7 @@ Coro<RaceResult<RunnerResult<Functions>>> race_scope(Functions functions,
 /// Python: `asyncio.staggered.staggered_race`.
 template <std::ranges::forward_range Functions>
     requires internal::CoroutineFunction<std::ranges::range_reference_t<Functions>>
-auto staggered_race(Functions&& functions, std::optional<Duration> delay) {
+auto staggered_race(Functions&& functions, std::optional<Delay> delay) {
     return internal::race_scope<std::views::all_t<Functions>>(
         std::views::all(std::forward<Functions>(functions)), delay);
 }

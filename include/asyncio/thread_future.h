@@ -60,7 +60,7 @@ public:
     /// Throws: RuntimeError on the loop's own thread, which would wait for itself.
     void wait() { end_->wait_until(internal::never); }
     /// The same for at most `limit`. Whether it is done.
-    bool wait_for(Duration limit) {
+    bool wait_for(Delay limit) {
         return end_->wait_until(internal::add_saturating(Clock::now(), limit));
     }
 
@@ -72,7 +72,7 @@ public:
         return outcome_->last_value();
     }
     /// The same. Throws also: TimeoutError if it is not done within `limit`, and goes on.
-    T get(Duration limit) {
+    T get(Delay limit) {
         if (!wait_for(limit)) throw TimeoutError();
         return outcome_->last_value();
     }

@@ -250,7 +250,7 @@ public:
     /// Blocks the thread until there is an item, and takes it. Throws: QueueShutDown.
     T get_blocking() { return *get_blocking_until(internal::never); }
     /// The same for at most `limit`; nothing if none has come by then.
-    std::optional<T> get_blocking_for(Duration limit) {
+    std::optional<T> get_blocking_for(Delay limit) {
         return get_blocking_until(internal::add_saturating(Clock::now(), limit));
     }
 
@@ -265,7 +265,7 @@ public:
     /// Blocks the thread until there is room, and puts `item` in. Throws: QueueShutDown.
     void put_blocking(T item) { put_blocking_until(item, internal::never); }
     /// The same for at most `limit`. False, and `item` is as it was, if there was no room by then.
-    bool put_blocking_for(T&& item, Duration limit) {
+    bool put_blocking_for(T&& item, Delay limit) {
         return put_blocking_until(item, internal::add_saturating(Clock::now(), limit));
     }
 

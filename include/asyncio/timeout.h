@@ -8,6 +8,7 @@
 // passes through and wins.
 
 #include <asyncio/coro.h>
+#include <asyncio/delay.h>
 #include <asyncio/exceptions.h>
 #include <asyncio/internal/body.h>
 #include <asyncio/task.h>
@@ -30,7 +31,7 @@ public:
     std::optional<TimePoint> when() const noexcept { return when_; }
     /// Moves the deadline; nothing takes it away. From any task of the loop.
     /// Throws: RuntimeError if the scope is not entered, or over, or has expired.
-    void reschedule(std::optional<TimePoint> when);
+    void reschedule(std::optional<Deadline> when);
     /// Whether the limit was reached before the body ended.
     bool expired() const noexcept { return state_ == State::expiring || state_ == State::expired; }
 
@@ -170,7 +171,7 @@ Coro<AwaitResult<Given>> wait_for_expired(Given awaitable) {
 /// Lifetime: capture by reference, `[&]`; the closure lives until the await returns.
 /// Python: `async with asyncio.timeout(delay):`.
 template <class Body>
-auto timeout(std::optional<Duration> delay, Body&& body) {
+auto timeout(std::optional<Delay> delay, Body&& body) {
     internal::require_safe_closure<Body>();
     return internal::timeout_scope<std::decay_t<Body>>(delay, std::nullopt,
                                                        std::forward<Body>(body));
@@ -178,7 +179,7 @@ auto timeout(std::optional<Duration> delay, Body&& body) {
 
 /// The same with a deadline on the loop's clock. Python: `asyncio.timeout_at`.
 template <class Body>
-auto timeout_at(std::optional<TimePoint> when, Body&& body) {
+auto timeout_at(std::optional<Deadline> when, Body&& body) {
     internal::require_safe_closure<Body>();
     return internal::timeout_scope<std::decay_t<Body>>(std::nullopt, when,
                                                        std::forward<Body>(body));
@@ -197,7 +198,7 @@ auto timeout_at(std::optional<TimePoint> when, Body&& body) {
 /// Lifetime: capture by reference, `[&]`; the closure lives until the await returns.
 /// Python: none in asyncio; `move_on_after` of trio and anyio.
 template <class Body>
-auto move_on_after(std::optional<Duration> delay, Body&& body) {
+auto move_on_after(std::optional<Delay> delay, Body&& body) {
     internal::require_safe_closure<Body>();
     return internal::move_on_scope<std::decay_t<Body>>(delay, std::nullopt,
                                                        std::forward<Body>(body));
@@ -205,7 +206,7 @@ auto move_on_after(std::optional<Duration> delay, Body&& body) {
 
 /// The same with a deadline on the loop's clock.
 template <class Body>
-auto move_on_at(std::optional<TimePoint> when, Body&& body) {
+auto move_on_at(std::optional<Deadline> when, Body&& body) {
     internal::require_safe_closure<Body>();
     return internal::move_on_scope<std::decay_t<Body>>(std::nullopt, when,
                                                        std::forward<Body>(body));
@@ -220,9 +221,9 @@ auto move_on_at(std::optional<TimePoint> when, Body&& body) {
 /// Cancellation: reaches what is awaited.
 /// Python: `asyncio.wait_for`.
 template <class Given>
-auto wait_for(Given&& awaitable, std::optional<Duration> delay) {
+auto wait_for(Given&& awaitable, std::optional<Delay> delay) {
     using Plain = std::decay_t<Given>;
-    if (delay && *delay <= Duration::zero()) {
+    if (delay && *delay <= Delay()) {
         return internal::wait_for_expired<Plain>(std::forward<Given>(awaitable));
     }
     return internal::wait_for_scope<Plain>(std::forward<Given>(awaitable),

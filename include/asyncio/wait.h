@@ -22,7 +22,7 @@ using enum ReturnWhen;
 
 struct WaitOptions {
     /// Nothing: without limit.
-    std::optional<Duration> timeout = std::nullopt;
+    std::optional<Delay> timeout = std::nullopt;
     ReturnWhen return_when = ReturnWhen::ALL_COMPLETED;
 };
 

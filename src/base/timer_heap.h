@@ -20,11 +20,14 @@
 //     up. If it was the last one armed, or is the next to come, it is dropped right away. When more
 //     than half of the entries are dead they are swept out, so memory stays proportional to the
 //     live timers, at constant amortised cost.
+//   - What never comes stands aside, in no order. The sequence numbers order entries that are less
+//     than 2^31 pushes apart; of two equal deadlines that is true, unless they are both `never`.
 //
 // Invariants: `near_` is sorted, latest first, so that the next to come is the last; everything in
 // it is earlier than everything on the piles, and everything on a pile is earlier than everything
 // on the piles before it. `dead_` entries have an empty slot; every other slot in use points to the
-// armed timer whose `slot` it is; a slot is free exactly when no entry names it.
+// armed timer whose `slot` it is; a slot is free exactly when no entry names it. The `slot` of a
+// timer without end has the bit `endless_bit`, and its other bits are the place in `endless_`.
 //
 // Thread-safety: none. A heap belongs to one loop.
 
@@ -48,11 +51,13 @@ template <class Item>
 class BasicTimerHeap {
 public:
     /// Items in the heap, the ones called off not counted.
-    std::size_t size() const noexcept { return entries_ - dead_; }
-    bool empty() const noexcept { return size() == 0; }
+    std::size_t size() const noexcept { return entries_ - dead_ + endless_.size(); }
+    bool empty() const noexcept { return entries_ == dead_ && endless_.empty(); }
 
     /// Allocates when more timers are pending than ever before.
     void push(Item& item, TimePoint when) {
+        if (when == never) [[unlikely]]
+            return push_endless(item);
         const Entry entry{when, sequence_++, take_slot(item)};
         if (piles_.empty() || (!near_.empty() && entry < near_.front())) {
             insert_near(entry);
@@ -65,6 +70,8 @@ public:
 
     /// Calls `item` off. It must be in the heap.
     void remove(Item& item, std::uint32_t none) noexcept {
+        if ((item.slot & endless_bit) != 0) [[unlikely]]
+            return remove_endless(item, none);
         assert(slots_[item.slot].item == &item);
         const std::uint32_t slot = item.slot;
         item.slot = none;
@@ -75,7 +82,7 @@ public:
         if (dead_ > sweep_threshold && dead_ > entries_ / 2) sweep();
     }
 
-    /// The earliest deadline; `never` if there is none. Drops dead entries on the way.
+    /// The earliest deadline; `never` if none ever comes. Drops dead entries on the way.
     TimePoint earliest() noexcept {
         while (!near_.empty() || refill()) {
             if (slots_[near_.back().slot].item != nullptr) return near_.back().when;
@@ -88,6 +95,7 @@ public:
     /// Takes the earliest item out. The heap must not be empty, and `earliest` must have been
     /// called since the last change.
     Item& pop(std::uint32_t none) noexcept {
+        if (near_.empty()) return pop_endless(none);
         const std::uint32_t slot = take_nearest();
         Item& item = *slots_[slot].item;
         free_slot(slot);
@@ -102,6 +110,10 @@ public:
     std::size_t take_due(TimePoint now, std::uint32_t none, std::span<Item*> due) noexcept {
         std::size_t count = 0;
         while (count < due.size() && earliest() <= now && !empty()) {
+            if (near_.empty()) [[unlikely]] {
+                due[count++] = &pop_endless(none);
+                continue;
+            }
             const std::uint32_t slot = take_nearest();
             due[count] = slots_[slot].item;
             __builtin_prefetch(due[count], 1);
@@ -148,6 +160,27 @@ private:
     /// So many entries are sorted at once, and an insertion moves no more than that.
     static constexpr std::size_t near_limit = 64;
     static constexpr std::size_t sweep_threshold = 64;
+    static constexpr std::uint32_t endless_bit = std::uint32_t{1} << 31;
+
+    void push_endless(Item& item) {
+        endless_.push_back(&item);
+        item.slot = endless_bit | static_cast<std::uint32_t>(endless_.size() - 1);
+    }
+
+    void remove_endless(Item& item, std::uint32_t none) noexcept {
+        const std::uint32_t place = item.slot & ~endless_bit;
+        assert(endless_[place] == &item);
+        endless_[place] = endless_.back();
+        endless_[place]->slot = item.slot;
+        endless_.pop_back();
+        item.slot = none;
+    }
+
+    Item& pop_endless(std::uint32_t none) noexcept {
+        Item& last = *endless_.back();
+        remove_endless(last, none);
+        return last;
+    }
 
     std::uint32_t take_slot(Item& item) {
         if (free_slots_ != 0) {
@@ -274,6 +307,8 @@ private:
 
     Entries near_;
     std::vector<Pile> piles_;
+    /// Those whose deadline is `never`.
+    std::vector<Item*> endless_;
     std::vector<Slot, LargeAllocator<Slot>> slots_;
     std::uintptr_t free_slots_ = 0;
     std::size_t entries_ = 0;

@@ -46,7 +46,7 @@ std::size_t MapBase::workers() const noexcept {
 }
 
 Coro<> MapBase::wait_turn(unsigned attempt) {
-    if (attempt > 0 && options_.retry_delay > Duration::zero()) {
+    if (attempt > 0 && options_.retry_delay > Delay()) {
         Duration delay = options_.retry_delay;
         for (unsigned i = 1; i < attempt && delay < Duration::max() / 2; ++i) delay *= 2;
         co_await sleep(delay);

@@ -14,7 +14,7 @@ void Timeout::enter(TimePoint now) {
     set_deadline(now);
 }
 
-void Timeout::reschedule(std::optional<TimePoint> when) {
+void Timeout::reschedule(std::optional<Deadline> when) {
     switch (state_) {
         case State::created: throw RuntimeError("the timeout has not been entered");
         case State::expiring: throw RuntimeError("the timeout is expiring");

@@ -258,12 +258,12 @@ Handle EventLoop::call_soon(internal::UniqueFunction<void()> callback) {
     return Handle(node);
 }
 
-TimerHandle EventLoop::call_later(Duration delay, internal::UniqueFunction<void()> callback) {
+TimerHandle EventLoop::call_later(Delay delay, internal::UniqueFunction<void()> callback) {
     check_thread();
     return call_at(internal::add_saturating(time(), delay), std::move(callback));
 }
 
-TimerHandle EventLoop::call_at(TimePoint when, internal::UniqueFunction<void()> callback) {
+TimerHandle EventLoop::call_at(Deadline when, internal::UniqueFunction<void()> callback) {
     check_open();
     check_thread();
     auto* node = new internal::CallbackNode(*this, std::move(callback));

@@ -5,6 +5,7 @@
 #include "base/timer_heap.h"
 #include "support/random.h"
 
+#include <array>
 #include <map>
 #include <memory>
 #include <utility>
@@ -109,6 +110,31 @@ TEST(timer_heap, deadlines_at_both_ends_of_time_are_ordered) {
     EXPECT_FALSE(heap.empty());
     EXPECT_EQ(heap.earliest(), never);
     EXPECT_EQ(heap.pop(none).number, 0);
+    EXPECT_TRUE(heap.empty());
+}
+
+TEST(timer_heap, what_never_comes_is_called_off_in_any_order_and_taken_out_at_the_end_of_time) {
+    Heap heap;
+    std::vector<Item> items(6);
+    for (int i = 0; i < 6; ++i) {
+        items[i].number = i;
+        heap.push(items[i], i == 5 ? at(3) : never);
+    }
+    heap.remove(items[0], none);
+    heap.remove(items[4], none);
+    heap.remove(items[2], none);
+    EXPECT_EQ(items[2].slot, none);
+    EXPECT_EQ(heap.size(), 3u);
+    std::array<Item*, 2> due;
+    EXPECT_EQ(heap.take_due(at(4), none, due), 1u);
+    EXPECT_EQ(due[0]->number, 5);
+    EXPECT_EQ(heap.take_due(TimePoint::max() - asyncio::Duration(1), none, due), 0u);
+    EXPECT_EQ(heap.take_due(never, none, due), 2u);
+    EXPECT_EQ(due[0]->number + due[1]->number, 1 + 3);
+    EXPECT_EQ(due[0]->slot, none);
+    EXPECT_TRUE(heap.empty());
+    heap.push(items[1], never);
+    heap.remove(items[1], none);
     EXPECT_TRUE(heap.empty());
 }
 

@@ -7,6 +7,8 @@
 
 #include <string>
 
+#include <unistd.h>
+
 using namespace asyncio;
 using namespace std::chrono_literals;
 
@@ -161,6 +163,46 @@ Coro<> threads() {
         std::string text;
     };
     co_await to_thread([](Aggregate given) { return given.text.size(); }, Aggregate{text});
+#endif
+    co_return;
+}
+
+Coro<> times() {
+    EventLoop& loop = get_running_loop();
+    const auto body = []() -> Coro<> { co_return; };
+#if CASE == 0
+    co_await asyncio::sleep(0.5s);
+    co_await timeout(0.5s, body);
+    co_await timeout_at(loop.time() + 0.5s, body);
+    loop.call_later(std::chrono::duration<float>(1), [] {});
+#elif CASE == 60  // EXPECT any: a time needs a unit: sleep(1s)
+    // This is not the sleep of the system, which would stop the loop.
+    sleep(1);
+#elif CASE == 61  // EXPECT any: a time needs a unit: sleep(1s)
+    sleep(1u);
+#elif CASE == 62  // EXPECT any: a time needs a unit: sleep(1s)
+    co_await sleep(0.5);
+#elif CASE == 63  // EXPECT any: a time needs a unit: sleep(1s)
+    co_await asyncio::sleep(1u);
+#elif CASE == 64  // EXPECT any: a time needs a unit: sleep(1s)
+    co_await timeout(5, body);
+#elif CASE == 65  // EXPECT any: a time needs a unit: sleep(1s)
+    co_await wait_for(body(), 2.5);
+#elif CASE == 66  // EXPECT any: a time needs a unit: sleep(1s)
+    const WaitOptions options{.timeout = 5};
+#elif CASE == 67  // EXPECT any: a time needs a unit: sleep(1s)
+    const MapOptions options{.retry_delay = 1};
+#elif CASE == 68  // EXPECT any: a time needs a unit: sleep(1s)
+    loop.call_later(1, [] {});
+#elif CASE == 69  // EXPECT any: a time needs a unit: loop.time() + 1s
+    co_await timeout_at(5, body);
+#elif CASE == 70  // EXPECT any: a deadline is a point in time: loop.time() + 1s
+    loop.call_at(5s, [] {});
+#elif CASE == 71  // EXPECT any: a deadline is on the loop's clock: loop.time() + 1s
+    co_await timeout_at(std::chrono::system_clock::now() + 1s, body);
+#elif CASE == 72  // EXPECT any: a time needs a unit: sleep(1s)
+    const unsigned long seconds = 3;
+    sleep(seconds);
 #endif
     co_return;
 }

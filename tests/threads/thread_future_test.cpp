@@ -122,6 +122,22 @@ TEST(run_coroutine_threadsafe, THR_07_a_cancelled_task_cancels_the_calling_threa
     });
 }
 
+TEST(run_coroutine_threadsafe, a_time_is_any_duration_and_one_beyond_all_counting_never_passes) {
+    run_test([]() -> Coro<> {
+        EventLoop& loop = get_running_loop();
+        co_await to_thread([&] {
+            const auto soon = []() -> Coro<int> {
+                co_await sleep(1ms);
+                co_return 4;
+            };
+            auto future = run_coroutine_threadsafe(soon(), loop);
+            EXPECT_TRUE(future.wait_for(std::chrono::years(1000)));
+            EXPECT_EQ(future.get(std::chrono::hours::max()), 4);
+            EXPECT_TRUE(future.wait_for(0.001s));
+        });
+    });
+}
+
 TEST(run_coroutine_threadsafe, THR_07_the_calling_threads_cancellation_reaches_the_coroutine) {
     run_test([]() -> Coro<> {
         EventLoop& loop = get_running_loop();

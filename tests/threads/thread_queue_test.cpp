@@ -97,6 +97,20 @@ TEST(thread_queue, a_thread_waits_no_longer_than_it_wants_to) {
     EXPECT_TRUE(queue.empty());
 }
 
+TEST(thread_queue, a_time_is_any_duration_and_one_beyond_all_counting_never_passes) {
+    using std::chrono::hours;
+    ThreadQueue<int> queue(1);
+    EXPECT_FALSE(queue.get_blocking_for(0.001s).has_value());
+    std::jthread late([&] {
+        for (int i = 1; i <= 2; ++i) {
+            std::this_thread::sleep_for(1ms);
+            queue.put_blocking_for(std::move(i), std::chrono::years(1000));
+        }
+    });
+    EXPECT_EQ(queue.get_blocking_for(hours::max()), 1);
+    EXPECT_EQ(queue.get_blocking_for(std::chrono::duration<double>::max()), 2);
+}
+
 TEST(thread_queue, first_come_first_served) {
     run_test([]() -> Coro<> {
         ThreadQueue<int> queue(1);

@@ -1,0 +1,133 @@
+#pragma once
+// How the library's functions take a time: `Delay` for how long, `Deadline` for until when.
+//
+// A parameter of either type takes every `std::chrono` value, whatever its unit and whether it
+// counts in integers or in floating-point numbers, and keeps it in nanoseconds. What does not fit
+// stops at the largest number of nanoseconds there is, about 292 years, and that means "for ever".
+// A parameter of the type `Duration` would refuse `0.5s`, and a thousand years would wrap around
+// and be over at once.
+//
+// A bare number is refused with a sentence, for its unit could be anything.
+
+#include <asyncio/internal/time.h>
+
+#include <chrono>
+#include <concepts>
+#include <limits>
+#include <stdexcept>
+#include <type_traits>
+#include <utility>
+
+namespace asyncio {
+
+namespace internal {
+
+template <class Number>
+concept BareNumber = std::is_arithmetic_v<std::remove_cvref_t<Number>>;
+
+/// False, but only once a template is used.
+template <class...>
+inline constexpr bool never_true = false;
+
+/// Whether a tick of `Period` is a whole number of nanoseconds, and one that can be counted.
+template <class Period>
+inline constexpr bool whole_nanoseconds =
+    1'000'000'000 % Period::den == 0 &&
+    Period::num <= std::numeric_limits<Duration::rep>::max() / (1'000'000'000 / Period::den);
+
+/// Throws: `std::invalid_argument` for what is no number.
+template <class Period>
+constexpr Duration nanoseconds_near(long double ticks) {
+    if (ticks != ticks) throw std::invalid_argument("a time is not a number");
+    const long double count = ticks * (static_cast<long double>(Period::num) * 1e9L) / Period::den;
+    constexpr long double beyond = 9223372036854775808.0L;  // 2^63
+    if (count >= beyond) return Duration::max();
+    if (count <= -beyond) return Duration::min();
+    return Duration(static_cast<Duration::rep>(count + (count < 0 ? -0.5L : 0.5L)));
+}
+
+/// `given` in nanoseconds: the nearest number of them, and no further than it can be counted.
+template <class Rep, class Period>
+constexpr Duration saturated(const std::chrono::duration<Rep, Period>& given) {
+    if constexpr (!std::integral<Rep>) {
+        return nanoseconds_near<Period>(static_cast<long double>(given.count()));
+    } else if constexpr (!whole_nanoseconds<Period>) {
+        return nanoseconds_near<Period>(static_cast<long double>(given.count()));
+    } else {
+        constexpr Duration::rep tick = Period::num * (1'000'000'000 / Period::den);
+        if (std::cmp_greater(given.count(), Duration::max().count() / tick)) return Duration::max();
+        if (std::cmp_less(given.count(), Duration::min().count() / tick)) return Duration::min();
+        return Duration(static_cast<Duration::rep>(given.count()) * tick);
+    }
+}
+
+}  // namespace internal
+
+/// How long: what every function takes that waits or limits, and every option that is a time.
+///
+/// Made from any `std::chrono` duration: `5s`, `0.5s`, `std::chrono::duration<double>(x)`. The
+/// value is the nearest nanosecond. One beyond `Duration::max()`, about 292 years, and infinity,
+/// is that: as a delay or a limit it never ends. What zero and less mean says the function.
+/// Throws: `std::invalid_argument` if it is not a number (NaN).
+/// Python: a number of seconds. Here a bare number does not compile.
+class Delay {
+public:
+    /// Zero.
+    constexpr Delay() noexcept = default;
+    template <class Rep, class Period>
+    constexpr Delay(const std::chrono::duration<Rep, Period>& given)
+        : duration_(internal::saturated(given)) {}
+    template <internal::BareNumber Number>
+    constexpr Delay(Number) {
+        static_assert(internal::never_true<Number>, "a time needs a unit: sleep(1s)");
+    }
+
+    /// For arithmetic.
+    constexpr Duration duration() const noexcept { return duration_; }
+    constexpr operator Duration() const noexcept { return duration_; }
+
+    friend constexpr bool operator==(Delay, Delay) noexcept = default;
+    friend constexpr auto operator<=>(Delay a, Delay b) noexcept {
+        return a.duration_ <=> b.duration_;
+    }
+
+private:
+    Duration duration_{};
+};
+static_assert(std::is_trivially_destructible_v<Delay>);
+
+/// Until when, on the loop's clock: what `call_at`, `timeout_at` and `Timeout::reschedule` take.
+///
+/// Made from any time point of `Clock`, so also from `loop.time() + 0.5s`. `TimePoint::max()` never
+/// comes.
+/// Throws: `std::invalid_argument` if it is not a number (NaN).
+/// Python: what `loop.time()` returns, a number of seconds.
+class Deadline {
+public:
+    template <class Span>
+    constexpr Deadline(const std::chrono::time_point<Clock, Span>& given)
+        : when_(internal::saturated(given.time_since_epoch())) {}
+    template <class Other, class Span>
+        requires(!std::same_as<Other, Clock>)
+    constexpr Deadline(const std::chrono::time_point<Other, Span>&) {
+        static_assert(internal::never_true<Other>,
+                      "a deadline is on the loop's clock: loop.time() + 1s");
+    }
+    template <class Rep, class Period>
+    constexpr Deadline(const std::chrono::duration<Rep, Period>&) {
+        static_assert(internal::never_true<Rep>, "a deadline is a point in time: loop.time() + 1s");
+    }
+    template <internal::BareNumber Number>
+    constexpr Deadline(Number) {
+        static_assert(internal::never_true<Number>, "a time needs a unit: loop.time() + 1s");
+    }
+
+    constexpr TimePoint time_point() const noexcept { return when_; }
+    constexpr operator TimePoint() const noexcept { return when_; }
+
+private:
+    TimePoint when_;
+};
+static_assert(std::is_trivially_destructible_v<Deadline>);
+
+}  // namespace asyncio
