@@ -9,6 +9,8 @@ install(TARGETS asyncio EXPORT asyncioTargets
     ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
     LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(PROGRAMS "${PROJECT_SOURCE_DIR}/tool/lint/asyncio-lint"
+    DESTINATION "${CMAKE_INSTALL_BINDIR}")
 if(TARGET asyncio_tool)
     # A shared library is looked for beside the command, wherever the two were put.
     file(RELATIVE_PATH bin_to_lib "${CMAKE_INSTALL_FULL_BINDIR}" "${CMAKE_INSTALL_FULL_LIBDIR}")

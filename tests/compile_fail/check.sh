@@ -1,5 +1,6 @@
 #!/bin/bash
-# Checks that every case of cases.cpp is refused with the words it names.
+# Checks that every case of cases.cpp is refused with the words it names, and that the first error
+# line of g++ is the one that docs/guide/troubleshooting.md gives for the case.
 # Usage: check.sh COMPILER INCLUDE_DIR
 set -u
 compiler=$1 include=$2
@@ -14,7 +15,7 @@ if ! output=$(compile 0); then
     exit 1
 fi
 failures=0
-expectation='s/^#elif CASE == ([0-9]+) +\/\/ EXPECT ([^:]+): (.*)$/\1 \2 \3/p'
+expectation='s/^#(el)?if CASE == ([0-9]+) +\/\/ EXPECT ([^:]+): (.*)$/\2 \3 \4/p'
 while read -r number who words; do
     [ "$who" = any ] || [ "$who" = "$kind" ] || continue
     if output=$(compile "$number"); then
@@ -26,5 +27,22 @@ while read -r number who words; do
         failures=$((failures + 1))
     fi
 done < <(sed -nE "$expectation" "$here/cases.cpp")
+
+# The table: | `first line` | mistake | write instead | case |
+row='s/^\| `([^`]+)` \|.*\| ([0-9]+) \|$/\2 \1/p'
+rows=0
+while [ "$kind" = g++ ] && read -r number words; do
+    rows=$((rows + 1))
+    first=$(compile "$number" | sed "s/[‘’]/'/g" | grep -m1 'error:')
+    if ! grep -qF -- "$words" <<<"$first"; then
+        printf 'FAILED: the page has another first line for case %s\n  page: %s\n  g++:  %s\n' \
+            "$number" "$words" "$first"
+        failures=$((failures + 1))
+    fi
+done < <(sed -nE "$row" "$here/../../docs/guide/troubleshooting.md")
+if [ "$kind" = g++ ] && [ "$rows" -lt 10 ]; then
+    echo "FAILED: the table in docs/guide/troubleshooting.md was not found"
+    failures=$((failures + 1))
+fi
 [ "$failures" -eq 0 ] && echo "every case is refused"
 exit "$failures"
