@@ -65,6 +65,8 @@ private:
     Lock& lock_;
     CancelledTurn cancelled_turn_;
     bool notified_ = false;
+    /// How the lock was held when the wait began, and is to be held when it ends.
+    bool was_kept_ = false;
 };
 
 }  // namespace internal

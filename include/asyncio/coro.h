@@ -36,6 +36,13 @@ class Coro;
 
 namespace internal {
 
+template <class Given>
+inline constexpr bool is_lvalue_coro = false;
+template <class T>
+inline constexpr bool is_lvalue_coro<Coro<T>&> = true;
+template <class T>
+inline constexpr bool is_lvalue_coro<const Coro<T>&> = true;
+
 /// What every frame of ours has: who awaits it, and where it stands. The chain of `caller`s is the
 /// await tree.
 struct PromiseBase : Pooled {
@@ -76,7 +83,16 @@ struct PromiseBase : Pooled {
     decltype(auto) await_transform(Given&& awaitable,
                                    std::source_location place = std::source_location::current()) {
         where = place;
-        return awaiter_of(std::forward<Given>(awaitable));
+        constexpr bool is_named_coro = is_lvalue_coro<Given>;
+        static_assert(!is_named_coro, "a Coro is awaited once: co_await std::move(coro)");
+        static_assert(is_named_coro || Awaitable<Given>,
+                      "this cannot be awaited: give a coroutine, a task, a future, or what has an "
+                      "operator co_await");
+        if constexpr (is_named_coro || !Awaitable<Given>) {
+            return std::suspend_never();
+        } else {
+            return own_awaiter_of(std::forward<Given>(awaitable));
+        }
     }
 };
 
@@ -99,7 +115,10 @@ concept ReturnableAs =
                             : std::is_constructible_v<Stored<T>, Value&&>);
 
 template <class T>
-struct PromiseResult : PromiseBase {
+struct PromiseResult : PromiseBase, FrameFor<alignof(Outcome<T>)> {
+    using FrameFor<alignof(Outcome<T>)>::operator new;
+    using FrameFor<alignof(Outcome<T>)>::operator delete;
+
     Outcome<T> outcome;
 
     void unhandled_exception() noexcept { outcome.fail(caught_exception()); }
@@ -137,6 +156,8 @@ struct Promise final : PromiseResult<T> {
 /// `co_await LeaveWith{outcome}; co_return;` is to a `Coro<void>` what `co_return outcome;` is to
 /// the others.
 struct LeaveWith {
+    using SuspendsTask = void;
+
     Outcome<void>& end;
 
     bool await_ready() const noexcept { return false; }
@@ -148,6 +169,8 @@ struct LeaveWith {
 template <class T>
 class CoroAwaiter {
 public:
+    using SuspendsTask = void;
+
     explicit CoroAwaiter(std::coroutine_handle<Promise<T>> child) noexcept : child_(child) {}
 
     bool await_ready() {
@@ -203,6 +226,7 @@ public:
     using promise_type = internal::Promise<T>;
     using value_type = T;
 
+    Coro(const Coro&) = delete;  // a Coro is awaited once: hand it over with std::move
     Coro(Coro&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
     Coro& operator=(Coro&& other) noexcept {
         if (this != &other) {

@@ -222,13 +222,13 @@ public:
     }
     template <class Function, class... Arguments>
         requires(sizeof...(Arguments) > 0 && internal::CallableWith<Function, Arguments...>)
-    TimerHandle call_later(Duration delay, Function&& function, Arguments&&... arguments) {
+    TimerHandle call_later(Delay delay, Function&& function, Arguments&&... arguments) {
         return call_later(delay, internal::bind_arguments(std::forward<Function>(function),
                                                           std::forward<Arguments>(arguments)...));
     }
     template <class Function, class... Arguments>
         requires(sizeof...(Arguments) > 0 && internal::CallableWith<Function, Arguments...>)
-    TimerHandle call_at(TimePoint when, Function&& function, Arguments&&... arguments) {
+    TimerHandle call_at(Deadline when, Function&& function, Arguments&&... arguments) {
         return call_at(when, internal::bind_arguments(std::forward<Function>(function),
                                                       std::forward<Arguments>(arguments)...));
     }

@@ -220,6 +220,11 @@ auto gather(Given&&... awaitables) {
         ensure_future(std::forward<Given>(awaitables))...}});
 }
 
+/// A coroutine that stays with the caller cannot be run.
+template <class... Given>
+    requires(internal::is_lvalue_coro<Given&> || ...)
+void gather(Given&...) = delete;  // a Coro is awaited once: hand it over with std::move
+
 /// The same for a range, `gather(std::move(coroutines))`: a vector of results, or nothing if the
 /// parts have no value.
 template <internal::AwaitableRange Range>

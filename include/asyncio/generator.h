@@ -112,8 +112,11 @@ private:
 };
 
 template <class T>
-class GeneratorPromise final : public GeneratorCore {
+class GeneratorPromise final : public GeneratorCore, FrameFor<alignof(T)> {
 public:
+    using FrameFor<alignof(T)>::operator new;
+    using FrameFor<alignof(T)>::operator delete;
+
     GeneratorPromise() noexcept
         : GeneratorCore(std::coroutine_handle<GeneratorPromise>::from_promise(*this)) {}
 
@@ -152,6 +155,8 @@ struct AskerScope {
 template <class T>
 class GeneratorAwaiter {
 public:
+    using SuspendsTask = void;
+
     GeneratorAwaiter(GeneratorPromise<T>& generator, std::exception_ptr thrown_in) noexcept
         : generator_(generator), thrown_in_(std::move(thrown_in)) {}
 
@@ -194,6 +199,8 @@ private:
 /// Lets the generator end where it stands.
 class GeneratorCloser {
 public:
+    using SuspendsTask = void;
+
     explicit GeneratorCloser(GeneratorCore& generator) noexcept : generator_(generator) {}
 
     bool await_ready() noexcept;

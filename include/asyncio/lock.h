@@ -47,21 +47,33 @@ public:
     /// Whether a task holds it.
     bool locked() noexcept { return locked_; }
 
-    /// Gives the lock back and wakes the first that waits; it runs in the next iteration. Where the
-    /// `Held` has been given up with `keep()`; else that does it.
-    /// Throws: RuntimeError if the lock is not held.
+    /// Gives the lock back and wakes the first that waits; it runs in the next iteration. Only
+    /// where the `Held` has been given up with `keep()`; else that does it.
+    /// Throws: RuntimeError if the lock is not held, or a `Held` holds it. Python's pair, `acquire`
+    /// and `release` as statements, comes here without a lock: what has no name goes at once.
     void release() {
-        if (!locked_) [[unlikely]]
+        if (!kept_) [[unlikely]]
             refuse_release();
-        locked_ = false;
-        waiting_.wake_front();
+        unlock();
     }
 
 private:
     friend class Condition;
+    friend Held<Lock>;
     friend internal::AcquireAwaiter<Lock>;
     friend internal::ConditionAwaiter;
 
+    struct HeldSince {
+        HeldSince() noexcept = default;
+        explicit HeldSince(Lock&) noexcept {}
+    };
+
+    void release_held(HeldSince) noexcept { unlock(); }
+    void keep_held() noexcept { kept_ = true; }
+    void unlock() noexcept {
+        locked_ = kept_ = false;
+        waiting_.wake_front();
+    }
     bool try_acquire() noexcept {
         if (locked_ || waiting_.occupied()) return false;
         return locked_ = true;
@@ -73,10 +85,12 @@ private:
         if (!locked_) waiting_.wake_front();
         return false;
     }
-    [[noreturn, gnu::cold]] static void refuse_release();
+    [[noreturn, gnu::cold]] void refuse_release();
 
     internal::WaitQueue waiting_;
     bool locked_ = false;
+    /// Nobody holds it by an object: `release` is still to come.
+    bool kept_ = false;
 };
 
 }  // namespace asyncio

@@ -5,9 +5,13 @@
 
 #include <asyncio/internal/rethrow.h>
 
+#include <array>
+#include <concepts>
+#include <cstddef>
 #include <exception>
 #include <memory>
 #include <new>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -29,6 +33,53 @@ using Stored = std::conditional_t<
     std::is_void_v<T>, None,
     std::conditional_t<std::is_reference_v<T>, std::add_pointer_t<std::remove_reference_t<T>>, T>>;
 
+template <class T>
+struct Copies;
+
+}  // namespace internal
+
+/// Whether a result of type T is copied for whoever asks for it while others may still ask. One
+/// that is not is moved out to the first.
+///
+/// The containers, tuples, pairs, arrays, optionals and variants of the standard library are looked
+/// into. Set it to false for a class that says it can be copied and cannot, as one does that has a
+/// `std::vector<std::unique_ptr<X>>` as a member and leaves copying to the compiler:
+/// `template <> inline constexpr bool asyncio::copyable_result<Page> = false;`
+template <class T>
+inline constexpr bool copyable_result = internal::Copies<T>::value;
+
+namespace internal {
+
+/// A container says that it can be copied whatever it holds, and fails to compile when it is told
+/// to; so does whatever holds a container. So the elements are asked, too.
+template <class T>
+struct Copies : std::is_copy_constructible<T> {};
+
+template <class T>
+using CopiesElement = std::bool_constant<copyable_result<std::remove_cv_t<T>>>;
+
+/// A container, or an optional value.
+template <class T>
+concept HoldsValues = requires { typename T::value_type; } &&
+                      !std::is_same_v<std::remove_cv_t<typename T::value_type>, T> &&
+                      (requires { typename T::allocator_type; } || requires(const T& perhaps) {
+                          { perhaps.has_value() } -> std::same_as<bool>;
+                      });
+
+template <HoldsValues T>
+struct Copies<T>
+    : std::conjunction<std::is_copy_constructible<T>, CopiesElement<typename T::value_type>> {};
+
+template <class... Elements>
+struct Copies<std::tuple<Elements...>>
+    : std::conjunction<std::is_copy_constructible<Elements>..., CopiesElement<Elements>...> {};
+template <class First, class Second>
+struct Copies<std::pair<First, Second>> : Copies<std::tuple<First, Second>> {};
+template <class T, std::size_t size>
+struct Copies<std::array<T, size>> : CopiesElement<T> {};
+template <class... Alternatives>
+struct Copies<std::variant<Alternatives...>> : std::conjunction<CopiesElement<Alternatives>...> {};
+
 }  // namespace internal
 
 /// The end of a coroutine or a future of type T. Empty until it is there.
@@ -42,7 +93,7 @@ public:
     Outcome() noexcept {}
     Outcome(Outcome&& other) noexcept(std::is_nothrow_move_constructible_v<Stored>) { take(other); }
     Outcome(const Outcome& other)
-        requires std::is_copy_constructible_v<Stored>
+        requires copyable_result<Stored>
     {
         copy(other);
     }
@@ -54,7 +105,7 @@ public:
         return *this;
     }
     Outcome& operator=(const Outcome& other)
-        requires std::is_copy_constructible_v<Stored>
+        requires copyable_result<Stored>
     {
         if (this != &other) {
             reset();

@@ -12,8 +12,12 @@
 #include <asyncio/internal/acquire.h>
 #include <asyncio/internal/wait_queue.h>
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <memory>
 
 namespace asyncio {
 
@@ -51,13 +55,14 @@ public:
 
     /// Adds `count` permits, each for the first that waits; they run in the next iteration. Whoever
     /// holds a `Held<Semaphore>` need not call it, unless that was given up with `keep()`.
-    /// Throws: `std::invalid_argument` if a `BoundedSemaphore` would have more than at the start;
-    /// then none is added.
+    /// Throws: `std::invalid_argument` if a `BoundedSemaphore` would have more than at the start,
+    /// once those who hold one as a `Held` have gone; RuntimeError in a task whose own permit has
+    /// just gone back because its `Held` had no name, as in Python's pair of statements, `acquire`
+    /// and `release`. None is added then.
     void release(std::size_t count = 1) {
-        if (count > static_cast<std::size_t>(bound_ - value_)) [[unlikely]]
-            refuse_release();
-        value_ += static_cast<std::ptrdiff_t>(count);
-        for (; count > 0 && waiting_.wake_next(); --count) --value_;
+        if (count > kept_) check_unkept(count);
+        kept_ -= std::min(kept_, count);
+        add(count);
     }
 
 protected:
@@ -67,8 +72,38 @@ protected:
     }
 
 private:
+    friend Held<Semaphore>;
     friend internal::AcquireAwaiter<Semaphore>;
 
+    /// The iteration in which a permit was taken.
+    struct HeldSince {
+        HeldSince() noexcept = default;
+        explicit HeldSince(Semaphore&) noexcept
+            : iteration(internal::here.loop != nullptr ? internal::here.loop->iterations() : 0) {}
+        std::uint64_t iteration = 0;
+    };
+    /// The tasks that have last let a permit go in the step in which they had got it.
+    struct Dropped {
+        std::array<std::uint64_t, 8> tasks{};
+        std::size_t next = 0;
+    };
+
+    void release_held(HeldSince since) {
+        if (since.iteration != 0 && internal::here.task != nullptr &&
+            since.iteration == internal::here.loop->iterations()) [[unlikely]]
+            note_dropped();
+        add(1);
+    }
+    void keep_held() noexcept { ++kept_; }
+    void note_dropped() noexcept;
+    /// More is released than was kept: objects hold the rest, or it is new.
+    void check_unkept(std::size_t count) const;
+    void add(std::size_t count) {
+        if (count > static_cast<std::size_t>(bound_ - value_)) [[unlikely]]
+            refuse_release();
+        value_ += static_cast<std::ptrdiff_t>(count);
+        for (; count > 0 && waiting_.wake_next(); --count) --value_;
+    }
     bool try_acquire() noexcept {
         if (locked()) return false;
         --value_;
@@ -89,6 +124,10 @@ private:
     /// Permits that nobody holds and that are on nobody's way.
     std::ptrdiff_t value_;
     std::ptrdiff_t bound_;
+    /// Permits whose `Held` was told to keep them, and that have not been released since.
+    std::size_t kept_ = 0;
+    /// Made when it is first needed.
+    std::unique_ptr<Dropped> dropped_;
 };
 
 /// A semaphore that refuses to be released more often than it was acquired, which is a mistake of

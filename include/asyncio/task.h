@@ -322,8 +322,7 @@ decltype(auto) EventLoop::run_until_complete(Awaitable&& awaitable) {
     auto future = internal::ensure_future_on(*this, std::forward<Awaitable>(awaitable));
     internal::run_until_done(*this, *future.state());
     using Value = typename decltype(future)::value_type;
-    if constexpr (internal::FutureLike<Awaitable> &&
-                  std::is_copy_constructible_v<internal::Stored<Value>>) {
+    if constexpr (internal::FutureLike<Awaitable> && copyable_result<internal::Stored<Value>>) {
         return static_cast<Value>(future.result());
     } else {
         return static_cast<Value>(std::move(*future.state()).take().value());

@@ -99,7 +99,7 @@ public:
     }
     /// Moves the deadline; nothing takes it away.
     /// Throws: RuntimeError if the scope is not entered, or over, or has expired.
-    void reschedule(std::optional<TimePoint> when) const { record_->reschedule(when); }
+    void reschedule(std::optional<Deadline> when) const { record_->reschedule(when); }
     /// Whether the limit was reached before the body ended. Holds behind the scope, too.
     bool expired() const noexcept {
         return record_->running != nullptr ? record_->running->expired() : record_->expired;
@@ -113,12 +113,12 @@ private:
 ///
 /// Throws: RuntimeError if no loop runs.
 /// Python: `asyncio.timeout(delay)`.
-inline TimeoutScope timeout(std::optional<Duration> delay) {
+inline TimeoutScope timeout(std::optional<Delay> delay) {
     if (!delay) return TimeoutScope(std::nullopt);
     return TimeoutScope(internal::add_saturating(get_running_loop().time(), *delay));
 }
 
 /// The same with a deadline on the loop's clock. Python: `asyncio.timeout_at(when)`.
-inline TimeoutScope timeout_at(std::optional<TimePoint> when) { return TimeoutScope(when); }
+inline TimeoutScope timeout_at(std::optional<Deadline> when) { return TimeoutScope(when); }
 
 }  // namespace asyncio

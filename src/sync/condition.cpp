@@ -1,5 +1,7 @@
 #include <asyncio/condition.h>
 
+#include <string>
+
 namespace asyncio {
 namespace internal {
 
@@ -23,7 +25,8 @@ void ConditionAwaiter::begin() {
     lock_.waiting_.bind();
     condition_->waiting_.enter(*this);
     condition_->members_.push_back(*this);
-    lock_.release();
+    was_kept_ = lock_.kept_;
+    lock_.unlock();
 }
 
 /// Both parts of the wait are left in the next iteration. If this part was over already, its turn
@@ -39,7 +42,10 @@ auto ConditionAwaiter::abort(lowlevel::Waiter& waiter, std::string_view) noexcep
 void ConditionAwaiter::take_turn() noexcept {
     if (lock_is_gone()) return run_task(*this);
     const bool has_lock = end_part();
-    if (has_lock || lock_.try_acquire()) return run_task(*this);
+    if (has_lock || lock_.try_acquire()) {
+        lock_.kept_ = was_kept_;
+        return run_task(*this);
+    }
     lock_.waiting_.wait_again(*this);
 }
 
@@ -90,7 +96,9 @@ void Condition::abandon() noexcept {
 }
 
 void Condition::require_locked(const char* refusal) {
-    if (!lock_.locked()) throw RuntimeError(refusal);
+    if (!lock_.locked())
+        throw RuntimeError(std::string(refusal) +
+                           "; name what holds it: auto held = co_await condition.acquire()");
 }
 
 void Condition::notify(std::size_t count) {

@@ -2,6 +2,11 @@
 
 namespace asyncio {
 
-void Lock::refuse_release() { throw RuntimeError("the lock is not held"); }
+void Lock::refuse_release() {
+    throw RuntimeError(locked_ ? "release: the lock is held by an object, which releases it; name "
+                                 "yours: auto held = co_await lock.acquire()"
+                               : "release: the lock is not held; what acquire returns releases it, "
+                                 "so name it: auto held = co_await lock.acquire()");
+}
 
 }  // namespace asyncio

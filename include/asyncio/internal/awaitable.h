@@ -8,6 +8,10 @@
 #include <coroutine>
 #include <utility>
 
+namespace asyncio::lowlevel {
+class Waiter;
+}
+
 namespace asyncio::internal {
 
 template <class Given>
@@ -30,20 +34,46 @@ concept Awaitable = requires(AwaiterOf<Given>& awaiter) {
     awaiter.await_resume();
 };
 
+template <class T>
+using WithoutRvalueReference =
+    std::conditional_t<std::is_rvalue_reference_v<T>, std::remove_reference_t<T>, T>;
+
 /// What `co_await std::move(awaitable)` gives.
 template <class Given>
-using AwaitResult = decltype(std::declval<AwaiterOf<Given>&>().await_resume());
+using AwaitResult =
+    WithoutRvalueReference<decltype(std::declval<AwaiterOf<Given>&>().await_resume())>;
+
+/// An awaiter that suspends the task as this library wants it: by `Waiter::park`, or by leaving
+/// what comes next in `here.next`. The latter kind says so with a member type `SuspendsTask`.
+template <class Awaiter>
+concept OwnAwaiter =
+    std::is_base_of_v<lowlevel::Waiter, Awaiter> || requires { typename Awaiter::SuspendsTask; };
+
+/// Defined in foreign.h, which comes with whatever makes tasks.
+template <class Given>
+class ForeignAwaiter;
+
+/// As `awaiter_of`, with a bridge to awaiters that are not ours.
+template <class Given>
+decltype(auto) own_awaiter_of(Given&& awaitable) {
+    if constexpr (OwnAwaiter<std::remove_cvref_t<AwaiterOf<Given>>>) {
+        return awaiter_of(std::forward<Given>(awaitable));
+    } else {
+        return ForeignAwaiter<Given>(std::forward<Given>(awaitable));
+    }
+}
 
 /// The awaiter of `settle`.
 template <class Given>
 class SettleAwaiter {
-    using Awaiter = std::remove_reference_t<AwaiterOf<Given>>;
+    using Awaiter = std::remove_reference_t<decltype(own_awaiter_of(std::declval<Given>()))>;
 
 public:
+    using SuspendsTask = void;
     using Result = AwaitResult<Given>;
 
     explicit SettleAwaiter(Given&& awaitable)
-        : awaiter_(awaiter_of(std::forward<Given>(awaitable))) {}
+        : awaiter_(own_awaiter_of(std::forward<Given>(awaitable))) {}
 
     bool await_ready() { return awaiter_.await_ready(); }
 

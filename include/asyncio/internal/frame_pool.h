@@ -110,6 +110,35 @@ struct Pooled {
     static void operator delete(void* memory, std::size_t size_bytes) noexcept {
         free_frame(memory, size_bytes);
     }
+    /// For what must lie on a wider boundary than the pool's blocks do.
+    static void* operator new(std::size_t size_bytes, std::align_val_t boundary) {
+        return ::operator new(size_bytes, boundary);
+    }
+    static void operator delete(void* memory, std::size_t size_bytes,
+                                std::align_val_t boundary) noexcept {
+        ::operator delete(memory, size_bytes, boundary);
+    }
+};
+
+/// The memory of coroutine frames that keep something which lies on such a boundary. A compiler
+/// asks for frames without saying what boundary they need. By number, not by type: g++ 12 crashes
+/// over such a function of a template of a local type.
+template <std::size_t boundary>
+struct FrameFor {
+    static void* operator new(std::size_t size_bytes) {
+        if constexpr (boundary > frame_granule_bytes) {
+            return ::operator new(size_bytes, std::align_val_t(boundary));
+        } else {
+            return allocate_frame(size_bytes);
+        }
+    }
+    static void operator delete(void* memory, std::size_t size_bytes) noexcept {
+        if constexpr (boundary > frame_granule_bytes) {
+            ::operator delete(memory, size_bytes, std::align_val_t(boundary));
+        } else {
+            free_frame(memory, size_bytes);
+        }
+    }
 };
 
 }  // namespace asyncio::internal

@@ -126,7 +126,7 @@ public:
     /// For one who gives its reference up: moved out if nobody else can ask, or if it cannot be
     /// copied.
     Outcome<T> hand_over() {
-        if constexpr (std::is_copy_constructible_v<Stored<T>>) {
+        if constexpr (copyable_result<Stored<T>>) {
             if (!only_reference()) return outcome();
         }
         return take();

@@ -88,6 +88,8 @@ public:
 
     ContextRef& context() noexcept { return context_; }
 
+    /// No two tasks of the process have the same.
+    std::uint64_t number() const noexcept { return number_; }
     std::string name() const;
     void set_name(std::string_view name) { name_ = std::make_unique<std::string>(name); }
 

@@ -110,3 +110,6 @@ private:
 };
 
 }  // namespace asyncio::lowlevel
+
+// Behind the class, which it uses: what adapts awaiters that do not derive from it.
+#include <asyncio/internal/foreign.h>  // IWYU pragma: keep
