@@ -74,7 +74,7 @@ HEADERS_OF_FLOOR = {
             "internal/thread_event internal/time internal/unique_function internal/worker_job "
             "internal/bind",
     "backend": "lowlevel/backend lowlevel/operation",
-    "loop": "event_loop internal/context_state internal/step",
+    "loop": "event_loop loop_handle internal/context_state internal/loop_gate internal/step",
     "core": "coro task future task_group gather timeout sleep run wait shield context generator "
             "lowlevel/waiter internal/awaitable internal/body internal/future_base "
             "internal/task_core finally exit_stack as_completed map_concurrent staggered_race "

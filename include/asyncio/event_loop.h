@@ -18,6 +18,7 @@
 #include <asyncio/exceptions.h>
 #include <asyncio/internal/bind.h>
 #include <asyncio/internal/intrusive_list.h>
+#include <asyncio/internal/loop_gate.h>
 #include <asyncio/internal/step.h>
 #include <asyncio/internal/time.h>
 #include <asyncio/internal/unique_function.h>
@@ -188,8 +189,11 @@ public:
     decltype(auto) run_until_complete(Awaitable&& awaitable);
 
     /// Ends `run_forever` after the iteration in progress; what is ready then stays ready for the
-    /// next run.
-    void stop() noexcept { stopping_ = true; }
+    /// next run. On another thread: `call_soon_threadsafe([&] { loop.stop(); })`.
+    void stop() {
+        check_thread();
+        stopping_ = true;
+    }
 
     bool is_running() const noexcept { return running_; }
     bool is_closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
@@ -209,6 +213,11 @@ public:
     /// Runs `callback()` at `when` on this loop's clock (`time()`).
     TimerHandle call_at(Deadline when, internal::UniqueFunction<void()> callback);
     /// `call_soon` for every other thread: wakes the loop if it waits. Not for signal handlers.
+    ///
+    /// Lifetime: the loop must exist when the call begins. The callback may end the loop: its
+    /// destruction waits until this call no longer uses it. Where the loop may be gone already, use
+    /// a `LoopHandle` (loop_handle.h).
+    /// Throws: RuntimeError if the loop is closed; the callback is then destroyed and never runs.
     Handle call_soon_threadsafe(internal::UniqueFunction<void()> callback);
 
     // The same for a function with arguments: `call_later(1s, print, "text")`. Function and
@@ -327,14 +336,17 @@ public:
     lowlevel::Backend::Submitted submit(lowlevel::Operation& operation);
     void cancel(lowlevel::Operation& operation) noexcept { backend_->cancel(operation); }
 
-    /// Makes `node` ready from another thread or from a signal handler, and wakes the loop.
-    void post(internal::Ready& node) noexcept;
+    /// Makes `node` ready from another thread or from a signal handler, and wakes the loop. False
+    /// if the loop is closed: the node is then untouched.
+    bool post(internal::Ready& node) noexcept { return gate_->post(node); }
+    /// The way of other threads into this loop. Outlives it.
+    const std::shared_ptr<internal::LoopGate>& gate() const noexcept { return gate_; }
 
     /// What only the loop's thread may do calls this first. In debug mode it throws RuntimeError if
     /// this loop runs on another thread at the moment; else it costs a look at a flag.
     void check_thread() const {
         if (debug_) [[unlikely]]
-            require_own_thread();
+            gate_->require_own_thread();
     }
 
     /// As `Backend::expect_wakes`.
@@ -348,9 +360,11 @@ public:
     internal::LoopThreads*& threads() noexcept { return threads_; }
 
 private:
+    friend internal::LoopGate;
     struct RunScope;
 
     void run_once();
+    void take_in(internal::Ready& node) noexcept;
     void take_inbox() noexcept;
     TimePoint next_deadline() noexcept;
     bool look_is_due() noexcept;
@@ -363,12 +377,12 @@ private:
     void serve_finished(internal::ReadyList& batch);
     void run_step(internal::Ready& node);
     void check_open() const;
-    void require_own_thread() const;
     void check_can_run() const;
     void collect_operations();
     void drop_ready() noexcept;
 
     std::unique_ptr<lowlevel::Backend> backend_;
+    std::shared_ptr<internal::LoopGate> gate_ = std::make_shared<internal::LoopGate>(*this);
     internal::ReadyList ready_;
     /// Found finished while others were ready. Filled within an iteration, and empty behind it.
     internal::ReadyList finished_;
@@ -395,10 +409,8 @@ private:
     bool running_ = false;
     bool debug_ = false;
     bool eager_tasks_ = false;
-    /// Read by `call_soon_threadsafe` on other threads.
+    /// Read by other threads, too.
     std::atomic<bool> closed_{false};
-    /// The thread on which the loop runs, known by its state; null while it does not.
-    std::atomic<const internal::ThreadState*> runner_{nullptr};
     /// Shared, so that the one which is running outlives its replacement.
     std::shared_ptr<const ExceptionHandler> exception_handler_;
     /// Made when the loop becomes the current one of a thread. The thread refers to it weakly, and

@@ -13,6 +13,7 @@
 
 #include <asyncio/executor.h>
 #include <asyncio/internal/thread_call.h>
+#include <asyncio/loop_handle.h>
 
 #include <concepts>
 #include <type_traits>
@@ -90,22 +91,29 @@ private:
 /// Has `coroutine` (or anything that can be awaited) run as a task of `loop`, which runs on another
 /// thread, or will.
 ///
-/// Lifetime: `loop` must not be destroyed during the call; afterwards it may close at any time, and
-/// a coroutine that has not ended then is cancelled.
-/// Throws: RuntimeError if the loop is closed.
+/// Lifetime: `loop` must exist when the call begins; afterwards it may close at any time, and a
+/// coroutine that has not ended then is cancelled. Where the loop may be gone already, give a
+/// `LoopHandle`.
+/// Throws: RuntimeError if the loop is closed or gone. If the loop closes before it has come to the
+/// coroutine, the ThreadFuture ends with that RuntimeError.
 /// Thread-safety: any thread.
 /// Python: `asyncio.run_coroutine_threadsafe`.
 template <class Awaitable>
-auto run_coroutine_threadsafe(Awaitable&& coroutine, EventLoop& loop) {
+auto run_coroutine_threadsafe(Awaitable&& coroutine, const LoopHandle& loop) {
     using Given = std::decay_t<Awaitable>;
     static_assert(!internal::FutureLike<Given>, "a future belongs to its loop's thread");
     static_assert(!std::is_lvalue_reference_v<Awaitable>,
                   "what is awaited goes to another thread: hand it over with std::move");
     using Call = internal::ThreadCallOf<Given>;
-    auto* call = new Call(loop, std::forward<Awaitable>(coroutine));
+    auto* call = new Call(loop.gate(), std::forward<Awaitable>(coroutine));
     ThreadFuture<typename Call::Result> future(*call);
     call->send();
     return future;
+}
+
+template <class Awaitable>
+auto run_coroutine_threadsafe(Awaitable&& coroutine, EventLoop& loop) {
+    return run_coroutine_threadsafe(std::forward<Awaitable>(coroutine), LoopHandle(loop));
 }
 
 /// A result that a thread of your own will give.

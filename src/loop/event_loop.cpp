@@ -35,7 +35,7 @@ EventLoop::EventLoop(std::unique_ptr<lowlevel::Backend> backend, LoopOptions opt
 
 EventLoop::~EventLoop() {
     close();
-    drop_ready();  // what another thread brought while it was not yet told that the loop is closed
+    drop_ready();  // what a future of the closed loop has scheduled since
 }
 
 // Running.
@@ -46,7 +46,7 @@ struct EventLoop::RunScope {
         loop.check_can_run();
         loop.running_ = true;
         internal::here.loop = &loop;
-        loop.runner_.store(&internal::here, std::memory_order_relaxed);
+        loop.gate_->set_runner(&internal::here);
         internal::here.stack_limit =
             internal::stack_position() - internal::nested_start_stack_bytes;
     }
@@ -55,7 +55,7 @@ struct EventLoop::RunScope {
     ~RunScope() {
         loop_.backend_->hand_over();
         internal::here = {};
-        loop_.runner_.store(nullptr, std::memory_order_relaxed);
+        loop_.gate_->set_runner(nullptr);
         loop_.running_ = false;
         loop_.stopping_ = false;
     }
@@ -203,6 +203,9 @@ void EventLoop::close() {
     if (!residents_.empty()) internal::wind_up_residents(*this);
     internal::wind_up_asyncgens(*this);
     collect_operations();
+    // From here on no thread can bring anything. What was brought before is in the inbox, and is
+    // given its turn with the rest.
+    gate_->shut();
     closed_ = true;
     expire_until(internal::never);
     drop_ready();
@@ -230,14 +233,6 @@ void EventLoop::collect_operations() {
 
 void EventLoop::check_open() const {
     if (is_closed()) throw RuntimeError("the event loop is closed");
-}
-
-void EventLoop::require_own_thread() const {
-    const internal::ThreadState* runner = runner_.load(std::memory_order_relaxed);
-    if (runner != nullptr && runner != &internal::here) {
-        throw RuntimeError("used on another thread than its loop's: only call_soon_threadsafe and "
-                           "run_coroutine_threadsafe may be called there");
-    }
 }
 
 void EventLoop::check_can_run() const {
@@ -281,13 +276,15 @@ Handle EventLoop::call_soon_threadsafe(internal::UniqueFunction<void()> callback
     // The loop's own thread needs no wake-up, and keeps the order of its callbacks.
     if (internal::here.loop == this) {
         schedule(*node);
-    } else {
-        post(*node);
+    } else if (!post(*node)) {
+        node->release();
+        check_open();
     }
     return handle;
 }
 
-void EventLoop::post(internal::Ready& node) noexcept {
+/// For the gate. Any thread.
+void EventLoop::take_in(internal::Ready& node) noexcept {
     internal::ListNode* newest = inbox_.load(std::memory_order_relaxed);
     do {
         node.next = newest;

@@ -18,26 +18,9 @@ constexpr Duration patience = std::chrono::seconds(5);
 
 }  // namespace
 
-// --- The gate ------------------------------------------------------------------------------------
-
-bool LoopGate::post(Ready& node) noexcept {
-    const bool open = (state_.fetch_add(1, std::memory_order_acquire) & is_shut) == 0;
-    if (open) loop_.post(node);
-    if (state_.fetch_sub(1, std::memory_order_release) == (is_shut | 1)) state_.notify_all();
-    return open;
-}
-
-void LoopGate::shut() noexcept {
-    std::uint32_t state = state_.fetch_or(is_shut, std::memory_order_acq_rel) | is_shut;
-    while (state != is_shut) {
-        state_.wait(state, std::memory_order_acquire);
-        state = state_.load(std::memory_order_acquire);
-    }
-}
-
 // --- Jobs ----------------------------------------------------------------------------------------
 
-LoopJob::LoopJob(LoopThreads& threads) : loop_(threads.loop()), gate_(threads.gate()) {
+LoopJob::LoopJob(LoopThreads& threads) : loop_(threads.loop()), gate_(threads.loop().gate()) {
     WorkerJob::run = &run_on_thread;
     WorkerJob::drop = &drop_on_thread;
     Ready::run = &run_on_loop;
@@ -110,7 +93,7 @@ LoopThreads& LoopThreads::of(EventLoop& loop) {
     return *threads;
 }
 
-LoopThreads::LoopThreads(EventLoop& loop) : loop_(loop), gate_(std::make_shared<LoopGate>(loop)) {
+LoopThreads::LoopThreads(EventLoop& loop) : loop_(loop) {
     AtShutdown::run = &loop_shuts_down;
     AtClose::run = &loop_closes;
     loop.at_shutdown().push_back(*this);
@@ -127,11 +110,10 @@ void LoopThreads::add(LoopJob& job) noexcept {
     loop_.expect_wakes(1);
 }
 
-/// From here on no thread posts. What is posted already is given its turn when the loop drops what
-/// is ready. As in Python, jobs that are queued still run; nobody waits for them.
+/// What is posted already, or will be until the gate is shut, is given its turn when the loop drops
+/// what is ready. As in Python, jobs that are queued still run; nothing waits for them.
 void LoopThreads::loop_closes(AtClose& listener) noexcept {
     auto& self = static_cast<LoopThreads&>(listener);
-    self.gate_->shut();
     while (!self.jobs_.empty()) static_cast<LoopJob&>(self.jobs_.front()).detach();
     if (self.default_executor_ != nullptr) self.default_executor_->shutdown({.wait = false});
     delete &self;

@@ -57,35 +57,35 @@ void ThreadEnd::at_end(WorkerJob& job) noexcept {
 // --- A call: the thread's side -------------------------------------------------------------------
 
 /// One reference for each side.
-ThreadCall::ThreadCall(EventLoop& loop) noexcept : ThreadEnd(2), loop_(loop) {
+ThreadCall::ThreadCall(std::shared_ptr<LoopGate> gate) noexcept
+    : ThreadEnd(2), gate_(std::move(gate)) {
     run = &start;
     cancel_request_.run = &cancel_task;
     cancel_request_.call = this;
 }
 
 void ThreadCall::send() {
-    if (loop_.is_closed()) {
-        release();
-        throw RuntimeError("the event loop is closed");
-    }
-    here.loop == &loop_ ? loop_.schedule(*this) : loop_.post(*this);
+    if (gate_ != nullptr && gate_->leads_to(here.loop)) return here.loop->schedule(*this);
+    if (gate_ != nullptr && gate_->post(*this)) return;
+    release();
+    throw RuntimeError("run_coroutine_threadsafe: the event loop is closed");
 }
 
 void ThreadCall::require_other_thread() const {
-    if (here.loop == &loop_ && !done())
+    if (gate_->leads_to(here.loop) && !done())
         throw RuntimeError("the thread of the loop cannot wait for it; await the coroutine");
 }
 
 bool ThreadCall::cancel() noexcept {
     if (!ThreadEnd::cancel()) return false;
-    std::shared_ptr<LoopGate> gate;
+    bool has_task = false;
     {
         const std::lock_guard lock(mutex_);
-        gate = gate_;
+        has_task = has_task_;
     }
-    if (gate != nullptr) {
+    if (has_task) {
         retain();
-        if (!gate->post(cancel_request_)) release();
+        if (!gate_->post(cancel_request_)) release();
     }
     return true;
 }
@@ -102,27 +102,25 @@ void ThreadCall::refuse(std::exception_ptr error) noexcept {
 }
 
 /// Whether the thread has cancelled before the task was there to be told. If not, the thread sends
-/// its request itself from here on: either it finds the gate or this finds the end.
-bool ThreadCall::was_cancelled_before(const std::shared_ptr<LoopGate>& gate) noexcept {
+/// its request itself from here on: either it finds that there is a task or this finds the end.
+bool ThreadCall::was_cancelled_before() noexcept {
     const std::lock_guard lock(mutex_);
-    if (!is_done_) gate_ = gate;
+    has_task_ = !is_done_;
     return is_done_;
 }
 
 void ThreadCall::start(Ready& node) noexcept {
     auto& self = static_cast<ThreadCall&>(node);
-    if (self.loop_.is_closed())
+    if (self.gate_->is_shut())
         return self.refuse(std::make_exception_ptr(RuntimeError("the event loop is closed")));
-    std::shared_ptr<LoopGate> gate;
     try {
-        gate = LoopThreads::of(self.loop_).gate();
-        self.future_ = &self.start_task(self.loop_);
+        self.future_ = &self.start_task(get_running_loop());
         self.drop_given();
     } catch (...) {
         return self.refuse(std::current_exception());
     }
     self.run = &task_ended;
-    if (self.was_cancelled_before(gate)) self.future_->cancel({});
+    if (self.was_cancelled_before()) self.future_->cancel({});
     self.future_->notify(self);
 }
 

@@ -59,7 +59,7 @@ QueueWaiter::TaskPlace& QueueWaiter::place_for(void* item) {
         const std::shared_ptr<LoopGate> gate = own.gate;
         gate->post(task);
     };
-    place_.gate = LoopThreads::of(task().loop()).gate();
+    place_.gate = task().loop().gate();
     return place_;
 }
 

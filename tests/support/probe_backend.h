@@ -31,13 +31,18 @@ public:
     }
     bool look_is_due() noexcept override { return real_->look_is_due(); }
     void hand_over() noexcept override { real_->hand_over(); }
-    void wake() noexcept override { real_->wake(); }
+    void wake() noexcept override {
+        if (before_waking) before_waking();
+        real_->wake();
+    }
     void expect_wakes(int change) noexcept override { real_->expect_wakes(change); }
     asyncio::TimePoint now() noexcept override { return real_->now(); }
 
     int waits = 0;
     /// Called with the deadline where the loop would wait.
     std::function<void(asyncio::TimePoint)> instead_of_waiting;
+    /// Called on the thread that wakes the loop. Set before there is such a thread.
+    std::function<void()> before_waking;
 
 private:
     std::unique_ptr<Backend> real_;

@@ -13,13 +13,13 @@
 // Whoever makes the last step of its side releases that side's reference.
 //
 // The loop may close while jobs run. A thread must not post to a loop that is gone, so threads post
-// through the loop's *gate*, which the loop shuts before it closes: shutting waits for those who
-// are posting at the moment, and afterwards there is nobody.
+// through the loop's gate (`loop_gate.h`).
 //
 // Thread-safety: as each function says; loop thread only if it says nothing.
 
 #include <asyncio/event_loop.h>
 #include <asyncio/internal/frame_pool.h>
+#include <asyncio/internal/loop_gate.h>
 #include <asyncio/internal/worker_job.h>
 
 #include <atomic>
@@ -31,23 +31,6 @@ namespace asyncio {
 class ThreadPoolExecutor;
 
 namespace internal {
-
-class LoopGate {
-public:
-    explicit LoopGate(EventLoop& loop) noexcept : loop_(loop) {}
-
-    /// Makes `node` ready on the loop. False if the loop is closed; the node is then untouched.
-    /// Any thread.
-    bool post(Ready& node) noexcept;
-    void shut() noexcept;
-
-private:
-    static constexpr std::uint32_t is_shut = 1U << 31;
-
-    EventLoop& loop_;
-    /// How many threads are posting, and `is_shut`.
-    std::atomic<std::uint32_t> state_{0};
-};
 
 struct LoopJobLink : ListNode {};
 
@@ -102,7 +85,6 @@ public:
     static LoopThreads& of(EventLoop& loop);
 
     EventLoop& loop() const noexcept { return loop_; }
-    const std::shared_ptr<LoopGate>& gate() const noexcept { return gate_; }
     /// Made when it is first asked for. Throws: RuntimeError after its shutdown.
     ThreadPoolExecutor& default_executor();
     void set_default_executor(std::shared_ptr<ThreadPoolExecutor> executor);
@@ -119,7 +101,6 @@ private:
     static void loop_closes(AtClose& listener) noexcept;
 
     EventLoop& loop_;
-    std::shared_ptr<LoopGate> gate_;
     /// The jobs whose futures wait.
     IntrusiveList<LoopJobLink> jobs_;
     std::shared_ptr<ThreadPoolExecutor> default_executor_;

@@ -112,7 +112,7 @@ public:
     bool cancel() noexcept final;
 
 protected:
-    explicit ThreadCall(EventLoop& loop) noexcept;
+    explicit ThreadCall(std::shared_ptr<LoopGate> gate) noexcept;
 
     // The loop's side.
 
@@ -128,19 +128,19 @@ private:
     static void task_ended(Ready& node) noexcept;
     static void cancel_task(Ready& node) noexcept;
     void refuse(std::exception_ptr error) noexcept;
-    bool was_cancelled_before(const std::shared_ptr<LoopGate>& gate) noexcept;
+    bool was_cancelled_before() noexcept;
     void require_other_thread() const final;
 
     struct CancelRequest : Ready {
         ThreadCall* call = nullptr;
     };
 
-    EventLoop& loop_;
+    const std::shared_ptr<LoopGate> gate_;
     /// The task's, while it runs.
     FutureBase* future_ = nullptr;
     CancelRequest cancel_request_;
-    /// Null until the loop has seen the call.
-    std::shared_ptr<LoopGate> gate_;
+    /// There is a task that can be told of a cancellation. Under the mutex.
+    bool has_task_ = false;
 };
 
 template <class Given>
@@ -148,8 +148,8 @@ class ThreadCallOf final : public ThreadEndOf<AwaitResult<Given>, ThreadCall> {
 public:
     using Result = AwaitResult<Given>;
 
-    ThreadCallOf(EventLoop& loop, Given&& given)
-        : ThreadEndOf<Result, ThreadCall>(loop), given_(std::move(given)) {}
+    ThreadCallOf(std::shared_ptr<LoopGate> gate, Given&& given)
+        : ThreadEndOf<Result, ThreadCall>(std::move(gate)), given_(std::move(given)) {}
 
 private:
     FutureBase& start_task(EventLoop& loop) override {
