@@ -42,20 +42,40 @@ struct QueuePlace : ListNode {
     void (*wake)(QueuePlace&) noexcept = nullptr;
     /// Under the queue's mutex until it has been woken.
     State state = State::waiting;
+    /// A task can wait on without the queue; it is cancelled one day. A thread cannot.
+    bool is_task = false;
+};
+
+/// The lines of a queue, and what guards them. A task that waits keeps them, so that it can leave
+/// its line after the queue has gone: the owner of a queue often ends first, and the tasks that
+/// wait in the queue are cancelled later.
+struct ThreadQueueLines {
+    using Line = IntrusiveList<QueuePlace>;
+
+    /// Takes a place out of its line. False if it has been served or refused: then it will be
+    /// woken.
+    bool leave(QueuePlace& place) noexcept;
+
+    std::mutex mutex;
+    Line getters;
+    Line putters;
+    bool is_shut_down = false;
 };
 
 /// The place of a thread.
 struct ThreadPlace : QueuePlace {
-    explicit ThreadPlace(void* of_item) noexcept {
+    ThreadPlace(std::shared_ptr<ThreadQueueLines> of_queue, void* of_item) noexcept
+        : lines(std::move(of_queue)) {
         item = of_item;
         wake = [](QueuePlace& place) noexcept { static_cast<ThreadPlace&>(place).event.set(); };
     }
     ThreadEvent event;
+    const std::shared_ptr<ThreadQueueLines> lines;
 };
 
 class ThreadQueueBase {
 public:
-    using Line = IntrusiveList<QueuePlace>;
+    using Line = ThreadQueueLines::Line;
 
     ThreadQueueBase(const ThreadQueueBase&) = delete;
     ThreadQueueBase& operator=(const ThreadQueueBase&) = delete;
@@ -69,35 +89,29 @@ public:
     /// Python: `queue.shutdown()`.
     void shutdown();
 
-    /// Takes a place out of its line. False if it has been served or refused: then it will be
-    /// woken.
-    bool leave(QueuePlace& place) noexcept;
+    /// What a waiter keeps.
+    const std::shared_ptr<ThreadQueueLines>& lines() const noexcept { return lines_; }
 
 protected:
-    explicit ThreadQueueBase(std::size_t maxsize) noexcept : maxsize_(maxsize) {}
-    /// Nobody may wait.
-    ~ThreadQueueBase() = default;
+    explicit ThreadQueueBase(std::size_t maxsize) : maxsize_(maxsize) {}
+    /// Threads that wait are refused, as at a shutdown. Tasks wait on until they are cancelled.
+    ~ThreadQueueBase();
 
     /// On a thread without the mutex: until the place is woken or the deadline has passed. True if
     /// it was served; false after the deadline. Throws: QueueShutDown.
-    bool wait_blocking(ThreadPlace& place, TimePoint deadline);
+    static bool wait_blocking(ThreadPlace& place, TimePoint deadline);
     /// The same; false also if it was refused.
-    bool wait_blocking_quietly(ThreadPlace& place, TimePoint deadline) noexcept;
+    static bool wait_blocking_quietly(ThreadPlace& place, TimePoint deadline) noexcept;
     /// Takes the first off the line. With the mutex held.
     static QueuePlace& serve_first(Line& line) noexcept;
 
     const std::size_t maxsize_;
-    mutable std::mutex mutex_;
-    Line getters_;
-    Line putters_;
-    bool is_shut_down_ = false;
+    const std::shared_ptr<ThreadQueueLines> lines_ = std::make_shared<ThreadQueueLines>();
 };
 
 /// A task that waits in a line.
 class QueueWaiter : public lowlevel::Waiter {
 protected:
-    explicit QueueWaiter(ThreadQueueBase& queue) noexcept : queue_(queue) {}
-
     template <class Promise>
     void wait(std::coroutine_handle<Promise> coroutine) {
         waits_ = true;
@@ -110,16 +124,17 @@ protected:
     void end_wait_quietly();
 
     struct TaskPlace : QueuePlace {
+        TaskPlace() noexcept { is_task = true; }
         TaskCore* task = nullptr;
         std::shared_ptr<LoopGate> gate;
     };
-    /// Prepares the place for a line.
-    TaskPlace& place_for(void* item);
+    /// Prepares the place for a line of `queue`.
+    TaskPlace& place_for(const ThreadQueueBase& queue, void* item);
 
 private:
     static Abort abort(lowlevel::Waiter& waiter, std::string_view message) noexcept;
 
-    ThreadQueueBase& queue_;
+    std::shared_ptr<ThreadQueueLines> lines_;
     TaskPlace place_;
     bool waits_ = false;
 };
@@ -128,7 +143,10 @@ private:
 
 /// A queue between threads and loops.
 ///
-/// `T` must be movable without throwing. Lifetime: the queue must outlive everybody who waits.
+/// `T` must be movable without throwing.
+/// Lifetime: the queue may go while tasks and threads wait in it. A task waits on until it is
+/// cancelled, as in a `Queue`; a thread gets QueueShutDown. No call may begin, or have anything but
+/// the wait before it, when the queue goes.
 /// Python: `queue.Queue` and `asyncio.Queue` in one; the library `janus` joins the two.
 template <class T>
 class ThreadQueue : public internal::ThreadQueueBase {
@@ -138,11 +156,11 @@ class ThreadQueue : public internal::ThreadQueueBase {
 
     class GetAwaiter final : public internal::QueueWaiter {
     public:
-        explicit GetAwaiter(ThreadQueue& queue) noexcept : QueueWaiter(queue), queue_(queue) {}
+        explicit GetAwaiter(ThreadQueue& queue) noexcept : queue_(queue) {}
         bool await_ready() { return queue_.take(item_, nullptr); }
         template <class Promise>
         bool await_suspend(std::coroutine_handle<Promise> coroutine) {
-            if (queue_.take(item_, &this->place_for(&item_))) return false;
+            if (queue_.take(item_, &this->place_for(queue_, &item_))) return false;
             this->wait(coroutine);
             return true;
         }
@@ -159,11 +177,11 @@ class ThreadQueue : public internal::ThreadQueueBase {
     /// Its exception for the end would cost two microseconds, and is what most wait for.
     class NextAwaiter final : public internal::QueueWaiter {
     public:
-        explicit NextAwaiter(ThreadQueue& queue) noexcept : QueueWaiter(queue), queue_(queue) {}
+        explicit NextAwaiter(ThreadQueue& queue) noexcept : queue_(queue) {}
         bool await_ready() { return queue_.take_or_end(item_, nullptr); }
         template <class Promise>
         bool await_suspend(std::coroutine_handle<Promise> coroutine) {
-            if (queue_.take_or_end(item_, &this->place_for(&item_))) return false;
+            if (queue_.take_or_end(item_, &this->place_for(queue_, &item_))) return false;
             this->wait(coroutine);
             return true;
         }
@@ -179,12 +197,11 @@ class ThreadQueue : public internal::ThreadQueueBase {
 
     class PutAwaiter final : public internal::QueueWaiter {
     public:
-        PutAwaiter(ThreadQueue& queue, T& item) noexcept
-            : QueueWaiter(queue), queue_(queue), item_(item) {}
+        PutAwaiter(ThreadQueue& queue, T& item) noexcept : queue_(queue), item_(item) {}
         bool await_ready() { return queue_.give(item_, nullptr); }
         template <class Promise>
         bool await_suspend(std::coroutine_handle<Promise> coroutine) {
-            if (queue_.give(item_, &this->place_for(&item_))) return false;
+            if (queue_.give(item_, &this->place_for(queue_, &item_))) return false;
             this->wait(coroutine);
             return true;
         }
@@ -227,7 +244,7 @@ public:
     using value_type = T;
 
     /// At most `maxsize` items; zero: without limit.
-    explicit ThreadQueue(std::size_t maxsize = 0) noexcept : ThreadQueueBase(maxsize) {}
+    explicit ThreadQueue(std::size_t maxsize = 0) : ThreadQueueBase(maxsize) {}
 
     // In a task.
 
@@ -257,7 +274,7 @@ public:
     /// As `get_blocking`, but the end of the queue is a value, as `next`'s.
     std::optional<T> next_blocking() {
         std::optional<T> item;
-        internal::ThreadPlace place(&item);
+        internal::ThreadPlace place(lines_, &item);
         if (!take_or_end(item, &place)) wait_blocking_quietly(place, internal::never);
         return item;
     }
@@ -283,7 +300,7 @@ public:
 
     /// What may have changed when the caller looks at it.
     std::size_t qsize() const {
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(lines_->mutex);
         return items_.size();
     }
     bool empty() const { return qsize() == 0; }
@@ -301,15 +318,15 @@ private:
     bool take_or_end(std::optional<T>& item, Place* place) {
         Place* served = nullptr;
         {
-            const std::lock_guard lock(mutex_);
+            const std::lock_guard lock(lines_->mutex);
             if (items_.empty()) {
-                if (!is_shut_down_ && place != nullptr) getters_.push_back(*place);
-                return is_shut_down_;
+                if (!lines_->is_shut_down && place != nullptr) lines_->getters.push_back(*place);
+                return lines_->is_shut_down;
             }
             item.emplace(std::move(items_.front()));
             items_.pop_front();
-            if (!putters_.empty()) {
-                served = &serve_first(putters_);
+            if (!lines_->putters.empty()) {
+                served = &serve_first(lines_->putters);
                 items_.push_back(std::move(*static_cast<T*>(served->item)));
             }
         }
@@ -320,15 +337,15 @@ private:
     bool give(T& item, Place* place) {
         Place* served = nullptr;
         {
-            const std::lock_guard lock(mutex_);
-            if (is_shut_down_) throw QueueShutDown();
-            if (!getters_.empty()) {
-                served = &serve_first(getters_);
+            const std::lock_guard lock(lines_->mutex);
+            if (lines_->is_shut_down) throw QueueShutDown();
+            if (!lines_->getters.empty()) {
+                served = &serve_first(lines_->getters);
                 static_cast<std::optional<T>*>(served->item)->emplace(std::move(item));
             } else if (maxsize_ == 0 || items_.size() < maxsize_) {
                 items_.push_back(std::move(item));
             } else {
-                if (place != nullptr) putters_.push_back(*place);
+                if (place != nullptr) lines_->putters.push_back(*place);
                 return false;
             }
         }
@@ -338,13 +355,13 @@ private:
 
     std::optional<T> get_blocking_until(TimePoint deadline) {
         std::optional<T> item;
-        internal::ThreadPlace place(&item);
+        internal::ThreadPlace place(lines_, &item);
         if (!take(item, &place)) wait_blocking(place, deadline);
         return item;
     }
 
     bool put_blocking_until(T& item, TimePoint deadline) {
-        internal::ThreadPlace place(&item);
+        internal::ThreadPlace place(lines_, &item);
         return give(item, &place) || wait_blocking(place, deadline);
     }
 

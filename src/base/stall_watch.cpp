@@ -61,7 +61,7 @@ private:
         Nanoseconds due = 0;
     };
 
-    void start();
+    void start_once();
     void run() noexcept;
     void fall_asleep(std::unique_lock<std::mutex>& lock) noexcept;
     void prepare_report(std::unique_lock<std::mutex>& lock) noexcept;
@@ -70,6 +70,8 @@ private:
     void wake(Nanoseconds limit) noexcept;
 
     std::mutex mutex_;
+    /// There is the thread, or another thread is about to start it.
+    std::atomic<bool> is_started_{false};
     std::condition_variable woken_;
     std::vector<Watched> watched_;
     /// For how long the watcher may sleep at most: the shortest limit it has met since it was last
@@ -103,25 +105,49 @@ bool install_handler(void (*handler)(int)) noexcept {
 }  // namespace
 
 Watchdog& Watchdog::of_process() {
-    if (Watchdog* present = current.load()) return *present;
     static const int registered = ::pthread_atfork(nullptr, nullptr, &after_fork_in_child);
     static_cast<void>(registered);
-    auto made = std::make_unique<Watchdog>();
-    Watchdog* other = nullptr;
-    if (!current.compare_exchange_strong(other, made.get())) return *other;
-    Watchdog& watchdog = *made.release();
-    watchdog.start();
+    if (current.load() == nullptr) {
+        auto made = std::make_unique<Watchdog>();
+        Watchdog* other = nullptr;
+        if (current.compare_exchange_strong(other, made.get())) made.release();
+    }
+    Watchdog& watchdog = *current.load();
+    watchdog.start_once();
     return watchdog;
 }
 
-/// The signals of the process are not for this thread: whoever handles them expects his own.
-void Watchdog::start() {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    std::thread([this] { run(); }).detach();
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+namespace {
+
+/// While it lives, no signal is delivered to this thread, and a thread that is started takes none.
+class SignalsBlocked {
+public:
+    SignalsBlocked() noexcept {
+        sigset_t all;
+        sigfillset(&all);
+        ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    SignalsBlocked(const SignalsBlocked&) = delete;
+    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+    ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+private:
+    sigset_t before_;
+};
+
+}  // namespace
+
+/// The signals of the process are for its own threads, so the watcher blocks them. A watcher whose
+/// thread cannot be had stays, and the next thread that runs a loop tries again.
+void Watchdog::start_once() {
+    if (is_started_.exchange(true)) return;
+    try {
+        const SignalsBlocked blocked;
+        std::thread([this] { run(); }).detach();
+    } catch (...) {
+        is_started_ = false;
+        throw;
+    }
 }
 
 void Watchdog::remember(StallWatch& watch) {

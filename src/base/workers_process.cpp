@@ -16,6 +16,7 @@
 #include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -115,11 +116,22 @@ pid_t start_own_program(int channel) {
     return pid;
 }
 
-bool send_all(int channel, const char* bytes, std::size_t count) noexcept {
+/// Empty where the kernel has none. The child is not reaped yet, so its number means it.
+Fd pidfd_of(pid_t pid) noexcept {
+    const Fd low(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U)));
+    return low ? Fd(::fcntl(low.get(), F_DUPFD_CLOEXEC, channel_number)) : Fd();
+}
+
+}  // namespace
+
+// --- Messages ------------------------------------------------------------------------------------
+
+bool WorkerChannel::send_all(const char* bytes, std::size_t count) const noexcept {
     while (count > 0) {
+        if (!wait_for(POLLOUT)) return false;
         // Without MSG_NOSIGNAL an end that is gone would end us as well.
-        const ssize_t sent = ::send(channel, bytes, count, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR) continue;
+        const ssize_t sent = ::send(socket_, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && (errno == EINTR || errno == EAGAIN)) continue;
         if (sent <= 0) return false;
         bytes += sent;
         count -= static_cast<std::size_t>(sent);
@@ -127,10 +139,11 @@ bool send_all(int channel, const char* bytes, std::size_t count) noexcept {
     return true;
 }
 
-bool receive_all(int channel, char* bytes, std::size_t count) noexcept {
+bool WorkerChannel::receive_all(char* bytes, std::size_t count) const noexcept {
     while (count > 0) {
-        const ssize_t received = ::recv(channel, bytes, count, 0);
-        if (received < 0 && errno == EINTR) continue;
+        if (!wait_for(POLLIN)) return false;
+        const ssize_t received = ::recv(socket_, bytes, count, MSG_DONTWAIT);
+        if (received < 0 && (errno == EINTR || errno == EAGAIN)) continue;
         if (received <= 0) return false;
         bytes += received;
         count -= static_cast<std::size_t>(received);
@@ -138,26 +151,31 @@ bool receive_all(int channel, char* bytes, std::size_t count) noexcept {
     return true;
 }
 
-}  // namespace
-
-// --- Messages ------------------------------------------------------------------------------------
-
-bool send_message(int channel, std::string_view message) noexcept {
-    const std::uint64_t count = message.size();
-    return send_all(channel, reinterpret_cast<const char*>(&count), sizeof count) &&
-           send_all(channel, message.data(), message.size());
+/// What the process has sent before it ended is still to be had, so the socket is looked at first.
+bool WorkerChannel::wait_for(short events) const noexcept {
+    pollfd both[] = {{socket_, events, 0}, {pidfd_, POLLIN, 0}};
+    while (::poll(both, 2, -1) < 0) {
+        if (errno != EINTR) return false;
+    }
+    return both[0].revents != 0;
 }
 
-bool receive_message(int channel, std::string& message) noexcept {
+bool WorkerChannel::send_message(std::string_view message) const noexcept {
+    const std::uint64_t count = message.size();
+    return send_all(reinterpret_cast<const char*>(&count), sizeof count) &&
+           send_all(message.data(), message.size());
+}
+
+bool WorkerChannel::receive_message(std::string& message) const noexcept {
     std::uint64_t count = 0;
-    if (!receive_all(channel, reinterpret_cast<char*>(&count), sizeof count)) return false;
+    if (!receive_all(reinterpret_cast<char*>(&count), sizeof count)) return false;
     try {
         message.resize(count);
     } catch (const std::exception&) {
-        // More than there can be: somebody else has written into the socket.
+        // More than there can be: something else has written into the socket.
         return false;
     }
-    return receive_all(channel, message.data(), count);
+    return receive_all(message.data(), count);
 }
 
 // --- The program's side --------------------------------------------------------------------------
@@ -166,17 +184,26 @@ WorkerProcess::WorkerProcess() {
     Fd theirs;
     make_channel(channel_, theirs);
     pid_ = start_own_program(theirs.get());
+    pidfd_ = pidfd_of(pid_);
 }
 
 WorkerProcess::~WorkerProcess() {
-    // It sees the end of its input, and its end of the socket is closed when it has ended.
+    // It sees the end of its input.
     ::shutdown(channel_.get(), SHUT_WR);
-    pollfd ended{channel_.get(), POLLIN, 0};
-    if (::poll(&ended, 1, patience_ms) != 1) ::kill(pid_, SIGKILL);
+    end_within_patience();
     reap();
 }
 
+/// Kills the process if it does not end by itself soon. Without a pidfd, the end of the socket has
+/// to do for the end of the process.
+void WorkerProcess::end_within_patience() const noexcept {
+    pollfd ended{pidfd_ ? pidfd_.get() : channel_.get(), POLLIN, 0};
+    if (::poll(&ended, 1, patience_ms) != 1) ::kill(pid_, SIGKILL);
+}
+
 bool WorkerProcess::is_there() const noexcept {
+    pollfd ended{pidfd_.get(), POLLIN, 0};
+    if (pidfd_ && ::poll(&ended, 1, 0) == 1) return false;
     char byte;
     const ssize_t peeked = ::recv(channel_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return peeked < 0 && (errno == EAGAIN || errno == EINTR);
@@ -184,8 +211,8 @@ bool WorkerProcess::is_there() const noexcept {
 
 std::optional<std::string> WorkerProcess::ask(std::string_view request) noexcept {
     std::string answer;
-    if (!send_message(channel_.get(), request) || !receive_message(channel_.get(), answer))
-        return std::nullopt;
+    const WorkerChannel channel(channel_.get(), pidfd_.get());
+    if (!channel.send_message(request) || !channel.receive_message(answer)) return std::nullopt;
     return answer;
 }
 
@@ -202,10 +229,7 @@ void WorkerProcess::reap() noexcept {
 
 std::string WorkerProcess::describe_end() noexcept {
     // What does not talk any more is no use, whatever else it does.
-    if (pid_ >= 0) {
-        pollfd ended{channel_.get(), POLLIN, 0};
-        if (::poll(&ended, 1, patience_ms) != 1) ::kill(pid_, SIGKILL);
-    }
+    if (pid_ >= 0) end_within_patience();
     reap();
     if (!status_) return "has ended, nobody knows how";
     if (WIFSIGNALED(*status_)) {
@@ -217,14 +241,26 @@ std::string WorkerProcess::describe_end() noexcept {
 
 // --- The worker's side ---------------------------------------------------------------------------
 
+/// Whether the other end of the channel is the process that started this one, and has its user. The
+/// channel carries addresses of functions to be called: a worker that took them from anything else
+/// would run what a stranger wants.
+static bool is_from_parent(pid_t parent) noexcept {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(channel_number, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+    return peer.pid == parent && peer.uid == ::getuid();
+}
+
+/// A program that has more rights than the user who starts it (set-user-id, capabilities) takes no
+/// orders from the environment, so it is never a worker.
 int enter_worker_process() noexcept {
-    const char* parent = std::getenv(variable);
+    const char* parent = ::secure_getenv(variable);
     if (parent == nullptr) return -1;
     const long parent_pid = std::atol(parent);
     ::unsetenv(variable);  // the processes it starts are no workers of this pool
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     // The parent may have ended before that was in force.
-    if (::getppid() != parent_pid) ::_exit(1);
+    if (::getppid() != parent_pid || !is_from_parent(::getppid())) ::_exit(1);
     ::fcntl(channel_number, F_SETFD, FD_CLOEXEC);
     // Ctrl-C reaches every process of a terminal. The program decides what it means.
     std::signal(SIGINT, SIG_IGN);

@@ -10,6 +10,10 @@
 // looks at the thread, not at the process), so a process belongs to one thread for life. Besides it
 // ends by itself when its socket is closed.
 //
+// How its end is noticed. A job may leave processes of its own behind, and these hold the worker's
+// end of the socket. So the socket alone does not tell that the worker has ended. Every wait for the
+// socket waits for the process as well, by its pidfd, where the kernel has those (5.3).
+//
 // Thread-safety: a `WorkerProcess` belongs to the thread that made it.
 
 #include <asyncio/lowlevel/fd.h>
@@ -22,6 +26,25 @@
 
 namespace asyncio::internal {
 
+/// Messages over a socket: a length and that many bytes.
+class WorkerChannel {
+public:
+    /// `pidfd` is of the process at the other end; −1: only the socket tells that it has gone.
+    explicit WorkerChannel(int socket, int pidfd = -1) noexcept : socket_(socket), pidfd_(pidfd) {}
+
+    /// False if the other end is gone. Both block.
+    bool send_message(std::string_view message) const noexcept;
+    bool receive_message(std::string& message) const noexcept;
+
+private:
+    bool send_all(const char* bytes, std::size_t count) const noexcept;
+    bool receive_all(char* bytes, std::size_t count) const noexcept;
+    bool wait_for(short events) const noexcept;
+
+    int socket_;
+    int pidfd_;
+};
+
 class WorkerProcess {
 public:
     /// Throws: OsError, "start a worker process: reason".
@@ -32,7 +55,7 @@ public:
     ~WorkerProcess();
 
     pid_t pid() const noexcept { return pid_; }
-    /// Whether its end of the socket is open.
+    /// Whether it has not ended, and its end of the socket is open.
     bool is_there() const noexcept;
     /// Blocks until it has answered; nothing if it has ended instead.
     std::optional<std::string> ask(std::string_view request) noexcept;
@@ -40,10 +63,13 @@ public:
     std::string describe_end() noexcept;
 
 private:
+    void end_within_patience() const noexcept;
     void reap() noexcept;
 
     lowlevel::Fd channel_;
     pid_t pid_ = -1;
+    /// Empty if the kernel has none.
+    lowlevel::Fd pidfd_;
     /// As waitpid(2) gives it; nothing if somebody else has collected it.
     std::optional<int> status_;
 };
@@ -51,10 +77,6 @@ private:
 /// Whether this process was started as a worker; then it is prepared to be one, and this is its end
 /// of the socket. −1 otherwise. To be called once, while there is one thread.
 int enter_worker_process() noexcept;
-
-/// A length and that many bytes. False if the other end is gone. Both block.
-bool send_message(int channel, std::string_view message) noexcept;
-bool receive_message(int channel, std::string& message) noexcept;
 
 /// Ends a worker: what it has printed is written, nothing is destroyed.
 [[noreturn]] void leave_worker_process() noexcept;

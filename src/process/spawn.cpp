@@ -156,16 +156,26 @@ private:
     }
 
     /// Keeps the descriptors in `passed`, closes all others from 3 on, marked for exec or not.
+    ///
+    /// There is one action that closes many, all numbers from some number on, and a passed number
+    /// may be large. So the passed ones first move down to 3, 4, 5, …, where none of them can be in
+    /// the way of another: sorted and distinct, each moves to a number that is not above its own.
+    /// What follows them is closed, and they move back, the highest first.
     void add_passed(std::vector<int> passed) {
         std::sort(passed.begin(), passed.end());
-        int next = first_free_number;
-        for (const int fd : passed) {
-            for (; next < fd; ++next) require(::posix_spawn_file_actions_addclose(&actions_, next));
-            if (fd != next) continue;  // standard, or named twice
-            add_copy(fd, fd);
-            ++next;
+        passed.erase(std::unique(passed.begin(), passed.end()), passed.end());
+        std::erase_if(passed, [](int fd) { return fd < first_free_number; });
+        const int count = static_cast<int>(passed.size());
+        for (int i = 0; i < count; ++i) add_copy(passed[i], first_free_number + i);
+        require(
+            ::posix_spawn_file_actions_addclosefrom_np(&actions_, first_free_number + count));
+        for (int i = count - 1; i >= 0; --i) {
+            const int lowered = first_free_number + i;
+            if (passed[i] == lowered) continue;
+            add_copy(lowered, passed[i]);
+            if (!std::binary_search(passed.begin(), passed.end(), lowered))
+                require(::posix_spawn_file_actions_addclose(&actions_, lowered));
         }
-        require(::posix_spawn_file_actions_addclosefrom_np(&actions_, next));
     }
 
     posix_spawn_file_actions_t actions_;

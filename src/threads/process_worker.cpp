@@ -66,15 +66,16 @@ std::span<const Constructor> constructors_left() noexcept {
 }
 
 [[gnu::constructor]] void serve_if_worker(int argc, char** argv, char** environment) {
-    const int channel = enter_worker_process();
-    if (channel < 0) return;
+    const int socket = enter_worker_process();
+    if (socket < 0) return;
+    const WorkerChannel channel(socket);
     for (const Constructor construct : constructors_left()) construct(argc, argv, environment);
     // Ends when the program closes the socket, or has ended.
     std::string request;
-    while (receive_message(channel, request)) {
+    while (channel.receive_message(request)) {
         const std::string answer = answer_request(request);
         std::fflush(nullptr);  // what a job prints is there when it has ended
-        if (!send_message(channel, answer)) break;
+        if (!channel.send_message(answer)) break;
     }
     leave_worker_process();
 }

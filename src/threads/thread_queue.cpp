@@ -7,10 +7,10 @@ using State = QueuePlace::State;
 void ThreadQueueBase::shutdown() {
     Line refused;
     {
-        const std::lock_guard lock(mutex_);
-        is_shut_down_ = true;
-        refused.append(getters_);
-        refused.append(putters_);
+        const std::lock_guard lock(lines_->mutex);
+        lines_->is_shut_down = true;
+        refused.append(lines_->getters);
+        refused.append(lines_->putters);
         refused.for_each([](QueuePlace& place) { place.state = State::refused; });
     }
     while (!refused.empty()) {
@@ -19,8 +19,35 @@ void ThreadQueueBase::shutdown() {
     }
 }
 
-bool ThreadQueueBase::leave(QueuePlace& place) noexcept {
-    const std::lock_guard lock(mutex_);
+namespace {
+
+/// The places of threads leave `line` for `threads`.
+void take_threads(ThreadQueueBase::Line& line, ThreadQueueBase::Line& threads) noexcept {
+    line.for_each([&](QueuePlace& place) {
+        if (place.is_task) return;
+        place.unlink();
+        place.state = State::refused;
+        threads.push_back(place);
+    });
+}
+
+}  // namespace
+
+ThreadQueueBase::~ThreadQueueBase() {
+    Line refused;
+    {
+        const std::lock_guard lock(lines_->mutex);
+        take_threads(lines_->getters, refused);
+        take_threads(lines_->putters, refused);
+    }
+    while (!refused.empty()) {
+        QueuePlace& place = refused.pop_front();
+        place.wake(place);
+    }
+}
+
+bool ThreadQueueLines::leave(QueuePlace& place) noexcept {
+    const std::lock_guard lock(mutex);
     if (place.state != State::waiting) return false;
     place.unlink();
     return true;
@@ -34,7 +61,7 @@ QueuePlace& ThreadQueueBase::serve_first(Line& line) noexcept {
 
 bool ThreadQueueBase::wait_blocking_quietly(ThreadPlace& place, TimePoint deadline) noexcept {
     if (!place.event.wait_until(deadline)) {
-        if (leave(place)) return false;
+        if (place.lines->leave(place)) return false;
         // Whoever has served it is about to say so.
         place.event.wait();
     }
@@ -47,7 +74,8 @@ bool ThreadQueueBase::wait_blocking(ThreadPlace& place, TimePoint deadline) {
     return served;
 }
 
-QueueWaiter::TaskPlace& QueueWaiter::place_for(void* item) {
+QueueWaiter::TaskPlace& QueueWaiter::place_for(const ThreadQueueBase& queue, void* item) {
+    lines_ = queue.lines();
     place_.item = item;
     place_.task = &task();
     place_.wake = [](QueuePlace& place) noexcept {
@@ -76,7 +104,7 @@ void QueueWaiter::end_wait() {
 
 lowlevel::Waiter::Abort QueueWaiter::abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
     auto& self = static_cast<QueueWaiter&>(waiter);
-    return self.queue_.leave(self.place_) ? Abort::removed : Abort::too_late;
+    return self.lines_->leave(self.place_) ? Abort::removed : Abort::too_late;
 }
 
 }  // namespace asyncio::internal

@@ -4,7 +4,10 @@
 
 #include "process/process_help.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <set>
+#include <sstream>
 #include <stdexcept>
 
 #include <fcntl.h>
@@ -131,6 +134,42 @@ TEST(options, SPR_17_pass_fds_keep_their_numbers_and_no_other_passes) {
         EXPECT_TRUE(support::contains(finished.output.stdout, " " + number + " "));
         const std::string other = " " + std::to_string(careless.get()) + " ";
         EXPECT_FALSE(support::contains(finished.output.stdout, other)) << finished.output.stdout;
+    });
+}
+
+/// The descriptors that a child has from 3 on if it is given `passed`. `ls` has opened the folder
+/// under the lowest number that was free.
+Coro<std::set<int>> open_in_child(std::vector<int> passed) {
+    const auto listed = co_await run_shell("exec ls /proc/self/fd", {.pass_fds = passed});
+    std::istringstream numbers(listed.output.stdout);
+    std::set<int> open;
+    for (int number = 0; numbers >> number;) {
+        if (number > 2) open.insert(number);
+    }
+    int lowest_free = 3;
+    while (std::count(passed.begin(), passed.end(), lowest_free) > 0) ++lowest_free;
+    open.erase(lowest_free);
+    co_return open;
+}
+
+TEST(options, SPR_17_pass_fds_may_have_any_numbers_in_any_order) {
+    run_test([]() -> Coro<> {
+        const Fd file = temporary_file();
+        std::vector<Fd> copies;
+        for (const int number : {700, 20, 21, 23, 300})
+            copies.emplace_back(::fcntl(file.get(), F_DUPFD_CLOEXEC, number));
+        const auto number_of = [&](std::size_t i) { return copies[i].get(); };
+        for (const std::vector<int>& passed : std::vector<std::vector<int>>{
+                 {number_of(0)},
+                 {number_of(0), number_of(4)},
+                 {number_of(1), number_of(3)},
+                 {number_of(3), number_of(0), number_of(2), number_of(1), number_of(4)},
+                 {number_of(2), number_of(2), 1, number_of(0)},
+             }) {
+            std::set<int> expected(passed.begin(), passed.end());
+            expected.erase(1);
+            EXPECT_EQ(co_await open_in_child(passed), expected);
+        }
     });
 }
 

@@ -28,6 +28,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -334,6 +335,97 @@ TEST(process_pool, EXE_08_a_crash_is_told_to_the_job_and_the_process_replaced) {
         }
         EXPECT_TRUE(contains(said, "ended with status 3")) << said;
     });
+}
+
+/// Leaves a process behind that has all the worker's descriptors and lives until the alarm, and
+/// crashes.
+void crash_and_leave_a_child(const std::string& alarm) {
+    if (::fork() == 0) {
+        nap_until_alarm(alarm);
+        ::_exit(0);
+    }
+    std::raise(SIGKILL);
+}
+
+TEST(process_pool, EXE_08_a_crash_is_told_while_a_child_of_the_job_lives_on) {
+    const Alarm alarm;
+    run_test([&]() -> Coro<> {
+        ProcessPoolExecutor pool(one_process);
+        const auto outcome = co_await asyncio::internal::settle(
+            in(pool, crash_and_leave_a_child, alarm.path()));
+        EXPECT_TRUE(std::ifstream(alarm.path()).good()) << "told before the child had ended";
+        EXPECT_THROW(outcome.value(), BrokenProcessPool);
+        EXPECT_EQ(co_await in(pool, sum_to, 10), 55) << "the process was replaced";
+    });
+}
+
+/// The same child, of a job that ends well.
+int leave_a_child(const std::string& alarm) {
+    const int child = ::fork();
+    if (child == 0) {
+        nap_until_alarm(alarm);
+        ::_exit(0);
+    }
+    return child;
+}
+
+TEST(process_pool, the_end_of_a_pool_does_not_wait_for_children_of_its_jobs) {
+    const Alarm alarm;
+    run_test([&]() -> Coro<> {
+        ProcessPoolExecutor pool(one_process);
+        co_await in(pool, leave_a_child, alarm.path());
+    });
+    EXPECT_TRUE(std::ifstream(alarm.path()).good()) << "the pool has gone before the child";
+}
+
+TEST(process_pool, a_process_killed_while_idle_is_noticed_although_its_child_holds_the_socket) {
+    const Alarm alarm;
+    run_test([&]() -> Coro<> {
+        ProcessPoolExecutor pool(one_process);
+        const int pid = co_await in(pool, own_pid);
+        co_await in(pool, leave_a_child, alarm.path());
+        ::kill(pid, SIGKILL);
+        // The parent has not reaped it, so it is there until then; its state says that it has ended.
+        siginfo_t ended{};
+        ::waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOWAIT);
+        EXPECT_NE(co_await in(pool, own_pid), pid);
+    });
+}
+
+// A program that is started as a worker by something else than the library takes no orders.
+
+/// The exit status of this program, started with the mark of a worker and `channel` as descriptor 3.
+int status_as_false_worker(const char* mark, int channel) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::dup2(channel, 3);
+        ::setenv("ASYNCIO_PROCESS_WORKER", mark, 1);
+        ::execl("/proc/self/exe", "test", "--gtest_list_tests", nullptr);
+        ::_exit(127);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(process_pool, a_worker_takes_orders_from_its_parent_alone) {
+    // A socket made by a process that is not the parent of the program that gets it.
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    int between[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, between), 0);
+    const std::string own = std::to_string(::getpid());
+    EXPECT_EQ(status_as_false_worker(own.c_str(), ends[0]), 1) << "no socket at all";
+    const pid_t maker = ::fork();
+    if (maker == 0) {
+        // The grandchild's parent is this process, the socket is of the test's.
+        const std::string mark = std::to_string(::getpid());
+        ::_exit(status_as_false_worker(mark.c_str(), between[0]) == 1 ? 0 : 1);
+    }
+    int status = 0;
+    ::waitpid(maker, &status, 0);
+    EXPECT_EQ(WEXITSTATUS(status), 0) << "a socket that the parent has not made";
+    for (const int fd : {ends[0], ends[1], between[0], between[1]}) ::close(fd);
 }
 
 TEST(process_pool, EXE_08_a_crash_costs_its_own_job_and_no_other) {

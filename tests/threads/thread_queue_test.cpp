@@ -15,6 +15,8 @@
 #include "threads/threads_help.h"
 
 #include <atomic>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -204,6 +206,56 @@ TEST(thread_queue, next_takes_all_there_is_and_tells_the_end_as_a_value) {
         co_await thread;
         co_await feeder;
     });
+}
+
+TEST(thread_queue, may_go_while_tasks_wait_in_it_and_they_wait_until_they_are_cancelled) {
+    run_test([]() -> Coro<> {
+        auto queue = std::make_unique<ThreadQueue<int>>(1);
+        queue->try_put(1);
+        auto putter = asyncio::create_task([](auto& full) -> Coro<> { co_await full.put(2); }(*queue));
+        auto empty = std::make_unique<ThreadQueue<int>>();
+        auto getter = asyncio::create_task([](auto& from) -> Coro<> { co_await from.get(); }(*empty));
+        auto last = asyncio::create_task([](auto& from) -> Coro<> { co_await from.next(); }(*empty));
+        co_await sleep(1ms);
+        queue.reset();
+        empty.reset();
+        co_await sleep(1ms);
+        EXPECT_FALSE(putter.done() || getter.done() || last.done());
+        for (auto& task : {putter, getter, last}) {
+            task.cancel();
+            EXPECT_TRUE(co_await threads_test::ends_cancelled(task));
+        }
+    });
+}
+
+TEST(thread_queue, that_goes_refuses_the_threads_that_wait_in_it) {
+    for (int round = 0; round < 20; ++round) {
+        auto queue = std::make_unique<ThreadQueue<int>>();
+        std::atomic<int> refused = 0;
+        std::vector<std::thread> threads;
+        const auto refuse = [&](auto wait) {
+            threads.emplace_back([&, wait] {
+                try {
+                    if (wait()) ++refused;
+                } catch (const QueueShutDown&) {
+                    ++refused;
+                }
+            });
+        };
+        ThreadQueue<int>& waited_for = *queue;
+        refuse([&] { return waited_for.get_blocking() < 0; });
+        refuse([&] { return waited_for.get_blocking_for(1h) == std::nullopt; });
+        refuse([&] { return waited_for.next_blocking() == std::nullopt; });
+        const auto lines = queue->lines();
+        const auto in_line = [&] {
+            const std::lock_guard lock(lines->mutex);
+            return lines->getters.count();
+        };
+        while (in_line() < 3) std::this_thread::yield();
+        queue.reset();
+        for (std::thread& thread : threads) thread.join();
+        EXPECT_EQ(refused, 3);
+    }
 }
 
 TEST(thread_queue, between_two_loops) {
