@@ -90,9 +90,10 @@ public:
     BarrierWait wait() noexcept { return BarrierWait(*this); }
 
     /// Those who wait get a BrokenBarrierError, and the barrier is as new, when they have left.
-    void reset() noexcept;
-    /// Those who wait, or come, get a BrokenBarrierError, until `reset`.
-    void abort() noexcept;
+    /// Throws: in debug mode RuntimeError on another thread than that of the barrier's loop.
+    void reset();
+    /// Those who wait, or come, get a BrokenBarrierError, until `reset`. Throws: as `reset`.
+    void abort();
 
     std::size_t parties() noexcept { return parties_; }
     /// How many wait for the barrier to open.

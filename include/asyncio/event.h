@@ -65,15 +65,21 @@ public:
     ///
     /// They run in the next iteration of the loop, not inside this call, and they have been woken
     /// even if `clear()` follows at once. Setting it twice is allowed.
+    /// Throws: in debug mode RuntimeError on another thread than that of the loop in which the event
+    /// has been waited for.
     /// Cost: O(waiters), no allocation.
-    void set() noexcept {
+    void set() {
+        waiting_.check_thread();
         if (set_) return;
         set_ = true;
         waiting_.wake_all();
     }
 
-    /// From now on tasks that wait do wait.
-    void clear() noexcept { set_ = false; }
+    /// From now on tasks that wait do wait. Throws: as `set`.
+    void clear() {
+        waiting_.check_thread();
+        set_ = false;
+    }
 
     bool is_set() noexcept { return set_; }
 

@@ -189,6 +189,7 @@ public:
     /// drop what is left.
     /// Python: `queue.shutdown(immediate=False)`.
     void shutdown(QueueShutDownOptions options = {}) {
+        check_thread();
         if (options.immediate) items_.clear();
         close(options);
     }

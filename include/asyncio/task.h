@@ -174,6 +174,7 @@ private:
 template <class T>
 Task<T> EventLoop::create_task(Coro<T> coroutine, const TaskOptions& options) {
     check_open();
+    check_thread();
     auto* state = new internal::TaskState<T>(*this, coroutine.release(), options);
     if (options.eager_start.value_or(eager_tasks_)) [[unlikely]]
         state->start_eagerly();

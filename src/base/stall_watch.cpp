@@ -1,12 +1,16 @@
 #include "base/stall_watch.h"
 
+#include "base/log.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <condition_variable>
 #include <csignal>
+#include <cstdio>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <pthread.h>
@@ -24,6 +28,13 @@ constexpr Duration shortest_limit = std::chrono::milliseconds(1);
 constexpr Duration longest_limit = std::chrono::hours(24);
 
 constexpr Nanoseconds endless = Duration::max().count();
+
+/// A step that has lasted for so long is named although it has not ended.
+constexpr Nanoseconds long_lasting = Duration(std::chrono::seconds(1)).count();
+/// How often the watcher looks whether the handler has written its note, and after what time. A
+/// thread that blocks the signal writes none; its step is then named without one.
+constexpr int looks_for_note = 20;
+constexpr Nanoseconds between_looks = Duration(std::chrono::milliseconds(1)).count();
 
 Nanoseconds nanoseconds_of(TimePoint when) noexcept { return when.time_since_epoch().count(); }
 
@@ -59,6 +70,17 @@ private:
         Nanoseconds began = 0;
         /// At what age of the step the next signal is due.
         Nanoseconds due = 0;
+        /// How many more looks the note of a long step is waited for; 0: it is not waited for.
+        int looks_left = 0;
+    };
+    /// A step that lasts, as it is to be logged.
+    struct Lasting {
+        std::string text() const;
+
+        std::string name;
+        RawStack stack;
+        Nanoseconds held;
+        Nanoseconds limit;
     };
 
     void start_once();
@@ -67,6 +89,8 @@ private:
     void prepare_report(std::unique_lock<std::mutex>& lock) noexcept;
     Nanoseconds look(Nanoseconds now) noexcept;
     Nanoseconds look_at(Watched& watched, Nanoseconds now) noexcept;
+    Nanoseconds look_for_note(Watched& watched, Nanoseconds now) noexcept;
+    void report_lasting(std::unique_lock<std::mutex>& lock) noexcept;
     void wake(Nanoseconds limit) noexcept;
 
     std::mutex mutex_;
@@ -74,6 +98,7 @@ private:
     std::atomic<bool> is_started_{false};
     std::condition_variable woken_;
     std::vector<Watched> watched_;
+    std::vector<Lasting> lasting_;
     /// For how long the watcher may sleep at most: the shortest limit it has met since it was last
     /// woken; endless while it sleeps. Written under the mutex.
     std::atomic<Nanoseconds> patience_{endless};
@@ -177,6 +202,8 @@ void Watchdog::run() noexcept {
         const Nanoseconds due = look(now);
         if (has_signalled_ && !is_prepared_) {
             prepare_report(lock);
+        } else if (!lasting_.empty()) {
+            report_lasting(lock);
         } else if (due == endless) {
             fall_asleep(lock);
         } else {
@@ -223,11 +250,55 @@ Nanoseconds Watchdog::look_at(Watched& watched, Nanoseconds now) noexcept {
     if (now - began >= watched.due) {
         // The step may end before the signal arrives. The handler then finds no step, or the
         // beginning of the next, whose own signals will replace what it notes.
+        watched.watch->is_asked_.store(true, std::memory_order_relaxed);
         ::pthread_kill(watched.thread, signal_number);
         has_signalled_ = true;
+        if (now - began >= long_lasting) watched.looks_left = looks_for_note;
         while (now - began >= watched.due) watched.due *= 2;
     }
+    if (watched.looks_left > 0) return look_for_note(watched, now);
     return began + watched.due;
+}
+
+/// Returns when to look again.
+Nanoseconds Watchdog::look_for_note(Watched& watched, Nanoseconds now) noexcept {
+    const StallWatch& watch = *watched.watch;
+    const bool is_noted = !watch.is_asked_.load(std::memory_order_relaxed) &&
+                          watch.noted_.load(std::memory_order_acquire) == watched.began;
+    if (!is_noted && --watched.looks_left > 0) return now + between_looks;
+    watched.looks_left = 0;
+    try {
+        Lasting lasting{
+            "a step", {}, now - watched.began, watch.limit_.load(std::memory_order_relaxed)};
+        if (is_noted) {
+            lasting.name.assign(watch.name_.data(), watch.name_size_);
+            lasting.stack = watch.stack_;
+        }
+        lasting_.push_back(std::move(lasting));
+    } catch (...) {
+        // Without memory this note is not reported. The next one may be.
+    }
+    return now;
+}
+
+std::string Watchdog::Lasting::text() const {
+    std::string line = name + " has held the loop for " + seconds_text(Duration(held)) +
+                       " and goes on (limit " + seconds_text(Duration(limit)) + ")";
+    const std::string where = chain_of_calls(stack);
+    if (!where.empty()) line += "; it is at " + where;
+    return line;
+}
+
+/// The log may call a sink of the program's, and that may take its time.
+void Watchdog::report_lasting(std::unique_lock<std::mutex>& lock) noexcept {
+    const std::vector<Lasting> all = std::exchange(lasting_, {});
+    lock.unlock();
+    try {
+        for (const Lasting& lasting : all) log(LogLevel::warning, lasting.text());
+    } catch (...) {
+        // Without memory there is no report.
+    }
+    lock.lock();
 }
 
 // --- The watched threads -------------------------------------------------------------------------
@@ -262,11 +333,25 @@ void StallWatch::enroll() noexcept {
     }
 }
 
-void StallWatch::begin(Duration limit, const void* stack_end) noexcept {
+std::string seconds_text(Duration duration) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.3f s", std::chrono::duration<double>(duration).count());
+    return text;
+}
+
+std::string chain_of_calls(const RawStack& stack) {
+    std::string text;
+    for (const SourceFrame& frame : user_frames(stack.span())) {
+        text += (text.empty() ? "" : " ← ") + to_string(frame);
+    }
+    return text;
+}
+
+void StallWatch::begin(Duration limit, const void* stack_end, Describe describe) noexcept {
     if (watchdog_ != Watchdog::current.load(std::memory_order_relaxed)) [[unlikely]]
         enroll();
-    stack_.count = 0;
     stack_end_ = stack_end;
+    describe_ = describe;
     const Nanoseconds sampled = std::clamp(limit, shortest_limit, longest_limit).count();
     limit_.store(sampled, std::memory_order_relaxed);
     began_.store(nanoseconds_of(Clock::now()), std::memory_order_seq_cst);
@@ -274,15 +359,28 @@ void StallWatch::begin(Duration limit, const void* stack_end) noexcept {
 }
 
 Duration StallWatch::end() noexcept {
-    const Nanoseconds began = began_.exchange(0, std::memory_order_seq_cst);
-    return Duration(nanoseconds_of(Clock::now()) - began);
+    last_began_ = began_.exchange(0, std::memory_order_seq_cst);
+    return Duration(nanoseconds_of(Clock::now()) - last_began_);
+}
+
+const RawStack& StallWatch::stack() const noexcept {
+    static constexpr RawStack none{};
+    const Nanoseconds in_progress = began_.load(std::memory_order_relaxed);
+    const Nanoseconds began = in_progress != 0 ? in_progress : last_began_;
+    return noted_.load(std::memory_order_relaxed) == began ? stack_ : none;
+}
+
+void StallWatch::write_note() noexcept {
+    const Nanoseconds began = began_.load(std::memory_order_relaxed);
+    if (began == 0 || !is_asked_.exchange(false, std::memory_order_acquire)) return;
+    capture_stack(stack_, stack_end_);
+    name_size_ = describe_(name_);
+    noted_.store(began, std::memory_order_release);
 }
 
 void StallWatch::handle_signal(int) noexcept {
     const int saved_errno = errno;
-    if (mine != nullptr && mine->began_.load(std::memory_order_relaxed) != 0) {
-        capture_stack(mine->stack_, mine->stack_end_);
-    }
+    if (mine != nullptr) mine->write_note();
     errno = saved_errno;
 }
 

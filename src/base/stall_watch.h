@@ -18,6 +18,12 @@
 // one before. What is there in the end is from the second half of the step: a step that first
 // computes for a moment and then blocks for an hour is reported where it blocked.
 //
+// A step that does not end is named while it lasts: when it has lasted for a second, and again at
+// each later note, the watcher itself logs what the handler has noted. The watcher never reads the
+// stuck thread's own objects. The handler runs on that thread, so it can; it writes the name of what
+// runs beside the stack, and the watcher reads both when the handler says that they are complete. It
+// writes only when the watcher has asked, so it does not write while the watcher reads.
+//
 // The signal is SIGURG, whose default is to be ignored and which hardly anybody uses; a program
 // that has its own handler for it keeps it, and learns how long its steps took but not where they
 // were. System calls of the stuck step are restarted, but for the few that never are (poll, select
@@ -29,14 +35,27 @@
 
 #include "base/call_stack.h"
 
+#include <array>
 #include <atomic>
+#include <span>
+#include <string>
 
 namespace asyncio::internal {
 
 class Watchdog;
 
+/// "1.234 s".
+std::string seconds_text(Duration duration);
+
+/// The chain of calls from where a step was stuck up to where it began; empty if none is known.
+std::string chain_of_calls(const RawStack& stack);
+
 class StallWatch {
 public:
+    /// Writes what runs, "the task Task-7", into `text`, and returns how many characters that took.
+    /// Called in a signal handler on the thread that runs it: no allocation, no lock.
+    using Describe = std::size_t (*)(std::span<char> text) noexcept;
+
     /// The calling thread's. The first call of a process starts the watching thread; without
     /// memory or threads for it, steps are timed and not looked at.
     static StallWatch& of_this_thread() noexcept;
@@ -48,19 +67,21 @@ public:
 
     /// A step begins. Steps do not nest. Of the stack, what is below the frame at `stack_end` (its
     /// `__builtin_frame_address`) is the step's.
-    void begin(Duration limit, const void* stack_end) noexcept;
+    void begin(Duration limit, const void* stack_end, Describe describe) noexcept;
 
     /// The step has ended. Returns how long it took, in real time, whatever the loop's clock says.
     Duration end() noexcept;
 
-    /// Where the last step was when it was looked at last; empty if it was not.
-    const RawStack& stack() const noexcept { return stack_; }
+    /// Where the step in progress, or else the last one, was when it was looked at last; empty if
+    /// it was not.
+    const RawStack& stack() const noexcept;
 
 private:
     friend Watchdog;
     using Nanoseconds = Duration::rep;
 
     static void handle_signal(int) noexcept;
+    void write_note() noexcept;
     void enroll() noexcept;
 
     /// When the step in progress began, on the steady clock; 0 between steps. Stored by the thread,
@@ -68,9 +89,20 @@ private:
     std::atomic<Nanoseconds> began_{0};
     std::atomic<Nanoseconds> limit_{0};
 
-    // The thread's own. The handler runs on the thread, and in a step only.
+    /// The watcher has asked for a note, and the handler has not begun it.
+    std::atomic<bool> is_asked_{false};
+    /// When the step began that the note is of. Stored behind the note.
+    std::atomic<Nanoseconds> noted_{0};
+
+    // The note: written by the handler, which runs on the thread, and in a step only.
     RawStack stack_;
+    std::array<char, 80> name_{};
+    std::size_t name_size_ = 0;
+
+    // The thread's own.
     const void* stack_end_ = nullptr;
+    Describe describe_ = nullptr;
+    Nanoseconds last_began_ = 0;
     /// Who looks on; null if nobody does. After a fork, the parent's watcher, which is not there.
     Watchdog* watchdog_ = nullptr;
 };

@@ -121,7 +121,9 @@ void DoneCallback::run_node(Ready& node) noexcept {
     FutureBase& future = callback->future_;
     EventLoop& loop = future.loop();
     if (!loop.is_closed()) {
-        const StepWatch watch(loop);
+        const StepWatch watch(loop, [](std::span<char> text) noexcept {
+            return StepWatch::write(text, "a done-callback");
+        });
         here.context = &callback->context_;
         try {
             callback->function_(future);

@@ -8,6 +8,8 @@
 #include "loop/step_watch.h"
 
 #include <atomic>
+#include <charconv>
+#include <span>
 
 namespace asyncio {
 namespace internal {
@@ -41,6 +43,17 @@ EventLoop& TaskCore::loop() noexcept { return future().loop(); }
 
 std::string TaskCore::name() const { return name_ ? *name_ : "Task-" + std::to_string(number_); }
 
+/// As `name`, without an allocation.
+std::size_t TaskCore::write_name(std::span<char> text) const noexcept {
+    if (name_) return name_->copy(text.data(), text.size());
+    constexpr std::string_view prefix = "Task-";
+    if (text.size() < prefix.size()) return 0;
+    prefix.copy(text.data(), prefix.size());
+    char* const digits = text.data() + prefix.size();
+    const std::to_chars_result end = std::to_chars(digits, text.data() + text.size(), number_);
+    return static_cast<std::size_t>(end.ptr - text.data());
+}
+
 // Steps.
 
 void TaskCore::first_step(Ready& ready) noexcept {
@@ -68,6 +81,19 @@ void TaskCore::start_eagerly() noexcept {
     here.context = context_of_creator;
 }
 
+namespace {
+
+/// For the watch over slow steps, in a signal handler: the task and its name are the thread's own,
+/// and a name is changed by exchanging a pointer.
+std::size_t write_running_task(std::span<char> text) noexcept {
+    const TaskCore* const task = here.task;
+    if (task == nullptr) return StepWatch::write(text, "a task");
+    const std::size_t prefix = StepWatch::write(text, "the task ");
+    return prefix + task->write_name(text.subspan(prefix));
+}
+
+}  // namespace
+
 void TaskCore::step(Ready& ready) noexcept { static_cast<TaskCore&>(ready).run_step(); }
 
 inline void TaskCore::run_step() noexcept {
@@ -84,7 +110,7 @@ inline void TaskCore::run_step() noexcept {
 
 void TaskCore::run_watched() noexcept {
     const Ref<FutureBase> alive = Ref<FutureBase>::share(&future());
-    const StepWatch watch(*here.loop);
+    const StepWatch watch(*here.loop, &write_running_task);
     here.task = this;
     here.context = &context_;
     parked_ = nullptr;

@@ -45,7 +45,8 @@ void CallbackNode::run_node(Ready& ready) noexcept {
 }
 
 void CallbackNode::call() noexcept {
-    const StepWatch watch(loop_);
+    const StepWatch watch(
+        loop_, [](std::span<char> text) noexcept { return StepWatch::write(text, "a callback"); });
     here.context = &context_;
     try {
         function_();

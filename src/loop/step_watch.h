@@ -8,7 +8,10 @@
 
 #include <asyncio/event_loop.h>
 
+#include <cstddef>
+#include <span>
 #include <string>
+#include <string_view>
 
 namespace asyncio::internal {
 
@@ -18,9 +21,16 @@ class StepWatch {
 public:
     /// To be made by the function that runs the step, and always inlined there: what is of interest
     /// is the part of the stack below that function's frame.
-    [[gnu::always_inline]] explicit StepWatch(const EventLoop& loop) noexcept {
+    /// `describe` writes what runs, if it is looked at while it does; see `StallWatch::Describe`.
+    using Describe = std::size_t (*)(std::span<char> text) noexcept;
+    [[gnu::always_inline]] StepWatch(const EventLoop& loop, Describe describe) noexcept {
         if (loop.get_debug()) [[unlikely]]
-            begin(loop.slow_callback_duration, __builtin_frame_address(0));
+            begin(loop.slow_callback_duration, __builtin_frame_address(0), describe);
+    }
+    /// For what has no name.
+    template <std::size_t size>
+    static std::size_t write(std::span<char> text, const char (&what)[size]) noexcept {
+        return std::string_view(what).copy(text.data(), text.size());
     }
 
     /// `describe()` names what ran; it is asked only when the step was slow.
@@ -32,7 +42,7 @@ public:
     }
 
 private:
-    void begin(Duration limit, const void* stack_end) noexcept;
+    void begin(Duration limit, const void* stack_end, Describe describe) noexcept;
     Duration stop() const noexcept;
     void report(const std::string& what, Duration held) const noexcept;
 

@@ -167,8 +167,7 @@ private:
         std::erase_if(passed, [](int fd) { return fd < first_free_number; });
         const int count = static_cast<int>(passed.size());
         for (int i = 0; i < count; ++i) add_copy(passed[i], first_free_number + i);
-        require(
-            ::posix_spawn_file_actions_addclosefrom_np(&actions_, first_free_number + count));
+        require(::posix_spawn_file_actions_addclosefrom_np(&actions_, first_free_number + count));
         for (int i = count - 1; i >= 0; --i) {
             const int lowered = first_free_number + i;
             if (passed[i] == lowered) continue;

@@ -96,12 +96,14 @@ Barrier::Barrier(std::ptrdiff_t parties) : parties_(static_cast<std::size_t>(par
     if (parties < 1) throw std::invalid_argument("a barrier needs at least one party");
 }
 
-void Barrier::reset() noexcept {
+void Barrier::reset() {
+    waiting_.check_thread();
     state_ = inside_ > 0 ? State::resetting : State::filling;
     waiting_.wake_all();
 }
 
-void Barrier::abort() noexcept {
+void Barrier::abort() {
+    waiting_.check_thread();
     state_ = State::broken;
     waiting_.wake_all();
 }

@@ -102,11 +102,13 @@ void Condition::require_locked(const char* refusal) {
 }
 
 void Condition::notify(std::size_t count) {
+    waiting_.check_thread();
     require_locked("notify: the lock of the condition is not held");
     while (count > 0 && waiting_.wake_next()) --count;
 }
 
 void Condition::notify_all() {
+    waiting_.check_thread();
     require_locked("notify_all: the lock of the condition is not held");
     waiting_.wake_all();
 }

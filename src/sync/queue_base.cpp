@@ -21,6 +21,7 @@ void QueueBase::abandon() noexcept {
 }
 
 void QueueBase::task_done() {
+    check_thread();
     if (unfinished_ == 0)
         throw std::invalid_argument("task_done was called more often than items were put");
     if (--unfinished_ == 0) finished_.set();

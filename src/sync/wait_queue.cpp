@@ -6,6 +6,11 @@
 
 namespace asyncio::internal {
 
+void WaitQueue::bind_first() {
+    loop_ = here.loop;
+    if (loop_ != nullptr && loop_->get_debug()) home_ = loop_->gate();
+}
+
 void WaitQueue::refuse_loop() {
     throw RuntimeError("a task of one event loop waits for what belongs to another");
 }

@@ -22,8 +22,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <mutex>
 #include <source_location>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -31,6 +33,7 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -107,11 +110,12 @@ std::vector<std::string> reports_at(Line line) {
     return found;
 }
 
-/// The reports that name this function, wherever in it the step was.
+/// The reports of steps that have ended and that name this function, wherever in it the step was.
 std::vector<std::string> reports_in(const std::string& function) {
     std::vector<std::string> found;
     for (const std::string& report : logged) {
-        if (says(report + " ", " in " + function + " ")) found.push_back(report);
+        if (!says(report, "goes on") && says(report + " ", " in " + function + " "))
+            found.push_back(report);
     }
     return found;
 }
@@ -329,6 +333,62 @@ TEST_F(Stall, real_time_counts_where_the_loop_has_another) {
     }
 }
 
+/// What has been logged so far about steps that go on.
+std::vector<std::string> lasting_reports() {
+    const std::lock_guard lock(logged_mutex);
+    std::vector<std::string> found;
+    std::ranges::copy_if(logged, std::back_inserter(found),
+                         [](const std::string& line) { return !!says(line, "and goes on"); });
+    return found;
+}
+
+/// Holds the loop until `reports` steps that go on have been reported, but for no more than a
+/// minute.
+[[gnu::noinline]] void hold_until_reported(std::size_t reports) {
+    const SignalMask seen_here(SIG_UNBLOCK);
+    const asyncio::TimePoint end = asyncio::Clock::now() + 60s;
+    while (lasting_reports().size() < reports && asyncio::Clock::now() < end)
+        std::this_thread::sleep_for(1ms);
+}
+
+TEST_F(Stall, a_step_that_does_not_end_is_reported_while_it_lasts) {
+    std::vector<std::string> seen_meanwhile;
+    run_watched([&]() -> Coro<> {
+        asyncio::current_task().set_name("stuck");
+        hold_until_reported(2);
+        seen_meanwhile = lasting_reports();
+        co_return;
+    });
+    ASSERT_GE(seen_meanwhile.size(), 2U) << all_reports();
+    for (const std::string& report : seen_meanwhile) {
+        EXPECT_TRUE(says(report, "the task stuck has held the loop for "));
+        EXPECT_TRUE(says(report, "and goes on (limit 0.005 s); it is at stall_test.cpp:"));
+        EXPECT_TRUE(says(report, " in hold_until_reported ← stall_test.cpp:"));
+    }
+}
+
+TEST_F(Stall, a_callback_that_does_not_end_is_reported_while_it_lasts) {
+    run_watched([&]() -> Coro<> {
+        asyncio::get_running_loop().call_soon([] { hold_until_reported(1); });
+        co_await asyncio::sleep(0s);
+        co_await asyncio::sleep(0s);
+    });
+    ASSERT_FALSE(lasting_reports().empty()) << all_reports();
+    EXPECT_TRUE(says(lasting_reports()[0], "a callback has held the loop for "));
+}
+
+TEST_F(Stall, a_lasting_step_of_a_thread_that_cannot_be_looked_at_is_reported_without_a_place) {
+    run_watched([&]() -> Coro<> {
+        const asyncio::TimePoint end = asyncio::Clock::now() + 60s;
+        while (lasting_reports().empty() && asyncio::Clock::now() < end)
+            std::this_thread::sleep_for(1ms);
+        co_return;
+    });
+    ASSERT_FALSE(lasting_reports().empty()) << all_reports();
+    EXPECT_TRUE(says(lasting_reports()[0], "a step has held the loop for "));
+    EXPECT_FALSE(says(lasting_reports()[0], "it is at"));
+}
+
 TEST_F(Stall, quick_steps_are_not_reported) {
     const auto thousand_steps = []() -> Coro<> {
         for (int step = 0; step < 1000; ++step) co_await asyncio::sleep(0s);
@@ -453,7 +513,8 @@ TEST_F(Stall, threads_may_end_while_the_watcher_looks) {
         std::thread([] {
             const SignalMask seen_here(SIG_UNBLOCK);
             StallWatch& watch = StallWatch::of_this_thread();
-            watch.begin(1ns, __builtin_frame_address(0));
+            watch.begin(1ns, __builtin_frame_address(0),
+                        [](std::span<char>) noexcept { return std::size_t{0}; });
             std::this_thread::sleep_for(900us);
             EXPECT_GE(watch.end(), 900us);
         }).join();
@@ -521,6 +582,33 @@ void run_before_and_after_fork() {
     int status = -1;
     ::waitpid(child, &status, 0);
     std::_Exit(status == 0 ? 0 : 1);
+}
+
+void run_without_room_for_a_thread() {
+    // No thread can have a stack as large as all memory there is room for.
+    pthread_attr_t attributes;
+    ::pthread_attr_init(&attributes);
+    std::size_t usual = 0;
+    ::pthread_attr_getstacksize(&attributes, &usual);
+    ::pthread_attr_setstacksize(&attributes, std::size_t{1} << 47);
+    ::pthread_setattr_default_np(&attributes);
+    const SignalMask none_blocked(SIG_UNBLOCK);
+    asyncio::run([]() -> Coro<> { co_await asyncio::sleep(1ms); }(), {.debug = true});
+    sigset_t blocked;
+    ::pthread_sigmask(SIG_SETMASK, nullptr, &blocked);
+    const bool is_deaf =
+        ::sigismember(&blocked, SIGINT) == 1 || ::sigismember(&blocked, SIGTERM) == 1;
+    // With room again, the next run is watched.
+    ::pthread_attr_setstacksize(&attributes, usual);
+    ::pthread_setattr_default_np(&attributes);
+    Line line = 0;
+    run_watched([&] { return slow_task(line); });
+    std::fprintf(stderr, "%s, %s\n", is_deaf ? "deaf" : "not deaf", all_reports().c_str());
+    std::_Exit(!is_deaf && reports_at(line).size() == 1 ? 0 : 1);
+}
+
+TEST_F(StallDeathTest, without_a_thread_for_the_watcher_signals_arrive_and_a_later_run_is_watched) {
+    EXPECT_EXIT(run_without_room_for_a_thread(), testing::ExitedWithCode(0), "not deaf");
 }
 
 TEST_F(StallDeathTest, a_forked_child_has_a_watcher_of_its_own) {

@@ -351,8 +351,8 @@ TEST(process_pool, EXE_08_a_crash_is_told_while_a_child_of_the_job_lives_on) {
     const Alarm alarm;
     run_test([&]() -> Coro<> {
         ProcessPoolExecutor pool(one_process);
-        const auto outcome = co_await asyncio::internal::settle(
-            in(pool, crash_and_leave_a_child, alarm.path()));
+        const auto outcome =
+            co_await asyncio::internal::settle(in(pool, crash_and_leave_a_child, alarm.path()));
         EXPECT_TRUE(std::ifstream(alarm.path()).good()) << "told before the child had ended";
         EXPECT_THROW(outcome.value(), BrokenProcessPool);
         EXPECT_EQ(co_await in(pool, sum_to, 10), 55) << "the process was replaced";

@@ -212,10 +212,13 @@ TEST(thread_queue, may_go_while_tasks_wait_in_it_and_they_wait_until_they_are_ca
     run_test([]() -> Coro<> {
         auto queue = std::make_unique<ThreadQueue<int>>(1);
         queue->try_put(1);
-        auto putter = asyncio::create_task([](auto& full) -> Coro<> { co_await full.put(2); }(*queue));
+        auto putter =
+            asyncio::create_task([](auto& full) -> Coro<> { co_await full.put(2); }(*queue));
         auto empty = std::make_unique<ThreadQueue<int>>();
-        auto getter = asyncio::create_task([](auto& from) -> Coro<> { co_await from.get(); }(*empty));
-        auto last = asyncio::create_task([](auto& from) -> Coro<> { co_await from.next(); }(*empty));
+        auto getter =
+            asyncio::create_task([](auto& from) -> Coro<> { co_await from.get(); }(*empty));
+        auto last =
+            asyncio::create_task([](auto& from) -> Coro<> { co_await from.next(); }(*empty));
         co_await sleep(1ms);
         queue.reset();
         empty.reset();

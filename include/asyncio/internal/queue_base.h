@@ -73,7 +73,14 @@ protected:
         --size_;
         putters_.wake_next();
     }
+    /// In debug mode, throws RuntimeError on another thread than that of the queue's loop.
+    void check_thread() const {
+        getters_.check_thread();
+        putters_.check_thread();
+        finished_.waiting_.check_thread();
+    }
     void require_open() const {
+        check_thread();
         if (shut_down_) [[unlikely]]
             refuse_shut_down();
     }
@@ -83,6 +90,7 @@ protected:
             refuse_full();
     }
     void require_item() const {
+        check_thread();
         if (size_ == 0) [[unlikely]]
             refuse_empty();
     }

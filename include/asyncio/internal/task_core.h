@@ -26,6 +26,7 @@
 #include <coroutine>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -91,6 +92,7 @@ public:
     /// No two tasks of the process have the same.
     std::uint64_t number() const noexcept { return number_; }
     std::string name() const;
+    std::size_t write_name(std::span<char> text) const noexcept;
     void set_name(std::string_view name) { name_ = std::make_unique<std::string>(name); }
 
     /// The frame at which a task that is not running stands; null if it has not started.

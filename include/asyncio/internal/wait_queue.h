@@ -34,12 +34,14 @@
 // Thread-safety: loop thread only. A queue belongs to the first loop in which somebody waits.
 
 #include <asyncio/internal/intrusive_list.h>
+#include <asyncio/internal/loop_gate.h>
 #include <asyncio/lowlevel/waiter.h>
 #include <asyncio/outcome.h>
 
 #include <cassert>
 #include <coroutine>
 #include <cstddef>
+#include <memory>
 #include <string_view>
 
 namespace asyncio::internal {
@@ -147,9 +149,16 @@ public:
     /// From now on the queue belongs to the running loop. Throws: RuntimeError if it belongs to
     /// another one.
     void bind() {
-        if (loop_ == nullptr) loop_ = here.loop;
+        if (loop_ == nullptr) bind_first();
         if (loop_ != here.loop) [[unlikely]]
             refuse_loop();
+    }
+
+    /// In debug mode, once the queue belongs to a loop: throws RuntimeError if that loop runs on
+    /// another thread at the moment. Otherwise it costs a look at a pointer.
+    void check_thread() const {
+        if (home_ != nullptr) [[unlikely]]
+            home_->require_own_thread();
     }
 
     /// Gets in line, behind everybody. Throws as `bind`.
@@ -201,6 +210,7 @@ private:
         ++woken_;
         loop_->schedule(waiter);
     }
+    [[gnu::cold]] void bind_first();
     [[noreturn, gnu::cold]] static void refuse_loop();
 
     IntrusiveList<QueuedWaiter> waiters_;
@@ -208,6 +218,8 @@ private:
     IntrusiveList<QueuedWaiter> passed_over_;
     /// The loop of the first that waited; null until then.
     EventLoop* loop_ = nullptr;
+    /// In debug mode, the gate of that loop, which may be gone.
+    std::shared_ptr<LoopGate> home_;
     /// Waiting or woken, so without those that were cancelled while they waited.
     std::uint32_t present_ = 0;
     std::uint32_t woken_ = 0;
