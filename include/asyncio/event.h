@@ -65,8 +65,8 @@ public:
     ///
     /// They run in the next iteration of the loop, not inside this call, and they have been woken
     /// even if `clear()` follows at once. Setting it twice is allowed.
-    /// Throws: in debug mode RuntimeError on another thread than that of the loop in which the event
-    /// has been waited for.
+    /// Throws: in debug mode RuntimeError on another thread than that of the loop in which the
+    /// event has been waited for.
     /// Cost: O(waiters), no allocation.
     void set() {
         waiting_.check_thread();

@@ -25,9 +25,9 @@ public:
     LoopHandle() noexcept = default;
     explicit LoopHandle(EventLoop& loop) noexcept : gate_(loop.gate()) {}
 
-    /// Has `callback()` run on the loop, and wakes the loop if it waits. False if the loop is closed
-    /// or gone; the callback is then destroyed here and never runs. A callback that was taken and
-    /// that the loop does not come to before it closes is destroyed on the loop's thread.
+    /// Has `callback()` run on the loop, and wakes the loop if it waits. False if the loop is
+    /// closed or gone; the callback is then destroyed here and never runs. A callback that was
+    /// taken and that the loop does not come to before it closes is destroyed on the loop's thread.
     ///
     /// The callback begins with a copy of the context of the calling thread.
     /// Throws: `std::bad_alloc`.

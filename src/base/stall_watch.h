@@ -20,9 +20,10 @@
 //
 // A step that does not end is named while it lasts: when it has lasted for a second, and again at
 // each later note, the watcher itself logs what the handler has noted. The watcher never reads the
-// stuck thread's own objects. The handler runs on that thread, so it can; it writes the name of what
-// runs beside the stack, and the watcher reads both when the handler says that they are complete. It
-// writes only when the watcher has asked, so it does not write while the watcher reads.
+// stuck thread's own objects. The handler runs on that thread, so it can; it writes the name of
+// what runs beside the stack, and the watcher reads both when the handler says that they are
+// complete. It writes only when the watcher has asked, so it does not write while the watcher
+// reads.
 //
 // The signal is SIGURG, whose default is to be ignored and which hardly anybody uses; a program
 // that has its own handler for it keeps it, and learns how long its steps took but not where they

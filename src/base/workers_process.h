@@ -11,8 +11,8 @@
 // ends by itself when its socket is closed.
 //
 // How its end is noticed. A job may leave processes of its own behind, and these hold the worker's
-// end of the socket. So the socket alone does not tell that the worker has ended. Every wait for the
-// socket waits for the process as well, by its pidfd, where the kernel has those (5.3).
+// end of the socket. So the socket alone does not tell that the worker has ended. Every wait for
+// the socket waits for the process as well, by its pidfd, where the kernel has those (5.3).
 //
 // Thread-safety: a `WorkerProcess` belongs to the thread that made it.
 

@@ -385,7 +385,8 @@ TEST(process_pool, a_process_killed_while_idle_is_noticed_although_its_child_hol
         const int pid = co_await in(pool, own_pid);
         co_await in(pool, leave_a_child, alarm.path());
         ::kill(pid, SIGKILL);
-        // The parent has not reaped it, so it is there until then; its state says that it has ended.
+        // The parent has not reaped it, so it is there until then; its state says that it has
+        // ended.
         siginfo_t ended{};
         ::waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOWAIT);
         EXPECT_NE(co_await in(pool, own_pid), pid);
@@ -394,7 +395,8 @@ TEST(process_pool, a_process_killed_while_idle_is_noticed_although_its_child_hol
 
 // A program that is started as a worker by something else than the library takes no orders.
 
-/// The exit status of this program, started with the mark of a worker and `channel` as descriptor 3.
+/// The exit status of this program, started with the mark of a worker and `channel` as descriptor
+/// 3.
 int status_as_false_worker(const char* mark, int channel) {
     const pid_t child = ::fork();
     if (child == 0) {

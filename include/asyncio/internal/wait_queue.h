@@ -34,7 +34,6 @@
 // Thread-safety: loop thread only. A queue belongs to the first loop in which somebody waits.
 
 #include <asyncio/internal/intrusive_list.h>
-#include <asyncio/internal/loop_gate.h>
 #include <asyncio/lowlevel/waiter.h>
 #include <asyncio/outcome.h>
 
