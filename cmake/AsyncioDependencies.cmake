@@ -42,6 +42,24 @@ function(asyncio_check_links result source options library)
     endif()
 endfunction()
 
+# ------------------------------------------------------------------------- the standard library
+# libc++ has `std::stop_token` from version 20 on; before, it counts as an experiment.
+
+set(program [[
+    #include <stop_token>
+    int main() { return std::stop_source().get_token().stop_requested(); }
+]])
+set(asyncio_standard_options "")
+asyncio_check_links(ASYNCIO_FOUND_STOP_TOKEN "${program}" -std=c++20 "")
+if(NOT ASYNCIO_FOUND_STOP_TOKEN)
+    asyncio_check_links(ASYNCIO_FOUND_EXPERIMENTAL_STOP_TOKEN
+        "${program}" "-std=c++20 -fexperimental-library" "")
+    if(NOT ASYNCIO_FOUND_EXPERIMENTAL_STOP_TOKEN)
+        message(FATAL_ERROR "asyncio needs std::stop_token, which this C++ library does not have")
+    endif()
+    set(asyncio_standard_options -fexperimental-library)
+endif()
+
 # ------------------------------------------------------------------------------------- liburing
 
 set(program [[

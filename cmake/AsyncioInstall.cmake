@@ -50,7 +50,8 @@ else()
     set(pc_libs "-L\${libdir} -lasyncio ${private_libs}")
     set(pc_libs_private "")
 endif()
-string(JOIN " " pc_cflags -std=c++20 ${asyncio_coroutine_options})
+string(JOIN " " pc_cflags
+    -std=c++20 ${asyncio_coroutine_options} ${asyncio_standard_options})
 # Paths relative to the file itself, so that an installed tree may be moved.
 cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_LIBDIR BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}"
     OUTPUT_VARIABLE pc_libdir)

@@ -71,7 +71,8 @@ PUBLIC_HEADERS_ONLY = ("src/tls/*", "src/http/*", "src/db/*", "src/process/*",
 # Every header below include/asyncio has a floor. `include/asyncio.h` is the umbrella over them.
 HEADERS_OF_FLOOR = {
     "base": "exceptions debug delay outcome lowlevel/fd internal/frame_pool "
-            "internal/intrusive_list internal/prefetch internal/ref internal/rethrow "
+            "internal/intrusive_list internal/prefetch internal/ref internal/requirements "
+            "internal/rethrow "
             "internal/thread_event internal/time internal/unique_function internal/worker_job "
             "internal/bind",
     "backend": "lowlevel/backend lowlevel/operation",

@@ -26,7 +26,7 @@
 namespace asyncio {
 
 /// A context variable has no value here, and no default. Python: `LookupError`.
-class LookupError : public std::out_of_range {
+class [[gnu::visibility("default")]] LookupError : public std::out_of_range {
 public:
     using std::out_of_range::out_of_range;
 };

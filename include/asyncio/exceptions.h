@@ -5,6 +5,9 @@
 // `KeyboardInterrupt` are requests to stop, not failures: they do not derive from `std::exception`,
 // so `catch (const std::exception&)` around an await lets them pass. (Python moved its
 // `CancelledError` out of `Exception` in 3.8 for the same reason.)
+//
+// The types are visible by name also where the program hides its own (-fvisibility=hidden): one
+// that the library throws from a shared object is then the type that the program catches.
 
 #include <exception>
 #include <optional>
@@ -20,7 +23,7 @@ namespace asyncio {
 /// Thrown at the await of a task that was asked to stop. Catch it to clean up, then let it go on
 /// (`throw;`): a task that swallows it is a task that cannot be cancelled.
 /// Python: `asyncio.CancelledError`.
-class CancelledError final {
+class [[gnu::visibility("default")]] CancelledError final {
 public:
     CancelledError() = default;
     explicit CancelledError(std::string message) : message_(std::move(message)) {}
@@ -34,21 +37,21 @@ private:
 
 /// Thrown at the `co_yield` of an asynchronous generator that is closed. Catch it to clean up; then
 /// let it go on, or return. Not a `std::exception`, as in Python.
-class GeneratorExit final {};
+class [[gnu::visibility("default")]] GeneratorExit final {};
 
 /// Leaves `run()` when Ctrl-C ended the main task. Not a `std::exception`, as in Python.
-class KeyboardInterrupt final {};
+class [[gnu::visibility("default")]] KeyboardInterrupt final {};
 
 /// The library was used against its rules: a loop run inside a running loop, a closed loop used
 /// again, …
 /// Python: `RuntimeError`.
-class RuntimeError : public std::runtime_error {
+class [[gnu::visibility("default")]] RuntimeError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
 /// A time limit passed. Distinct from the operating system's ETIMEDOUT, which is an `OsError`.
 /// Python: `TimeoutError`.
-class TimeoutError : public std::runtime_error {
+class [[gnu::visibility("default")]] TimeoutError : public std::runtime_error {
 public:
     TimeoutError() : std::runtime_error("the time limit passed") {}
     using std::runtime_error::runtime_error;
@@ -56,37 +59,37 @@ public:
 
 /// The result of a future was asked for before there was one, or set twice.
 /// Python: `asyncio.InvalidStateError`.
-class InvalidStateError : public std::logic_error {
+class [[gnu::visibility("default")]] InvalidStateError : public std::logic_error {
     using std::logic_error::logic_error;
 };
 
 /// Nothing is left to run and something still waits, so it would wait for ever. The message is the
 /// await tree. Thrown by the simulated back-end only, which is the only one that can know.
-class DeadlockError : public RuntimeError {
+class [[gnu::visibility("default")]] DeadlockError : public RuntimeError {
     using RuntimeError::RuntimeError;
 };
 
 /// A barrier was reset or aborted while a task waited at it, or is broken.
 /// Python: `asyncio.BrokenBarrierError`.
-class BrokenBarrierError : public RuntimeError {
+class [[gnu::visibility("default")]] BrokenBarrierError : public RuntimeError {
     using RuntimeError::RuntimeError;
 };
 
 /// `get_nowait` found nothing. Python: `asyncio.QueueEmpty`.
-class QueueEmpty : public std::runtime_error {
+class [[gnu::visibility("default")]] QueueEmpty : public std::runtime_error {
 public:
     QueueEmpty() : std::runtime_error("the queue is empty") {}
 };
 
 /// `put_nowait` found no room. Python: `asyncio.QueueFull`.
-class QueueFull : public std::runtime_error {
+class [[gnu::visibility("default")]] QueueFull : public std::runtime_error {
 public:
     QueueFull() : std::runtime_error("the queue is full") {}
 };
 
 /// The queue was shut down: nothing can be put into it, and what was in it is gone.
 /// Python: `asyncio.QueueShutDown`.
-class QueueShutDown : public std::runtime_error {
+class [[gnu::visibility("default")]] QueueShutDown : public std::runtime_error {
 public:
     QueueShutDown() : std::runtime_error("the queue was shut down") {}
 };
@@ -94,12 +97,12 @@ public:
 /// A worker process ended while it had a job: the job is lost, its pool is not.
 /// Python: `concurrent.futures.process.BrokenProcessPool`, after which the pool takes no jobs; here
 /// it replaces the process.
-class BrokenProcessPool : public RuntimeError {
+class [[gnu::visibility("default")]] BrokenProcessPool : public RuntimeError {
     using RuntimeError::RuntimeError;
 };
 
 /// An error in a worker process whose type means nothing here. `what()` is the original's.
-class RemoteError : public std::runtime_error {
+class [[gnu::visibility("default")]] RemoteError : public std::runtime_error {
 public:
     RemoteError(std::string type, const std::string& what)
         : std::runtime_error(what), type_(std::move(type)) {}
@@ -112,13 +115,13 @@ private:
 };
 
 /// Bytes that do not describe what is read from them.
-class SerializationError : public std::runtime_error {
+class [[gnu::visibility("default")]] SerializationError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
 /// A stream ended before the bytes that were asked for had come.
 /// Python: `asyncio.IncompleteReadError`.
-class IncompleteReadError : public std::runtime_error {
+class [[gnu::visibility("default")]] IncompleteReadError : public std::runtime_error {
 public:
     /// `expected` is 0 where a separator, not a count, was waited for.
     IncompleteReadError(std::string partial, std::size_t expected);
@@ -135,7 +138,7 @@ private:
 
 /// A separator was not found within the stream's limit. The data stays in the buffer.
 /// Python: `asyncio.LimitOverrunError`.
-class LimitOverrunError : public std::runtime_error {
+class [[gnu::visibility("default")]] LimitOverrunError : public std::runtime_error {
 public:
     LimitOverrunError(const std::string& message, std::size_t consumed)
         : std::runtime_error(message), consumed_(consumed) {}
@@ -151,7 +154,7 @@ private:
 /// "spawn /bin/nosuch: No such file or directory".
 /// Python: `OSError` and its family; compare `code()` with `std::errc` where Python has a class per
 /// errno.
-class OsError : public std::system_error {
+class [[gnu::visibility("default")]] OsError : public std::system_error {
 public:
     /// `error` is a positive errno. `operation` reads like a verb with its object.
     OsError(int error, std::string_view operation);
@@ -162,7 +165,7 @@ public:
 
 /// Several errors at once: what a `TaskGroup` throws, so that none is lost.
 /// Python: `BaseExceptionGroup`.
-class ExceptionGroup : public std::exception {
+class [[gnu::visibility("default")]] ExceptionGroup : public std::exception {
 public:
     /// `errors` must not be empty. An element may hold an `ExceptionGroup` in turn.
     ExceptionGroup(std::string_view message, std::vector<std::exception_ptr> errors);

@@ -69,7 +69,7 @@ private:
 
 /// Whoever runs jobs somewhere else. Derive from it to use threads of your own.
 /// Python: `concurrent.futures.Executor`.
-class Executor {
+class [[gnu::visibility("default")]] Executor {
 public:
     virtual ~Executor() = default;
     /// Sees to it that `job` is called, on another thread: one called before this returns holds the
@@ -140,7 +140,7 @@ public:
     void attach(LoopJob* job) noexcept { job_ = job; }
     /// A job that ends with a CancelledError is one that was cancelled.
     void end(Outcome<T>&& outcome) noexcept {
-        using Status = FutureBase::Status;
+        using End = FutureBase::Status;
         job_ = nullptr;
         if (this->done()) return;
         try {
@@ -148,9 +148,9 @@ public:
         } catch (...) {
             this->outcome_.fail(std::current_exception());
         }
-        this->complete(!this->outcome_.failed()     ? Status::succeeded
-                       : this->outcome_.cancelled() ? Status::cancelled
-                                                    : Status::failed);
+        this->complete(!this->outcome_.failed()     ? End::succeeded
+                       : this->outcome_.cancelled() ? End::cancelled
+                                                    : End::failed);
     }
 
 private:

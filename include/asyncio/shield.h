@@ -43,15 +43,15 @@ private:
     }
 
     void end_as_inner() noexcept {
-        using Status = FutureBase::Status;
+        using End = FutureBase::Status;
         try {
             this->outcome_ = inner_->hand_over();
         } catch (...) {
             this->outcome_.fail(std::current_exception());
         }
-        this->complete(inner_->cancelled()       ? Status::cancelled
-                       : this->outcome_.failed() ? Status::failed
-                                                 : Status::succeeded);
+        this->complete(inner_->cancelled()       ? End::cancelled
+                       : this->outcome_.failed() ? End::failed
+                                                 : End::succeeded);
     }
 
     Ref<FutureState<T>> inner_;

@@ -59,14 +59,14 @@ public:
 
 private:
     void complete() noexcept override {
-        using Status = FutureBase::Status;
+        using End = FutureBase::Status;
         take_result();
         if (ends_cancelled() && !this->outcome_.failed()) [[unlikely]]
             this->outcome_.fail(take_cancellation());
         coroutine_.destroy();
-        FutureBase::complete(!this->outcome_.failed()     ? Status::succeeded
-                             : this->outcome_.cancelled() ? Status::cancelled
-                                                          : Status::failed);
+        FutureBase::complete(!this->outcome_.failed()     ? End::succeeded
+                             : this->outcome_.cancelled() ? End::cancelled
+                                                          : End::failed);
     }
     /// An error while the result moves in becomes the result.
     void take_result() noexcept {

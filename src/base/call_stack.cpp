@@ -1,5 +1,7 @@
 #include "base/call_stack.h"
 
+#include "base/inside_unwinder.h"
+
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -27,8 +29,8 @@ struct Capture {
     std::uintptr_t end;
 };
 
-/// The unwinder of gcc 12 on glibc 2.35 or later takes no lock and allocates nothing here, which is
-/// what makes it fit for a signal handler.
+/// The unwinder of gcc 12 on glibc 2.35 or later allocates nothing here, and takes no lock but the
+/// one of which `inside_unwinder.h` tells. This makes it fit for a signal handler.
 _Unwind_Reason_Code note_frame(_Unwind_Context* frame, void* argument) noexcept {
     auto& [stack, end] = *static_cast<Capture*>(argument);
     if (_Unwind_GetCFA(frame) >= end) return _URC_END_OF_STACK;
@@ -48,6 +50,18 @@ void capture_stack(RawStack& stack, const void* end) noexcept {
     stack.count = 0;
     Capture capture{stack, reinterpret_cast<std::uintptr_t>(end)};
     _Unwind_Backtrace(&note_frame, &capture);
+}
+
+void prepare_to_interrupt() noexcept {
+    RawStack ignored;
+    capture_stack(ignored, nullptr);
+    prepare_unwinder_check();
+}
+
+bool capture_interrupted_stack(RawStack& stack, const void* end) noexcept {
+    if (may_be_inside_unwinder(__builtin_frame_address(0), end)) return false;
+    capture_stack(stack, end);
+    return true;
 }
 
 // --- Names ---------------------------------------------------------------------------------------

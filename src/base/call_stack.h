@@ -38,6 +38,12 @@ struct RawStack {
 /// To be called once outside a signal handler first: the unwinder may prepare itself then.
 void capture_stack(RawStack& stack, const void* end) noexcept;
 
+/// The same for a signal handler, which may have interrupted the unwinder itself: where that cannot
+/// be ruled out, `stack` stays as it is, and the answer is false. `prepare_to_interrupt` has to
+/// be called once before, outside a signal handler.
+bool capture_interrupted_stack(RawStack& stack, const void* end) noexcept;
+void prepare_to_interrupt() noexcept;
+
 /// Reads the debug information now.
 void prepare_names();
 

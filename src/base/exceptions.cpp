@@ -41,6 +41,24 @@ std::string current_exception_type() {
     return name;
 }
 
+/// A template, so that it may ask what the C++ library has.
+template <class Pointer>
+bool holds_cancellation(const Pointer& error) noexcept {
+    if constexpr (requires { error.__cxa_exception_type(); }) {
+        // The library of g++ can tell the type without throwing, which matters: this is asked for
+        // every error.
+        return *error.__cxa_exception_type() == typeid(CancelledError);
+    } else {
+        try {
+            std::rethrow_exception(error);
+        } catch (const CancelledError&) {
+            return true;
+        } catch (...) {
+            return false;
+        }
+    }
+}
+
 }  // namespace
 
 IncompleteReadError::IncompleteReadError(std::string partial, std::size_t expected)
@@ -92,9 +110,7 @@ std::vector<std::exception_ptr> ExceptionGroup::flatten() const {
 }
 
 bool internal::is_cancellation(const std::exception_ptr& error) noexcept {
-    // The library of g++ can tell the type without throwing, which matters: this is asked for every
-    // error.
-    return error != nullptr && *error.__cxa_exception_type() == typeid(CancelledError);
+    return error != nullptr && holds_cancellation(error);
 }
 
 std::string describe(const std::exception_ptr& error) {

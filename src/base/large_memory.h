@@ -8,6 +8,7 @@
 //
 // Thread-safety: all functions, any thread.
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <new>
@@ -25,15 +26,18 @@ constexpr std::align_val_t large_memory_alignment(std::size_t size_bytes) noexce
     return std::align_val_t(size_bytes < huge_page_bytes ? cache_line_bytes : huge_page_bytes);
 }
 
-/// A block that begins with a cache line, and with a huge page if it is as large as one.
-inline void* allocate_large(std::size_t size_bytes) {
-    void* memory = ::operator new(size_bytes, large_memory_alignment(size_bytes));
+/// A block that begins with a cache line, or at a multiple of `alignment_bytes`, and with a huge
+/// page if it is as large as one.
+inline void* allocate_large(std::size_t size_bytes, std::size_t alignment_bytes = 1) {
+    const auto alignment =
+        std::max(large_memory_alignment(size_bytes), std::align_val_t(alignment_bytes));
+    void* memory = ::operator new(size_bytes, alignment);
     // Refused where the kernel has no huge pages at all, which is no loss.
     if (size_bytes >= huge_page_bytes) madvise(memory, size_bytes, MADV_HUGEPAGE);
     return memory;
 }
 
-/// `size_bytes` is what was asked for.
+/// `size_bytes` is what was asked for, with no alignment of the caller's.
 inline void free_large(void* memory, std::size_t size_bytes) noexcept {
     ::operator delete(memory, large_memory_alignment(size_bytes));
 }

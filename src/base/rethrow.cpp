@@ -22,12 +22,16 @@
 // function, as in code that is not optimised; a description of a kind not known here; another
 // processor or runtime library) is left to `std::rethrow_exception`. This concerns the search only:
 // an exception that was thrown this way is like any other, and may be caught, kept, and thrown
-// again by anybody. A debugger that stops at throws sees the first of an error and not these. The
-// build option ASYNCIO_QUICK_THROW=OFF makes all throws the usual ones.
+// again by anybody. A debugger that stops at throws (`catch throw`) sees the first of an error and
+// not these, and neither do probes on `__cxa_throw` and `_Unwind_RaiseException`. The build option
+// ASYNCIO_QUICK_THROW=OFF makes all throws the usual ones, and so does the environment variable
+// ASYNCIO_QUICK_THROW=0 for one run.
 //
 // What is relied upon: the Itanium C++ ABI, in part II, exception handling, which fixes the layout
 // of an exception's header, and the tables as g++ and clang write and libgcc reads them. The
 // functions of the runtime library that are called are exported by it with a version of their own.
+//
+// Before the first of them, it is tried out (`rethrow_check.h`).
 //
 // Since there is always a handler in the function, its destructors are called on the way there, and
 // nothing ever asks the unwinder to go on from where it has never been.
@@ -35,6 +39,7 @@
 #include <asyncio/internal/rethrow.h>
 
 #include "base/landing.h"
+#include "base/rethrow_check.h"
 
 #include <utility>
 
@@ -50,6 +55,8 @@ std::exception_ptr& to_throw(const std::exception_ptr& error) noexcept {
 
 #ifdef ASYNCIO_WITH_QUICK_THROW
 
+#include "base/exception_header.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -60,35 +67,6 @@ std::exception_ptr& to_throw(const std::exception_ptr& error) noexcept {
 
 namespace asyncio::internal {
 namespace {
-
-/// What the ABI says a thread keeps of its exceptions.
-struct ThreadExceptions {
-    void* caught;
-    unsigned int uncaught;
-};
-
-/// An exception that is another one, thrown once more: `std::exception_ptr` needs such, since one
-/// and the same error may be thrown in several places at a time. The ABI calls it dependent, and
-/// this is its header.
-struct DependentException {
-    std::exception_ptr primary;  // in the ABI a pointer to the error, which is what this holds
-    void* unused;
-    void (*unexpected_handler)();
-    std::terminate_handler terminate_handler;
-    void* next_caught;
-    int handler_count;
-    int selector;
-    const unsigned char* action;
-    const unsigned char* lsda;
-    std::uintptr_t landing;
-    void* caught_object;
-    _Unwind_Exception unwind;
-};
-static_assert(sizeof(std::exception_ptr) == sizeof(void*));
-static_assert(offsetof(DependentException, unwind) == 80 && sizeof(DependentException) == 112);
-
-/// "GNUCC++" and 1 for a dependent exception.
-constexpr _Unwind_Exception_Class dependent_class = 0x474e5543432b2b01;
 
 // --- The throw -----------------------------------------------------------------------------------
 
@@ -134,6 +112,7 @@ _Unwind_Exception* make_exception(std::exception_ptr& error, const Landing& land
 extern "C" [[gnu::used, gnu::visibility("hidden")]] _Unwind_Exception*
 asyncio_rethrow_prepare(std::exception_ptr* error, std::uintptr_t return_address,
                         Jump* jump) noexcept {
+    if (!may_throw_quickly()) return nullptr;
     // The call is the instruction before the one it returns to, and the table is one of calls.
     const std::optional<Landing> landing = find_landing(return_address - 1, *error);
     if (!landing) return nullptr;

@@ -322,8 +322,7 @@ void StallWatch::enroll() noexcept {
     watchdog_ = nullptr;
     try {
         // Whatever the unwinder has to prepare, it prepares here and not in the handler.
-        capture_stack(stack_, nullptr);
-        stack_.count = 0;
+        prepare_to_interrupt();
         Watchdog& watchdog = Watchdog::of_process();
         install_handler(&handle_signal);
         watchdog.remember(*this);
@@ -373,7 +372,7 @@ const RawStack& StallWatch::stack() const noexcept {
 void StallWatch::write_note() noexcept {
     const Nanoseconds began = began_.load(std::memory_order_relaxed);
     if (began == 0 || !is_asked_.exchange(false, std::memory_order_acquire)) return;
-    capture_stack(stack_, stack_end_);
+    if (!capture_interrupted_stack(stack_, stack_end_)) return;
     name_size_ = describe_(name_);
     noted_.store(began, std::memory_order_release);
 }

@@ -1,5 +1,7 @@
 #include <asyncio/internal/thread_event.h>
 
+#include "base/thread_sanitizer.h"
+
 #include <climits>
 #include <ctime>
 
@@ -10,6 +12,7 @@
 namespace asyncio::internal {
 
 void ThreadEvent::set() noexcept {
+    tell_release(state_);
     if (state_.exchange(was_set, std::memory_order_acq_rel) != awaited) return;
     ::syscall(SYS_futex, &state_, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
 }
@@ -23,8 +26,10 @@ bool ThreadEvent::wait_until(TimePoint deadline) noexcept {
     for (;;) {
         std::uint32_t state = unset;
         if (!state_.compare_exchange_strong(state, awaited, std::memory_order_acquire) &&
-            state == was_set)
+            state == was_set) {
+            tell_acquire(state_);
             return true;
+        }
         if (deadline != never && Clock::now() >= deadline) return is_set();
         // The clock of this call is the steady one, which is CLOCK_MONOTONIC.
         ::syscall(SYS_futex, &state_, FUTEX_WAIT_BITSET_PRIVATE, awaited,

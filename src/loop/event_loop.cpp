@@ -4,6 +4,7 @@
 
 #include "base/after_fork.h"
 #include "base/log.h"
+#include "base/thread_sanitizer.h"
 #include "base/timer_heap.h"
 #include "loop/callback.h"
 
@@ -87,6 +88,7 @@ inline void EventLoop::take_inbox() noexcept {
     if (inbox_.load(std::memory_order_relaxed) == nullptr) [[likely]]
         return;
     internal::ListNode* newest = inbox_.exchange(nullptr, std::memory_order_acquire);
+    internal::tell_acquire(inbox_);
     internal::ListNode* oldest = nullptr;
     while (newest != nullptr) {
         internal::ListNode* older = std::exchange(newest->next, oldest);
@@ -285,6 +287,7 @@ Handle EventLoop::call_soon_threadsafe(internal::UniqueFunction<void()> callback
 
 /// For the gate. Any thread.
 void EventLoop::take_in(internal::Ready& node) noexcept {
+    internal::tell_release(inbox_);
     internal::ListNode* newest = inbox_.load(std::memory_order_relaxed);
     do {
         node.next = newest;

@@ -4,6 +4,7 @@
 #include <asyncio/timeout.h>
 
 #include "base/log.h"
+#include "base/thread_sanitizer.h"
 #include "base/workers.h"
 
 #include <stdexcept>
@@ -27,11 +28,14 @@ LoopJob::LoopJob(LoopThreads& threads) : loop_(threads.loop()), gate_(threads.lo
 }
 
 bool LoopJob::step(State from, State to) noexcept {
-    return state_.compare_exchange_strong(from, to, std::memory_order_acq_rel);
+    tell_release(state_);
+    const bool done = state_.compare_exchange_strong(from, to, std::memory_order_acq_rel);
+    tell_acquire(state_);
+    return done;
 }
 
 void LoopJob::release() noexcept {
-    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    if (release_reference(references_)) delete this;
 }
 
 void LoopJob::run_on_thread(WorkerJob& job) noexcept {

@@ -3,13 +3,14 @@
 #include <asyncio/exceptions.h>
 
 #include "base/log.h"
+#include "base/thread_sanitizer.h"
 
 namespace asyncio::internal {
 
 // --- Both sides ----------------------------------------------------------------------------------
 
 void ThreadEnd::release() noexcept {
-    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    if (release_reference(references_)) delete this;
 }
 
 void ThreadEnd::report_unseen(const std::exception_ptr& error) noexcept {

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Proves that the library can be used from outside: the same small program is built through
 # find_package, through add_subdirectory and through pkg-config with a plain compiler command,
-# against a static and a shared library, and run.
+# against a static and a shared library, and run. Then matrix.sh compiles a larger program in every
+# way there is, and the library itself is built for libc++.
 #
 # usage: tests/consumer/run.sh [BUILD_DIR]
 #   BUILD_DIR  a finished build of this project to install from, which saves building the static
@@ -16,6 +17,7 @@ trap 'rm -rf "$work"' EXIT
 jobs=$(nproc)
 passed=0
 failed=0
+skipped=0
 
 quietly() {  # quietly COMMAND...: shows what the command said only if it failed
     if ! "$@" >"$work/log" 2>&1; then
@@ -42,9 +44,9 @@ check() {  # check NAME FUNCTION ARGUMENT...
     fi
 }
 
-build_library() {  # build_library DIR SHARED
+build_library() {  # build_library DIR SHARED CMAKE_OPTION...
     quietly cmake -S "$source_dir" -B "$1" -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS="$2" \
-        -DASYNCIO_TESTS=OFF -DASYNCIO_EXAMPLES=OFF -DASYNCIO_BENCH=OFF -DASYNCIO_TOOL=OFF
+        "${@:3}" -DASYNCIO_TESTS=OFF -DASYNCIO_EXAMPLES=OFF -DASYNCIO_BENCH=OFF -DASYNCIO_TOOL=OFF
     quietly cmake --build "$1" --parallel "$jobs"
 }
 
@@ -98,8 +100,41 @@ check "shared: find_package" cmake_consumer find_package "$work/c3" \
 check "shared: pkg-config and a plain compiler command" \
     pkg_config_consumer "$work/usr-shared.moved" "$work/c4"
 
-check "add_subdirectory" cmake_consumer add_subdirectory "$work/c5" \
-    -DASYNCIO_SOURCE_DIR="$source_dir" -DCMAKE_BUILD_TYPE=Debug
+# As a part of a project that hides its symbols and compiles its files together.
+check "add_subdirectory: shared, hidden symbols, unity build" \
+    cmake_consumer add_subdirectory "$work/c5" \
+    -DASYNCIO_SOURCE_DIR="$source_dir" -DCMAKE_BUILD_TYPE=Debug -DBUILD_SHARED_LIBS=ON \
+    -DCMAKE_CXX_VISIBILITY_PRESET=hidden -DCMAKE_VISIBILITY_INLINES_HIDDEN=ON -DCMAKE_UNITY_BUILD=ON
 
-printf 'consumer: %d passed, %d failed\n' "$passed" "$failed"
+# The larger program, in the ways of matrix.sh.
+if "$consumer_dir/matrix.sh" "$work/usr-static.moved" "$work/usr-shared.moved" | tee "$work/matrix"
+then :; fi
+counts='^matrix: ([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$'
+if [[ $(tail -n 1 "$work/matrix") =~ $counts ]]; then
+    passed=$((passed + BASH_REMATCH[1]))
+    failed=$((failed + BASH_REMATCH[2]))
+    skipped=$((skipped + BASH_REMATCH[3]))
+else
+    printf '   FAILED  matrix.sh did not come to its end\n'
+    failed=$((failed + 1))
+fi
+
+libcxx_consumer() {  # libcxx_consumer BUILD_DIR
+    build_library "$1" OFF -DCMAKE_CXX_COMPILER=clang++-19 -DCMAKE_CXX_FLAGS=-stdlib=libc++
+    install_library "$1" "$work/usr-libcxx"
+    local flags
+    flags=$(PKG_CONFIG_PATH=$(dirname "$(find "$work/usr-libcxx.moved" -name asyncio.pc)") \
+        pkg-config --cflags --libs asyncio)
+    # shellcheck disable=SC2086
+    quietly clang++-19 -stdlib=libc++ "$consumer_dir/program.cpp" -o "$work/c6" $flags
+    quietly "$work/c6"
+}
+if echo '#include <vector>' | clang++-19 -stdlib=libc++ -fsyntax-only -x c++ - 2>/dev/null; then
+    check "clang++-19 and libc++: the library and a program" libcxx_consumer "$work/libcxx"
+else
+    printf '   skipped clang++-19 and libc++: not installed\n'
+    skipped=$((skipped + 1))
+fi
+
+printf 'test: %d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
 ((failed == 0))

@@ -6,6 +6,7 @@
 #include <asyncio.h>
 
 #include "support/run_test.h"
+#include "support/sanitizer.h"
 
 #include <stdexcept>
 #include <vector>
@@ -177,11 +178,7 @@ TEST(depth, a_chain_of_tasks_that_await_each_other_ends) {
 
 // A cancellation passes from task to task by a call, so the length of a chain is bounded by the
 // stack; a sanitizer's frames are several times as large.
-#ifdef ASYNCIO_INTERNAL_PLAIN_FRAMES
-constexpr int cancelled_chain = 2'000;
-#else
-constexpr int cancelled_chain = 10'000;
-#endif
+constexpr int cancelled_chain = support::under_address_sanitizer ? 2'000 : 10'000;
 
 TEST(depth, CAN_04_a_chain_of_tasks_that_await_each_other_is_cancelled_at_its_last) {
     run_test([]() -> Coro<> {

@@ -3,32 +3,32 @@
 //
 // A program of coroutines asks for the same few sizes millions of times and gives them back in any
 // order. Freed blocks go to a list of their size class, one set of lists per thread, so the usual
-// allocation is: take the first of a list. Nothing is ever given back to the system before the
-// process ends: a block may be freed on another thread than the one that made it, so the slab it
-// was cut from can never be known to be empty.
+// allocation is: take the first of a list.
 //
-// For the same reason the lists of the threads must meet: where coroutines are made on one thread
-// and run on another, one would cut slab after slab and the other hoard what it frees. A thread
-// keeps two lists of a class at most, the one in use and a full one in reserve, and hands further
-// full ones to a depot, from which a thread takes a list before it cuts more from its slab. (These
-// are Bonwick's magazines: "Magazines and Vmem", USENIX 2001. The reserve keeps a thread that goes
-// back and forth around a full list away from the depot.) What a thread has when it ends goes there
-// too.
+// A block may be freed on another thread than the one that made it, so the lists of the threads
+// must meet: where coroutines are made on one thread and run on another, one would cut chunk after
+// chunk and the other hoard what it frees. A thread keeps two lists of a class at most, the one in
+// use and a full one in reserve, and hands further full ones to a depot, from which a thread takes
+// a list before it cuts more. (These are Bonwick's magazines: "Magazines and Vmem", USENIX 2001.
+// The reserve keeps a thread that goes back and forth around a full list away from the depot.) What
+// a thread has when it ends goes there too.
 //
-// Under AddressSanitizer every block is the system's own, for a use after free must be seen as one.
+// Memory is cut in chunks of one size class. When all blocks of a chunk lie in the depot, the chunk
+// can serve another class (`base/frame_stock.h`). So a program that works in phases, each with
+// frames of other sizes, needs the memory of the largest phase and not that of all together. Memory
+// stays with the process until it ends.
+//
+// Where frames are plain, every block is the system's own, so that a tool sees a use after free as
+// one. Frames are plain for the whole process or not at all. The library decides it when the first
+// frame is made, whatever the program that includes this header is compiled with: frames are plain
+// in a process with the address, thread or leak sanitizer, and where the environment has
+// ASYNCIO_FRAME_POOL=0. In such a process no block ever enters a list, so all calls take the slow
+// paths, which ask.
 //
 // Thread-safety: all functions, any thread.
 
 #include <cstddef>
 #include <new>
-
-#if defined(__SANITIZE_ADDRESS__)
-#define ASYNCIO_INTERNAL_PLAIN_FRAMES 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ASYNCIO_INTERNAL_PLAIN_FRAMES 1
-#endif
-#endif
 
 namespace asyncio::internal {
 
@@ -58,50 +58,55 @@ struct FreeLists {
     bool registered;
 };
 
-inline constinit thread_local FreeLists free_lists{};
+/// One for the program and its shared libraries, also where the program hides its own symbols.
+[[gnu::visibility("default")]] inline constinit thread_local FreeLists free_lists{};
+
+constexpr std::size_t granules_of(std::size_t size_bytes) noexcept {
+    return (size_bytes + frame_granule_bytes - 1) / frame_granule_bytes;
+}
+
+/// Whether every frame is the system's own memory. The same answer until the process ends.
+bool frames_are_plain() noexcept;
 
 /// The slow path, when the list in use is empty: a block from elsewhere.
-void* find_frame(std::size_t granules);
+void* find_frame(std::size_t size_bytes);
+/// The slow path of a thread that is not registered: it has freed nothing before, or frames are
+/// plain.
+void free_first_frame(void* memory, std::size_t size_bytes) noexcept;
 /// The list in use is full: makes room.
 void put_list_by(std::size_t granules) noexcept;
-void register_thread() noexcept;
 
 inline void* allocate_frame(std::size_t size_bytes) {
-#ifndef ASYNCIO_INTERNAL_PLAIN_FRAMES
-    if (size_bytes <= largest_pooled_frame_bytes) [[likely]] {
-        const std::size_t granules = (size_bytes + frame_granule_bytes - 1) / frame_granule_bytes;
-        FreeBlock*& first = free_lists.first[granules];
-        if (first == nullptr) return find_frame(granules);
-        FreeBlock* block = first;
-        first = block->next;
-        return block;
-    }
-#endif
-    return ::operator new(size_bytes);
+    if (size_bytes > largest_pooled_frame_bytes) [[unlikely]]
+        return ::operator new(size_bytes);
+    FreeBlock*& first = free_lists.first[granules_of(size_bytes)];
+    if (first == nullptr) return find_frame(size_bytes);
+    FreeBlock* block = first;
+    first = block->next;
+    return block;
 }
 
 /// `size_bytes` is what was asked for.
 inline void free_frame(void* memory, std::size_t size_bytes) noexcept {
-#ifndef ASYNCIO_INTERNAL_PLAIN_FRAMES
-    if (size_bytes <= largest_pooled_frame_bytes) [[likely]] {
-        const std::size_t granules = (size_bytes + frame_granule_bytes - 1) / frame_granule_bytes;
-        FreeBlock* block = static_cast<FreeBlock*>(memory);
-        FreeBlock*& first = free_lists.first[granules];
-        block->next = first;
-        if (first != nullptr) {
-            block->length = first->length + 1;
-        } else {
-            block->length = 1;
-            if (!free_lists.registered) [[unlikely]]
-                register_thread();
-        }
-        first = block;
-        if (block->length * granules >= full_list_granules) [[unlikely]]
-            put_list_by(granules);
+    if (size_bytes > largest_pooled_frame_bytes) [[unlikely]] {
+        ::operator delete(memory);
         return;
     }
-#endif
-    ::operator delete(memory, size_bytes);
+    const std::size_t granules = granules_of(size_bytes);
+    FreeBlock* block = static_cast<FreeBlock*>(memory);
+    FreeBlock*& first = free_lists.first[granules];
+    if (first != nullptr) {
+        block->length = first->length + 1;
+    } else if (!free_lists.registered) [[unlikely]] {
+        free_first_frame(memory, size_bytes);
+        return;
+    } else {
+        block->length = 1;
+    }
+    block->next = first;
+    first = block;
+    if (block->length * granules >= full_list_granules) [[unlikely]]
+        put_list_by(granules);
 }
 
 /// Gives a class, and everything derived from it, memory of the pool.

@@ -16,7 +16,9 @@ namespace asyncio::internal {
 inline void prefetch_around(const void* place) noexcept {
     // As a number: around a null pointer there is nothing to point to.
     const auto line = reinterpret_cast<std::uintptr_t>(place) - 64;
-    for (int i = 0; i < 3; ++i) __builtin_prefetch(reinterpret_cast<const void*>(line + 64 * i), 1);
+    for (std::uintptr_t distance = 0; distance <= 128; distance += 64) {
+        __builtin_prefetch(reinterpret_cast<const void*>(line + distance), 1);
+    }
 }
 
 }  // namespace asyncio::internal

@@ -9,6 +9,8 @@
 // any optimisation level, and a coroutine is resumed in two places only: by `resume` below, which
 // the loop calls, and by an awaiting parent that starts its child (`Coro`).
 
+#include <asyncio/internal/requirements.h>
+
 #include <coroutine>
 #include <utility>
 
@@ -36,8 +38,9 @@ struct ThreadState {
     unsigned immediate_finishes = 0;
 };
 
-/// Without constructor or destructor, so that access is one addition to the thread pointer.
-inline constinit thread_local ThreadState here{};
+/// Without constructor or destructor, so that access is one addition to the thread pointer. One for
+/// the program and its shared libraries, also where the program hides its own symbols.
+[[gnu::visibility("default")]] inline constinit thread_local ThreadState here{};
 
 /// How much stack the nested starts of children may use. A recursion of coroutines deeper than that
 /// continues on the trampoline with an empty stack; it then costs what a resumption costs.

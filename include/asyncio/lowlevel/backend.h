@@ -50,7 +50,7 @@
 
 namespace asyncio::lowlevel {
 
-class Backend {
+class [[gnu::visibility("default")]] Backend {
 public:
     enum class Submitted : std::uint8_t { in_flight, finished };
     enum class Waited : std::uint8_t {

@@ -1,0 +1,154 @@
+#include "base/rethrow_check.h"
+
+#ifdef ASYNCIO_WITH_QUICK_THROW
+
+#include <asyncio/internal/rethrow.h>
+
+#include "base/exception_header.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include <cxxabi.h>
+
+namespace asyncio::internal {
+namespace {
+
+enum class Answer : unsigned char { unknown, being_found, no, yes };
+
+constinit std::atomic<Answer> answer{Answer::unknown};
+/// This thread throws the quick way, to see what comes of it.
+constinit thread_local bool is_trying = false;
+
+/// What is thrown: the handler sees a base class that does not lie at the beginning.
+struct FirstBase {
+    virtual ~FirstBase() = default;
+    int first = 1;
+};
+struct SecondBase {
+    virtual ~SecondBase() = default;
+    int second = 2;
+};
+struct Probe final : FirstBase, SecondBase {};
+
+/// What a handler sees of the error, and what the runtime library has noted.
+struct Sight {
+    bool caught = false;
+    bool is_known = false;
+    int second = 0;
+    const void* object = nullptr;
+    bool is_current = false;
+    int uncaught_in_destructor = 0;
+    int uncaught_in_handler = 0;
+    // From the header.
+    int selector = 0;
+    int handler_count = 0;
+    const void* action = nullptr;
+    const void* lsda = nullptr;
+    std::uintptr_t landing = 0;
+    std::terminate_handler terminate_handler = nullptr;
+
+    bool operator==(const Sight&) const = default;
+};
+
+/// The exception being handled.
+const DependentException& caught_exception() noexcept {
+    const auto* of_thread = reinterpret_cast<const ThreadExceptions*>(abi::__cxa_get_globals());
+    return *static_cast<const DependentException*>(of_thread->caught);
+}
+
+struct CountsUncaught {
+    int& count;
+    ~CountsUncaught() { count = std::uncaught_exceptions(); }
+};
+
+using Throw = void (*)(std::exception_ptr& error);
+
+void throw_usually(std::exception_ptr& error) {
+    std::rethrow_exception(std::exchange(error, nullptr));
+}
+
+/// Both ways go through the same call, so the notes about it have to be the same.
+[[gnu::noinline]] Sight see(Throw throw_it, std::exception_ptr error) noexcept {
+    Sight sight;
+    const void* const before =
+        reinterpret_cast<const ThreadExceptions*>(abi::__cxa_get_globals())->caught;
+    const std::exception_ptr kept = error;
+    try {
+        const CountsUncaught counter{sight.uncaught_in_destructor};
+        throw_it(error);
+    } catch (const SecondBase& base) {
+        const DependentException& header = caught_exception();
+        sight.caught = true;
+        sight.second = base.second;
+        sight.object = &base;
+        sight.is_current = std::current_exception() == kept;
+        sight.uncaught_in_handler = std::uncaught_exceptions();
+        sight.is_known = is_as_expected(header, {&base, before, reinterpret_cast<void*>(&see)});
+        sight.selector = header.selector;
+        sight.handler_count = header.handler_count;
+        sight.action = header.action;
+        sight.lsda = header.lsda;
+        sight.landing = header.landing;
+        sight.terminate_handler = header.terminate_handler;
+    } catch (...) {
+    }
+    return sight;
+}
+
+bool is_ruled_out() noexcept {
+    const char* wanted = std::getenv("ASYNCIO_QUICK_THROW");
+    return wanted != nullptr && std::string_view(wanted) == "0";
+}
+
+bool find_out() noexcept {
+    if (is_ruled_out()) return false;
+    try {
+        const std::exception_ptr error = std::make_exception_ptr(Probe());
+        const Sight usual = see(&throw_usually, error);
+        if (!usual.caught || !usual.is_known) return false;
+        is_trying = true;
+        const Sight quick = see(&rethrow, error);
+        is_trying = false;
+        return quick == usual;
+    } catch (...) {
+        return false;  // without memory for one more exception
+    }
+}
+
+}  // namespace
+
+bool is_as_expected(const DependentException& header, const ExpectedException& expected) noexcept {
+    const auto distance = header.landing - reinterpret_cast<std::uintptr_t>(expected.function);
+    constexpr std::uintptr_t far_away = std::uintptr_t{1} << 31;
+    return header.caught_object == expected.object && header.next_caught == expected.next_caught &&
+           header.primary != nullptr && header.primary == std::current_exception() &&
+           header.handler_count == 1 && header.selector > 0 && header.action != nullptr &&
+           header.lsda != nullptr && distance + far_away < 2 * far_away &&
+           header.terminate_handler == std::get_terminate() &&
+           header.unwind.exception_class == dependent_class &&
+           header.unwind.exception_cleanup != nullptr;
+}
+
+bool may_throw_quickly() noexcept {
+    const Answer known = answer.load(std::memory_order_acquire);
+    if (known == Answer::yes) [[likely]]
+        return true;
+    if (known == Answer::no) return false;
+    Answer unknown = Answer::unknown;
+    if (!answer.compare_exchange_strong(unknown, Answer::being_found)) return is_trying;
+    const bool found = find_out();
+    answer.store(found ? Answer::yes : Answer::no, std::memory_order_release);
+    return found;
+}
+
+}  // namespace asyncio::internal
+
+#else
+
+bool asyncio::internal::may_throw_quickly() noexcept { return false; }
+
+#endif
