@@ -1,18 +1,21 @@
 // Goal: a loop may run on one thread, then on another, and be closed on a third, as in Python.
 // Method: threads that follow each other; a task that waits in a read all the time.
 
+#include <asyncio/lowlevel/operation_awaiter.h>
 #include <asyncio/run.h>
 
 #include "io/stream_help.h"
 
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <thread>
 
 namespace {
 
 using namespace asyncio;
 using namespace std::chrono_literals;
+using streams_test::RealPipe;
 
 void on_another_thread(const std::function<void()>& body) { std::thread(body).join(); }
 
@@ -55,6 +58,34 @@ TEST(other_thread, LOOP_31_a_loop_runs_here_and_there_and_is_closed_elsewhere) {
         EXPECT_TRUE(story.cancelled);
         on_another_thread([&] { loop.reset(); });
     }
+}
+
+Coro<int> read_one_byte(int descriptor) {
+    char byte = 0;
+    const int count = co_await lowlevel::perform(
+        {.kind = lowlevel::OperationKind::read, .fd = descriptor, .buffer = &byte, .size = 1});
+    co_return count;
+}
+
+// A descriptor in blocking mode is read by the kernel itself, where there is a ring.
+TEST(other_thread, a_read_in_the_kernels_hands_goes_on_there) {
+    EventLoop loop(LoopOptions{.debug = false});
+    RealPipe ends;
+    if (std::string_view(loop.backend_name()) != "io_uring") {
+        ASSERT_EQ(::fcntl(ends.reading.get(), F_SETFL, O_NONBLOCK), 0);
+    }
+    auto reading = loop.create_task(read_one_byte(ends.reading.get()));
+    on_another_thread([&] {
+        loop.call_later(2ms, [&] { loop.stop(); });
+        loop.run_forever();
+    });
+    EXPECT_FALSE(reading.done());
+    int count = 0;
+    on_another_thread([&] {
+        loop.call_later(2ms, [&] { EXPECT_EQ(::write(ends.writing.get(), "x", 1), 1); });
+        count = loop.run_until_complete(reading);
+    });
+    EXPECT_EQ(count, 1);
 }
 
 TEST(other_thread, a_loop_is_destroyed_where_it_did_not_run) {
