@@ -3,11 +3,12 @@
 
 #include "batch/batch.h"
 #include "batch/options.h"
+#include "batch/say.h"
 
-#include <cstdio>
+#include <iostream>
 
 #include <CLI/CLI.hpp>
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 namespace {
 
@@ -16,9 +17,14 @@ constexpr int bad_usage = 255;
 
 int report(const CLI::App& app, const CLI::ParseError& error) {
     // `--help` and `--version` come this way too. They are no errors and go to standard output.
-    if (error.get_exit_code() == 0) return app.exit(error);
-    fmt::print(stderr, "asyncio: {}\nTry `asyncio --help` or `asyncio batch --help`.\n",
-               error.what());
+    if (error.get_exit_code() == 0) {
+        app.exit(error);
+        if (std::cout.flush()) return 0;
+        batch::say_as_is("asyncio: standard output cannot be written\n");
+        return bad_usage;
+    }
+    batch::say_as_is(fmt::format("asyncio: {}\nTry `asyncio --help` or `asyncio batch --help`.\n",
+                                 error.what()));
     return bad_usage;
 }
 

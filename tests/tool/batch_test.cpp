@@ -334,10 +334,11 @@ assert report['totals']['failed'] == 2 and report['exit_status'] == 2, report
         << file.text();
 }
 
-TEST(Batch, json_can_go_to_standard_output) {
-    const Ended ended = batch({"--json", "-", "--quiet", "echo first"});
-    EXPECT_TRUE(ended.output.starts_with("first\n{\"commands\":[\n")) << ended.output;
-    EXPECT_EQ(ended.errors, "");
+TEST(Batch, json_has_standard_output_to_itself_so_that_a_program_can_read_it) {
+    const Ended ended = batch({"--json", "-", "--quiet", "-k", "echo first", "echo second >&2"});
+    EXPECT_TRUE(ended.output.starts_with("{\"commands\":[\n")) << ended.output;
+    EXPECT_TRUE(ended.output.ends_with("\"exit_status\":0}\n")) << ended.output;
+    EXPECT_EQ(ended.errors, "first\nsecond\n") << "what commands write is not lost";
 }
 
 // ------------------------------------------------------------------------------------ the job log

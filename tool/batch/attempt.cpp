@@ -1,8 +1,11 @@
 #include "batch/attempt.h"
 
-#include "batch/process_group.h"
-
 #include <chrono>
+#include <csignal>
+#include <utility>
+#include <vector>
+
+#include <unistd.h>
 
 namespace batch {
 namespace {
@@ -14,8 +17,9 @@ using namespace asyncio;
 /// there by then; whoever still holds the pipe is none of its group.
 constexpr Duration drain_limit = 50ms;
 
-constexpr SubprocessOptions subprocess_options{
-    .stdin = DEVNULL, .stdout = PIPE, .stderr = PIPE, .process_group = 0};
+constexpr const char* terminal_refused =
+    "asyncio batch: the command asked the terminal for input, which only a command in its "
+    "foreground can have: it was ended\n";
 
 /// Reads `pipe` to its end. The reader is a part of this coroutine, so it lives as long as the task
 /// does, whatever becomes of those who started it.
@@ -40,48 +44,94 @@ Coro<> drain(const Task<>& output, const Task<>& errors) {
     }
 }
 
+/// Ours, and `line`.
+std::vector<std::string> environment_with(const std::string& line) {
+    std::vector<std::string> lines;
+    for (char** entry = environ; *entry != nullptr; ++entry) lines.emplace_back(*entry);
+    lines.push_back(line);
+    return lines;
+}
+
 }  // namespace
 
 Coro<> Attempt::run() {
-    Process process = co_await create_subprocess_shell(job_.command, subprocess_options);
+    const std::string mark = settings_.children.next_mark();
+    Process process = co_await start(mark);
+    const Children::Shell shell(
+        settings_.children, process.pid(),
+        [this, number = process.pid()](int signal) { has_stopped(number, signal); });
     job_.status = Status::running;
     job_.started = std::chrono::system_clock::now();
     job_.output.clear();
     job_.errors.clear();
-    job_.started_at = get_running_loop().time();
+    job_.started_at = settings_.clock.now();
     const Task<> output = create_task(collect(std::move(process.stdout), job_.output));
     const Task<> errors = create_task(collect(std::move(process.stderr), job_.errors));
-    const ProcessGroup group(process.pid());
+    const CommandProcesses processes(settings_.children, settings_.clock, process, mark);
 
-    const Status end = co_await wait_for_end(process);
+    const Status end = co_await wait_for_end(process, processes);
     cancellable_ = false;
-    const Duration grace = end == Status::exited ? Duration::zero() : limits_.grace;
-    const int returncode = co_await group.end(process, grace);
-    job_.seconds = get_running_loop().time() - job_.started_at;
+    int returncode = 0;
+    if (end == Status::exited) returncode = co_await process.wait();
+    const Duration grace = end == Status::exited ? Duration::zero() : settings_.limits.grace;
+    returncode = co_await processes.end(grace, what_to_end(end, returncode));
+    job_.seconds = settings_.clock.now() - job_.started_at;
     co_await drain(output, errors);
     record(end, returncode);
 }
 
+Coro<Process> Attempt::start(const std::string& mark) {
+    const std::vector<std::string> environment = environment_with(mark);
+    const SubprocessOptions options{
+        .stdin = DEVNULL, .stdout = PIPE, .stderr = PIPE, .env = environment, .process_group = 0};
+    co_return co_await create_subprocess_shell(job_.command, options);
+}
+
 /// `exited`, `timed_out` or `interrupted`: why the wait is over.
-Coro<Status> Attempt::wait_for_end(const Process& process) {
-    try {
-        if (limits_.timeout) {
-            co_await wait_for(process.wait(), limits_.timeout);
-        } else {
-            co_await process.wait();
+Coro<Status> Attempt::wait_for_end(const Process& process, const CommandProcesses& processes) {
+    const auto time_left = [&] {
+        std::optional<Duration> left = settings_.limits.timeout;
+        if (left) *left -= settings_.clock.now() - job_.started_at;
+        return left;
+    };
+    for (;;) {
+        try {
+            co_await wait_for(process.wait(), time_left());
+            co_return Status::exited;
+        } catch (const TimeoutError&) {
+            if (processes.shell_has_ended()) co_return Status::exited;
+            // The batch was stopped meanwhile, and the clock with it.
+            if (*time_left() > Duration::zero()) continue;
+            co_return Status::timed_out;
+        } catch (const CancelledError&) {
+            co_return processes.shell_has_ended() ? Status::exited : Status::interrupted;
         }
-        co_return Status::exited;
-    } catch (const TimeoutError&) {
-        co_return Status::timed_out;
-    } catch (const CancelledError&) {
-        co_return Status::interrupted;
     }
+}
+
+/// A command in the background that asks the terminal is stopped by the kernel, and nobody would
+/// ever continue it.
+void Attempt::has_stopped(pid_t shell, int signal) {
+    if (signal != SIGTTIN && signal != SIGTTOU) return;
+    const bool again = std::exchange(refused_terminal_, signal) != 0;
+    ::kill(-shell, again ? SIGKILL : SIGTERM);
+    ::kill(-shell, SIGCONT);
+}
+
+/// A server that a command has started may serve the next command. But what was told to end leaves
+/// nothing, and neither does a try that is followed by another.
+CommandProcesses::Extent Attempt::what_to_end(Status end, int returncode) const noexcept {
+    using Extent = CommandProcesses::Extent;
+    if (end != Status::exited) return Extent::all;
+    return settings_.limits.tries_again && returncode != 0 ? Extent::all : Extent::group;
 }
 
 void Attempt::record(Status end, int returncode) {
     job_.signal = returncode < 0 ? -returncode : 0;
     job_.exit_code = returncode < 0 ? 0 : returncode;
     job_.status = end == Status::exited && returncode < 0 ? Status::signalled : end;
+    if (refused_terminal_ != 0) job_.errors.append(terminal_refused);
+    if (refused_terminal_ != 0 && job_.status == Status::signalled) job_.signal = refused_terminal_;
     job_.output_bytes = job_.output.size_bytes();
     job_.error_bytes = job_.errors.size_bytes();
 }

@@ -1,20 +1,27 @@
 #pragma once
-// One run of a command, from its start to the end of its process group.
+// One run of a command, from its start to the end of its processes.
 //
 //   start ── the shell in a group of its own, /dev/null as its input, two pipes for what it writes
 //   wait ─── for its end, for its limit, or for the batch to be stopped
-//   end ──── SIGTERM to the group, the grace, SIGKILL; also to what a finished command leaves
+//   end ──── SIGTERM to its processes, the grace, SIGKILL; also to what a finished command leaves
 //   drain ── what is still in the pipes
 //
 // The command has ended when its process has, whatever becomes of its pipes: it may close them and
 // go on, and a daemon that it has started may hold them for ever. So after the end, the end of the
 // pipes is waited for, but not for long.
+//
+// How it ended is asked of the process, not of what woke us: when a limit and the end are seen in
+// the same moment, as after a stop of the whole batch, the command has ended by itself.
 
 #include <asyncio.h>
 
+#include "batch/children.h"
+#include "batch/clock.h"
+#include "batch/command_processes.h"
 #include "batch/job.h"
 
 #include <optional>
+#include <string>
 
 namespace batch {
 
@@ -22,11 +29,20 @@ struct Limits {
     std::optional<asyncio::Duration> timeout;
     /// Between SIGTERM and SIGKILL; zero: SIGKILL at once.
     asyncio::Duration grace{};
+    /// A try that has failed is followed by another one, and so is to leave nothing behind.
+    bool tries_again = false;
+};
+
+/// What attempts have in common.
+struct AttemptSettings {
+    Limits limits;
+    Children& children;
+    const Clock& clock;
 };
 
 class Attempt {
 public:
-    Attempt(Job& job, const Limits& limits) noexcept : job_(job), limits_(limits) {}
+    Attempt(Job& job, const AttemptSettings& settings) noexcept : job_(job), settings_(settings) {}
 
     /// Runs the job once and records how it ended.
     ///
@@ -39,12 +55,18 @@ public:
     bool is_cancellable() const noexcept { return cancellable_; }
 
 private:
-    asyncio::Coro<Status> wait_for_end(const asyncio::Process& process);
+    asyncio::Coro<asyncio::Process> start(const std::string& mark);
+    asyncio::Coro<Status> wait_for_end(const asyncio::Process& process,
+                                       const CommandProcesses& processes);
+    void has_stopped(pid_t shell, int signal);
+    CommandProcesses::Extent what_to_end(Status end, int returncode) const noexcept;
     void record(Status end, int returncode);
 
     Job& job_;
-    const Limits& limits_;
+    const AttemptSettings& settings_;
     bool cancellable_ = true;
+    /// With which signal the terminal has stopped the command; 0: it has not.
+    int refused_terminal_ = 0;
 };
 
 }  // namespace batch

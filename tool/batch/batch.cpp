@@ -6,27 +6,27 @@
 #include "batch/exit_status.h"
 #include "batch/guard.h"
 #include "batch/json.h"
+#include "batch/output_file.h"
 #include "batch/report.h"
 #include "batch/runner.h"
-#include "batch/stop_signals.h"
+#include "batch/say.h"
+#include "batch/signals.h"
 #include "batch/terminal.h"
 #include "batch/timeline.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace batch {
 namespace {
-
-void complain(std::string_view text) { fmt::print(stderr, "asyncio batch: {}\n", text); }
 
 // ----------------------------------------------------------------------------------- before it
 // runs
@@ -48,8 +48,8 @@ void skip_what_is_done(std::vector<Job>& jobs, const Options& options) {
         if (entry == last.end() || !leaves_out(options, entry->second)) continue;
         job.status = Status::skipped;
         if (entry->second.command != job.command && !options.quiet) {
-            complain(fmt::format("number {} was another command when it ran: {}", job.number,
-                                 entry->second.command));
+            say(fmt::format("number {} was another command when it ran: {}", job.number,
+                            entry->second.command));
         }
     }
 }
@@ -70,40 +70,30 @@ std::unique_ptr<JobLog> open_log(const Options& options) {
 }
 
 /// Opened before anything runs, so that nothing has run for nothing.
-std::ofstream open_json(const Options& options) {
-    std::ofstream file;
-    if (options.json.empty() || options.json == "-") return file;
-    errno = 0;
-    file.open(options.json, std::ios::binary);
-    if (!file) throw asyncio::OsError(errno != 0 ? errno : EIO, "write " + options.json);
-    return file;
+std::optional<OutputFile> open_json(const Options& options) {
+    if (options.json.empty()) return std::nullopt;
+    if (options.json == "-") return OutputFile();
+    return OutputFile(options.json, OutputFile::Begin::anew, "write " + options.json);
 }
 
 // --------------------------------------------------------------------------------------- it runs
 
 asyncio::Coro<> run_commands(const Options& options, std::vector<Job>& jobs, JobLog* log,
                              Result& result) {
-    take_over_interrupts();
     Runner runner(options, jobs, log, result);
     co_await runner.run();
 }
 
-/// True if it was stopped by a signal.
-bool run_loop(const Options& options, std::vector<Job>& jobs, JobLog* log, Result& result) {
-    try {
-        asyncio::run(run_commands(options, jobs, log, result));
-        return false;
-    } catch (const asyncio::KeyboardInterrupt&) {
-        return true;
-    }
-}
-
 // ------------------------------------------------------------------------------------ after it ran
 
-int status_of(const Options& options, const std::vector<Job>& jobs, const Result& result,
-              bool interrupted) {
-    if (interrupted) return signal_base + stop_signal();
-    if (result.output_error == EPIPE) return signal_base + SIGPIPE;
+/// The signal by which the batch ends; 0 if it ends by itself.
+int signal_of(const Result& result) noexcept {
+    if (result.stop_signal != 0) return result.stop_signal;
+    return result.output_error == EPIPE ? SIGPIPE : 0;
+}
+
+int status_of(const Options& options, const std::vector<Job>& jobs, const Result& result) {
+    if (signal_of(result) != 0) return signal_base + signal_of(result);
     if (result.output_error != 0 || result.log_is_incomplete) return other_error;
     return exit_status(count(jobs), options.halt, result.halted_by);
 }
@@ -115,31 +105,24 @@ void print_table(const Options& options, const std::vector<Job>& jobs, const Res
                                   : width_without_terminal;
     std::string text = table(jobs, result.elapsed, width, charset);
     if (options.timeline) text += "\n" + timeline(jobs, result.elapsed, width, charset);
-    std::fwrite(text.data(), 1, text.size(), stderr);
+    write_all(STDERR_FILENO, text, result.patience);
 }
 
-/// False if it could not be written.
-bool write_json(const Options& options, std::ofstream& file, const std::string& json) {
-    if (options.json != "-") return (file << json << std::flush).good();
-    return std::fwrite(json.data(), 1, json.size(), stdout) == json.size() &&
-           std::fflush(stdout) == 0;
-}
-
-int report(const Options& options, const std::vector<Job>& jobs, const Result& result, int status,
-           std::ofstream& json) {
+int report(const Options& options, const std::vector<Job>& jobs, const Result& result,
+           const std::optional<OutputFile>& json) {
+    const int status = status_of(options, jobs, result);
     // Whoever has closed standard output wants to hear no more.
     if (result.output_error == EPIPE) return status;
     if (!options.quiet) print_table(options, jobs, result);
     if (result.output_error != 0) {
-        complain(fmt::format("write standard output: {}", std::strerror(result.output_error)));
+        say(fmt::format("write standard output: {}", std::strerror(result.output_error)));
     }
-    if (result.log_is_incomplete) complain("write the job log: it is not complete");
-    if (!options.json.empty() &&
-        !write_json(options, json, json_report(jobs, result.elapsed, status))) {
-        complain(fmt::format("write {}: {}", options.json, std::strerror(errno)));
-        return status == 0 ? other_error : status;
-    }
-    return status;
+    if (result.log_is_incomplete) say("write the job log: it is not complete");
+    if (!json) return status;
+    const int error = json->write(json_report(jobs, result.elapsed, status), result.patience);
+    if (error == 0) return status;
+    say(fmt::format("write {}: {}", options.json, std::strerror(error)));
+    return status == 0 ? other_error : status;
 }
 
 /// How many commands run at once, at most: as many as are wanted, unless descriptors are short.
@@ -147,8 +130,8 @@ std::size_t places(const Options& options, std::size_t commands) {
     const std::size_t wanted = options.jobs == 0 ? commands : std::min(options.jobs, commands);
     const std::size_t possible = make_room_for(wanted);
     if (possible < wanted && !options.quiet) {
-        complain(fmt::format("{} commands run at once, not {}: more need a higher `ulimit -n`",
-                             possible, wanted));
+        say(fmt::format("{} commands run at once, not {}: more need a higher `ulimit -n`", possible,
+                        wanted));
     }
     return possible;
 }
@@ -157,15 +140,20 @@ std::size_t places(const Options& options, std::size_t commands) {
 int work(Options options) {
     try {
         std::vector<Job> jobs = make_jobs(options);
-        std::ofstream json = open_json(options);
+        const std::optional<OutputFile> json = open_json(options);
         const std::unique_ptr<JobLog> log = open_log(options);
         options.jobs = places(options, jobs.size());
         Result result;
-        const bool interrupted = run_loop(options, jobs, log.get(), result);
-        if (!end_descendants()) complain("a process could not be ended");
-        return report(options, jobs, result, status_of(options, jobs, result, interrupted), json);
+        asyncio::run(run_commands(options, jobs, log.get(), result),
+                     {.sigint = asyncio::Sigint::ignore});
+        if (!end_descendants()) say("a process could not be ended");
+        // Nothing is left to be ended in order.
+        use_mask_of_worker();
+        const int status = report(options, jobs, result, json);
+        if (signal_of(result) != 0) die_of(signal_of(result));
+        return status;
     } catch (const std::exception& error) {
-        complain(error.what());
+        say(error.what());
         return other_error;
     }
 }
@@ -177,7 +165,7 @@ int main(Options options) {
     try {
         options.commands = collect_commands(std::move(options.commands), options.files);
     } catch (const InputError& error) {
-        complain(error.what());
+        say(error.what());
         return other_error;
     }
     return guarded([&] { return work(options); });

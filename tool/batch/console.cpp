@@ -1,5 +1,6 @@
 #include "batch/console.h"
 
+#include "batch/say.h"
 #include "batch/terminal.h"
 
 #include <utility>
@@ -20,26 +21,78 @@ asyncio::StreamWriter open_stream(int number, const char* name) {
                                        {.name = name, .shared = true});
 }
 
+/// Whether both descriptors lead to one terminal, one pipe or one file.
+bool are_the_same(int one, int other) noexcept {
+    struct stat first{};
+    struct stat second{};
+    return ::fstat(one, &first) == 0 && ::fstat(other, &second) == 0 &&
+           first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
 }  // namespace
 
-Console::Console()
-    : output_{open_stream(STDOUT_FILENO, "standard output"), is_terminal(Stream::output)},
-      errors_{open_stream(STDERR_FILENO, "standard error"), is_terminal(Stream::errors)} {}
+Console::Console(ConsoleOptions options)
+    : options_(options),
+      output_{open_stream(STDOUT_FILENO, "standard output"),
+              are_the_same(STDOUT_FILENO, STDERR_FILENO)},
+      errors_{open_stream(STDERR_FILENO, "standard error"), true} {}
 
 Coro<> Console::write(Blocks output, Blocks errors) {
     if (output.empty() && errors.empty()) co_return;
     const Turn::Held turn = co_await turn_.take();
     co_await erase_progress();
-    co_await send(output_, std::move(output));
+    if (options_.output_to_errors) {
+        co_await send_errors(std::move(output));
+    } else {
+        co_await send(output_, std::move(output));
+    }
     co_await send_errors(std::move(errors));
 }
 
 Coro<> Console::wait_until_unread() {
     struct stat status{};
-    const bool is_pipe = ::fstat(STDOUT_FILENO, &status) == 0 && S_ISFIFO(status.st_mode);
-    // Asked for nothing, the kernel still tells of an error, and that is the one a pipe can have.
-    if (is_pipe) co_await asyncio::lowlevel::perform({.fd = STDOUT_FILENO});
-    if (!is_pipe) co_await asyncio::get_running_loop().create_future<>();
+    const bool tells = ::fstat(STDOUT_FILENO, &status) == 0 &&
+                       (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
+    // Asked for nothing, the kernel still tells of an error or a hang-up.
+    if (tells) co_await asyncio::lowlevel::perform({.fd = STDOUT_FILENO});
+    if (!tells) co_await asyncio::get_running_loop().create_future<>();
+}
+
+void Console::remark(std::string text) {
+    remarks_ += text;
+    if (!remarks_are_sent_ || remarks_are_sent_.done()) {
+        remarks_are_sent_ = asyncio::create_task(send_remarks());
+    }
+}
+
+Coro<> Console::send_remarks() {
+    while (!remarks_.empty()) {
+        auto sent = send_remark(std::exchange(remarks_, {}));
+        try {
+            co_await asyncio::wait_for(std::move(sent), patience_for_remarks);
+        } catch (const asyncio::TimeoutError&) {
+        }
+    }
+}
+
+Coro<> Console::send_remark(std::string text) {
+    const Turn::Held turn = co_await turn_.take();
+    co_await erase_progress();
+    Blocks blocks;
+    if (line_is_open_) blocks.append("\n");
+    blocks.append(std::move(text));
+    co_await send_errors(std::move(blocks));
+}
+
+Coro<> Console::end_remarks() {
+    if (remarks_are_sent_) co_await asyncio::gather_settled(remarks_are_sent_);
+}
+
+Coro<> Console::end_open_line() {
+    const Turn::Held turn = co_await turn_.take();
+    Blocks blocks;
+    if (line_is_open_) blocks.append("\n");
+    co_await send_errors(std::move(blocks));
 }
 
 Coro<> Console::show_progress(std::string line) {
@@ -57,7 +110,7 @@ Coro<> Console::show_progress(std::string line) {
 Coro<> Console::send(Channel& channel, Blocks blocks) {
     while (!blocks.empty()) {
         std::string block = blocks.take_front();
-        if (channel.is_terminal) line_is_open_ = block.back() != '\n';
+        if (channel.is_where_errors_go) line_is_open_ = block.back() != '\n';
         co_await channel.writer.send(std::move(block));
     }
 }

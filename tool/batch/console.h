@@ -16,9 +16,14 @@
 
 namespace batch {
 
+struct ConsoleOptions {
+    /// Standard output is left to somebody else: what commands write all goes to standard error.
+    bool output_to_errors = false;
+};
+
 class Console {
 public:
-    Console();
+    explicit Console(ConsoleOptions options = {});
 
     /// Writes all of `output` to standard output, then all of `errors` to standard error, and
     /// returns when the kernel has it: so whoever produces faster than is read must wait.
@@ -28,30 +33,48 @@ public:
     asyncio::Coro<> write(Blocks output, Blocks errors);
 
     /// Returns when nobody reads standard output any more, which a pipe tells without being written
-    /// to. Never returns for anything else: files and terminals have no such end.
+    /// to, and a socket as well. Never returns for anything else: files and terminals have no such
+    /// end.
     asyncio::Coro<> wait_until_unread();
+
+    /// Puts whole lines on standard error as soon as it is free. Does not wait: a remark that
+    /// nobody takes within `patience_for_remarks` is dropped.
+    void remark(std::string text);
+
+    /// Returns when every remark has been taken or dropped. Cancellation: drops the rest.
+    asyncio::Coro<> end_remarks();
+
+    /// Ends a line that a command has left open where the errors go, so that what is written there
+    /// next begins a line of its own.
+    asyncio::Coro<> end_open_line();
 
     /// Puts `line` where the progress line is. An empty one takes it away.
     asyncio::Coro<> show_progress(std::string line);
 
 private:
-    /// One of the two streams, and whether what was written there last ended its line.
+    /// One of the two streams.
     struct Channel {
         asyncio::StreamWriter writer;
-        bool is_terminal = false;
+        /// What is written there comes to where the errors go.
+        bool is_where_errors_go = false;
     };
 
     asyncio::Coro<> send(Channel& channel, Blocks blocks);
     asyncio::Coro<> send_errors(Blocks blocks);
     asyncio::Coro<> erase_progress();
+    asyncio::Coro<> send_remark(std::string text);
+    asyncio::Coro<> send_remarks();
 
+    ConsoleOptions options_;
     Channel output_;
     Channel errors_;
     Turn turn_;
     bool progress_is_shown_ = false;
-    /// The cursor of the terminal stands behind a text without a newline, which a progress line
-    /// would paint over.
+    /// What was written last where the errors go does not end its line: a progress line would paint
+    /// over it, and a remark would be glued to it.
     bool line_is_open_ = false;
+    std::string remarks_;
+    asyncio::Task<> remarks_are_sent_;
 };
 
 }  // namespace batch

@@ -5,9 +5,9 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include <fmt/format.h>
 #include <sys/prctl.h>
@@ -22,6 +22,27 @@ using namespace std::chrono_literals;
 constexpr auto patience = 2s;
 /// Dying takes a process a moment, and looking again at once would only slow it down.
 constexpr auto between_passes = 1ms;
+/// No kernel numbers processes higher (PID_MAX_LIMIT).
+constexpr pid_t highest_number = 1 << 22;
+
+/// Our numbers, from the namespace that /proc shows down to our own.
+std::string numbers_of_this_process() {
+    std::ifstream status("/proc/self/status");
+    const std::string title = "NSpid:";
+    for (std::string line; std::getline(status, line);) {
+        if (line.starts_with(title)) return line.substr(title.size());
+    }
+    return {};
+}
+
+/// Whether /proc lists children, and the numbers there mean the same processes as here.
+bool proc_is_ours() {
+    std::istringstream numbers(numbers_of_this_process());
+    pid_t first = 0;
+    pid_t second = 0;
+    numbers >> first >> second;
+    return first == ::getpid() && second == 0 && ::access("/proc/thread-self/children", R_OK) == 0;
+}
 
 /// A process may have threads that have children of their own. Empty if the process is gone.
 std::vector<std::filesystem::path> threads_of(pid_t process) {
@@ -43,9 +64,20 @@ std::vector<pid_t> children_of(pid_t process) {
     return children;
 }
 
-/// Every descendant that can be seen now, parents before their children.
-std::vector<pid_t> descendants() {
-    std::vector<pid_t> found = children_of(::getpid());
+std::vector<pid_t> children_by_number() {
+    std::vector<pid_t> children;
+    for (pid_t number = 1; number <= highest_number; ++number) {
+        siginfo_t info;
+        const int options = WEXITED | WNOHANG | WNOWAIT | __WALL;
+        if (::waitid(P_PID, static_cast<id_t>(number), &info, options) == 0) {
+            children.push_back(number);
+        }
+    }
+    return children;
+}
+
+std::vector<pid_t> tree_below(pid_t process) {
+    std::vector<pid_t> found = children_of(process);
     // The list grows while it is read: whoever is in it has his children added.
     for (std::size_t index = 0; index < found.size(); ++index) {
         const std::vector<pid_t> children = children_of(found[index]);
@@ -62,43 +94,37 @@ struct Reaped {
 Reaped reap() noexcept {
     Reaped reaped{false, true};
     for (;;) {
-        const pid_t process = ::waitpid(-1, nullptr, WNOHANG);
+        const pid_t process = ::waitpid(-1, nullptr, WNOHANG | __WALL);
         if (process == 0) return reaped;
         if (process < 0 && errno != EINTR) return {reaped.any, false};
         reaped.any = true;
     }
 }
 
-void kill_descendants() {
-    for (const pid_t process : descendants()) ::kill(process, SIGKILL);
-}
-
-/// A command leads its process group and is no session leader; an orphan usually leads nothing, and
-/// a daemon both. An orphan that looks like a command is reaped at the end of the batch.
-bool is_command(pid_t process) noexcept {
-    return ::getpgid(process) == process && ::getsid(process) != process;
-}
-
 }  // namespace
 
 void adopt_orphans() noexcept { ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
 
+std::vector<pid_t> descendants_of(pid_t process) {
+    return proc_is_ours() ? tree_below(process) : std::vector<pid_t>();
+}
+
+std::vector<pid_t> own_children() {
+    return proc_is_ours() ? children_of(::getpid()) : std::vector<pid_t>();
+}
+
 bool end_descendants() {
     using Clock = std::chrono::steady_clock;
+    const bool sees_all = proc_is_ours();
     auto last_success = Clock::now();
     for (;;) {
         const Reaped reaped = reap();
         if (!reaped.children_left) return true;
         if (reaped.any) last_success = Clock::now();
         if (Clock::now() - last_success > patience) return false;
-        kill_descendants();
+        const auto victims = sees_all ? tree_below(::getpid()) : children_by_number();
+        for (const pid_t process : victims) ::kill(process, SIGKILL);
         std::this_thread::sleep_for(between_passes);
-    }
-}
-
-void reap_orphans() {
-    for (const pid_t child : children_of(::getpid())) {
-        if (!is_command(child)) ::waitpid(child, nullptr, WNOHANG);
     }
 }
 

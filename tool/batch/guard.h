@@ -14,13 +14,25 @@
 //
 // The worker has a process group of its own, so a Ctrl-C in the terminal reaches the guard alone
 // and the worker gets every signal once, from it.
+//
+// A process keeps its children through exec. So the program may have children that it did not
+// start: those of the script that ended in `exec asyncio batch`. They are none of the batch, but
+// their orphans could not be told from the batch's. In this case, and as the first process of a
+// container, the program only stands in front: it starts the guard as a process of its own, passes
+// signals on, and ends as the guard ends.
+//
+//   front           has children of its own, and leaves them alone
+//   ├─ …
+//   └─ guard
+//      └─ worker
 
 #include <functional>
 
 namespace batch {
 
-/// Runs `work` in a worker and returns its exit status; in the worker, too. 128 and the signal's
-/// number if a signal has ended it. To be called before there are threads or an event loop.
+/// Runs `work` in a worker and returns its exit status; in the worker, too. If a signal has ended
+/// the worker, the program ends by that signal. To be called before there are threads or an event
+/// loop.
 int guarded(const std::function<int()>& work);
 
 }  // namespace batch

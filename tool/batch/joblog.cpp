@@ -1,11 +1,13 @@
 #include "batch/joblog.h"
 
 #include "batch/duration.h"
+#include "batch/say.h"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <fstream>
 #include <optional>
 
 #include <fmt/format.h>
@@ -90,22 +92,27 @@ std::vector<LogEntry> read_job_log(const std::string& path) {
     return parse_job_log(contents(path));
 }
 
-JobLog::JobLog(const std::string& path, bool keep) {
-    const std::string before = keep ? contents(path) : std::string();
-    errno = 0;
-    file_.open(path, std::ios::binary | (keep ? std::ios::app : std::ios::trunc));
+JobLog::JobLog(const std::string& path, bool keep)
+    : JobLog(path, keep, keep ? contents(path) : std::string()) {}
+
+JobLog::JobLog(const std::string& path, bool keep, const std::string& before)
+    : file_(path, keep ? OutputFile::Begin::behind_what_is_there : OutputFile::Begin::anew,
+            "write the job log " + path) {
+    int error = 0;
     if (before.empty()) {
-        file_ << header << '\n';
+        error = file_.write(fmt::format("{}\n", header));
     } else if (before.back() != '\n') {
         // The last line was cut off. What comes next is not to become a part of it.
-        file_ << '\n';
+        error = file_.write("\n");
     }
-    if (!file_.flush()) throw failure("write", path);
+    if (error != 0) throw asyncio::OsError(error, "write the job log " + path);
 }
 
 bool JobLog::add(const Job& job) {
-    file_ << log_line(job) << '\n' << std::flush;
-    return file_.good();
+    const asyncio::Duration patience = is_taken_ ? patience_for_remarks : asyncio::Duration::zero();
+    const int error = file_.write(log_line(job) + "\n", patience);
+    is_taken_ = error != ETIMEDOUT;
+    return error == 0;
 }
 
 }  // namespace batch

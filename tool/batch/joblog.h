@@ -12,9 +12,9 @@
 // `--resume` runs them again.
 
 #include "batch/job.h"
+#include "batch/output_file.h"
 
 #include <cstddef>
-#include <fstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,11 +49,15 @@ public:
     /// Throws: `asyncio::OsError` if the file cannot be written.
     JobLog(const std::string& path, bool keep);
 
-    /// False if it could not be written.
+    /// False if it could not be written: the disk is full, or the log is a pipe that nobody reads.
     bool add(const Job& job);
 
 private:
-    std::ofstream file_;
+    JobLog(const std::string& path, bool keep, const std::string& before);
+
+    OutputFile file_;
+    /// The last line was taken at all.
+    bool is_taken_ = true;
 };
 
 }  // namespace batch

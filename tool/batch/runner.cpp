@@ -1,11 +1,12 @@
 #include "batch/runner.h"
 
-#include "batch/descendants.h"
+#include "batch/duration.h"
 #include "batch/terminal.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <exception>
 #include <optional>
 
@@ -21,9 +22,7 @@ constexpr Duration between_progress_lines = 100ms;
 /// How long a batch that is being stopped waits, when its commands are ended, for somebody to read
 /// what it has to say.
 constexpr Duration last_words_limit = 1s;
-/// After so many commands the orphans that have died are looked for.
-constexpr std::size_t commands_between_reaps = 256;
-
+constexpr Duration between_looks = 2ms;
 /// How often a command is refused, without any other running that would make room, until it fails.
 constexpr std::size_t most_refusals = 100;
 constexpr Duration between_refusals = 10ms;
@@ -36,9 +35,9 @@ bool is_shortage(const OsError& refusal) noexcept {
     return error == EMFILE || error == ENFILE || error == EAGAIN || error == ENOMEM;
 }
 
-void record_refusal(Job& job, const OsError& refusal) {
+void record_refusal(Job& job, const OsError& refusal, TimePoint now) {
     job.started = std::chrono::system_clock::now();
-    job.started_at = get_running_loop().time();
+    job.started_at = now;
     job.status = Status::exited;
     job.exit_code = cannot_run;
     job.errors.append(fmt::format("asyncio batch: {}\n", refusal.what()));
@@ -51,13 +50,16 @@ Runner::Runner(const Options& options, std::span<Job> jobs, JobLog* log, Result&
       jobs_(jobs),
       log_(log),
       result_(result),
-      limits_{options.timeout, options.grace},
+      settings_{{options.timeout, options.grace, options.tries != 1}, children_, clock_},
+      console_({.output_to_errors = options.json == "-"}),
       printer_(console_, jobs, {.keep_order = options.keep_order, .tag = options.tag}) {}
 
 // -------------------------------------------------------------------------------- the whole batch
 
 Coro<> Runner::run() {
-    start_ = get_running_loop().time();
+    main_ = current_task();
+    start_ = clock_.now();
+    listener_ = create_task(listen());
     open_workplaces();
     const bool moves = !options_.quiet && !options_.no_progress && can_show_progress();
     if (moves) progress_ = create_task(show_progress());
@@ -71,7 +73,8 @@ Coro<> Runner::run() {
     }
     if (error) co_await end_all();
     co_await clear_up();
-    result_.elapsed = get_running_loop().time() - start_;
+    result_.elapsed = clock_.now() - start_;
+    if (result_.stop_signal != 0 && main_.uncancel() == 0) co_return;
     if (error) std::rethrow_exception(error);
 }
 
@@ -93,30 +96,51 @@ Coro<> Runner::wait_for_workplaces() {
     co_await shield(all);
 }
 
+/// First the commands end; that takes as long as it takes. Then what they wrote is shown, and who
+/// does not read it has a moment to do so.
 Coro<> Runner::end_all() {
     stop();
+    while (running_ > 0) co_await sleep(between_looks);
+    words_end_ = get_running_loop().time() + last_words_limit;
     auto all = gather_settled(tasks());
     try {
-        co_await wait_for(std::move(all), limits_.grace + last_words_limit);
+        co_await wait_for(std::move(all), last_words_limit);
     } catch (const TimeoutError&) {
-        // Somebody does not read what we write; what he has not read is lost.
+        // What has not been read is lost.
     }
 }
 
 Coro<> Runner::clear_up() {
-    output_watch_.cancel();
-    if (progress_) progress_.cancel();
-    const std::optional<Duration> limit =
-        stopping_ ? std::optional<Duration>(last_words_limit) : std::nullopt;
+    co_await end_helpers();
+    if (stopping_ && !words_end_) words_end_ = get_running_loop().time() + last_words_limit;
     try {
-        co_await timeout(limit, [&]() -> Coro<> {
+        co_await timeout(patience(), [&]() -> Coro<> {
             co_await console_.show_progress({});
+            co_await console_.end_remarks();
             co_await printer_.print_rest();
+            if (!options_.quiet) co_await console_.end_open_line();
         });
     } catch (const TimeoutError&) {
     } catch (const OsError& refusal) {
         output_failed(refusal.error());
     }
+    result_.patience = patience();
+}
+
+/// They use what goes with the runner, so they go first.
+Coro<> Runner::end_helpers() {
+    std::vector<Task<>> helpers;
+    for (const Task<>& helper : {listener_, reaper_, output_watch_, progress_}) {
+        if (helper) helpers.push_back(helper);
+    }
+    for (const Task<>& helper : helpers) helper.cancel();
+    co_await gather_settled(std::move(helpers));
+}
+
+/// How long a reader may keep us from saying what is left to say. Nothing: for ever.
+std::optional<Duration> Runner::patience() const {
+    if (!words_end_) return std::nullopt;
+    return std::max(Duration::zero(), *words_end_ - get_running_loop().time());
 }
 
 void Runner::stop() {
@@ -182,7 +206,6 @@ void Runner::job_ended(const Job& job) {
         draining_ = true;
         if (options_.halt.when == Halt::When::now) stop();
     }
-    if (tally_.done() % commands_between_reaps == 0) reap_orphans();
 }
 
 // -------------------------------------------------------------------------- when there is no room
@@ -192,8 +215,9 @@ void Runner::job_ended(const Job& job) {
 Coro<> Runner::try_job(Workplace& place, Job& job) {
     for (std::size_t refusals = 1;; ++refusals) {
         std::optional<OsError> refusal;
-        Attempt attempt(job, limits_);
+        Attempt attempt(job, settings_);
         place.attempt = &attempt;
+        place.job = &job;
         ++running_;
         try {
             co_await attempt.run();
@@ -208,7 +232,7 @@ Coro<> Runner::try_job(Workplace& place, Job& job) {
         const bool again = refusal && co_await room_was_made(*refusal, refusals);
         place.attempt = nullptr;
         if (again) continue;
-        if (refusal) record_refusal(job, *refusal);
+        if (refusal) record_refusal(job, *refusal, clock_.now());
         waiting_for_room_.wake_one();
         co_return;
     }
@@ -218,7 +242,7 @@ Coro<> Runner::try_job(Workplace& place, Job& job) {
 Coro<bool> Runner::room_was_made(const OsError& refusal, std::size_t refusals) {
     if (!is_shortage(refusal)) co_return false;
     if (running_ > 0) {
-        co_await note_shortage(refusal.code().message());
+        note_shortage(refusal.code().message());
         co_await waiting_for_room_.wait();
         co_return true;
     }
@@ -227,12 +251,48 @@ Coro<bool> Runner::room_was_made(const OsError& refusal, std::size_t refusals) {
     co_return true;
 }
 
-Coro<> Runner::note_shortage(std::string reason) {
-    if (options_.quiet || std::exchange(shortage_was_noted_, true)) co_return;
-    Blocks text;
-    text.append(
+void Runner::note_shortage(const std::string& reason) {
+    if (options_.quiet || std::exchange(shortage_was_noted_, true)) return;
+    console_.remark(
         fmt::format("asyncio batch: {} commands run at once, not more: {}\n", running_, reason));
-    co_await console_.write({}, std::move(text));
+}
+
+// ------------------------------------------------------------------------------------ the signals
+
+Coro<> Runner::listen() {
+    for (;;) obey(co_await signals_.next());
+}
+
+void Runner::obey(int signal) {
+    switch (signal) {
+        case SIGCHLD:
+            if (!reaper_ || reaper_.done()) reaper_ = create_task(children_.look());
+            return;
+        case SIGTSTP: return be_stopped();
+        case SIGUSR1: return list_running();
+        case SIGUSR2: draining_ = true; return;
+        default: break;
+    }
+    if (std::exchange(result_.stop_signal, signal) == 0) main_.cancel();
+}
+
+/// Ctrl-Z. What continues this process continues the commands; none of them has lost any time.
+void Runner::be_stopped() {
+    const TimePoint begin = get_running_loop().time();
+    children_.stop_all();
+    ::raise(SIGSTOP);
+    clock_.was_stopped_for(get_running_loop().time() - begin);
+    children_.continue_all();
+}
+
+void Runner::list_running() {
+    std::string list = fmt::format("asyncio batch: {} running\n", running_);
+    for (const Workplace& place : workplaces_) {
+        if (place.attempt == nullptr || place.job->status != Status::running) continue;
+        const double seconds = in_seconds(clock_.now() - place.job->started_at);
+        list += fmt::format("{:>10.2f} s  {}\n", seconds, place.job->command);
+    }
+    console_.remark(std::move(list));
 }
 
 // ----------------------------------------------------------------------------------- the progress
@@ -241,7 +301,7 @@ Coro<> Runner::show_progress() {
     const std::size_t total = jobs_.size() - count(jobs_).skipped;
     for (;;) {
         co_await sleep(between_progress_lines);
-        const Progress now{tally_, running_, total, get_running_loop().time() - start_};
+        const Progress now{tally_, running_, total, clock_.now() - start_};
         co_await console_.show_progress(
             progress_line(now, static_cast<std::size_t>(terminal_columns()) - 1));
     }

@@ -1,0 +1,65 @@
+#include "batch/say.h"
+
+#include "batch/signals.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
+namespace batch {
+namespace {
+
+int milliseconds(std::optional<asyncio::Duration> patience) noexcept {
+    if (!patience) return -1;
+    return static_cast<int>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(*patience).count());
+}
+
+/// 0, or an errno. A descriptor that is no use at all counts as ready: writing says why.
+int wait_until_writable(int number, int limit) noexcept {
+    pollfd descriptor{number, POLLOUT, 0};
+    for (;;) {
+        const int ready = ::poll(&descriptor, 1, limit);
+        if (ready > 0) return 0;
+        if (ready == 0) return ETIMEDOUT;
+        if (errno != EINTR) return errno;
+    }
+}
+
+/// No more than a pipe takes in one piece once it is writable, so that no write blocks.
+int write_some(int number, std::string_view& text) noexcept {
+    const ssize_t count =
+        ::write(number, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
+    if (count < 0) return errno == EINTR || errno == EAGAIN ? 0 : errno;
+    text.remove_prefix(static_cast<std::size_t>(count));
+    return 0;
+}
+
+}  // namespace
+
+int write_all(int number, std::string_view text,
+              std::optional<asyncio::Duration> patience) noexcept {
+    const WithoutSignal quiet(SIGPIPE);
+    const int limit = milliseconds(patience);
+    while (!text.empty()) {
+        int error = wait_until_writable(number, limit);
+        if (error == 0) error = write_some(number, text);
+        if (error != 0) return error;
+    }
+    return 0;
+}
+
+void say_as_is(std::string_view text) noexcept {
+    static bool is_read = true;
+    const asyncio::Duration patience = is_read ? patience_for_remarks : asyncio::Duration::zero();
+    is_read = write_all(STDERR_FILENO, text, patience) != ETIMEDOUT;
+}
+
+void say(std::string_view text) { say_as_is(fmt::format("asyncio batch: {}\n", text)); }
+
+}  // namespace batch
