@@ -2,10 +2,12 @@
 
 #include "batch/blocks.h"
 
-#include <cstdlib>
+#include <cerrno>
+#include <csignal>
 #include <string>
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 namespace {
 
@@ -35,13 +37,25 @@ std::string take_all(Blocks& blocks) {
     return text;
 }
 
-/// While it lives, temporary files cannot be made.
+/// While it lives, no file can be written.
 class NoTemporaryFiles {
 public:
-    NoTemporaryFiles() { ::setenv("TMPDIR", "/nosuchfolder", 1); }
+    NoTemporaryFiles() {
+        ::getrlimit(RLIMIT_FSIZE, &before_);
+        const rlimit none{0, before_.rlim_max};
+        handler_ = ::signal(SIGXFSZ, SIG_IGN);
+        ::setrlimit(RLIMIT_FSIZE, &none);
+    }
     NoTemporaryFiles(const NoTemporaryFiles&) = delete;
     NoTemporaryFiles& operator=(const NoTemporaryFiles&) = delete;
-    ~NoTemporaryFiles() { ::unsetenv("TMPDIR"); }
+    ~NoTemporaryFiles() {
+        ::setrlimit(RLIMIT_FSIZE, &before_);
+        ::signal(SIGXFSZ, handler_);
+    }
+
+private:
+    rlimit before_{};
+    void (*handler_)(int) = nullptr;
 };
 
 TEST(Blocks, put_small_pieces_together_and_leave_large_ones_alone) {
@@ -90,6 +104,7 @@ TEST(OverflowFile, is_as_it_was_when_it_refuses) {
     OverflowFile file;
     EXPECT_FALSE(file.append("bytes"));
     EXPECT_TRUE(file.empty());
+    EXPECT_EQ(OverflowFile::refusal(), EFBIG) << "the reason is kept for who wants to tell it";
 }
 
 }  // namespace

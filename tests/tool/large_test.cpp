@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,10 +64,27 @@ TEST(Large, output_without_end_is_that_until_the_limit) {
 }
 
 TEST(Large, output_stays_in_memory_where_there_is_no_room_for_a_file) {
-    const Ended ended = batch({"seq 1000000"}, {.environment = {"TMPDIR=/nosuchfolder"}});
+    // The limit of a file's size, beyond which the kernel also sends a signal.
+    const Ended ended = batch({"seq 1000000"}, {.prepare = [] {
+                                  const rlimit small{100 * 1024, 100 * 1024};
+                                  ::setrlimit(RLIMIT_FSIZE, &small);
+                              }});
     EXPECT_EQ(ended.status, 0);
     EXPECT_EQ(ended.output.size(), 6888896U);
     EXPECT_TRUE(ended.output.ends_with("\n999999\n1000000\n"));
+    EXPECT_TRUE(contains(ended.errors, "kept in memory, for want of a temporary file: File too"))
+        << ended.errors;
+}
+
+TEST(Large, output_finds_another_folder_where_the_wanted_one_does_not_exist) {
+    for (const char* folder : {"TMPDIR=/nosuchfolder", "TMPDIR=/proc", "TMPDIR=/dev/null"}) {
+        const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+        const Ended ended =
+            batch({"head -c 100000000 /dev/zero"}, {.environment = {folder}, .output = null});
+        ::close(null);
+        EXPECT_EQ(ended.status, 0);
+        EXPECT_LT(ended.peak_memory_kilobytes, overhead * 48 * 1024) << folder;
+    }
 }
 
 TEST(Large, output_comes_out_as_it_went_in) {

@@ -74,6 +74,7 @@ void become(const Arguments& arguments, const Setting& setting, const std::strin
     for (unsigned count = 0; count < setting.inherited_descriptors; ++count) {
         [[maybe_unused]] const int kept = ::open("/dev/null", O_RDONLY);
     }
+    if (setting.prepare) setting.prepare();
     std::vector<std::string> texts = setting.environment;
     texts.push_back(mark);
     for (std::string& text : texts) ::putenv(text.data());
@@ -130,7 +131,9 @@ Program::Program(Arguments arguments, Setting setting)
     const int output_there = terminal_output       ? setting.terminal
                              : setting.output >= 0 ? setting.output
                                                    : output.writer;
-    const int errors_there = setting.terminal >= 0 ? setting.terminal : errors.writer;
+    const int errors_there = setting.terminal >= 0 ? setting.terminal
+                             : setting.errors >= 0 ? setting.errors
+                                                   : errors.writer;
     // The memory a process had when it was forked counts as that of the program it becomes.
     ::malloc_trim(0);
     pid_ = ::fork();
@@ -184,8 +187,13 @@ Ended Program::wait() {
     pid_ = -1;
     const Seconds seconds = std::chrono::steady_clock::now() - start_;
     readers_.clear();
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), output_, errors_,
-            seconds, usage.ru_maxrss};
+    const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    return {signal != 0 ? 128 + signal : WEXITSTATUS(status),
+            signal,
+            output_,
+            errors_,
+            seconds,
+            usage.ru_maxrss};
 }
 
 std::vector<pid_t> Program::alive() const {

@@ -66,16 +66,22 @@ struct Setting {
     unsigned inherited_descriptors = 0;
     /// Standard output goes there and not to us; -1: to us.
     int output = -1;
+    /// The same for standard error.
+    int errors = -1;
     /// Standard error is this terminal, with `terminal_output` standard output too; and it is the
     /// program's controlling terminal, where Ctrl-C can be typed.
     int terminal = -1;
     bool terminal_output = false;
+    /// Called in the process that becomes the program, just before it does: what a launcher leaves.
+    std::function<void()> prepare = {};
 };
 
 /// How a program has ended.
 struct Ended {
     /// As a shell says it: the exit status, or 128 and the signal.
     int status = -1;
+    /// The signal that it died of; 0 if it has exited.
+    int signal = 0;
     std::string output;
     std::string errors;
     Seconds seconds{};

@@ -197,4 +197,81 @@ TEST(Terminal, limits_hold_while_it_is_stopped) {
     EXPECT_TRUE(contains(terminal.all_written(), "2 commands: 1 complete, 1 timeout"));
 }
 
+TEST(Terminal, the_table_begins_a_line_of_its_own_whatever_commands_have_left) {
+    for (const char* command : {"printf hi", "printf hi >&2", "printf 'one\\nhi'"}) {
+        Terminal terminal;
+        Setting setting = errors_on(terminal);
+        setting.terminal_output = true;
+        batch({command}, setting);
+        const std::string written = terminal.all_written();
+        EXPECT_TRUE(contains(written, "hi\r\n")) << written;
+        EXPECT_FALSE(contains(written, "hiCommand")) << written;
+    }
+}
+
+TEST(Terminal, a_command_that_asks_it_is_ended_and_told_why) {
+    for (const char* command :
+         {"read x </dev/tty; echo got", "cat /dev/tty", "stty -echo </dev/tty; echo set",
+          "trap '' TERM; read x </dev/tty; read x </dev/tty; read x </dev/tty; sleep 500"}) {
+        Terminal terminal;
+        const Ended ended = batch({"--grace", "200s", command}, errors_on(terminal));
+        EXPECT_EQ(ended.status, 1) << command;
+        EXPECT_LT(ended.seconds.count(), soon) << command;
+        EXPECT_EQ(ended.output, "");
+        const std::string written = terminal.all_written();
+        EXPECT_TRUE(contains(written, "asked the terminal")) << written;
+        EXPECT_TRUE(contains(written, "signal TT")) << written;
+    }
+}
+
+// ------------------------------------------------------------------------- lent to the commands
+
+Setting all_on(const Terminal& terminal) {
+    Setting setting = errors_on(terminal);
+    setting.terminal_output = true;
+    return setting;
+}
+
+bool is_told(Terminal& terminal, const std::string& text) {
+    return becomes_true([&] { return contains(terminal.written(), text); });
+}
+
+TEST(Tty, each_command_can_ask_and_the_terminal_comes_back) {
+    Terminal terminal;
+    Program program({"--tty", "-j", "8", "printf 'name? '; read x; echo got $x.",
+                     "printf 'age? ' >/dev/tty; read y </dev/tty; echo is $y."},
+                    all_on(terminal));
+    ASSERT_TRUE(is_told(terminal, "name? "));
+    terminal.type("Ada\n");
+    ASSERT_TRUE(is_told(terminal, "age? "));
+    terminal.type("36\n");
+    const pid_t group = program.pid();
+    EXPECT_TRUE(becomes_true(
+        [&] { return ::tcgetpgrp(terminal.program_side()) == group || program.has_ended(); }));
+    EXPECT_EQ(program.wait().status, 0);
+    const std::string written = terminal.all_written();
+    EXPECT_TRUE(contains(written, "got Ada.")) << written;
+    EXPECT_TRUE(contains(written, "is 36.")) << written;
+    EXPECT_TRUE(contains(written, "2 commands: 2 complete;")) << written;
+}
+
+TEST(Tty, ctrl_c_ends_the_command_and_the_batch) {
+    Terminal terminal;
+    Program program({"--tty", "echo begin; sleep 500; :", "echo no"}, all_on(terminal));
+    ASSERT_TRUE(is_told(terminal, "begin"));
+    terminal.type("\x03");
+    const Ended ended = program.wait();
+    EXPECT_EQ(ended.signal, SIGINT);
+    EXPECT_LT(ended.seconds.count(), soon);
+    EXPECT_TRUE(contains(terminal.all_written(), "not started"));
+    EXPECT_TRUE(program.alive().empty());
+}
+
+TEST(Tty, without_a_terminal_is_refused) {
+    const Ended ended = batch({"--tty", "echo no"}, {.prepare = [] { ::setsid(); }});
+    EXPECT_EQ(ended.status, 255);
+    EXPECT_EQ(ended.output, "");
+    EXPECT_TRUE(contains(ended.errors, "--tty: open the terminal: No such device")) << ended.errors;
+}
+
 }  // namespace

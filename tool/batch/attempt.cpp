@@ -18,12 +18,13 @@ using namespace asyncio;
 constexpr Duration drain_limit = 50ms;
 
 constexpr const char* terminal_refused =
-    "asyncio batch: the command asked the terminal for input, which only a command in its "
-    "foreground can have: it was ended\n";
+    "asyncio batch: the command asked the terminal for input, which it cannot have "
+    "without --tty: it was ended\n";
 
 /// Reads `pipe` to its end. The reader is a part of this coroutine, so it lives as long as the task
 /// does, whatever becomes of those who started it.
 Coro<> collect(StreamReader pipe, Blocks& blocks) {
+    if (!pipe) co_return;
     try {
         for (;;) {
             std::string piece = co_await pipe.read(Blocks::block_bytes);
@@ -57,9 +58,10 @@ std::vector<std::string> environment_with(const std::string& line) {
 Coro<> Attempt::run() {
     const std::string mark = settings_.children.next_mark();
     Process process = co_await start(mark);
-    const Children::Shell shell(
-        settings_.children, process.pid(),
-        [this, number = process.pid()](int signal) { has_stopped(number, signal); });
+    shell_ = process.pid();
+    const Children::Shell shell(settings_.children, shell_,
+                                [this](int signal) { has_stopped(signal); });
+    batch_goes_on();
     job_.status = Status::running;
     job_.started = std::chrono::system_clock::now();
     job_.output.clear();
@@ -75,6 +77,8 @@ Coro<> Attempt::run() {
     if (end == Status::exited) returncode = co_await process.wait();
     const Duration grace = end == Status::exited ? Duration::zero() : settings_.limits.grace;
     returncode = co_await processes.end(grace, what_to_end(end, returncode));
+    batch_stops();
+    shell_ = 0;
     job_.seconds = settings_.clock.now() - job_.started_at;
     co_await drain(output, errors);
     record(end, returncode);
@@ -109,13 +113,30 @@ Coro<Status> Attempt::wait_for_end(const Process& process, const CommandProcesse
     }
 }
 
+void Attempt::has_stopped(int signal) {
+    const bool has_terminal = settings_.foreground && settings_.foreground->has_it(shell_);
+    const bool asked_terminal = signal == SIGTTIN || signal == SIGTTOU;
+    if (asked_terminal && !has_terminal) return ask_terminal_in_vain(signal);
+    // It has asked just before it was given the terminal.
+    if (asked_terminal) ::kill(-shell_, SIGCONT);
+    // Ctrl-Z went to the command alone. The guard passes it on to the whole batch.
+    if (signal == SIGTSTP && has_terminal) ::kill(::getppid(), SIGTSTP);
+}
+
 /// A command in the background that asks the terminal is stopped by the kernel, and nobody would
 /// ever continue it.
-void Attempt::has_stopped(pid_t shell, int signal) {
-    if (signal != SIGTTIN && signal != SIGTTOU) return;
+void Attempt::ask_terminal_in_vain(int signal) noexcept {
     const bool again = std::exchange(refused_terminal_, signal) != 0;
-    ::kill(-shell, again ? SIGKILL : SIGTERM);
-    ::kill(-shell, SIGCONT);
+    ::kill(-shell_, again ? SIGKILL : SIGTERM);
+    ::kill(-shell_, SIGCONT);
+}
+
+void Attempt::batch_stops() const noexcept {
+    if (settings_.foreground && shell_ != 0) settings_.foreground->take_back(shell_);
+}
+
+void Attempt::batch_goes_on() const noexcept {
+    if (settings_.foreground && shell_ != 0) settings_.foreground->lend(shell_);
 }
 
 /// A server that a command has started may serve the next command. But what was told to end leaves

@@ -18,6 +18,7 @@
 #include "batch/children.h"
 #include "batch/clock.h"
 #include "batch/command_processes.h"
+#include "batch/foreground.h"
 #include "batch/job.h"
 
 #include <optional>
@@ -38,6 +39,9 @@ struct AttemptSettings {
     Limits limits;
     Children& children;
     const Clock& clock;
+    /// The terminal that each command has to itself, one after another. It then is the input, and
+    /// the outputs go where those of the batch go. Nothing: commands have no terminal.
+    const std::optional<Foreground>& foreground;
 };
 
 class Attempt {
@@ -54,17 +58,25 @@ public:
     /// Once the command is being ended, that is not to be cancelled, for then it would not end.
     bool is_cancellable() const noexcept { return cancellable_; }
 
+    /// The whole batch is about to stop, or goes on: whoever has the terminal then, it is not the
+    /// command.
+    void batch_stops() const noexcept;
+    void batch_goes_on() const noexcept;
+
 private:
     asyncio::Coro<asyncio::Process> start(const std::string& mark);
     asyncio::Coro<Status> wait_for_end(const asyncio::Process& process,
                                        const CommandProcesses& processes);
-    void has_stopped(pid_t shell, int signal);
+    void has_stopped(int signal);
+    void ask_terminal_in_vain(int signal) noexcept;
     CommandProcesses::Extent what_to_end(Status end, int returncode) const noexcept;
     void record(Status end, int returncode);
 
     Job& job_;
     const AttemptSettings& settings_;
     bool cancellable_ = true;
+    /// The number of the shell, while it runs.
+    pid_t shell_ = 0;
     /// With which signal the terminal has stopped the command; 0: it has not.
     int refused_terminal_ = 0;
 };

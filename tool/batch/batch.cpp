@@ -118,6 +118,10 @@ int report(const Options& options, const std::vector<Job>& jobs, const Result& r
         say(fmt::format("write standard output: {}", std::strerror(result.output_error)));
     }
     if (result.log_is_incomplete) say("write the job log: it is not complete");
+    if (const int error = OverflowFile::refusal(); error != 0 && !options.quiet) {
+        say(fmt::format("outputs were kept in memory, for want of a temporary file: {}",
+                        std::strerror(error)));
+    }
     if (!json) return status;
     const int error = json->write(json_report(jobs, result.elapsed, status), result.patience);
     if (error == 0) return status;
@@ -162,6 +166,10 @@ int work(Options options) {
 
 int main(Options options) {
     fill_standard_streams();
+    if (options.tty) {
+        options.jobs = 1;
+        options.terminal_owner = ::getpgrp();
+    }
     try {
         options.commands = collect_commands(std::move(options.commands), options.files);
     } catch (const InputError& error) {

@@ -21,8 +21,10 @@ input. What it writes is kept, much of it in a temporary file, and shown whole w
 output on standard output, its errors on standard error. The table, the time line and every remark
 go to standard error.
 
-A command has ended when its process has. What it leaves running in its process group is ended then,
-and what has left that group, when the batch ends: nothing of a batch outlives it.
+A command has ended when its process has. What it leaves running in its process group is ended then.
+What has left that group (`setsid`, a daemon) is ended with a command that reaches its limit, with a
+try that is followed by another, and at the latest when the batch ends: nothing outlives a batch. A
+command that asks the terminal for input is ended, and fails.
 
 Examples:
   asyncio batch -j 0 -t 2 'sleep 1 && echo hello' 'sleep 1.5' 'echo world' 'sleep 500'
@@ -36,8 +38,15 @@ Exit status, as GNU parallel's:
   101      more than 100 failed
   N        with --halt soon,fail=1 or now,fail=1: what the failing command exited with
   255      bad usage, an input that cannot be read, an output that cannot be written
-  130 143  ended by Ctrl-C, by SIGTERM (128 and the signal's number)
-  141      standard output was closed early, as by `| head -1`)";
+  130 143  it died of Ctrl-C, of SIGTERM, after ending the commands (128 and the signal's number)
+  141      it died of SIGPIPE: standard output was closed early, as by `| head -1`
+
+Signals:
+  INT TERM HUP  end the commands: SIGTERM, the grace, SIGKILL; so does every signal not named here
+  QUIT          kill the commands at once, and so does the second of any of those signals
+  USR1          list the commands that run, on standard error
+  USR2          start no more commands, let those that run end
+  TSTP CONT     Ctrl-Z stops the commands and the clocks of their limits; both go on with `fg`)";
 
 asyncio::Duration read_duration(const std::string& option, const std::string& text) {
     if (const auto duration = parse_duration(text)) return *duration;
@@ -120,11 +129,15 @@ void add_limits(CLI::App& app, Options& options) {
 void add_output(CLI::App& app, Options& options) {
     app.add_flag("-k,--keep-order", options.keep_order, "Show outputs in the order of the input");
     app.add_flag("--tag", options.tag, "Put the command and a TAB before each line of its output");
+    app.add_flag("--tty", options.tty,
+                 "Give each command the terminal, one after another; its output is not kept");
     app.add_flag("--timeline", options.timeline, "Draw when each command ran");
     app.add_flag("--no-progress", options.no_progress,
                  "No progress line, which is shown on a terminal unless NO_COLOR is set");
     app.add_flag("--quiet", options.quiet, "Only what the commands write: no table, no remarks");
-    add_text(app, "--json", options.json, "Write a report to FILE, - for standard output");
+    add_text(app, "--json", options.json,
+             "Write a report to FILE; with - it has standard output to itself, and what commands "
+             "write all goes to standard error");
 }
 
 void add_log(CLI::App& app, Options& options) {

@@ -32,6 +32,11 @@ struct Options {
     std::size_t tries = 1;
     Halt halt;
 
+    /// Each command has the terminal to itself.
+    bool tty = false;
+    /// With `tty`: the process group that has the terminal otherwise.
+    std::optional<int> terminal_owner;
+
     bool keep_order = false;
     bool tag = false;
 

@@ -10,22 +10,39 @@
 namespace batch {
 namespace {
 
-const char* temporary_folder() noexcept {
-    const char* folder = std::getenv("TMPDIR");
-    return folder != nullptr && *folder != '\0' ? folder : "/tmp";
+int first_refusal = 0;
+
+/// O_TMPFILE asks for a file without a name.
+asyncio::lowlevel::Fd open_in(const char* folder) noexcept {
+    return asyncio::lowlevel::Fd(::open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR));
+}
+
+asyncio::lowlevel::Fd open_somewhere() noexcept {
+    const char* wanted = std::getenv("TMPDIR");
+    asyncio::lowlevel::Fd file;
+    if (wanted != nullptr && *wanted != '\0') file = open_in(wanted);
+    for (const char* folder : {"/tmp", "/var/tmp"}) {
+        if (!file) file = open_in(folder);
+    }
+    return file;
 }
 
 }  // namespace
 
+int OverflowFile::refusal() noexcept { return first_refusal; }
+
 bool OverflowFile::open() noexcept {
-    if (!file_) {
-        file_ = asyncio::lowlevel::Fd(
-            ::open(temporary_folder(), O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR));
-    }
+    if (!file_) file_ = open_somewhere();
     return static_cast<bool>(file_);
 }
 
 bool OverflowFile::append(std::string_view bytes) noexcept {
+    const bool done = try_to_append(bytes);
+    if (!done && first_refusal == 0) first_refusal = errno;
+    return done;
+}
+
+bool OverflowFile::try_to_append(std::string_view bytes) noexcept {
     if (!open()) return false;
     std::size_t place = end_;
     while (!bytes.empty()) {

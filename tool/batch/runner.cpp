@@ -50,7 +50,10 @@ Runner::Runner(const Options& options, std::span<Job> jobs, JobLog* log, Result&
       jobs_(jobs),
       log_(log),
       result_(result),
-      settings_{{options.timeout, options.grace, options.tries != 1}, children_, clock_},
+      foreground_(options.terminal_owner ? std::optional<Foreground>(*options.terminal_owner)
+                                         : std::nullopt),
+      settings_{
+          {options.timeout, options.grace, options.tries != 1}, children_, clock_, foreground_},
       console_({.output_to_errors = options.json == "-"}),
       printer_(console_, jobs, {.keep_order = options.keep_order, .tag = options.tag}) {}
 
@@ -61,7 +64,8 @@ Coro<> Runner::run() {
     start_ = clock_.now();
     listener_ = create_task(listen());
     open_workplaces();
-    const bool moves = !options_.quiet && !options_.no_progress && can_show_progress();
+    const bool moves =
+        !options_.quiet && !options_.no_progress && !foreground_ && can_show_progress();
     if (moves) progress_ = create_task(show_progress());
     output_watch_ = create_task(watch_output());
 
@@ -71,10 +75,13 @@ Coro<> Runner::run() {
     } catch (...) {
         error = std::current_exception();
     }
-    if (error) co_await end_all();
+    const bool is_whole = !error;
+    // The cancellation was ours, and if the workplaces ended in the same moment, it is yet to come.
+    if (result_.stop_signal != 0 && main_.uncancel() == 0) error = nullptr;
+    if (!is_whole) co_await end_all();
+    is_over_ = true;
     co_await clear_up();
     result_.elapsed = clock_.now() - start_;
-    if (result_.stop_signal != 0 && main_.uncancel() == 0) co_return;
     if (error) std::rethrow_exception(error);
 }
 
@@ -193,7 +200,10 @@ Coro<> Runner::run_job(Workplace& place, Job& job) {
         if (++job.tries == 1) job.begin = job.started_at - start_;
         job.end = job.started_at + job.seconds - start_;
         job.all_seconds += job.seconds;
-    } while (job.failed() && !stopping_ && job.tries != options_.tries);
+        // Ctrl-C on a terminal that was lent went to the command alone, and means the batch.
+        const bool was_typed = job.signal == SIGINT || job.signal == SIGQUIT;
+        if (foreground_ && was_typed) obey(job.signal);
+    } while (job.failed() && !stopping_ && result_.stop_signal == 0 && job.tries != options_.tries);
 }
 
 void Runner::job_ended(const Job& job) {
@@ -273,15 +283,24 @@ void Runner::obey(int signal) {
         case SIGUSR2: draining_ = true; return;
         default: break;
     }
-    if (std::exchange(result_.stop_signal, signal) == 0) main_.cancel();
+    if (is_over_ || result_.stop_signal != 0) return;
+    result_.stop_signal = signal;
+    draining_ = true;
+    main_.cancel();
 }
 
 /// Ctrl-Z. What continues this process continues the commands; none of them has lost any time.
 void Runner::be_stopped() {
     const TimePoint begin = get_running_loop().time();
+    for (const Workplace& place : workplaces_) {
+        if (place.attempt != nullptr) place.attempt->batch_stops();
+    }
     children_.stop_all();
     ::raise(SIGSTOP);
     clock_.was_stopped_for(get_running_loop().time() - begin);
+    for (const Workplace& place : workplaces_) {
+        if (place.attempt != nullptr) place.attempt->batch_goes_on();
+    }
     children_.continue_all();
 }
 

@@ -8,6 +8,7 @@
 #include "batch/children.h"
 #include "batch/clock.h"
 #include "batch/console.h"
+#include "batch/foreground.h"
 #include "batch/joblog.h"
 #include "batch/options.h"
 #include "batch/printer.h"
@@ -91,6 +92,7 @@ private:
     Result& result_;
     Clock clock_;
     Children children_;
+    std::optional<Foreground> foreground_;
     const AttemptSettings settings_;
     SignalReader signals_;
     Console console_;
@@ -116,6 +118,8 @@ private:
     bool draining_ = false;
     /// Those that run are being ended.
     bool stopping_ = false;
+    /// All have ended, so there is nothing left that a signal could end.
+    bool is_over_ = false;
     /// When nobody is waited for any more who does not read what a stopped batch has to say.
     std::optional<asyncio::TimePoint> words_end_;
 };
