@@ -35,7 +35,8 @@ ALLOWED = {
     ("blocking", "tool/batch/guard.cpp"): "the guard is a process of its own, without a loop",
     ("blocking", "tool/batch/descendants.cpp"): "runs when no loop does: before or after it",
     ("blocking", "tool/batch/overflow_file.cpp"): "a file in the kernel's cache, block by block",
-    ("blocking", "tool/batch/output_file.cpp"): "opened before the loop; a pipe waits for its reader",
+    ("blocking", "tool/batch/foreground.cpp"): "a terminal, opened before a command runs",
+    ("blocking", "tool/batch/output_file.cpp"): "opened before the loop",
     ("blocking", "tool/batch/say.cpp"): "with a limit for the reader, or when no loop runs",
     ("blocking", "tool/batch/signals.cpp"): "a descriptor that does not block, a wait of no time",
 }

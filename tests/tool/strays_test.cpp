@@ -17,7 +17,7 @@ std::string count_sleepers(const std::string& seconds, const TemporaryFile& file
 
 TEST(Strays, of_a_try_that_failed_are_gone_before_the_next_one) {
     int number = 0;
-    for (const std::string& start :
+    for (const std::string start :
          {"setsid sleep # >/dev/null 2>&1 & ", "timeout 500 sleep # & ",
           "(setsid sh -c 'exec >/dev/null 2>&1 </dev/null; sleep # & sleep #' &); ",
           "setsid sh -c \"trap '' TERM; sleep #; :\" & "}) {

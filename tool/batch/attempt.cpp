@@ -86,8 +86,13 @@ Coro<> Attempt::run() {
 
 Coro<Process> Attempt::start(const std::string& mark) {
     const std::vector<std::string> environment = environment_with(mark);
-    const SubprocessOptions options{
+    SubprocessOptions options{
         .stdin = DEVNULL, .stdout = PIPE, .stderr = PIPE, .env = environment, .process_group = 0};
+    if (settings_.foreground) {
+        options.stdin = Stdio::fd(settings_.foreground->descriptor());
+        options.stdout = INHERIT;
+        options.stderr = INHERIT;
+    }
     co_return co_await create_subprocess_shell(job_.command, options);
 }
 
@@ -114,6 +119,7 @@ Coro<Status> Attempt::wait_for_end(const Process& process, const CommandProcesse
 }
 
 void Attempt::has_stopped(int signal) {
+    if (shell_ == 0) return;
     const bool has_terminal = settings_.foreground && settings_.foreground->has_it(shell_);
     const bool asked_terminal = signal == SIGTTIN || signal == SIGTTOU;
     if (asked_terminal && !has_terminal) return ask_terminal_in_vain(signal);

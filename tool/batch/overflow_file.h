@@ -3,8 +3,9 @@
 // beginning.
 //
 // The file has no name and is gone with the descriptor, however the program ends. It lies in
-// $TMPDIR, or, where that is no place for it, in /tmp or /var/tmp. Writing and reading are plain system calls: what goes in is soon to come out
-// again, and the kernel keeps it in its cache as long as there is room.
+// $TMPDIR, or, where that is no place for it, in /tmp or /var/tmp. Writing and reading are plain
+// system calls: what goes in is soon to come out again, and the kernel keeps it in its cache as
+// long as there is room.
 
 #include <asyncio.h>
 
