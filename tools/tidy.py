@@ -35,8 +35,11 @@ ALLOWED = {
     ("blocking", "tool/batch/guard.cpp"): "the guard is a process of its own, without a loop",
     ("blocking", "tool/batch/descendants.cpp"): "runs when no loop does: before or after it",
     ("blocking", "tool/batch/overflow_file.cpp"): "a file in the kernel's cache, block by block",
+    ("blocking", "tool/batch/descriptors.cpp"): "a wait of no time, before the loop",
+    ("blocking", "tool/batch/input.cpp"): "opens files, and reads a terminal, before the loop",
     ("blocking", "tool/batch/foreground.cpp"): "a terminal, opened before a command runs",
     ("blocking", "tool/batch/output_file.cpp"): "opened before the loop",
+    ("blocking", "tool/batch/results.cpp"): "files in the kernel's cache, piece by piece",
     ("blocking", "tool/batch/say.cpp"): "with a limit for the reader, or when no loop runs",
     ("blocking", "tool/batch/signals.cpp"): "a descriptor that does not block, a wait of no time",
 }

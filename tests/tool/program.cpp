@@ -124,7 +124,9 @@ std::string ProgramFolder::path_variable() const {
 
 Program::Program(Arguments arguments, Setting setting)
     : mark_(next_mark()), start_(std::chrono::steady_clock::now()) {
-    const int input = open_input(setting.input);
+    const int input = setting.input_descriptor >= 0
+                          ? ::fcntl(setting.input_descriptor, F_DUPFD_CLOEXEC, 3)
+                          : open_input(setting.input);
     const PipeEnds output = make_pipe();
     const PipeEnds errors = make_pipe();
     const bool terminal_output = setting.terminal_output && setting.terminal >= 0;

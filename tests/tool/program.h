@@ -58,6 +58,8 @@ private:
 struct Setting {
     /// Standard input. Nothing: /dev/null.
     std::optional<std::string> input = {};
+    /// Standard input is this one instead, which stays ours; -1: it is not.
+    int input_descriptor = -1;
     /// "NAME=value", in addition to ours.
     std::vector<std::string> environment = {};
     /// Soft and hard limit of descriptors; 0 leaves them.

@@ -6,6 +6,7 @@
 #include "batch/timeline.h"
 #include "tool/program.h"
 
+#include <algorithm>
 #include <clocale>
 
 #include <gtest/gtest.h>
@@ -50,8 +51,24 @@ std::vector<Job> four() {
     return jobs;
 }
 
+batch::Totals totals_of(const std::vector<Job>& jobs, asyncio::Duration elapsed) {
+    batch::Totals totals;
+    for (const Job& job : jobs) {
+        totals.tally.add(job);
+        totals.one_by_one += job.all_seconds;
+    }
+    totals.commands = jobs.size();
+    totals.elapsed = elapsed;
+    return totals;
+}
+
+std::string table_of(const std::vector<Job>& jobs, asyncio::Duration elapsed, std::size_t width,
+                     Charset charset) {
+    return batch::table(jobs, totals_of(jobs, elapsed), width, charset);
+}
+
 TEST(Table, has_a_row_for_each_command_and_a_line_with_the_totals) {
-    EXPECT_EQ(batch::table(four(), 2s, 80, ascii),
+    EXPECT_EQ(table_of(four(), 2s, 80, ascii),
               "Command                Status     Seconds\n"
               "sleep 1 && echo hello  complete      1.00\n"
               "sleep 1.5              complete      1.50\n"
@@ -72,7 +89,7 @@ TEST(Table, says_how_each_command_ended) {
     jobs[4].status = Status::interrupted;
     jobs[5].status = Status::not_started;
     jobs[6].status = Status::skipped;
-    const auto rows = lines(batch::table(jobs, 1s, 80, ascii));
+    const auto rows = lines(table_of(jobs, 1s, 80, ascii));
     ASSERT_EQ(rows.size(), 9U);
     const char* statuses[] = {"complete",    "exit 3",      "signal SEGV", "timeout",
                               "interrupted", "not started", "in the log"};
@@ -87,7 +104,7 @@ TEST(Table, is_no_wider_than_the_terminal) {
     std::vector<Job> jobs = four();
     jobs[0].command = std::string(300, 'x');
     for (const std::size_t width : {40U, 60U, 80U, 200U}) {
-        auto rows = lines(batch::table(jobs, 2s, width, ascii));
+        auto rows = lines(table_of(jobs, 2s, width, ascii));
         rows.pop_back();
         for (const std::string& row : rows) EXPECT_LE(row.size(), width) << row;
     }
@@ -97,7 +114,7 @@ TEST(Table, keeps_its_columns_with_commands_that_are_wider_than_their_bytes) {
     std::setlocale(LC_CTYPE, "C.UTF-8");
     std::vector<Job> jobs =
         jobs_of(ran("日本", Status::exited, 0s, 1s), ran("abcd", Status::exited, 0s, 1s));
-    const auto rows = lines(batch::table(jobs, 1s, 80, utf8));
+    const auto rows = lines(table_of(jobs, 1s, 80, utf8));
     EXPECT_EQ(rows[1], "日本     complete      1.00");
     EXPECT_EQ(rows[2], "abcd     complete      1.00");
     std::setlocale(LC_CTYPE, "C");
@@ -108,15 +125,77 @@ TEST(Table, of_very_many_commands_lists_those_that_are_not_complete) {
     for (Job& job : jobs) job = ran("true", Status::exited, 0s, 0s);
     jobs[1234] = ran("false", Status::exited, 0s, 0s);
     jobs[1234].exit_code = 1;
-    const auto rows = lines(batch::table(jobs, 1s, 80, ascii));
+    const auto rows = lines(table_of(jobs, 1s, 80, ascii));
     ASSERT_EQ(rows.size(), 3U);
     EXPECT_EQ(rows[1], "false    exit 1      0.00");
     EXPECT_EQ(rows[2], "5000 commands: 4999 complete, 1 failed; 1.00 s (one by one: 0.00 s)");
 }
 
+TEST(Table, of_very_many_commands_counts_those_that_were_not_started) {
+    std::vector<Job> jobs(5000);
+    for (Job& job : jobs) job.command = "true";
+    jobs[0].status = Status::interrupted;
+    const auto rows = lines(table_of(jobs, 1s, 80, ascii));
+    ASSERT_EQ(rows.size(), 3U);
+    EXPECT_TRUE(rows[1].starts_with("true     interrupted")) << rows[1];
+    EXPECT_EQ(rows[2],
+              "5000 commands: 1 interrupted, 4999 not started; 1.00 s (one by one: 0.00 s)");
+}
+
+TEST(Table, says_that_there_may_be_more) {
+    std::vector<Job> jobs = jobs_of(ran("true", Status::exited, 0s, 0s));
+    batch::Totals totals = totals_of(jobs, 0s);
+    totals.has_more = true;
+    EXPECT_EQ(describe(totals), "at least 1 command: 1 complete; 0.00 s (one by one: 0.00 s)");
+}
+
+std::vector<std::size_t> numbers_in(batch::Ledger& ledger) {
+    std::vector<std::size_t> numbers;
+    for (const Job& job : ledger.jobs()) numbers.push_back(job.number);
+    return numbers;
+}
+
+/// Adds jobs of these numbers, in reverse; each tenth fails.
+void fill(batch::Ledger& ledger, std::size_t count) {
+    for (std::size_t number = count; number > 0; --number) {
+        Job job = ran("x", Status::exited, 0s, 1s);
+        job.number = number;
+        job.exit_code = number % 10 == 0 ? 1 : 0;
+        ledger.add(std::move(job));
+    }
+}
+
+TEST(Ledger, keeps_what_a_short_table_lists_in_the_order_of_the_input) {
+    batch::Ledger ledger(batch::Ledger::Keep::table);
+    fill(ledger, 100);
+    const auto numbers = numbers_in(ledger);
+    EXPECT_EQ(numbers.size(), 100U);
+    EXPECT_TRUE(std::ranges::is_sorted(numbers));
+}
+
+TEST(Ledger, of_many_keeps_only_what_a_long_table_lists_and_counts_the_others) {
+    batch::Ledger ledger(batch::Ledger::Keep::table);
+    fill(ledger, 101);
+    EXPECT_EQ(numbers_in(ledger),
+              (std::vector<std::size_t>{10, 20, 30, 40, 50, 60, 70, 80, 90, 100}));
+    EXPECT_EQ(ledger.totals().commands, 101U);
+    EXPECT_EQ(ledger.totals().tally.complete, 91U);
+    EXPECT_EQ(ledger.totals().one_by_one, 101s);
+}
+
+TEST(Ledger, keeps_all_or_nothing_where_that_is_wanted) {
+    batch::Ledger all(batch::Ledger::Keep::all);
+    batch::Ledger none(batch::Ledger::Keep::nothing);
+    fill(all, 300);
+    fill(none, 300);
+    EXPECT_EQ(all.jobs().size(), 300U);
+    EXPECT_EQ(none.jobs().size(), 0U);
+    EXPECT_EQ(none.totals().tally.failed, 30U);
+}
+
 TEST(Table, of_one_command_speaks_of_one) {
     std::vector<Job> jobs = jobs_of(ran("true", Status::exited, 0s, 0s));
-    EXPECT_EQ(batch::totals(jobs, 0s), "1 command: 1 complete; 0.00 s (one by one: 0.00 s)");
+    EXPECT_EQ(describe(totals_of(jobs, 0s)), "1 command: 1 complete; 0.00 s (one by one: 0.00 s)");
 }
 
 TEST(Timeline, draws_a_bar_from_begin_to_end) {
@@ -176,7 +255,7 @@ TEST(Json, has_every_command_and_the_totals) {
     jobs[0].started = std::chrono::system_clock::time_point(1795223444769ms);
     jobs[0].output_bytes = 6;
     jobs[1].status = Status::not_started;
-    EXPECT_EQ(batch::json_report(jobs, 2s, 1),
+    EXPECT_EQ(batch::json_report(jobs, totals_of(jobs, 2s), 1),
               "{\"commands\":[\n"
               R"({"seq":1,"command":"sleep 1 && echo hello","status":"complete","exit":0,)"
               R"("signal":null,"started":1795223444.769,"seconds":1.000,"begin":0.000,)"
@@ -185,7 +264,7 @@ TEST(Json, has_every_command_and_the_totals) {
               R"({"seq":2,"command":"sleep 1.5","status":"not started"})"
               "\n],\n"
               R"("totals":{"commands":2,"complete":1,"failed":0,"timeout":0,"interrupted":0,)"
-              R"("not_started":1,"in_the_log":0,"seconds":2.000},)"
+              R"("not_started":1,"in_the_log":0,"has_more":false,"seconds":2.000},)"
               "\n"
               R"("exit_status":1})"
               "\n");
@@ -202,6 +281,15 @@ TEST(Progress, says_what_is_done_and_what_is_left) {
     EXPECT_EQ(progress_line(progress, 80), "20/100 done, 4 running, 1 failed, 2.0/s, 0:40 left");
     progress.elapsed = 4000s;
     EXPECT_EQ(progress_line(progress, 80), "20/100 done, 4 running, 1 failed, 0.0/s, 4:26:40 left");
+}
+
+TEST(Progress, promises_no_end_while_more_may_come) {
+    batch::Progress progress;
+    progress.total = 100;
+    progress.tally.complete = 20;
+    progress.elapsed = 10s;
+    progress.has_more = true;
+    EXPECT_EQ(progress_line(progress, 80), "20 of at least 100 done, 0 running, 0 failed, 2.0/s");
 }
 
 TEST(Progress, fits_the_terminal) {

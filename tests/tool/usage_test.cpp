@@ -2,6 +2,10 @@
 
 #include "tool/program.h"
 
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -74,12 +78,67 @@ TEST(Usage, help_shows_examples_and_the_exit_status) {
     EXPECT_EQ(ended.status, 0);
     EXPECT_NE(ended.output.find("Examples:"), std::string::npos);
     EXPECT_NE(ended.output.find("Exit status"), std::string::npos);
-    for (const char* option : {"--timeout", "--grace", "--jobs", "--keep-order", "--tag",
-                               "--joblog", "--resume", "--resume-failed", "--retries", "--halt",
-                               "--json", "--timeline", "--no-progress", "--quiet"}) {
+    for (const char* option : {"--null",
+                               "--line-buffer",
+                               "--dry-run",
+                               "--results",
+                               "--close-fds",
+                               "ASYNCIO_BATCH_SEQ",
+                               "ASYNCIO_BATCH_SLOT",
+                               "ASYNCIO_BATCH_ARG_1",
+                               "--timeout",
+                               "--grace",
+                               "--jobs",
+                               "--keep-order",
+                               "--tag",
+                               "--joblog",
+                               "--resume",
+                               "--resume-failed",
+                               "--retries",
+                               "--halt",
+                               "--json",
+                               "--timeline",
+                               "--no-progress",
+                               "--quiet"}) {
         EXPECT_NE(ended.output.find(option), std::string::npos) << option;
     }
     EXPECT_EQ(ended.errors, "");
+}
+
+/// The lines of a text that call the command, without what is said about them behind four blanks.
+std::vector<std::string> examples_in(const std::string& text) {
+    std::vector<std::string> examples;
+    for (const std::string& line : lines(text)) {
+        const std::size_t begin = line.find_first_not_of(' ');
+        if (begin == std::string::npos) continue;
+        const std::string rest = line.substr(begin);
+        if (!rest.starts_with("asyncio batch ") && !rest.starts_with("find ")) continue;
+        examples.push_back(rest.substr(0, rest.find("    ")));
+    }
+    return examples;
+}
+
+TEST(Usage, every_example_of_help_and_of_the_readme_is_understood) {
+    std::ifstream readme(ASYNCIO_SOURCE_DIR "/README.md");
+    const std::string text(std::istreambuf_iterator<char>(readme), {});
+    auto examples = examples_in(batch({"--help"}).output);
+    EXPECT_GE(examples.size(), 9U);
+    const auto others = examples_in(text);
+    EXPECT_GE(others.size(), 4U);
+    examples.insert(examples.end(), others.begin(), others.end());
+    const ProgramFolder folder({});
+    const std::string begin =
+        "set -e; cd \"${PATH%%:*}\"; touch a.log b.log c.png d.png e.wav log; echo true > "
+        "commands.txt; "
+        "echo x > names.txt; echo x > old.txt; echo x > new.txt; "
+        "asyncio() { shift; " ASYNCIO_TOOL_PATH " batch --dry-run \"$@\"; }; ";
+    for (const std::string& example : examples) {
+        const TemporaryFile output;
+        const TemporaryFile script(begin + example + " > " + output.path() + "\n");
+        const std::string run = folder.path_variable() + " sh " + script.path();
+        EXPECT_EQ(std::system(run.c_str()), 0) << example;
+        EXPECT_FALSE(output.text().empty()) << example;
+    }
 }
 
 TEST(Output, that_refuses_is_named) {

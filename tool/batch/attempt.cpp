@@ -5,8 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include <unistd.h>
-
 namespace batch {
 namespace {
 
@@ -23,16 +21,20 @@ constexpr const char* terminal_refused =
 
 /// Reads `pipe` to its end. The reader is a part of this coroutine, so it lives as long as the task
 /// does, whatever becomes of those who started it.
-Coro<> collect(StreamReader pipe, Blocks& blocks) {
+Coro<> collect(StreamReader pipe, Blocks& blocks, const Launch& launch, Stream stream) {
     if (!pipe) co_return;
+    const auto add = [&](std::string piece) {
+        if (launch.has_written) launch.has_written(stream, piece);
+        blocks.append(std::move(piece));
+    };
     try {
         for (;;) {
             std::string piece = co_await pipe.read(Blocks::block_bytes);
             if (piece.empty()) co_return;
-            blocks.append(std::move(piece));
+            add(std::move(piece));
         }
     } catch (const CancelledError&) {
-        blocks.append(pipe.take_buffered());
+        add(pipe.take_buffered());
         throw;
     }
 }
@@ -43,14 +45,6 @@ Coro<> drain(const Task<>& output, const Task<>& errors) {
         co_await wait_for(gather(output, errors), drain_limit);
     } catch (const TimeoutError&) {
     }
-}
-
-/// Ours, and `line`.
-std::vector<std::string> environment_with(const std::string& line) {
-    std::vector<std::string> lines;
-    for (char** entry = environ; *entry != nullptr; ++entry) lines.emplace_back(*entry);
-    lines.push_back(line);
-    return lines;
 }
 
 }  // namespace
@@ -67,8 +61,10 @@ Coro<> Attempt::run() {
     job_.output.clear();
     job_.errors.clear();
     job_.started_at = settings_.clock.now();
-    const Task<> output = create_task(collect(std::move(process.stdout), job_.output));
-    const Task<> errors = create_task(collect(std::move(process.stderr), job_.errors));
+    const Task<> output =
+        create_task(collect(std::move(process.stdout), job_.output, launch_, Stream::output));
+    const Task<> errors =
+        create_task(collect(std::move(process.stderr), job_.errors, launch_, Stream::errors));
     const CommandProcesses processes(settings_.children, settings_.clock, process, mark);
 
     const Status end = co_await wait_for_end(process, processes);
@@ -85,15 +81,20 @@ Coro<> Attempt::run() {
 }
 
 Coro<Process> Attempt::start(const std::string& mark) {
-    const std::vector<std::string> environment = environment_with(mark);
-    SubprocessOptions options{
-        .stdin = DEVNULL, .stdout = PIPE, .stderr = PIPE, .env = environment, .process_group = 0};
+    std::vector<std::string> environment = launch_.environment;
+    environment.push_back(mark);
+    SubprocessOptions options{.stdin = DEVNULL,
+                              .stdout = PIPE,
+                              .stderr = PIPE,
+                              .env = environment,
+                              .process_group = 0,
+                              .pass_fds = launch_.descriptors};
     if (settings_.foreground) {
         options.stdin = Stdio::fd(settings_.foreground->descriptor());
         options.stdout = INHERIT;
         options.stderr = INHERIT;
     }
-    co_return co_await create_subprocess_shell(job_.command, options);
+    co_return co_await create_subprocess_shell(std::string(launch_.script), options);
 }
 
 /// `exited`, `timed_out` or `interrupted`: why the wait is over.

@@ -20,6 +20,7 @@
 #include "batch/command_processes.h"
 #include "batch/foreground.h"
 #include "batch/job.h"
+#include "batch/launch.h"
 
 #include <optional>
 #include <string>
@@ -46,7 +47,8 @@ struct AttemptSettings {
 
 class Attempt {
 public:
-    Attempt(Job& job, const AttemptSettings& settings) noexcept : job_(job), settings_(settings) {}
+    Attempt(Job& job, const Launch& launch, const AttemptSettings& settings) noexcept
+        : job_(job), launch_(launch), settings_(settings) {}
 
     /// Runs the job once and records how it ended.
     ///
@@ -73,6 +75,7 @@ private:
     void record(Status end, int returncode);
 
     Job& job_;
+    const Launch& launch_;
     const AttemptSettings& settings_;
     bool cancellable_ = true;
     /// The number of the shell, while it runs.

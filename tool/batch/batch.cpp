@@ -1,13 +1,15 @@
 #include "batch/batch.h"
 
-#include "batch/commands.h"
 #include "batch/descendants.h"
 #include "batch/descriptors.h"
+#include "batch/dry_run.h"
 #include "batch/exit_status.h"
 #include "batch/guard.h"
 #include "batch/json.h"
 #include "batch/output_file.h"
+#include "batch/plan.h"
 #include "batch/report.h"
+#include "batch/results.h"
 #include "batch/runner.h"
 #include "batch/say.h"
 #include "batch/signals.h"
@@ -20,7 +22,6 @@
 #include <cstring>
 #include <memory>
 #include <optional>
-#include <unordered_map>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -33,36 +34,6 @@ namespace {
 
 /// The widest that a command is shown where there is no terminal to say how much room there is.
 constexpr std::size_t width_without_terminal = 80;
-
-bool leaves_out(const Options& options, const LogEntry& entry) {
-    return options.resume_failed ? !entry.failed() : options.resume;
-}
-
-/// Marks what the job log says is done. Like GNU parallel, goes by the number alone; but says so if
-/// the commands are not the same.
-void skip_what_is_done(std::vector<Job>& jobs, const Options& options) {
-    std::unordered_map<std::size_t, LogEntry> last;
-    for (LogEntry& entry : read_job_log(options.job_log)) last[entry.number] = std::move(entry);
-    for (Job& job : jobs) {
-        const auto entry = last.find(job.number);
-        if (entry == last.end() || !leaves_out(options, entry->second)) continue;
-        job.status = Status::skipped;
-        if (entry->second.command != job.command && !options.quiet) {
-            say(fmt::format("number {} was another command when it ran: {}", job.number,
-                            entry->second.command));
-        }
-    }
-}
-
-std::vector<Job> make_jobs(const Options& options) {
-    std::vector<Job> jobs(options.commands.size());
-    for (std::size_t index = 0; index < jobs.size(); ++index) {
-        jobs[index].number = index + 1;
-        jobs[index].command = options.commands[index];
-    }
-    if (options.resume || options.resume_failed) skip_what_is_done(jobs, options);
-    return jobs;
-}
 
 std::unique_ptr<JobLog> open_log(const Options& options) {
     if (options.job_log.empty()) return nullptr;
@@ -78,9 +49,9 @@ std::optional<OutputFile> open_json(const Options& options) {
 
 // --------------------------------------------------------------------------------------- it runs
 
-asyncio::Coro<> run_commands(const Options& options, std::vector<Job>& jobs, JobLog* log,
+asyncio::Coro<> run_commands(const Options& options, const Work& work, Ledger& ledger,
                              Result& result) {
-    Runner runner(options, jobs, log, result);
+    Runner runner(options, work, ledger, result);
     co_await runner.run();
 }
 
@@ -92,28 +63,33 @@ int signal_of(const Result& result) noexcept {
     return result.output_error == EPIPE ? SIGPIPE : 0;
 }
 
-int status_of(const Options& options, const std::vector<Job>& jobs, const Result& result) {
+int status_of(const Options& options, const Ledger& ledger, const Result& result) {
     if (signal_of(result) != 0) return signal_base + signal_of(result);
-    if (result.output_error != 0 || result.log_is_incomplete) return other_error;
-    return exit_status(count(jobs), options.halt, result.halted_by);
+    if (!result.input_error.empty() || result.output_error != 0) return other_error;
+    if (result.log_is_incomplete || result.results_are_incomplete) return other_error;
+    const Job* halted_by = result.halted_by ? &*result.halted_by : nullptr;
+    return exit_status(ledger.totals().tally, options.halt, halted_by);
 }
 
-void print_table(const Options& options, const std::vector<Job>& jobs, const Result& result) {
+void print_table(const Options& options, Ledger& ledger, const Result& result) {
     const Charset charset = locale_is_utf8() ? Charset::utf8 : Charset::ascii;
     const std::size_t width = is_terminal(Stream::errors)
                                   ? static_cast<std::size_t>(terminal_columns())
                                   : width_without_terminal;
-    std::string text = table(jobs, result.elapsed, width, charset);
-    if (options.timeline) text += "\n" + timeline(jobs, result.elapsed, width, charset);
+    const Totals& totals = ledger.totals();
+    std::string text = table(ledger.jobs(), totals, width, charset);
+    if (options.timeline) text += "\n" + timeline(ledger.jobs(), totals.elapsed, width, charset);
     write_all(STDERR_FILENO, text, result.patience);
 }
 
-int report(const Options& options, const std::vector<Job>& jobs, const Result& result,
+int report(const Options& options, Ledger& ledger, const Result& result,
            const std::optional<OutputFile>& json) {
-    const int status = status_of(options, jobs, result);
+    const int status = status_of(options, ledger, result);
     // Whoever has closed standard output wants to hear no more.
     if (result.output_error == EPIPE) return status;
-    if (!options.quiet) print_table(options, jobs, result);
+    const bool none_came = ledger.totals().commands == 0 && !result.input_error.empty();
+    if (!options.quiet && !none_came) print_table(options, ledger, result);
+    if (!result.input_error.empty()) say(result.input_error);
     if (result.output_error != 0) {
         say(fmt::format("write standard output: {}", std::strerror(result.output_error)));
     }
@@ -122,38 +98,58 @@ int report(const Options& options, const std::vector<Job>& jobs, const Result& r
         say(fmt::format("outputs were kept in memory, for want of a temporary file: {}",
                         std::strerror(error)));
     }
+    if (result.results_are_incomplete)
+        say("write the results to " + options.results + ": they are not complete");
     if (!json) return status;
-    const int error = json->write(json_report(jobs, result.elapsed, status), result.patience);
+    const int error =
+        json->write(json_report(ledger.jobs(), ledger.totals(), status), result.patience);
     if (error == 0) return status;
     say(fmt::format("write {}: {}", options.json, std::strerror(error)));
     return status == 0 ? other_error : status;
 }
 
-/// How many commands run at once, at most: as many as are wanted, unless descriptors are short.
-std::size_t places(const Options& options, std::size_t commands) {
-    const std::size_t wanted = options.jobs == 0 ? commands : std::min(options.jobs, commands);
-    const std::size_t possible = make_room_for(wanted);
-    if (possible < wanted && !options.quiet) {
-        say(fmt::format("{} commands run at once, not {}: more need a higher `ulimit -n`", possible,
-                        wanted));
+/// What the reports that were asked for need.
+Ledger::Keep what_to_keep(const Options& options) {
+    if (!options.json.empty() || options.timeline) return Ledger::Keep::all;
+    return options.quiet ? Ledger::Keep::nothing : Ledger::Keep::table;
+}
+
+/// Shows what would be run, and returns the exit status.
+int dry_run(const Plan& plan, const Resume& resume) {
+    const Launcher launcher(plan.filled ? &*plan.filled : nullptr, {});
+    // Nothing runs that would have to be ended, so signals do what they do to any program.
+    use_mask_of_worker();
+    const DryRunResult result = asyncio::run(show_commands(*plan.feed, launcher, resume),
+                                             {.sigint = asyncio::Sigint::ignore});
+    if (result.output_error == EPIPE) die_of(SIGPIPE);
+    if (!result.input_error.empty()) say(result.input_error);
+    if (result.output_error != 0) {
+        say(fmt::format("write standard output: {}", std::strerror(result.output_error)));
     }
-    return possible;
+    return result.input_error.empty() && result.output_error == 0 ? 0 : other_error;
 }
 
 /// All that the worker does.
-int work(Options options) {
+int work(const Options& options, const Plan& plan) {
     try {
-        std::vector<Job> jobs = make_jobs(options);
+        const Resume resume(options);
+        if (options.dry_run) return dry_run(plan, resume);
         const std::optional<OutputFile> json = open_json(options);
         const std::unique_ptr<JobLog> log = open_log(options);
-        options.jobs = places(options, jobs.size());
+        if (!options.results.empty()) make_results_folder(options.results);
+        const Work work{.feed = *plan.feed,
+                        .command_template = plan.filled ? &*plan.filled : nullptr,
+                        .resume = resume,
+                        .descriptors = plan.descriptors,
+                        .log = log.get()};
+        Ledger ledger(what_to_keep(options));
         Result result;
-        asyncio::run(run_commands(options, jobs, log.get(), result),
+        asyncio::run(run_commands(options, work, ledger, result),
                      {.sigint = asyncio::Sigint::ignore});
         if (!end_descendants()) say("a process could not be ended");
         // Nothing is left to be ended in order.
         use_mask_of_worker();
-        const int status = report(options, jobs, result, json);
+        const int status = report(options, ledger, result, json);
         if (signal_of(result) != 0) die_of(signal_of(result));
         return status;
     } catch (const std::exception& error) {
@@ -171,12 +167,12 @@ int main(Options options) {
         options.terminal_owner = ::getpgrp();
     }
     try {
-        options.commands = collect_commands(std::move(options.commands), options.files);
-    } catch (const InputError& error) {
+        const Plan plan = make_plan(options);
+        return guarded([&] { return work(options, plan); });
+    } catch (const std::runtime_error& error) {
         say(error.what());
         return other_error;
     }
-    return guarded([&] { return work(options); });
 }
 
 }  // namespace batch

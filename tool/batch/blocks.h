@@ -12,7 +12,7 @@
 #include "batch/overflow_file.h"
 
 #include <cstddef>
-#include <deque>
+#include <list>
 #include <memory>
 #include <string>
 
@@ -41,7 +41,8 @@ public:
     std::size_t size_bytes() const noexcept { return size_bytes_; }
 
 private:
-    using Queue = std::deque<std::string>;
+    /// Takes no memory while it is empty, as most are; a deque would.
+    using Queue = std::list<std::string>;
 
     static void append_to(Queue& queue, std::string piece);
     static std::string take_from(Queue& queue);

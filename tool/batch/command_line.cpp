@@ -12,12 +12,12 @@ namespace {
 using Arguments = std::span<const std::string>;
 
 /// The list that the word begins, if it is `:::` or one of its kind.
-std::optional<ValueList> begin_list(std::string_view word) {
+std::optional<ListWords> begin_list(std::string_view word) {
     for (const bool in_files : {false, true}) {
         for (const bool linked : {false, true}) {
             std::string mark(in_files ? 4 : 3, ':');
             if (linked) mark += '+';
-            if (word == mark) return ValueList{in_files, linked, {}};
+            if (word == mark) return ListWords{in_files, linked, {}};
         }
     }
     return std::nullopt;

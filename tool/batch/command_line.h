@@ -22,14 +22,14 @@ class App;
 namespace batch {
 
 /// A list of values for a template, as it stands on the command line.
-struct ValueList {
+struct ListWords {
     /// `:::` names the values, `::::` the files in which they are.
     bool in_files = false;
     /// `:::+` and `::::+`: goes in step with the list before it.
     bool linked = false;
     std::vector<std::string> words;
 
-    bool operator==(const ValueList&) const = default;
+    bool operator==(const ListWords&) const = default;
 };
 
 struct CommandLine {
@@ -37,7 +37,7 @@ struct CommandLine {
     std::vector<std::string> options;
     /// The commands; with `lists`, the words of the template.
     std::vector<std::string> words;
-    std::vector<ValueList> lists;
+    std::vector<ListWords> lists;
 };
 
 /// Sorts `arguments`; `app` knows which options there are and which of them have a value.

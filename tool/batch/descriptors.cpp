@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include <poll.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -14,6 +15,8 @@ constexpr rlim_t per_command = 3;
 /// The standard streams, the job log, the loop, both ends of what is being started, and some to
 /// look into /proc.
 constexpr rlim_t for_ourselves = 22;
+/// Beyond that, no program has opened a file for another.
+constexpr rlim_t most_looked_at = 4096;
 
 }  // namespace
 
@@ -28,6 +31,22 @@ std::size_t make_room_for(std::size_t commands) noexcept {
     if (limit.rlim_cur >= wanted) return commands;
     const rlim_t left = limit.rlim_cur - std::min(limit.rlim_cur, for_ourselves);
     return std::max<std::size_t>(left / per_command, 1);
+}
+
+std::vector<int> inherited_descriptors() {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    const auto end = static_cast<int>(std::min<rlim_t>(limit.rlim_cur, most_looked_at));
+    std::vector<pollfd> descriptors;
+    for (int number = STDERR_FILENO + 1; number < end; ++number)
+        descriptors.push_back({number, 0, 0});
+    // One system call instead of one for each, and no need of /proc.
+    if (::poll(descriptors.data(), descriptors.size(), 0) < 0) return {};
+    std::vector<int> open;
+    for (const pollfd& descriptor : descriptors) {
+        if ((descriptor.revents & POLLNVAL) == 0) open.push_back(descriptor.fd);
+    }
+    return open;
 }
 
 void fill_standard_streams() noexcept {

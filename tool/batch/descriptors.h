@@ -2,6 +2,7 @@
 // How many files this process may have open: three for every command that runs.
 
 #include <cstddef>
+#include <vector>
 
 namespace batch {
 
@@ -9,6 +10,10 @@ namespace batch {
 /// room then: at least one. Where the usual limit is enough it stays, as the commands inherit it,
 /// and old programs that use select(2) are wrong about descriptors beyond 1024.
 std::size_t make_room_for(std::size_t commands) noexcept;
+
+/// The descriptors from 3 on that are open: those that whoever started us has left open for us and
+/// our commands, if it is called before anything else is opened.
+std::vector<int> inherited_descriptors();
 
 /// Opens /dev/null in place of standard streams that are closed, so that no other file gets their
 /// numbers. Reading finds the end, writing fails.

@@ -28,6 +28,8 @@ struct Job {
     /// Position in the input, from 1: GNU parallel's `Seq`.
     std::size_t number = 0;
     std::string command;
+    /// The number of the place where it runs, from 1.
+    std::size_t slot = 0;
 
     Status status = Status::not_started;
     int exit_code = 0;

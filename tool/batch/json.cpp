@@ -1,7 +1,6 @@
 #include "batch/json.h"
 
 #include "batch/duration.h"
-#include "batch/tally.h"
 #include "batch/text.h"
 
 #include <iterator>
@@ -28,12 +27,13 @@ std::string json_job(const Job& job) {
                        job.has_run() ? json_run(job) : "");
 }
 
-std::string json_totals(std::span<const Job> jobs, asyncio::Duration elapsed) {
-    const Tally tally = count(jobs);
+std::string json_totals(const Totals& totals) {
+    const Tally& tally = totals.tally;
     return fmt::format(R"({{"commands":{},"complete":{},"failed":{},"timeout":{},"interrupted":{},)"
-                       R"("not_started":{},"in_the_log":{},"seconds":{:.3f}}})",
-                       jobs.size(), tally.complete, tally.failed, tally.timed_out,
-                       tally.interrupted, tally.not_started, tally.skipped, in_seconds(elapsed));
+                       R"("not_started":{},"in_the_log":{},"has_more":{},"seconds":{:.3f}}})",
+                       totals.commands, tally.complete, tally.failed, tally.timed_out,
+                       tally.interrupted, tally.not_started, tally.skipped, totals.has_more,
+                       in_seconds(totals.elapsed));
 }
 
 }  // namespace
@@ -52,14 +52,14 @@ std::string json_string(std::string_view text) {
     return json += '"';
 }
 
-std::string json_report(std::span<const Job> jobs, asyncio::Duration elapsed, int exit_status) {
+std::string json_report(std::span<const Job> jobs, const Totals& totals, int exit_status) {
     std::string json = "{\"commands\":[";
     for (const Job& job : jobs) {
         json += &job == jobs.data() ? "\n" : ",\n";
         json += json_job(job);
     }
-    return json + fmt::format("\n],\n\"totals\":{},\n\"exit_status\":{}}}\n",
-                              json_totals(jobs, elapsed), exit_status);
+    return json + fmt::format("\n],\n\"totals\":{},\n\"exit_status\":{}}}\n", json_totals(totals),
+                              exit_status);
 }
 
 }  // namespace batch

@@ -2,6 +2,7 @@
 // The report as JSON, for programs: one object with a list of commands and the totals.
 
 #include "batch/job.h"
+#include "batch/ledger.h"
 
 #include <span>
 #include <string>
@@ -14,6 +15,6 @@ namespace batch {
 std::string json_string(std::string_view text);
 
 /// What `--json` writes.
-std::string json_report(std::span<const Job> jobs, asyncio::Duration elapsed, int exit_status);
+std::string json_report(std::span<const Job> jobs, const Totals& totals, int exit_status);
 
 }  // namespace batch

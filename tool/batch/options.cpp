@@ -2,6 +2,7 @@
 
 #include "batch/command_line.h"
 #include "batch/duration.h"
+#include "batch/help.h"
 
 #include <algorithm>
 #include <charconv>
@@ -15,39 +16,6 @@
 namespace batch {
 namespace {
 
-constexpr const char* about_running =
-    R"(Each command runs through `/bin/sh -c`, in its own process group, with /dev/null as its
-input. What it writes is kept, much of it in a temporary file, and shown whole when it ends: its
-output on standard output, its errors on standard error. The table, the time line and every remark
-go to standard error.
-
-A command has ended when its process has. What it leaves running in its process group is ended then.
-What has left that group (`setsid`, a daemon) is ended with a command that reaches its limit, with a
-try that is followed by another, and at the latest when the batch ends: nothing outlives a batch. A
-command that asks the terminal for input is ended, and fails.
-
-Examples:
-  asyncio batch -j 0 -t 2 'sleep 1 && echo hello' 'sleep 1.5' 'echo world' 'sleep 500'
-  asyncio batch -f commands.txt -j 8 -t 1m30s --retries 3 --joblog log
-  asyncio batch -f commands.txt --joblog log --resume-failed
-  find . -name '*.png' | sed "s/.*/optipng '&'/" | asyncio batch --halt now,fail=1
-
-Exit status, as GNU parallel's:
-  0        every command succeeded
-  1-100    so many failed; a timeout is a failure
-  101      more than 100 failed
-  N        with --halt soon,fail=1 or now,fail=1: what the failing command exited with
-  255      bad usage, an input that cannot be read, an output that cannot be written
-  130 143  it died of Ctrl-C, of SIGTERM, after ending the commands (128 and the signal's number)
-  141      it died of SIGPIPE: standard output was closed early, as by `| head -1`
-
-Signals:
-  INT TERM HUP  end the commands: SIGTERM, the grace, SIGKILL; so does every signal not named here
-  QUIT          kill the commands at once, and so does the second of any of those signals
-  USR1          list the commands that run, on standard error
-  USR2          start no more commands, let those that run end
-  TSTP CONT     Ctrl-Z stops the commands and the clocks of their limits; both go on with `fg`)";
-
 asyncio::Duration read_duration(const std::string& option, const std::string& text) {
     if (const auto duration = parse_duration(text)) return *duration;
     throw CLI::ValidationError(
@@ -60,6 +28,19 @@ std::size_t read_number(const std::string& option, const std::string& text, cons
     const auto [stop, error] = std::from_chars(text.data(), end, number);
     if (error == std::errc{} && stop == end) return number;
     throw CLI::ValidationError(option, fmt::format("\"{}\" is no {}", text, meaning));
+}
+
+/// More would overflow, multiplied by the cores.
+constexpr std::size_t most_percent = 1'000'000;
+
+std::size_t cores() { return std::max(1U, std::thread::hardware_concurrency()); }
+
+/// "4", or "50%" of the cores: rounded down, but at least one.
+std::size_t read_jobs(const std::string& text) {
+    constexpr const char* meaning = "number of jobs";
+    if (!text.ends_with('%')) return read_number("--jobs", text, meaning);
+    const std::size_t percent = read_number("--jobs", text.substr(0, text.size() - 1), meaning);
+    return std::max<std::size_t>(1, cores() * std::min(percent, most_percent) / 100);
 }
 
 Halt read_halt(const std::string& text) {
@@ -78,23 +59,31 @@ CLI::Option* add(CLI::App& app, const char* names, const char* value, Read read,
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
 }
 
-CLI::Option* add_text(CLI::App& app, const char* names, std::string& text, std::string help) {
+CLI::Option* add_path(CLI::App& app, const char* names, const char* value, std::string& path,
+                      std::string help) {
     return add(
-        app, names, "FILE", [&text](const std::string& value) { text = value; }, std::move(help));
+        app, names, value, [&path](const std::string& text) { path = text; }, std::move(help));
 }
 
 void add_input(CLI::App& app, Options& options) {
-    app.add_option("COMMAND", options.commands, "A command of the shell; anything behind -- is one")
+    app.add_option("COMMAND", options.words,
+                   "A command of the shell; anything behind -- is one. Before :::, all of them are "
+                   "one template")
         ->type_name("");
     app.add_option("-f,--file", options.files,
                    "One command per line from FILE, - for standard input (the default if no "
                    "command is given and standard input is no terminal); may be repeated")
         ->type_name("FILE")
         ->allow_extra_args(false);
+    app.add_flag_callback(
+        "-0,--null", [&] { options.item_end = ItemEnd::nul; },
+        "What is read ends with NUL bytes, not lines (`find -print0`), and is taken as it is");
+    app.add_flag("--close-fds", options.close_descriptors,
+                 "Leave commands no descriptors beyond the standard ones");
 }
 
 void add_limits(CLI::App& app, Options& options) {
-    options.jobs = std::max(1U, std::thread::hardware_concurrency());
+    options.jobs = cores();
     add(
         app, "-t,--timeout", "DURATION",
         [&](const std::string& text) {
@@ -108,12 +97,10 @@ void add_limits(CLI::App& app, Options& options) {
         [&](const std::string& text) { options.grace = read_duration("--grace", text); },
         "Time between SIGTERM and SIGKILL, 0 to kill at once (default 1s)");
     add(
-        app, "-j,--jobs", "N",
-        [&](const std::string& text) {
-            options.jobs = read_number("--jobs", text, "number of jobs");
-        },
-        fmt::format("At most N at a time, 0 for all at once (default: the cores, {})",
-                    options.jobs));
+        app, "-j,--jobs", "N", [&](const std::string& text) { options.jobs = read_jobs(text); },
+        fmt::format(
+            "At most N at a time, 0 for all at once; N% of the cores (default: the cores, {})",
+            options.jobs));
     add(
         app, "--retries", "N",
         [&](const std::string& text) {
@@ -131,18 +118,23 @@ void add_output(CLI::App& app, Options& options) {
     app.add_flag("--tag", options.tag, "Put the command and a TAB before each line of its output");
     app.add_flag("--tty", options.tty,
                  "Give each command the terminal, one after another; its output is not kept");
+    app.add_flag("--line-buffer", options.line_buffer,
+                 "Show whole lines while commands run; with -k, those of the first one");
+    app.add_flag("--dry-run", options.dry_run, "Run nothing, show what would be run");
+    add_path(app, "--results", "DIR", options.results,
+             "Write what each command writes to DIR/SEQ/stdout and stderr as well");
     app.add_flag("--timeline", options.timeline, "Draw when each command ran");
     app.add_flag("--no-progress", options.no_progress,
                  "No progress line, which is shown on a terminal unless NO_COLOR is set");
     app.add_flag("--quiet", options.quiet, "Only what the commands write: no table, no remarks");
-    add_text(app, "--json", options.json,
+    add_path(app, "--json", "FILE", options.json,
              "Write a report to FILE; with - it has standard output to itself, and what commands "
              "write all goes to standard error");
 }
 
 void add_log(CLI::App& app, Options& options) {
-    CLI::Option* log =
-        add_text(app, "--joblog", options.job_log, "Log every command, in GNU parallel's columns");
+    CLI::Option* log = add_path(app, "--joblog", "FILE", options.job_log,
+                                "Log every command, in GNU parallel's columns");
     app.add_flag("--resume", options.resume, "Leave out what is in the job log")->needs(log);
     app.add_flag("--resume-failed", options.resume_failed,
                  "Leave out what has succeeded by the job log")
@@ -172,7 +164,8 @@ void parse(CLI::App& app, Options& options, int argc, char** argv) {
     // The way CLI11 wants them: the first one last.
     std::reverse(all.begin(), all.end());
     app.parse(std::move(all));
-    options.commands = std::move(line.words);
+    options.words = std::move(line.words);
+    options.lists = std::move(line.lists);
 }
 
 }  // namespace batch

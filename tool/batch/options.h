@@ -3,7 +3,9 @@
 
 #include <asyncio.h>
 
+#include "batch/command_line.h"
 #include "batch/halt.h"
+#include "batch/input.h"
 
 #include <cstddef>
 #include <optional>
@@ -18,9 +20,13 @@ class App;
 namespace batch {
 
 struct Options {
-    std::vector<std::string> commands;
+    /// The commands; with `lists`, the words of a template.
+    std::vector<std::string> words;
+    /// The values for the template.
+    std::vector<ListWords> lists;
     /// Where more commands are; "-" is standard input.
     std::vector<std::string> files;
+    ItemEnd item_end = ItemEnd::line;
 
     /// Nothing: no limit.
     std::optional<asyncio::Duration> timeout;
@@ -39,6 +45,14 @@ struct Options {
 
     bool keep_order = false;
     bool tag = false;
+    /// Whole lines are shown while a command runs.
+    bool line_buffer = false;
+    /// Nothing runs; what would is shown.
+    bool dry_run = false;
+    /// Where each command's output goes as well; nothing is nowhere.
+    std::string results;
+    /// Commands get no descriptors but the standard ones.
+    bool close_descriptors = false;
 
     std::string job_log;
     bool resume = false;

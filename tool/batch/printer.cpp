@@ -31,41 +31,67 @@ Blocks tagged(Blocks blocks, const std::string& prefix) {
     return result;
 }
 
-Printer::Printer(Console& console, std::span<Job> jobs, PrintOptions options)
-    : console_(console),
-      jobs_(jobs),
-      options_(options),
-      ended_(options.keep_order ? jobs.size() : 0) {}
-
 Coro<> Printer::print(Job& job) {
+    Written written = take(job);
     if (!options_.keep_order) {
-        co_await write(job);
+        co_await write(std::move(written));
         co_return;
     }
-    ended_[static_cast<std::size_t>(&job - jobs_.data())] = true;
+    waiting_.emplace(job.number, std::move(written));
     co_await write_next_in_order();
+}
+
+void Printer::pass_over(std::size_t number) {
+    if (options_.keep_order) waiting_.emplace(number, std::nullopt);
+}
+
+void Printer::skip_passed_over() {
+    while (!waiting_.empty() && waiting_.begin()->first == next_ && !waiting_.begin()->second) {
+        waiting_.erase(waiting_.begin());
+        ++next_;
+    }
+}
+
+bool Printer::is_next(const Job& job) {
+    if (options_.keep_order) skip_passed_over();
+    return !options_.keep_order || job.number == next_;
 }
 
 Coro<> Printer::write_next_in_order() {
     // The place in the line is taken here, one after another; the console keeps that order.
-    while (next_ < jobs_.size() && (ended_[next_] || jobs_[next_].status == Status::skipped)) {
-        co_await write(jobs_[next_++]);
+    for (skip_passed_over(); !waiting_.empty() && waiting_.begin()->first == next_;
+         skip_passed_over()) {
+        ++next_;
+        Written written = take_first();
+        co_await write(std::move(written));
     }
 }
 
 Coro<> Printer::print_rest() {
-    if (!options_.keep_order) co_return;
-    while (next_ < jobs_.size()) co_await write(jobs_[next_++]);
+    while (!waiting_.empty()) {
+        Written written = take_first();
+        co_await write(std::move(written));
+    }
 }
 
-Coro<> Printer::write(Job& job) {
-    Blocks output = std::exchange(job.output, {});
-    Blocks errors = std::exchange(job.errors, {});
-    if (options_.tag) {
-        output = tagged(std::move(output), job.command + "\t");
-        errors = tagged(std::move(errors), job.command + "\t");
-    }
-    co_await console_.write(std::move(output), std::move(errors));
+Printer::Written Printer::take_first() {
+    std::optional<Written> first = std::move(waiting_.begin()->second);
+    waiting_.erase(waiting_.begin());
+    return first ? std::move(*first) : Written();
+}
+
+Printer::Written Printer::take(Job& job) const {
+    return {tagged_for(job, std::exchange(job.output, {})),
+            tagged_for(job, std::exchange(job.errors, {}))};
+}
+
+Blocks Printer::tagged_for(const Job& job, Blocks lines) const {
+    if (!options_.tag || lines.empty()) return lines;
+    return tagged(std::move(lines), job.command + "\t");
+}
+
+Coro<> Printer::write(Written written) {
+    co_await console_.write(std::move(written.output), std::move(written.errors));
 }
 
 }  // namespace batch

@@ -22,13 +22,15 @@ std::string clock(double seconds) {
 
 std::string progress_line(const Progress& progress, std::size_t width) {
     const std::size_t done = progress.tally.done();
-    std::string line = fmt::format("{}/{} done, {} running, {} failed", done, progress.total,
+    std::string line = fmt::format("{}{}{} done, {} running, {} failed", done,
+                                   progress.has_more ? " of at least " : "/", progress.total,
                                    progress.running, progress.tally.failures());
     const double elapsed = in_seconds(progress.elapsed);
     if (done > 0 && elapsed > 0) {
         const double rate = static_cast<double>(done) / elapsed;
         const double left = static_cast<double>(progress.total - done) / rate;
-        line += fmt::format(", {:.1f}/s, {} left", rate, clock(left));
+        line += fmt::format(", {:.1f}/s", rate);
+        if (!progress.has_more) line += fmt::format(", {} left", clock(left));
     }
     if (line.size() > width) line.resize(width);
     return line;

@@ -1,7 +1,6 @@
 #include "batch/report.h"
 
 #include "batch/duration.h"
-#include "batch/tally.h"
 
 #include <algorithm>
 #include <iterator>
@@ -26,14 +25,10 @@ struct Row {
     std::string seconds;
 };
 
-bool goes_without_saying(const Job& job) {
-    return job.succeeded() || job.status == Status::skipped;
-}
-
-std::vector<const Job*> jobs_to_list(std::span<const Job> jobs) {
+std::vector<const Job*> jobs_to_list(std::span<const Job> jobs, const Totals& totals) {
     std::vector<const Job*> listed;
     for (const Job& job : jobs) {
-        if (jobs.size() <= most_rows || !goes_without_saying(job)) listed.push_back(&job);
+        if (totals.commands <= most_rows || is_notable(job)) listed.push_back(&job);
     }
     return listed;
 }
@@ -70,37 +65,32 @@ std::string layout(const std::vector<Row>& rows, Charset charset) {
     return text;
 }
 
-asyncio::Duration one_by_one(std::span<const Job> jobs) {
-    asyncio::Duration sum{};
-    for (const Job& job : jobs) sum += job.all_seconds;
-    return sum;
-}
-
 }  // namespace
 
-std::string totals(std::span<const Job> jobs, asyncio::Duration elapsed) {
-    const Tally tally = count(jobs);
+std::string describe(const Totals& totals) {
+    const Tally& tally = totals.tally;
     const std::pair<std::size_t, const char*> parts[] = {
         {tally.complete, "complete"},       {tally.failed, "failed"},
         {tally.timed_out, "timeout"},       {tally.interrupted, "interrupted"},
         {tally.not_started, "not started"}, {tally.skipped, "in the log"}};
-    std::string text = fmt::format("{} command{}", jobs.size(), jobs.size() == 1 ? "" : "s");
+    std::string text = fmt::format("{}{} command{}", totals.has_more ? "at least " : "",
+                                   totals.commands, totals.commands == 1 ? "" : "s");
     const char* separator = ": ";
     for (const auto& [number, name] : parts) {
         if (number == 0) continue;
         text += fmt::format("{}{} {}", separator, number, name);
         separator = ", ";
     }
-    return text + fmt::format("; {:.2f} s (one by one: {:.2f} s)", in_seconds(elapsed),
-                              in_seconds(one_by_one(jobs)));
+    return text + fmt::format("; {:.2f} s (one by one: {:.2f} s)", in_seconds(totals.elapsed),
+                              in_seconds(totals.one_by_one));
 }
 
-std::string table(std::span<const Job> jobs, asyncio::Duration elapsed, std::size_t width,
+std::string table(std::span<const Job> jobs, const Totals& totals, std::size_t width,
                   Charset charset) {
-    const std::vector<const Job*> listed = jobs_to_list(jobs);
+    const std::vector<const Job*> listed = jobs_to_list(jobs, totals);
     std::string text;
     if (!listed.empty()) text = layout(make_rows(listed, width, charset), charset);
-    return text + totals(jobs, elapsed) + "\n";
+    return text + describe(totals) + "\n";
 }
 
 }  // namespace batch

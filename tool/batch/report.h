@@ -7,6 +7,7 @@
 //   2 commands: 1 complete, 1 timeout; 2.00 s (one by one: 3.00 s)
 
 #include "batch/job.h"
+#include "batch/ledger.h"
 #include "batch/text.h"
 
 #include <span>
@@ -14,16 +15,12 @@
 
 namespace batch {
 
-/// Beyond so many commands the table lists those that are not `complete`, and counts the others: a
-/// table of thousands of lines hides the three that matter.
-inline constexpr std::size_t most_rows = 100;
-
 /// "4 commands: 3 complete, 1 timeout; 2.00 s (one by one: 4.51 s)"
-std::string totals(std::span<const Job> jobs, asyncio::Duration elapsed);
+std::string describe(const Totals& totals);
 
 /// The table and its totals, each line no wider than `width` columns as far as the commands can be
 /// shortened.
-std::string table(std::span<const Job> jobs, asyncio::Duration elapsed, std::size_t width,
+std::string table(std::span<const Job> jobs, const Totals& totals, std::size_t width,
                   Charset charset);
 
 }  // namespace batch

@@ -1,5 +1,6 @@
 #include "batch/runner.h"
 
+#include "batch/descriptors.h"
 #include "batch/duration.h"
 #include "batch/terminal.h"
 
@@ -45,17 +46,19 @@ void record_refusal(Job& job, const OsError& refusal, TimePoint now) {
 
 }  // namespace
 
-Runner::Runner(const Options& options, std::span<Job> jobs, JobLog* log, Result& result)
+Runner::Runner(const Options& options, const Work& work, Ledger& ledger, Result& result)
     : options_(options),
-      jobs_(jobs),
-      log_(log),
+      work_(work),
+      ledger_(ledger),
       result_(result),
       foreground_(options.terminal_owner ? std::optional<Foreground>(*options.terminal_owner)
                                          : std::nullopt),
       settings_{
           {options.timeout, options.grace, options.tries != 1}, children_, clock_, foreground_},
+      intake_(work.feed, work.resume, intake_events()),
+      launcher_(work.command_template, work.descriptors),
       console_({.output_to_errors = options.json == "-"}),
-      printer_(console_, jobs, {.keep_order = options.keep_order, .tag = options.tag}) {}
+      printer_(console_, {.keep_order = options.keep_order, .tag = options.tag}) {}
 
 // -------------------------------------------------------------------------------- the whole batch
 
@@ -63,7 +66,7 @@ Coro<> Runner::run() {
     main_ = current_task();
     start_ = clock_.now();
     listener_ = create_task(listen());
-    open_workplaces();
+    reader_ = create_task(intake_.read());
     const bool moves =
         !options_.quiet && !options_.no_progress && !foreground_ && can_show_progress();
     if (moves) progress_ = create_task(show_progress());
@@ -81,13 +84,11 @@ Coro<> Runner::run() {
     if (!is_whole) co_await end_all();
     is_over_ = true;
     co_await clear_up();
-    result_.elapsed = clock_.now() - start_;
+    ledger_.set_elapsed(clock_.now() - start_);
+    co_await end_workplaces();
+    co_await account_for_rest();
+    if (!error) error = failure_;
     if (error) std::rethrow_exception(error);
-}
-
-void Runner::open_workplaces() {
-    workplaces_.resize(options_.jobs);
-    for (Workplace& place : workplaces_) place.task = create_task(work(place));
 }
 
 std::vector<Task<>> Runner::tasks() const {
@@ -97,8 +98,11 @@ std::vector<Task<>> Runner::tasks() const {
     return all;
 }
 
-/// A cancellation is not passed on to the workplaces: those that end a command go on doing so.
+/// A cancellation is not passed on to the workplaces: those that end a command go on doing so. No
+/// workplace is opened when the reader has ended.
 Coro<> Runner::wait_for_workplaces() {
+    co_await shield(reader_);
+    if (!intake_.remark().empty()) remark(intake_.remark());
     const Future<> all = gather(tasks());
     co_await shield(all);
 }
@@ -115,6 +119,12 @@ Coro<> Runner::end_all() {
     } catch (const TimeoutError&) {
         // What has not been read is lost.
     }
+}
+
+/// Those that still wait for a reader who does not read.
+Coro<> Runner::end_workplaces() {
+    for (const Workplace& place : workplaces_) place.task.cancel();
+    co_await gather_settled(tasks());
 }
 
 Coro<> Runner::clear_up() {
@@ -150,8 +160,13 @@ std::optional<Duration> Runner::patience() const {
     return std::max(Duration::zero(), *words_end_ - get_running_loop().time());
 }
 
-void Runner::stop() {
+void Runner::drain() {
     draining_ = true;
+    intake_.stop();
+}
+
+void Runner::stop() {
+    drain();
     if (std::exchange(stopping_, true)) return;
     for (Workplace& place : workplaces_) {
         if (place.attempt != nullptr && place.attempt->is_cancellable()) place.task.cancel();
@@ -175,23 +190,33 @@ Coro<> Runner::watch_output() {
 
 Coro<> Runner::work(Workplace& place) {
     try {
-        while (Job* job = next_job()) {
-            co_await run_job(place, *job);
-            job_ended(*job);
-            co_await printer_.print(*job);
+        for (;;) {
+            std::optional<Command> command = co_await intake_.backlog().take();
+            if (!command) co_return;
+            begin_job(place, *command);
+            co_await run_job(place, *place.job);
+            job_ended(*place.job);
+            co_await printer_.print(*place.job);
+            wake_showers();
+            ledger_.add(std::move(*place.job));
+            place.job.reset();
+            --busy_;
         }
     } catch (const OsError& refusal) {
         output_failed(refusal.error());
     } catch (const CancelledError&) {
         // `stop`, before the command was started.
         if (!stopping_) throw;
+    } catch (...) {
+        if (!failure_) failure_ = std::current_exception();
+        stop();
     }
 }
 
-Job* Runner::next_job() noexcept {
-    if (draining_) return nullptr;
-    while (next_ < jobs_.size() && jobs_[next_].status == Status::skipped) ++next_;
-    return next_ < jobs_.size() ? &jobs_[next_++] : nullptr;
+void Runner::begin_job(Workplace& place, const Command& command) {
+    ++busy_;
+    place.job.emplace(launcher_.job_of(command, place.slot));
+    launcher_.prepare(place.launch, *place.job, command);
 }
 
 Coro<> Runner::run_job(Workplace& place, Job& job) {
@@ -208,14 +233,76 @@ Coro<> Runner::run_job(Workplace& place, Job& job) {
 
 void Runner::job_ended(const Job& job) {
     tally_.add(job);
-    if (log_ != nullptr && job.status != Status::interrupted && !log_->add(job)) {
+    if (work_.log != nullptr && job.status != Status::interrupted && !work_.log->add(job)) {
         result_.log_is_incomplete = true;
     }
-    if (result_.halted_by == nullptr && options_.halt.reached(tally_)) {
-        result_.halted_by = &job;
-        draining_ = true;
+    if (!result_.halted_by && options_.halt.reached(tally_)) {
+        Job& reason = result_.halted_by.emplace();
+        reason.status = job.status;
+        reason.exit_code = job.exit_code;
+        reason.signal = job.signal;
+        drain();
         if (options_.halt.when == Halt::When::now) stop();
     }
+}
+
+/// What was not started, and what was cut off.
+Coro<> Runner::account_for_rest() {
+    result_.input_error = intake_.error();
+    for (Workplace& place : workplaces_) {
+        if (place.job) ledger_.add(std::move(*place.job));
+    }
+    for (;;) {
+        std::optional<Command> command = co_await intake_.next_rest();
+        if (!command) break;
+        ledger_.add(launcher_.job_of(*command, 0));
+    }
+    if (intake_.has_more() && intake_.error().empty()) ledger_.has_more();
+}
+
+// -------------------------------------------------------------------------------------- the input
+
+IntakeEvents Runner::intake_events() {
+    return {.command_came = [this] { command_came(); },
+            .command_was_done = [this](const Command& command,
+                                       const std::string& logged) { was_done(command, logged); }};
+}
+
+/// Opens a workplace, if those that are there have enough to do.
+void Runner::command_came() {
+    if (workplaces_.size() - busy_ >= intake_.backlog().size()) return;
+    if (options_.jobs != 0 && workplaces_.size() >= options_.jobs) return;
+    if (!has_room_for_another()) return;
+    Workplace& place = workplaces_.emplace_back();
+    place.slot = workplaces_.size();
+    if (options_.line_buffer || !options_.results.empty()) {
+        place.launch.has_written = [this, &place](Stream stream, std::string_view piece) {
+            has_written(place, stream, piece);
+        };
+    }
+    place.task = create_task(work(place));
+}
+
+bool Runner::has_room_for_another() {
+    if (workplaces_.size() < room_) return true;
+    const std::size_t wanted = workplaces_.size() + 1;
+    room_ = make_room_for(wanted);
+    if (room_ >= wanted) return true;
+    if (!std::exchange(limit_was_noted_, true)) {
+        remark(fmt::format("{} commands run at once, not more: more need a higher `ulimit -n`",
+                           workplaces_.size()));
+    }
+    return false;
+}
+
+void Runner::was_done(const Command& command, const std::string& logged) {
+    Job job = launcher_.job_of(command, 0);
+    job.status = Status::skipped;
+    if (launcher_.text_is_fixed() && logged != job.command) {
+        remark(fmt::format("number {} was another command when it ran: {}", job.number, logged));
+    }
+    printer_.pass_over(job.number);
+    ledger_.add(std::move(job));
 }
 
 // -------------------------------------------------------------------------- when there is no room
@@ -225,26 +312,59 @@ void Runner::job_ended(const Job& job) {
 Coro<> Runner::try_job(Workplace& place, Job& job) {
     for (std::size_t refusals = 1;; ++refusals) {
         std::optional<OsError> refusal;
-        Attempt attempt(job, settings_);
+        Attempt attempt(job, place.launch, settings_);
         place.attempt = &attempt;
-        place.job = &job;
-        ++running_;
         try {
-            co_await attempt.run();
+            co_await run_attempt(place, job, attempt);
         } catch (const OsError& error) {
             refusal = error;
         } catch (...) {
             place.attempt = nullptr;
-            --running_;
             throw;
         }
-        --running_;
         const bool again = refusal && co_await room_was_made(*refusal, refusals);
         place.attempt = nullptr;
         if (again) continue;
         if (refusal) record_refusal(job, *refusal, clock_.now());
         waiting_for_room_.wake_one();
         co_return;
+    }
+}
+
+/// The attempt, and what looks at what it writes meanwhile.
+Coro<> Runner::run_attempt(Workplace& place, Job& job, Attempt& attempt) {
+    if (!options_.results.empty()) place.results = ResultFiles(options_.results, job);
+    LineShower shower(job, console_, printer_, [this](int error) { output_failed(error); });
+    Task<> shown;
+    if (options_.line_buffer) {
+        place.shower = &shower;
+        shown = create_task(shower.show());
+    }
+    std::exception_ptr error;
+    ++running_;
+    try {
+        co_await attempt.run();
+    } catch (...) {
+        error = std::current_exception();
+    }
+    --running_;
+    shower.end();
+    if (shown) co_await shown;
+    place.shower = nullptr;
+    job.output_bytes += shower.output_bytes();
+    job.error_bytes += shower.error_bytes();
+    if (error) std::rethrow_exception(error);
+}
+
+void Runner::has_written(Workplace& place, Stream stream, std::string_view piece) {
+    if (place.shower != nullptr) place.shower->wake();
+    if (options_.results.empty()) return;
+    if (!place.results.write(stream, piece)) result_.results_are_incomplete = true;
+}
+
+void Runner::wake_showers() noexcept {
+    for (const Workplace& place : workplaces_) {
+        if (place.shower != nullptr) place.shower->wake();
     }
 }
 
@@ -262,9 +382,12 @@ Coro<bool> Runner::room_was_made(const OsError& refusal, std::size_t refusals) {
 }
 
 void Runner::note_shortage(const std::string& reason) {
-    if (options_.quiet || std::exchange(shortage_was_noted_, true)) return;
-    console_.remark(
-        fmt::format("asyncio batch: {} commands run at once, not more: {}\n", running_, reason));
+    if (std::exchange(shortage_was_noted_, true)) return;
+    remark(fmt::format("{} commands run at once, not more: {}", running_, reason));
+}
+
+void Runner::remark(std::string_view text) {
+    if (!options_.quiet) console_.remark(fmt::format("asyncio batch: {}\n", text));
 }
 
 // ------------------------------------------------------------------------------------ the signals
@@ -280,12 +403,12 @@ void Runner::obey(int signal) {
             return;
         case SIGTSTP: return be_stopped();
         case SIGUSR1: return list_running();
-        case SIGUSR2: draining_ = true; return;
+        case SIGUSR2: return drain();
         default: break;
     }
     if (is_over_ || result_.stop_signal != 0) return;
     result_.stop_signal = signal;
-    draining_ = true;
+    drain();
     main_.cancel();
 }
 
@@ -317,10 +440,10 @@ void Runner::list_running() {
 // ----------------------------------------------------------------------------------- the progress
 
 Coro<> Runner::show_progress() {
-    const std::size_t total = jobs_.size() - count(jobs_).skipped;
     for (;;) {
         co_await sleep(between_progress_lines);
-        const Progress now{tally_, running_, total, clock_.now() - start_};
+        const Progress now{tally_, running_, intake_.known(), intake_.has_more(),
+                           clock_.now() - start_};
         co_await console_.show_progress(
             progress_line(now, static_cast<std::size_t>(terminal_columns()) - 1));
     }

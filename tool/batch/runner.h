@@ -1,6 +1,7 @@
 #pragma once
 // The batch itself: so many workplaces, each of which takes the next command, runs it, shows what
-// it wrote, and takes the next.
+// it wrote, and takes the next. A reader beside them brings the commands as they come, and a
+// workplace is opened when there is a command for it.
 
 #include <asyncio.h>
 
@@ -8,28 +9,51 @@
 #include "batch/children.h"
 #include "batch/clock.h"
 #include "batch/console.h"
+#include "batch/exit_status.h"
 #include "batch/foreground.h"
+#include "batch/intake.h"
 #include "batch/joblog.h"
+#include "batch/launch.h"
+#include "batch/ledger.h"
+#include "batch/line_shower.h"
 #include "batch/options.h"
 #include "batch/printer.h"
 #include "batch/progress.h"
+#include "batch/results.h"
 #include "batch/signals.h"
 #include "batch/tally.h"
+#include "batch/template.h"
 #include "batch/turn.h"
 
 #include <cstddef>
+#include <deque>
+#include <exception>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace batch {
 
-/// What is known of a batch that has run.
+/// What a batch is to run. All of it must live as long as the loop.
+struct Work {
+    Feed& feed;
+    /// Null where the commands are complete as they come.
+    const Template* command_template = nullptr;
+    const Resume& resume;
+    /// What the commands inherit.
+    std::span<const int> descriptors;
+    /// May be null.
+    JobLog* log = nullptr;
+};
+
+/// What is known of a batch that has run, beside the ledger.
 struct Result {
-    asyncio::Duration elapsed{};
-    /// The job at which `Options::halt` was fulfilled; null if it was not.
-    const Job* halted_by = nullptr;
+    /// The job at which `Options::halt` was fulfilled, as far as the exit status needs it.
+    std::optional<Job> halted_by;
+    /// Why the input could not be read to its end; empty: it could.
+    std::string input_error;
     /// What standard output refused with; 0 if it did not. EPIPE: nobody reads it any more.
     int output_error = 0;
     /// A line of the job log could not be written.
@@ -39,15 +63,17 @@ struct Result {
     /// How long a reader may keep a batch that was told to end from saying how it stands. Nothing:
     /// for ever.
     std::optional<asyncio::Duration> patience = {};
+    /// A file of `Options::results` could not be written.
+    bool results_are_incomplete = false;
 };
 
 /// To be made and used inside a running loop, by its main task.
 class Runner {
 public:
-    /// Runs `options.jobs` at once. `log` may be null. All of them must live as long as the loop.
-    Runner(const Options& options, std::span<Job> jobs, JobLog* log, Result& result);
+    /// Runs `options.jobs` at once. All of them must live as long as the loop.
+    Runner(const Options& options, const Work& work, Ledger& ledger, Result& result);
 
-    /// Runs every job that is `not_started`, and fills in the result.
+    /// Runs every command that comes, and fills in the ledger and the result.
     /// A signal that asks for the end (`signals.h`) ends the running commands; so does a
     /// cancellation, which leaves as CancelledError when that is done.
     asyncio::Coro<> run();
@@ -56,28 +82,46 @@ private:
     /// Runs one command after another.
     struct Workplace {
         asyncio::Task<> task;
-        /// Null between two commands.
+        /// From 1.
+        std::size_t slot = 0;
+        /// None between two commands.
+        std::optional<Job> job = {};
+        Launch launch = {};
+        /// Null while it is not being tried.
         Attempt* attempt = nullptr;
-        const Job* job = nullptr;
+        /// With `--line-buffer`, while it is being tried.
+        LineShower* shower = nullptr;
+        ResultFiles results = {};
     };
 
     asyncio::Coro<> work(Workplace& place);
     asyncio::Coro<> run_job(Workplace& place, Job& job);
     asyncio::Coro<> try_job(Workplace& place, Job& job);
+    asyncio::Coro<> run_attempt(Workplace& place, Job& job, Attempt& attempt);
+    void has_written(Workplace& place, Stream stream, std::string_view piece);
+    void wake_showers() noexcept;
     asyncio::Coro<bool> room_was_made(const asyncio::OsError& refusal, std::size_t refusals);
-    Job* next_job() noexcept;
+    void begin_job(Workplace& place, const Command& command);
     void job_ended(const Job& job);
+    asyncio::Coro<> account_for_rest();
 
     asyncio::Coro<> listen();
     void obey(int signal);
     void be_stopped();
     void list_running();
 
+    IntakeEvents intake_events();
+    void command_came();
+    void was_done(const Command& command, const std::string& logged);
+    bool has_room_for_another();
+    void remark(std::string_view text);
+
+    void drain();
     void stop();
-    void open_workplaces();
     std::vector<asyncio::Task<>> tasks() const;
     asyncio::Coro<> wait_for_workplaces();
     asyncio::Coro<> end_all();
+    asyncio::Coro<> end_workplaces();
     asyncio::Coro<> clear_up();
     asyncio::Coro<> end_helpers();
     std::optional<asyncio::Duration> patience() const;
@@ -87,32 +131,40 @@ private:
     void note_shortage(const std::string& reason);
 
     const Options& options_;
-    std::span<Job> jobs_;
-    JobLog* log_;
+    const Work& work_;
+    Ledger& ledger_;
     Result& result_;
     Clock clock_;
     Children children_;
     std::optional<Foreground> foreground_;
     const AttemptSettings settings_;
     SignalReader signals_;
+    Intake intake_;
+    const Launcher launcher_;
     Console console_;
     Printer printer_;
 
     /// The task that runs the batch.
     asyncio::TaskRef main_;
     asyncio::TimePoint start_;
-    std::vector<Workplace> workplaces_;
+    /// Grows at its end; the workplaces stay where they are.
+    std::deque<Workplace> workplaces_;
+    /// For so many commands there are descriptors.
+    std::size_t room_ = 0;
+    /// How many workplaces have a command.
+    std::size_t busy_ = 0;
+    asyncio::Task<> reader_;
     asyncio::Task<> listener_;
     asyncio::Task<> reaper_;
     asyncio::Task<> progress_;
     asyncio::Task<> output_watch_;
-    std::size_t next_ = 0;
     /// How many commands run, or are about to.
     std::size_t running_ = 0;
     Tally tally_;
     /// Workplaces that want to start a command for which the system has no room.
     Line waiting_for_room_;
     bool shortage_was_noted_ = false;
+    bool limit_was_noted_ = false;
 
     /// No more commands are started.
     bool draining_ = false;
@@ -122,6 +174,8 @@ private:
     bool is_over_ = false;
     /// When nobody is waited for any more who does not read what a stopped batch has to say.
     std::optional<asyncio::TimePoint> words_end_;
+    /// What went wrong in a workplace, and is no failure of a command.
+    std::exception_ptr failure_;
 };
 
 }  // namespace batch

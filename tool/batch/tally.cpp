@@ -14,10 +14,4 @@ void Tally::add(const Job& job) noexcept {
     }
 }
 
-Tally count(std::span<const Job> jobs) noexcept {
-    Tally tally;
-    for (const Job& job : jobs) tally.add(job);
-    return tally;
-}
-
 }  // namespace batch

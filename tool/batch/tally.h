@@ -4,7 +4,6 @@
 #include "batch/job.h"
 
 #include <cstddef>
-#include <span>
 
 namespace batch {
 
@@ -23,7 +22,5 @@ struct Tally {
 
     void add(const Job& job) noexcept;
 };
-
-Tally count(std::span<const Job> jobs) noexcept;
 
 }  // namespace batch

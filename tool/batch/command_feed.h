@@ -1,0 +1,36 @@
+#pragma once
+// Commands as they stand in the arguments and in files, one per line.
+//
+// Empty lines are left out, and so are those that are nothing but a comment of the shell (`# …`):
+// there is nothing to run, and nothing to put in a table. A command of several lines, as an
+// argument or an item of `-0` can be, is left out if all of its lines are so.
+
+#include "batch/feed.h"
+#include "batch/input.h"
+
+#include <deque>
+
+namespace batch {
+
+/// Whether there is something to run.
+bool is_command(std::string_view text);
+
+class CommandFeed final : public Feed {
+public:
+    /// First the arguments, then the files.
+    CommandFeed(std::vector<std::string> arguments, std::vector<Input> inputs, ItemEnd end);
+
+    /// Throws, too: InputError at the end if there was no command at all.
+    asyncio::Coro<std::optional<Command>> next() override;
+    bool is_finite() const noexcept override;
+
+private:
+    asyncio::Coro<std::optional<std::string>> next_text();
+
+    std::vector<std::string> arguments_;
+    std::size_t next_argument_ = 0;
+    std::deque<ItemReader> readers_;
+    std::size_t count_ = 0;
+};
+
+}  // namespace batch

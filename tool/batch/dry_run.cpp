@@ -1,0 +1,32 @@
+#include "batch/dry_run.h"
+
+#include "batch/console.h"
+#include "batch/input.h"
+
+#include <optional>
+
+namespace batch {
+
+asyncio::Coro<DryRunResult> show_commands(Feed& feed, const Launcher& launcher,
+                                          const Resume& resume) {
+    DryRunResult result;
+    Console console;
+    try {
+        for (;;) {
+            std::optional<Command> command = co_await feed.next();
+            if (!command) break;
+            if (resume.done(command->number) != nullptr) continue;
+            Blocks line;
+            line.append(launcher.job_of(*command, 0).command + "\n");
+            Blocks none;
+            co_await console.write(std::move(line), std::move(none));
+        }
+    } catch (const InputError& error) {
+        result.input_error = error.what();
+    } catch (const asyncio::OsError& refusal) {
+        result.output_error = refusal.error();
+    }
+    co_return result;
+}
+
+}  // namespace batch

@@ -1,0 +1,321 @@
+#include "batch/template.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace batch {
+namespace {
+
+struct Suffix {
+    Part part;
+    std::string_view mark;
+    /// Behind the name of a variable.
+    std::string_view variable;
+};
+
+constexpr std::array suffixes{
+    Suffix{Part::whole, "", ""}, Suffix{Part::stem, ".", "_STEM"}, Suffix{Part::name, "/", "_NAME"},
+    Suffix{Part::folder, "//", "_FOLDER"}, Suffix{Part::name_stem, "/.", "_NAME_STEM"}};
+
+std::string_view without_folder(std::string_view value) {
+    return value.substr(value.rfind('/') + 1);
+}
+
+/// A dot that nothing follows begins no extension, and neither does one in a folder's name.
+std::string_view without_extension(std::string_view value) {
+    const std::size_t dot = value.find_last_of("./");
+    const bool has_one =
+        dot != std::string_view::npos && value[dot] == '.' && dot + 1 < value.size();
+    return has_one ? value.substr(0, dot) : value;
+}
+
+std::string_view without_last_slashes(std::string_view value) {
+    while (value.size() > 1 && value.back() == '/') value.remove_suffix(1);
+    return value;
+}
+
+std::string_view folder_of(std::string_view value) {
+    value = without_last_slashes(value);
+    const std::size_t slash = value.rfind('/');
+    if (slash == std::string_view::npos) return ".";
+    return without_last_slashes(value.substr(0, slash + 1));
+}
+
+bool is_plain(char character) {
+    constexpr std::string_view others = "_@%+:,./-";
+    return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
+           (character >= '0' && character <= '9') || others.find(character) != others.npos;
+}
+
+std::string in_single_quotes(std::string_view text) {
+    std::string result;
+    for (const char character : text) {
+        if (character == '\'') {
+            result += R"('\'')";
+        } else {
+            result += character;
+        }
+    }
+    return result;
+}
+
+std::string in_double_quotes(std::string_view text) {
+    constexpr std::string_view special = "$`\"\\";
+    std::string result;
+    for (const char character : text) {
+        if (special.find(character) != special.npos) result += '\\';
+        result += character;
+    }
+    return result;
+}
+
+}  // namespace
+
+std::string part_of(std::string_view value, Part part) {
+    switch (part) {
+        case Part::whole: break;
+        case Part::stem: return std::string(without_extension(value));
+        case Part::name: return std::string(without_folder(value));
+        case Part::folder: return std::string(folder_of(value));
+        case Part::name_stem: return std::string(without_extension(without_folder(value)));
+    }
+    return std::string(value);
+}
+
+std::string quoted(std::string_view text) {
+    if (!text.empty() && std::ranges::all_of(text, is_plain)) return std::string(text);
+    return "'" + in_single_quotes(text) + "'";
+}
+
+// ------------------------------------------------------------------------------- reading a
+// template
+
+/// Reads the text as a shell does, as far as quotation goes, and finds the marks in it.
+class Template::Parser {
+public:
+    explicit Parser(std::string_view text) : rest_(text) {}
+
+    std::vector<Piece> parse() {
+        while (!rest_.empty()) {
+            if (auto mark = take_mark()) {
+                end_literal();
+                pieces_.push_back(std::move(*mark));
+            } else {
+                read_character();
+            }
+        }
+        end_literal();
+        return std::move(pieces_);
+    }
+
+private:
+    /// What is open: a quotation (`'` or `"`), a substitution (`(` or a backtick), or nothing.
+    char open() const { return open_.empty() ? '\0' : open_.back(); }
+
+    Quotation quotation() const {
+        if (open() == '"') return Quotation::double_quotes;
+        return open() == '\'' ? Quotation::single_quotes : Quotation::none;
+    }
+
+    std::optional<Piece> take_mark() {
+        // `${1}` is the shell's.
+        if (rest_.front() != '{' || literal_.ends_with('$')) return std::nullopt;
+        const std::size_t end = rest_.find('}');
+        if (end == std::string_view::npos) return std::nullopt;
+        auto mark = parse_mark(rest_.substr(1, end - 1));
+        if (mark) rest_.remove_prefix(end + 1);
+        return mark;
+    }
+
+    /// What stands between the braces.
+    std::optional<Piece> parse_mark(std::string_view mark) const {
+        Piece piece;
+        piece.quotation = quotation();
+        if (mark == "#" || mark == "%") {
+            piece.kind = mark == "#" ? Kind::number : Kind::slot;
+            return piece;
+        }
+        piece.kind = Kind::value;
+        const auto [stop, error] =
+            std::from_chars(mark.data(), mark.data() + mark.size(), piece.list);
+        const bool is_numbered = error == std::errc{};
+        if (is_numbered && piece.list == 0) return std::nullopt;
+        if (is_numbered) mark.remove_prefix(static_cast<std::size_t>(stop - mark.data()));
+        const auto* suffix = std::ranges::find(suffixes, mark, &Suffix::mark);
+        if (error == std::errc::result_out_of_range || suffix == suffixes.end())
+            return std::nullopt;
+        piece.part = suffix->part;
+        return piece;
+    }
+
+    void read_character() {
+        const char character = rest_.front();
+        if (open() == '\'') {
+            if (character == '\'') open_.pop_back();
+            return add(1);
+        }
+        switch (character) {
+            case '\\': return read_escape();
+            case '"': toggle('"'); return add(1);
+            case '`': toggle('`'); return add(1);
+            case '\'':
+                if (open() != '"') open_ += '\'';
+                return add(1);
+            case '$':
+                if (rest_.starts_with("$(")) open_ += '(';
+                return add(rest_.starts_with("$(") ? 2 : 1);
+            case '(':
+            case ')': return read_parenthesis(character);
+            case '#': return read_hash();
+            default: return add(1);
+        }
+    }
+
+    void toggle(char character) {
+        if (open() == character) {
+            open_.pop_back();
+        } else {
+            open_ += character;
+        }
+    }
+
+    /// `\{}` is no mark. The shell takes the backslash away, where nothing is quoted.
+    void read_escape() { add(std::min<std::size_t>(2, rest_.size())); }
+
+    /// Inside `$( )` they come in pairs; outside nothing depends on them.
+    void read_parenthesis(char character) {
+        if (open() == '(') {
+            if (character == '(') {
+                open_ += '(';
+            } else {
+                open_.pop_back();
+            }
+        }
+        add(1);
+    }
+
+    /// A comment may have an apostrophe in it that begins no quotation.
+    void read_hash() {
+        const bool begins_word =
+            literal_.empty()
+                ? pieces_.empty()
+                : std::string_view(" \t\n;&|()`").find(literal_.back()) != std::string_view::npos;
+        if (open() == '"' || !begins_word) return add(1);
+        add(std::min(rest_.find('\n'), rest_.size()));
+    }
+
+    void add(std::size_t count) {
+        literal_ += rest_.substr(0, count);
+        rest_.remove_prefix(count);
+    }
+
+    void end_literal() {
+        if (literal_.empty()) return;
+        pieces_.push_back({.literal = std::exchange(literal_, {})});
+    }
+
+    std::string_view rest_;
+    std::string open_;
+    std::string literal_;
+    std::vector<Piece> pieces_;
+};
+
+Template::Template(std::string_view text, std::size_t lists)
+    : lists_(lists), pieces_(Parser(text).parse()) {
+    const auto is_mark = [](const Piece& piece) { return piece.kind != Kind::literal; };
+    if (std::ranges::none_of(pieces_, is_mark)) {
+        pieces_.push_back({.literal = " "});
+        pieces_.push_back({.kind = Kind::value});
+    }
+    for (const Piece& piece : pieces_) add_to_script(piece);
+}
+
+// -------------------------------------------------------------------------------------- filling it
+
+/// The variables that a mark refers to.
+std::vector<std::string> Template::names(const Piece& piece) const {
+    if (piece.kind == Kind::number) return {std::string(number_variable)};
+    if (piece.kind == Kind::slot) return {std::string(slot_variable)};
+    const auto* suffix = std::ranges::find(suffixes, piece.part, &Suffix::part);
+    const std::size_t first = piece.list == 0 ? 1 : piece.list;
+    const std::size_t last = piece.list == 0 ? lists_ : piece.list;
+    std::vector<std::string> all;
+    for (std::size_t list = first; list <= last; ++list) {
+        all.push_back(fmt::format("{}{}{}", value_variable, list, suffix->variable));
+    }
+    return all;
+}
+
+void Template::add_to_script(const Piece& piece) {
+    if (piece.kind == Kind::literal) {
+        script_ += piece.literal;
+        return;
+    }
+    if (piece.list > lists_) {
+        throw TemplateError(
+            fmt::format("the template names {{{}}}, and there {} {} list{} of values", piece.list,
+                        lists_ == 1 ? "is" : "are", lists_, lists_ == 1 ? "" : "s"));
+    }
+    names_slot_ |= piece.kind == Kind::slot;
+    // In single quotes nothing refers to anything, so they are closed for the variables.
+    const bool needs_quotes = piece.quotation != Quotation::double_quotes;
+    const char* gap = piece.quotation == Quotation::none ? "\" \"" : " ";
+    std::string references;
+    for (const std::string& name : names(piece)) {
+        if (!references.empty()) references += gap;
+        references += "${" + name + "}";
+    }
+    if (needs_quotes) references = "\"" + references + "\"";
+    if (piece.quotation == Quotation::single_quotes) references = "'" + references + "'";
+    script_ += references;
+}
+
+std::vector<std::string> Template::variables(std::span<const std::string> values) const {
+    std::vector<std::string> all;
+    for (std::size_t index = 0; index < values.size(); ++index) {
+        all.push_back(fmt::format("{}{}={}", value_variable, index + 1, values[index]));
+    }
+    for (const Piece& piece : pieces_) {
+        if (piece.kind != Kind::value || piece.part == Part::whole) continue;
+        std::size_t index = piece.list == 0 ? 0 : piece.list - 1;
+        for (const std::string& name : names(piece)) {
+            all.push_back(name + "=" + part_of(values[index++], piece.part));
+        }
+    }
+    std::ranges::sort(all);
+    const auto repeated = std::ranges::unique(all);
+    all.erase(repeated.begin(), repeated.end());
+    return all;
+}
+
+std::string Template::text(const Filling& filling) const {
+    std::string all;
+    for (const Piece& piece : pieces_) all += shown(piece, filling);
+    return all;
+}
+
+std::string Template::shown(const Piece& piece, const Filling& filling) const {
+    if (piece.kind == Kind::literal) return piece.literal;
+    if (piece.kind == Kind::number) return fmt::to_string(filling.number);
+    if (piece.kind == Kind::slot) return filling.slot == 0 ? "{%}" : fmt::to_string(filling.slot);
+    const std::size_t first = piece.list == 0 ? 0 : piece.list - 1;
+    const std::size_t last = piece.list == 0 ? lists_ : piece.list;
+    std::string words;
+    for (std::size_t index = first; index < last; ++index) {
+        const std::string value = part_of(filling.values[index], piece.part);
+        if (index > first) words += ' ';
+        switch (piece.quotation) {
+            case Quotation::none: words += quoted(value); break;
+            case Quotation::double_quotes: words += in_double_quotes(value); break;
+            case Quotation::single_quotes: words += in_single_quotes(value); break;
+        }
+    }
+    return words;
+}
+
+}  // namespace batch
