@@ -21,6 +21,7 @@
 #include <asyncio/internal/frame_pool.h>
 #include <asyncio/internal/prefetch.h>
 #include <asyncio/internal/step.h>
+#include <asyncio/internal/uncaught.h>
 #include <asyncio/outcome.h>
 
 #include <cassert>
@@ -70,7 +71,9 @@ struct PromiseBase : Pooled {
     /// meanwhile.
     std::exception_ptr caught_exception() const noexcept {
         if (caller != nullptr) prefetch_around(caller);
-        return std::current_exception();
+        std::exception_ptr error = std::current_exception();
+        note_passage(error, *this);
+        return error;
     }
 
     /// Notes the place and makes the awaiter.

@@ -96,6 +96,23 @@ struct AtShutdown : ListNode {
     Coro<void> (*run)(AtShutdown& listener, Duration limit) = nullptr;
 };
 
+/// One of the loops there are, by a number that no other has: `src/loop/live_loop.h`.
+class LiveLoop : ListNode {
+public:
+    LiveLoop() noexcept;
+    LiveLoop(const LiveLoop&) = delete;
+    LiveLoop& operator=(const LiveLoop&) = delete;
+    ~LiveLoop();
+
+    std::uint32_t number() const noexcept { return number_; }
+
+private:
+    template <class>
+    friend class IntrusiveList;
+
+    std::uint32_t number_ = 0;
+};
+
 class CallbackNode;
 class LoopThreads;
 
@@ -199,7 +216,8 @@ public:
     bool is_closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
 
     /// Drops what is scheduled. Tasks that have not ended are named in the log, cancelled, and run
-    /// to their end, for a frame is never destroyed in the middle. Closing twice is allowed.
+    /// to their end, for a frame is never destroyed in the middle. Closing twice is allowed, and so
+    /// is closing a loop inside another one that runs, which waits meanwhile.
     /// Throws: RuntimeError while the loop runs.
     void close();
 
@@ -349,6 +367,12 @@ public:
             gate_->require_own_thread();
     }
 
+    /// Tells this loop from all others, those included that were at its address before.
+    std::uint32_t number() const noexcept { return live_.number(); }
+
+    /// From now on it runs only to be wound up, which is allowed inside another running loop too.
+    void begin_to_close() noexcept { closing_ = true; }
+
     /// As `Backend::expect_wakes`.
     void expect_wakes(int change) noexcept { backend_->expect_wakes(change); }
 
@@ -362,6 +386,8 @@ public:
 private:
     friend internal::LoopGate;
     struct RunScope;
+
+    internal::LiveLoop live_;
 
     void run_once();
     void take_in(internal::Ready& node) noexcept;
@@ -407,6 +433,7 @@ private:
     std::uint64_t iterations_ = 0;
     bool stopping_ = false;
     bool running_ = false;
+    bool closing_ = false;
     bool debug_ = false;
     bool eager_tasks_ = false;
     /// Read by other threads, too.

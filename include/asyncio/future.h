@@ -17,29 +17,60 @@
 namespace asyncio {
 namespace internal {
 
-/// Waits for a future, and keeps it alive meanwhile.
-template <class T>
-class FutureAwaiter : public lowlevel::Waiter {
-public:
-    explicit FutureAwaiter(Ref<FutureState<T>> state) noexcept : state_(std::move(state)) {}
+/// In debug mode: says so if `waiter`, which is about to wait for `awaited` at `place`, closes a
+/// circle of tasks that wait for each other.
+void warn_of_circle(TaskCore& waiter, FutureBase& awaited, const PromiseBase* place) noexcept;
+[[noreturn, gnu::cold]] void throw_null_exception();
 
-    bool await_ready() const noexcept { return state_->done(); }
+/// Waits for a future, and keeps it alive meanwhile.
+class FutureWaiter : public lowlevel::Waiter {
+public:
+    FutureBase& awaited() const noexcept { return *awaited_; }
+
+    bool await_ready() const noexcept { return awaited_->done(); }
 
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
-        state_->require_awaitable_by(task());
-        state_->notify(task());
-        park(coroutine, &abort);
+        awaited_->require_awaitable_by(task());
+        if (awaited_->loop().get_debug()) [[unlikely]]
+            warn_of_circle(task(), *awaited_, promise_base(coroutine));
+        awaited_->notify(task());
+        // Not called: a request to cancel asks `awaited()` itself (`CancelWalk`).
+        park(coroutine, &cannot_abort);
     }
 
 protected:
-    Ref<FutureState<T>> state_;
+    explicit FutureWaiter(Ref<FutureBase> awaited) noexcept
+        : Waiter(ForFuture()), awaited_(std::move(awaited)) {}
+
+    /// A request that came too late to be passed on, and says nothing that the one before has not
+    /// said, is delivered by the end of what is waited for.
+    [[gnu::always_inline]] void resumed() {
+        if (undelivered()) [[unlikely]]
+            prefer_awaited();
+        Waiter::resumed();
+    }
+    std::exception_ptr resumed_quietly() {
+        if (undelivered()) [[unlikely]]
+            prefer_awaited();
+        return Waiter::resumed_quietly();
+    }
+
+    Ref<FutureBase> awaited_;
 
 private:
-    static Abort abort(lowlevel::Waiter& waiter, std::string_view message) noexcept {
-        auto& self = static_cast<FutureAwaiter&>(waiter);
-        return self.state_->cancel(message) ? Abort::passed_on : Abort::too_late;
-    }
+    bool undelivered() { return parked() && task().must_cancel(); }
+    void prefer_awaited();
+};
+
+template <class T>
+class FutureAwaiter : public FutureWaiter {
+public:
+    explicit FutureAwaiter(Ref<FutureState<T>> state) noexcept
+        : FutureWaiter(Ref<FutureBase>::adopt(state.leak())) {}
+
+protected:
+    FutureState<T>& state() const noexcept { return static_cast<FutureState<T>&>(*awaited_); }
 };
 
 /// `co_await future` where the handle stays: a reference to the value, which lives as long as the
@@ -52,13 +83,13 @@ public:
     using FutureAwaiter<T>::FutureAwaiter;
     Seen await_resume() {
         this->resumed();
-        return this->state_->outcome().value();
+        return this->state().outcome().value();
     }
     /// Non-throwing, for the scopes.
     Outcome<Seen> take_outcome() {
         if (std::exception_ptr cancellation = this->resumed_quietly()) [[unlikely]]
             return Outcome<Seen>::failure(std::move(cancellation));
-        const Outcome<T>& outcome = this->state_->outcome();
+        const Outcome<T>& outcome = this->state().outcome();
         if constexpr (std::is_same_v<Seen, T>) {
             return outcome;
         } else {
@@ -78,13 +109,13 @@ public:
     using FutureAwaiter<T>::FutureAwaiter;
     T await_resume() {
         this->resumed();
-        return this->state_->hand_over().value();
+        return this->state().hand_over().value();
     }
     /// Non-throwing, for the scopes.
     Outcome<T> take_outcome() {
         if (std::exception_ptr cancellation = this->resumed_quietly()) [[unlikely]]
             return Outcome<T>::failure(std::move(cancellation));
-        return this->state_->hand_over();
+        return this->state().hand_over();
     }
 };
 
@@ -116,20 +147,25 @@ public:
     /// Calls `callback(future)`, or `callback()` if it takes nothing, one iteration after this is
     /// done, also if it is done already. Callbacks and awaiting tasks run in the order in which
     /// they came. Returns what `remove_done_callback` takes.
+    /// Throws: RuntimeError if the loop is closed, for then nothing calls it.
     template <class Callback>
         requires DoneCallable<Callback, Future<T>>
-    auto add_done_callback(Callback&& callback) const {
+    CallbackId add_done_callback(Callback&& callback) const {
         return register_done_callback(
             *state_, std::forward<Callback>(callback), [](FutureBase& future) {
                 return Future<T>(Ref<FutureState<T>>::share(static_cast<FutureState<T>*>(&future)));
             });
     }
     /// True if it was registered; false if it has run or is about to.
-    bool remove_done_callback(const void* id) const noexcept {
+    bool remove_done_callback(CallbackId id) const noexcept {
         return DoneCallback::remove(*state_, id);
     }
 
-    EventLoop& get_loop() const noexcept { return state_->loop(); }
+    /// Throws: RuntimeError if it is gone.
+    EventLoop& get_loop() const {
+        state_->require_existing_loop("get_loop");
+        return state_->loop();
+    }
 
     /// Whether two handles refer to the same future.
     bool operator==(const FutureHandle& other) const noexcept {
@@ -176,16 +212,18 @@ public:
     explicit Future(internal::Ref<internal::FutureState<T>> state) noexcept
         : internal::FutureHandle<T>(std::move(state)) {}
 
-    /// Throws: InvalidStateError if it is done.
+    /// Throws: InvalidStateError if it is done; RuntimeError if its loop is gone, as all that
+    /// changes it.
     template <class... Value>
         requires(sizeof...(Value) == (std::is_void_v<T> ? 0 : 1))
     void set_result(Value&&... value) const {
-        this->state_->loop().check_thread();
+        this->state_->require_loop("set_result");
         this->state_->set_value(std::forward<Value>(value)...);
     }
-    /// Throws: InvalidStateError if it is done.
+    /// Throws: InvalidStateError if it is done; RuntimeError if `error` is null.
     void set_exception(std::exception_ptr error) const {
-        this->state_->loop().check_thread();
+        this->state_->require_loop("set_exception");
+        if (error == nullptr) internal::throw_null_exception();
         this->state_->set(Outcome<T>::failure(std::move(error)));
     }
     template <class Error>
@@ -234,7 +272,10 @@ public:
                 return FutureRef(internal::Ref<internal::FutureBase>::share(&future));
             });
     }
-    EventLoop& get_loop() const noexcept { return state_->loop(); }
+    EventLoop& get_loop() const {
+        state_->require_existing_loop("get_loop");
+        return state_->loop();
+    }
 
     const internal::Ref<internal::FutureBase>& state() const noexcept { return state_; }
 

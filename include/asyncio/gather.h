@@ -19,7 +19,12 @@ namespace internal {
 /// The parts' futures each hold one of our nodes. Until the last of them has reported, the gather
 /// keeps itself alive, and with it the parts: nobody else need hold either. A part that nobody sets
 /// never reports, so a loop that closes ends this.
-class GatherBase : AtClose {
+class GatherBase : AtClose, public CancelRelay {
+public:
+    FutureBase* awaited(std::size_t index) const noexcept final {
+        return index < count_ ? parts_[index].child : nullptr;
+    }
+
 protected:
     /// One child's end, reported to its gather one iteration later.
     struct Part : Ready {
@@ -37,7 +42,6 @@ protected:
     /// Takes the gather's own reference to itself.
     void keep_until_reported() noexcept;
     void watch(std::size_t index, FutureBase& child) noexcept;
-    bool cancel_children(std::string_view message);
 
     virtual FutureBase& outer() noexcept = 0;
     virtual void collect() = 0;
@@ -49,6 +53,9 @@ protected:
 private:
     static void part_done(Ready& node) noexcept;
     static void loop_closes(AtClose& listener) noexcept;
+    FutureBase* receive(std::string_view message) noexcept final;
+    FutureBase* answered(bool will_end, std::string_view message) noexcept final;
+    bool answer() noexcept final { return any_will_end_; }
     void child_failed(FutureBase& child);
     void conclude();
 
@@ -58,6 +65,9 @@ private:
     /// Somebody has cancelled the gather: it ends, with this or the first error, when every child
     /// has.
     bool cancel_requested_ = false;
+    /// Of a request that is being handed on: which part is asked, and whether one will end of it.
+    std::size_t asked_ = 0;
+    bool any_will_end_ = false;
     std::exception_ptr first_error_;
 };
 
@@ -162,10 +172,10 @@ public:
     }
 
     bool cancel(std::string_view message) override {
-        if (this->done() || !cancel_children(message)) return false;
-        this->set_cancel_message(message);
-        return true;
+        if (!this->done()) this->require_loop("cancel");
+        return CancelWalk(message).ask(*this);
     }
+    CancelRelay* relay() noexcept override { return this; }
 
 private:
     FutureBase& outer() noexcept override { return *this; }

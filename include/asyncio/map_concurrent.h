@@ -141,7 +141,9 @@ public:
           outcomes(count_) {}
 
     void start_workers(TaskGroup& group) {
-        for (std::size_t i = 0; i < workers(); ++i) group.create_task(work(group));
+        // One that starts eagerly may have done everything when it returns, or have ended the map.
+        for (std::size_t i = 0; i < workers() && begun_ < count_; ++i)
+            group.create_task(work(group));
     }
 
 private:

@@ -8,6 +8,19 @@
 #include <optional>
 
 namespace asyncio {
+namespace internal {
+
+/// Lives where an error leaves `run`. It is still there when the error turns out to be uncaught,
+/// for then nothing is unwound, and the report is made; see uncaught.h.
+class LeavingRun {
+public:
+    LeavingRun() noexcept;
+    LeavingRun(const LeavingRun&) = delete;
+    LeavingRun& operator=(const LeavingRun&) = delete;
+    ~LeavingRun();
+};
+
+}  // namespace internal
 
 /// What Ctrl-C does while a Runner runs on the process's main thread.
 enum class Sigint : std::uint8_t {
@@ -54,7 +67,12 @@ public:
                                       {.context = context != nullptr ? context : &context_});
         using Value = typename decltype(task)::value_type;
         run_main(task, *task.state());
-        return static_cast<Value>(std::move(*task.state()).take().value());
+        try {
+            return static_cast<Value>(std::move(*task.state()).take().value());
+        } catch (...) {
+            const internal::LeavingRun leaving;
+            throw;
+        }
     }
 
     /// The loop, made at first use. Throws: RuntimeError after `close`.
@@ -69,7 +87,9 @@ public:
 private:
     EventLoop& loop_to_run();
     void shut_down();
+    void wind_up();
     void run_main(TaskRef task, internal::FutureBase& future);
+    void run_interruptibly(TaskRef& task, internal::FutureBase& future);
 
     RunOptions options_;
     Context context_ = copy_context();
@@ -82,12 +102,20 @@ private:
 /// When `main` ends, tasks that are left are cancelled and waited for, and what they throw is
 /// logged.
 /// Throws: what `main` throws; KeyboardInterrupt if Ctrl-C ended it; RuntimeError inside a running
-/// loop.
+/// loop. A KeyboardInterrupt that nobody catches ends the program by SIGINT; any other error is
+/// shown with the awaits it came through before `std::terminate` ends the program.
 /// Python: `asyncio.run`.
 template <internal::Startable Main>
 decltype(auto) run(Main&& main, RunOptions options = {}) {
     Runner runner(options);
-    return runner.run(std::forward<Main>(main));
+    try {
+        return runner.run(std::forward<Main>(main));
+    } catch (...) {
+        // An error that nobody catches unwinds nothing, and the tasks that are left are to end.
+        runner.close();
+        const internal::LeavingRun leaving;
+        throw;
+    }
 }
 
 }  // namespace asyncio

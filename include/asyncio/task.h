@@ -56,6 +56,7 @@ public:
 
     FutureBase& future() noexcept override { return *this; }
     bool cancel(std::string_view message) override { return TaskCore::cancel(message); }
+    CancelRelay* relay() noexcept override { return this; }
 
 private:
     void complete() noexcept override {
@@ -268,6 +269,14 @@ TaskRef current_task() noexcept;
 /// The tasks of the loop that have not ended, in the order of their creation.
 /// Python: `asyncio.all_tasks`.
 std::vector<TaskRef> all_tasks(EventLoop& loop = get_running_loop());
+
+/// What each task of the loop waits for, and where: a line for the task, and one for each of its
+/// frames with file, line and function, innermost first. As DeadlockError shows it.
+/// Python: `asyncio.capture_call_graph`, `Task.get_stack`.
+std::string format_tasks(EventLoop& loop = get_running_loop());
+/// The same, to standard error. In debug mode SIGQUIT (Ctrl-\) does this while `run` runs.
+/// Python: `asyncio.print_call_graph`, `Task.print_stack`.
+void print_tasks(EventLoop& loop = get_running_loop());
 
 namespace internal {
 

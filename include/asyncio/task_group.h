@@ -83,8 +83,9 @@ public:
     template <class T>
     Task<T> create_task(Coro<T> coroutine, const TaskOptions& options = {}) {
         require_open();
-        Task<T> task = loop_.create_task(std::move(coroutine), options);
+        Task<T> task = loop_.create_task(std::move(coroutine), lazily(options));
         adopt(*static_cast<TaskRef>(task).core());
+        start_now_if_eager(*static_cast<TaskRef>(task).core(), options);
         return task;
     }
 
@@ -142,6 +143,14 @@ private:
     static void child_done(internal::Ready& node) noexcept;
     static void ended_unready(internal::FutureBase& task, internal::StartBase& starting);
     void require_open() const;
+    /// The group must know a child before that runs: its first step may end the group.
+    static TaskOptions lazily(TaskOptions options) noexcept {
+        options.eager_start = false;
+        return options;
+    }
+    void start_now_if_eager(internal::TaskCore& child, const TaskOptions& options) const noexcept {
+        if (options.eager_start.value_or(loop_.get_eager_tasks())) child.start_eagerly();
+    }
     void adopt(internal::TaskCore& core, std::shared_ptr<internal::StartBase> starting = nullptr);
     template <class T, class Function>
     Coro<T> start_child(Function function, TaskOptions options);
@@ -176,8 +185,10 @@ Coro<T> TaskGroup::start_child(Function function, TaskOptions options) {
     require_open();
     auto state = std::make_shared<internal::StartState<T>>(loop_);
     auto child = loop_.create_task(
-        internal::keep_and_call<Function>(std::move(function), TaskStatus<T>(state)), options);
+        internal::keep_and_call<Function>(std::move(function), TaskStatus<T>(state)),
+        lazily(options));
     adopt(*static_cast<TaskRef>(child).core(), state);
+    start_now_if_eager(*static_cast<TaskRef>(child).core(), options);
     Outcome<void> waited = co_await wait_for_start(child, *state);
     if (waited.failed()) state->outcome.fail(waited.error());
     if constexpr (std::is_void_v<T>) {

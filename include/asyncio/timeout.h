@@ -41,12 +41,19 @@ public:
     /// For scopes: the body has ended with `outcome`, which may become a TimeoutError.
     template <class T>
     void leave(Outcome<T>& outcome) {
-        if (leave_and_decide(outcome.cancelled()))
+        if (leave_and_decide(outcome.cancelled())) {
             outcome.fail(std::make_exception_ptr(TimeoutError()));
+        } else if (outcome.cancelled()) {
+            if (std::exception_ptr theirs = cancellation_of_others())
+                outcome.fail(std::move(theirs));
+        }
     }
     /// The same, leaving the outcome to the caller. Returns whether the limit, and nobody else, has
     /// cancelled the body.
     bool leave_and_decide(bool body_cancelled);
+    /// After that: the body has ended of the limit's request, and one of others came later, which
+    /// it was not told. Theirs is what leaves, with its reason; null if there is none.
+    std::exception_ptr cancellation_of_others();
 
 private:
     enum class State : std::uint8_t { created, entered, expiring, expired, left };
@@ -128,7 +135,10 @@ move_on_scope(std::optional<Duration> delay, std::optional<TimePoint> when, Body
     limit.enter(now);
     Outcome<T> outcome = co_await settle(call_body(body, limit));
     const bool cut_short = limit.leave_and_decide(outcome.cancelled());
-    if (outcome.failed() && !cut_short) co_return Outcome<Result>::failure(outcome.error());
+    if (outcome.failed() && !cut_short) {
+        std::exception_ptr theirs = outcome.cancelled() ? limit.cancellation_of_others() : nullptr;
+        co_return Outcome<Result>::failure(theirs != nullptr ? theirs : outcome.error());
+    }
     if constexpr (std::is_void_v<T>) {
         co_return cut_short;
     } else {

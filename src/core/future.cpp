@@ -1,11 +1,48 @@
 #include <asyncio/future.h>
 
 #include "base/log.h"
+#include "base/numbers.h"
+#include "loop/live_loop.h"
 #include "loop/step_watch.h"
 
+#include <new>
+
 namespace asyncio::internal {
+namespace {
+
+/// Futures that hold each other end one inside the other's destructor. So many of them; what lies
+/// deeper waits until the outermost has ended, for how long such a chain is, is up to the program.
+constexpr unsigned deepest_destruction = 64;
+
+struct Destructions {
+    unsigned depth = 0;
+    FutureBase* waiting = nullptr;
+};
+constinit thread_local Destructions destructions{};
+
+}  // namespace
+
+void FutureBase::destroy() noexcept {
+    Destructions& state = destructions;
+    if (state.depth == deepest_destruction) {
+        drop_cancel_message();
+        dies_next_ = std::exchange(state.waiting, this);
+        return;
+    }
+    ++state.depth;
+    delete this;
+    if (--state.depth > 0) return;
+    while (state.waiting != nullptr) {
+        FutureBase* const next = std::exchange(state.waiting, state.waiting->dies_next_);
+        next->cancel_message_ = nullptr;
+        ++state.depth;
+        delete next;
+        --state.depth;
+    }
+}
 
 FutureBase::~FutureBase() {
+    delete cancel_message_;
     // Tasks that wait hold a reference, so what is still registered with a dying future is
     // done-callbacks at most.
     waiting_.for_each([](Ready& node) {
@@ -15,18 +52,43 @@ FutureBase::~FutureBase() {
 }
 
 bool FutureBase::cancel(std::string_view message) {
-    loop_.check_thread();
     if (done()) {
         retrieved_ = true;
         return false;
     }
+    require_loop("cancel");
     set_cancel_message(message);
     complete(Status::cancelled);
     return true;
 }
 
-void FutureBase::set_cancel_message(std::string_view message) {
-    cancel_message_ = message.empty() ? nullptr : std::make_unique<std::string>(message);
+std::unique_ptr<std::string> cancel_message_of(std::string_view message) noexcept {
+    if (message.empty()) return nullptr;
+    try {
+        return std::make_unique<std::string>(message);
+    } catch (const std::bad_alloc&) {
+        return nullptr;  // the request counts, not its reason
+    }
+}
+
+void FutureBase::replace_cancel_message(std::unique_ptr<std::string> message) noexcept {
+    delete std::exchange(cancel_message_, message.release());
+}
+
+void FutureBase::require_existing_loop(const char* function) const {
+    if (!loop_runs_here() && !loop_exists(loop_number_))
+        throw RuntimeError(std::string(function) + "(): the event loop of this future is gone");
+}
+
+void FutureBase::require_open_loop(const char* function) const {
+    require_loop(function);
+    if (loop_.is_closed())
+        throw RuntimeError(std::string(function) + "(): the event loop of this future is closed");
+}
+
+void FutureBase::require_loop_elsewhere(const char* function) const {
+    require_existing_loop(function);
+    loop_.check_thread();
 }
 
 void FutureBase::notify(Ready& node) noexcept {
@@ -61,7 +123,7 @@ std::exception_ptr FutureBase::make_cancellation() const {
 
 void FutureBase::report_error(std::string_view what, std::exception_ptr error,
                               std::string_view task_name) const noexcept {
-    if (here.loop == &loop_) {
+    if (loop_runs_here()) {
         loop_.call_exception_handler(
             {.message = what, .exception = std::move(error), .task_name = task_name});
         return;
@@ -72,9 +134,20 @@ void FutureBase::report_error(std::string_view what, std::exception_ptr error,
 }
 
 void FutureBase::refuse_await(TaskCore& task) const {
-    throw RuntimeError(task.name() + (&loop_ == here.loop
-                                          ? " awaits itself"
-                                          : " awaits a future of another event loop"));
+    throw RuntimeError(task.name() + (loop_runs_here() ? " awaits itself"
+                                                       : " awaits a future of another event loop"));
+}
+
+void throw_null_exception() {
+    throw RuntimeError("set_exception(): the exception_ptr is null; give an exception");
+}
+
+/// Out of the way of `resumed`, for it is rare.
+void FutureWaiter::prefer_awaited() {
+    const FutureBase& self = task().future();
+    if (!interrupted() && self.cancel_message() == nullptr && !awaited_->succeeded() &&
+        is_cancellation(awaited_->error()))
+        task().withdraw();
 }
 
 void throw_no_result(bool done) {
@@ -96,19 +169,21 @@ namespace asyncio::internal {
 // Done-callbacks.
 
 DoneCallback::DoneCallback(FutureBase& future, Function function)
-    : future_(future), function_(std::move(function)), context_(current_context().copy()) {
+    : future_(future),
+      function_(std::move(function)),
+      context_(current_context().copy()),
+      id_(next_number<DoneCallback>()) {
     run = &run_node;
 }
 
-void DoneCallback::keep_future() noexcept {
-    keeps_ = true;
-    future_.retain();
-}
+void DoneCallback::keep_future() noexcept { future_.retain(); }
 
-bool DoneCallback::remove(FutureBase& future, const void* id) noexcept {
+bool DoneCallback::remove(FutureBase& future, CallbackId id) noexcept {
+    if (future.done()) return false;  // those that have not run are on their way
     DoneCallback* found = nullptr;
     future.waiting_.for_each([&](Ready& node) {
-        if (&node == id) found = cast(node);
+        DoneCallback* const callback = cast(node);
+        if (callback != nullptr && callback->id_ == id) found = callback;
     });
     if (found == nullptr) return false;
     found->unlink();

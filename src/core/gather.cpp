@@ -17,14 +17,20 @@ void GatherBase::watch(std::size_t index, FutureBase& child) noexcept {
     child.notify(part);
 }
 
-/// Cancels what has not ended. False if everything has.
-bool GatherBase::cancel_children(std::string_view message) {
-    bool any = false;
-    for (std::size_t index = 0; index < count_; ++index) {
-        if (parts_[index].child->cancel(message)) any = true;
+FutureBase* GatherBase::receive(std::string_view) noexcept {
+    any_will_end_ = false;
+    asked_ = 0;
+    return outer().done() ? nullptr : awaited(0);
+}
+
+FutureBase* GatherBase::answered(bool will_end, std::string_view message) noexcept {
+    any_will_end_ |= will_end;
+    if (FutureBase* const next = awaited(++asked_)) return next;
+    if (any_will_end_) {
+        cancel_requested_ = true;
+        outer().set_cancel_message(message);
     }
-    if (any) cancel_requested_ = true;
-    return any;
+    return nullptr;
 }
 
 void GatherBase::part_done(Ready& node) noexcept {

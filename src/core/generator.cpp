@@ -119,7 +119,10 @@ Coro<> ClosingGenerator::run(EventLoop& loop, IntrusiveList<Resident>& list, boo
     // Until it is closed nobody else destroys it; the awaiter would, at its end.
     if (owned) generator.disowned_ = false;
     const Outcome<void> closed = co_await settle(GeneratorClose(generator));
-    if (closed.failed() && !closed.cancelled()) {
+    // A cleanup that waits for ever is cancelled at last (`lift_masks`), and may end of that. Any
+    // other CancelledError is its own.
+    const bool was_cancelled = closed.cancelled() && running_task().cancelling() > 0;
+    if (closed.failed() && !was_cancelled) {
         loop.call_exception_handler(
             {.message = "an error while an asynchronous generator was closed",
              .exception = closed.error()});

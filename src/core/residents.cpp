@@ -1,5 +1,4 @@
-// What the loop asks about the tasks it keeps: who still waits, and how to bring all of them to an
-// end.
+// What the loop asks of the tasks it keeps: that all of them come to an end.
 
 #include <asyncio/future.h>
 #include <asyncio/task.h>
@@ -13,14 +12,6 @@ namespace {
 
 /// Tasks that have not ended after so long are named, so that a hanging exit explains itself.
 constexpr Duration patience = std::chrono::seconds(5);
-
-/// "file.cpp:42", innermost frame first, from where the task stands to its outermost frame.
-void append_await_chain(std::string& text, const TaskCore& task) {
-    for (const PromiseBase* frame = task.innermost(); frame != nullptr; frame = frame->caller) {
-        text += std::string("\n        at ") + frame->where.file_name() + ":" +
-                std::to_string(frame->where.line()) + " in " + frame->where.function_name();
-    }
-}
 
 std::string name_list(EventLoop& loop) {
     std::string names;
@@ -92,15 +83,6 @@ bool lift_masks(EventLoop& loop) {
 }
 
 }  // namespace
-
-std::string describe_residents(EventLoop& loop) {
-    std::string text = "deadlock: nothing is left to run, and these tasks wait:";
-    for (const TaskRef& task : all_tasks(loop)) {
-        text += "\n    " + task.get_name();
-        append_await_chain(text, *task.core());
-    }
-    return text;
-}
 
 /// Cancels all tasks and runs them to their end. Those they start meanwhile get the same, for as
 /// long as it takes.

@@ -1,5 +1,7 @@
 #include <asyncio/run.h>
 
+#include <asyncio/internal/uncaught.h>
+
 #include "base/interrupt.h"
 
 #include <atomic>
@@ -7,40 +9,66 @@
 namespace asyncio {
 namespace {
 
-/// Carries Ctrl-C from the signal handler into the loop, where the main task can be cancelled.
-struct Interruption : internal::Ready {
-    Interruption(EventLoop& on, TaskRef main) : loop(on), main_task(std::move(main)) {
-        run = [](internal::Ready& node) noexcept {
-            auto& self = static_cast<Interruption&>(node);
-            self.taken = true;
-            self.asked = self.main_task.cancel();
-        };
+/// Carries a signal from its handler into the loop. Its guard must have ended before it does, so
+/// that no handler is on its way to it any more.
+struct SignalNode : internal::Ready {
+    SignalNode(EventLoop& on, void (*function)(internal::Ready&) noexcept) : loop(on) {
+        run = function;
     }
+    SignalNode(const SignalNode&) = delete;
+    SignalNode& operator=(const SignalNode&) = delete;
 
-    Interruption(const Interruption&) = delete;
-    Interruption& operator=(const Interruption&) = delete;
-
-    /// One that came too late for the main task still lies in the loop's inbox, and must not
-    /// outlive this object there: one iteration takes it out. The signal handler is gone by now.
-    ~Interruption() {
-        if (!posted || taken) return;
+    /// One that came too late for the loop still lies in its inbox, and must not outlive this
+    /// object there: one iteration takes it out.
+    ~SignalNode() {
+        if (!posted) return;
         loop.stop();
         loop.run_forever();
     }
 
-    static void post(void* self) noexcept {
-        auto& interruption = *static_cast<Interruption*>(self);
-        interruption.posted = true;
-        interruption.loop.post(interruption);
+    /// In a signal handler. No effect while the loop has not taken the one before.
+    void post() noexcept {
+        if (!posted.exchange(true)) loop.post(*this);
     }
 
     EventLoop& loop;
-    TaskRef main_task;
     std::atomic<bool> posted{false};
-    /// The loop has it out of its inbox.
-    bool taken = false;
+};
+
+/// Ctrl-C: the main task is cancelled.
+struct Interruption : SignalNode {
+    Interruption(EventLoop& on, TaskRef main)
+        : SignalNode(on, &in_loop), main_task(std::move(main)) {}
+
+    static void in_loop(internal::Ready& node) noexcept {
+        auto& self = static_cast<Interruption&>(node);
+        self.posted = false;
+        self.asked = self.main_task.cancel();
+    }
+    static void in_handler(void* self) noexcept { static_cast<Interruption*>(self)->post(); }
+
+    TaskRef main_task;
     /// The main task was there to be asked to end.
     bool asked = false;
+};
+
+/// SIGQUIT in debug mode: where do the tasks stand? While it lives.
+class TaskReport {
+public:
+    explicit TaskReport(EventLoop& loop)
+        : node_(loop,
+                [](internal::Ready& node) noexcept {
+                    auto& self = static_cast<SignalNode&>(node);
+                    self.posted = false;
+                    print_tasks(self.loop);
+                }),
+          guard_(
+              loop.get_debug(), [](void* node) noexcept { static_cast<SignalNode*>(node)->post(); },
+              &node_) {}
+
+private:
+    SignalNode node_;
+    internal::QuitGuard guard_;  // ends first
 };
 
 }  // namespace
@@ -65,18 +93,27 @@ EventLoop& Runner::loop_to_run() {
 }
 
 void Runner::run_main(TaskRef task, internal::FutureBase& future) {
+    run_interruptibly(task, future);
+    if (!future.succeeded()) internal::error_leaves_run(future.error());
+}
+
+void Runner::run_interruptibly(TaskRef& task, internal::FutureBase& future) {
+    const TaskReport report(*loop_);
     if (options_.sigint == Sigint::ignore) return internal::run_until_done(*loop_, future);
 
     Interruption interruption(*loop_, task);
-    const internal::InterruptGuard guard(&Interruption::post, &interruption);
+    internal::InterruptGuard guard(&Interruption::in_handler, &interruption);
     internal::run_until_done(*loop_, future);
+    guard.end();
     if (guard.count() == 0) return;
     // If the request to cancel was ours and the only one, and the task ended of it, that is what
     // Ctrl-C means. If somebody else had asked too, or the task had something else to say, that is
     // what leaves. A Ctrl-C that the main task did not live to see is not lost either.
     if (!interruption.asked || (future.cancelled() && task.uncancel() == 0)) {
         future.mark_retrieved();
-        throw KeyboardInterrupt();
+        const auto interrupt = std::make_exception_ptr(KeyboardInterrupt());
+        internal::error_leaves_run(interrupt);
+        std::rethrow_exception(interrupt);
     }
 }
 
@@ -95,14 +132,20 @@ void Runner::shut_down() {
     }
 }
 
+void Runner::wind_up() {
+    loop_->begin_to_close();
+    const TaskReport report(*loop_);
+    internal::wind_up_residents(*loop_);
+    internal::wind_up_asyncgens(*loop_);
+    shut_down();
+}
+
 void Runner::close() {
     if (closed_) return;
     if (loop_ && loop_->is_running()) throw RuntimeError("cannot close a runner while it runs");
     closed_ = true;
     if (!loop_) return;
-    internal::wind_up_residents(*loop_);
-    internal::wind_up_asyncgens(*loop_);
-    shut_down();
+    wind_up();
     loop_->close();
 }
 

@@ -5,35 +5,21 @@
 
 #include "base/call_stack.h"
 #include "base/log.h"
+#include "base/numbers.h"
 #include "loop/step_watch.h"
 
-#include <atomic>
 #include <charconv>
 #include <span>
 
 namespace asyncio {
 namespace internal {
-namespace {
-
-/// Names are unique in the process, as in Python, so a log of two loops can be read. A thread takes
-/// its numbers by the thousand, for an atomic addition costs as much as a third of a task's life.
-std::uint64_t next_task_number() noexcept {
-    constexpr std::uint64_t block = 1000;
-    static constinit std::atomic<std::uint64_t> numbers_taken{0};
-    static constinit thread_local std::uint64_t last = 0;
-
-    if (last % block == 0) last = numbers_taken.fetch_add(block, std::memory_order_relaxed);
-    return ++last;
-}
-
-}  // namespace
 
 TaskCore::TaskCore(EventLoop& loop, std::coroutine_handle<> outermost, const TaskOptions& options)
     : outermost_(outermost),
       point_(outermost),
       context_(options.context != nullptr ? options.context->state() : current_context().copy()),
       name_(options.name.empty() ? nullptr : std::make_unique<std::string>(options.name)),
-      number_(next_task_number()) {
+      number_(next_number<TaskCore>()) {
     run = &first_step;
     loop.residents().push_back(*this);
     loop.schedule(*this);
@@ -41,6 +27,7 @@ TaskCore::TaskCore(EventLoop& loop, std::coroutine_handle<> outermost, const Tas
 
 EventLoop& TaskCore::loop() noexcept { return future().loop(); }
 
+/// The number is unique in the process, as in Python, so a log of two loops can be read.
 std::string TaskCore::name() const { return name_ ? *name_ : "Task-" + std::to_string(number_); }
 
 /// As `name`, without an allocation.
@@ -72,6 +59,8 @@ void TaskCore::start_eagerly() noexcept {
     Ready::unlink();
     TaskCore* const creator = here.task;
     ContextRef* const context_of_creator = here.context;
+    // It runs, and no reader of the tree may take for its place what was one before.
+    if (creator != nullptr) creator->innermost_ = nullptr;
     run = &step;
     here.task = this;
     here.context = &context_;
@@ -136,49 +125,96 @@ void TaskCore::end(void (TaskCore::*completion)() noexcept) noexcept {
 
 bool TaskCore::cancel(std::string_view message, const CancelMask* asked_under) {
     FutureBase& self = future();
-    self.loop().check_thread();
     if (self.done()) {
         self.mark_retrieved();
         return false;
     }
-    if (mask_ != asked_under && mask_ != nullptr) [[unlikely]] {
-        hold_back(message, asked_under);
-        return true;
-    }
-    ++requests_;
-    self.set_cancel_message(message);
-    must_cancel_ = true;
-    by_itself_ = here.task == this;
-    if (parked_ != nullptr) abort_wait_now();
+    self.require_loop("cancel");
+    if (FutureBase* const first = request(message, asked_under))
+        CancelWalk(message).pass_on(*this, *first);
     return true;
 }
 
-/// The request stands; sees whether the wait in progress can deliver it.
-void TaskCore::abort_wait_now() {
-    using Abort = lowlevel::Waiter::Abort;
-    FutureBase& self = future();
-    const std::string* message = self.cancel_message();
-    switch (parked_->hook_(*parked_,
-                           message != nullptr ? std::string_view(*message) : std::string_view())) {
-        case Abort::removed:
-            parked_->interrupted_ = true;
-            parked_ = nullptr;
-            must_cancel_ = false;
-            self.loop().schedule(*this);
-            break;
-        case Abort::passed_on: must_cancel_ = false; break;
-        case Abort::too_late: break;
+/// Counts the request and sees whether the wait in progress can deliver it. Returns what the task
+/// waits for if that is to be asked.
+FutureBase* TaskCore::request(std::string_view message, const CancelMask* asked_under) noexcept {
+    if (mask_ != asked_under && mask_ != nullptr) [[unlikely]] {
+        hold_back(message, asked_under);
+        return nullptr;
     }
+    ++requests_;
+    future().set_cancel_message(message);
+    must_cancel_ = true;
+    by_itself_ = here.task == this;
+    return parked_ != nullptr ? abort_or_pass_on(message) : nullptr;
 }
 
+/// The request was there before the wait.
+void TaskCore::abort_wait() noexcept {
+    const std::string* const stored = future().cancel_message();
+    const std::string_view message = stored != nullptr ? std::string_view(*stored) : "";
+    if (FutureBase* const first = abort_or_pass_on(message))
+        CancelWalk(message).pass_on(*this, *first);
+}
+
+FutureBase* TaskCore::abort_or_pass_on(std::string_view message) noexcept {
+    using Abort = lowlevel::Waiter::Abort;
+    if (FutureBase* const waited_for = awaited(0)) return waited_for;
+    switch (parked_->hook_(*parked_, message)) {
+        case Abort::removed: break_wait(); break;
+        case Abort::passed_on: answered(true, message); break;
+        case Abort::too_late: break;
+    }
+    return nullptr;
+}
+
+/// Nothing else wakes the task any more.
+bool TaskCore::break_wait() noexcept {
+    if (parked_ == nullptr) return true;
+    if (Ready::linked()) Ready::unlink();  // from the list of a future that is not done
+    parked_->interrupted_ = true;
+    parked_ = nullptr;
+    must_cancel_ = false;
+    loop().schedule(*this);
+    return true;
+}
+
+FutureBase* TaskCore::awaited(std::size_t index) const noexcept {
+    if (index > 0 || parked_ == nullptr || !parked_->for_future_) return nullptr;
+    return &static_cast<FutureWaiter*>(parked_)->awaited();
+}
+
+FutureBase* TaskCore::receive(std::string_view message) noexcept {
+    if (!future().done()) return request(message, nullptr);
+    future().mark_retrieved();
+    return nullptr;
+}
+
+/// What is waited for delivers the request by its end, and its reason with it.
+FutureBase* TaskCore::answered(bool will_end, std::string_view) noexcept {
+    if (will_end && parked_ != nullptr) withdraw();
+    return nullptr;
+}
+
+bool TaskCore::answer() noexcept { return !future().done(); }
+
 std::uint32_t TaskCore::uncancel() noexcept {
-    if (requests_ > 0 && --requests_ == 0) must_cancel_ = false;
+    if (requests_ > 0 && --requests_ == 0) withdraw();
     return requests_;
 }
 
+void TaskCore::withdraw() noexcept {
+    if (!must_cancel_) return;
+    must_cancel_ = false;
+    future().drop_cancel_message();
+}
+
+/// The reason goes with it: the next request may have none.
 std::exception_ptr TaskCore::take_cancellation() {
     must_cancel_ = false;
-    return future().make_cancellation();
+    std::exception_ptr cancellation = future().make_cancellation();
+    future().drop_cancel_message();
+    return cancellation;
 }
 
 std::exception_ptr& TaskCore::cancellation_to_throw() { return to_throw(take_cancellation()); }
@@ -189,22 +225,25 @@ void throw_no_task() {
 
 // Holding cancellation back.
 
-void TaskCore::hold_back(std::string_view message, const CancelMask* asked_under) {
+void TaskCore::hold_back(std::string_view message, const CancelMask* asked_under) noexcept {
     CancelMask* first_since = mask_;
     while (first_since->outer_ != asked_under) first_since = first_since->outer_;
     first_since->hold(message, here.task == this);
 }
 
 CancelMask::CancelMask() noexcept
-    : task_(running_task()), outer_(task_.mask_), pending_(task_.must_cancel_) {
+    : task_(running_task()),
+      outer_(task_.mask_),
+      pending_(task_.must_cancel_),
+      message_(task_.must_cancel_ ? task_.future().take_cancel_message() : nullptr) {
     task_.mask_ = this;
     task_.must_cancel_ = false;
 }
 
-void CancelMask::hold(std::string_view message, bool by_itself) {
+void CancelMask::hold(std::string_view message, bool by_itself) noexcept {
     ++held_;
     by_itself_ = by_itself;
-    message_ = message;
+    if (!message.empty()) message_ = cancel_message_of(message);
 }
 
 CancelMask::~CancelMask() {
@@ -212,9 +251,10 @@ CancelMask::~CancelMask() {
     if (held_ > 0) {
         task_.requests_ += held_;
         task_.by_itself_ = by_itself_;
-        task_.future().set_cancel_message(message_);
     }
-    if (held_ > 0 || pending_) task_.must_cancel_ = true;
+    if (held_ == 0 && !pending_) return;
+    task_.must_cancel_ = true;
+    if (message_ != nullptr) task_.future().set_cancel_message(*message_);
 }
 
 // Coroutines that never ran.

@@ -130,7 +130,12 @@ TaskGroup::End TaskGroup::conclude(std::exception_ptr body_error, bool body_canc
     // What the group asked of its parent it takes back. If that was the only request, the
     // CancelledError was ours.
     if (parent_interrupted_ && parent_.uncancel() == 0) cancellation = nullptr;
-    if (cancellation != nullptr && errors_.empty()) return {std::move(cancellation)};
+    if (cancellation != nullptr && errors_.empty()) {
+        // A request of others that came after ours, and was not delivered: theirs leaves, with its
+        // reason.
+        if (parent_interrupted_ && parent_.must_cancel()) return {parent_.take_cancellation()};
+        return {std::move(cancellation)};
+    }
     if (body_error != nullptr && !body_cancelled) errors_.push_back(std::move(body_error));
     // Somebody else may have cancelled the parent while the group, cancelled already, was winding
     // up, so that the wait for the children swallowed that; or in the body, beside a request of

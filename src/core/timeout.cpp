@@ -64,4 +64,9 @@ bool Timeout::leave_and_decide(bool body_cancelled) {
     return only_ours && body_cancelled;
 }
 
+std::exception_ptr Timeout::cancellation_of_others() {
+    if (state_ != State::expired || !task_->must_cancel()) return nullptr;
+    return task_->take_cancellation();
+}
+
 }  // namespace asyncio

@@ -46,6 +46,7 @@ struct EventLoop::RunScope {
     explicit RunScope(EventLoop& loop) : loop_(loop) {
         loop.check_can_run();
         loop.running_ = true;
+        internal::here = {};
         internal::here.loop = &loop;
         loop.gate_->set_runner(&internal::here);
         internal::here.stack_limit =
@@ -55,7 +56,7 @@ struct EventLoop::RunScope {
     RunScope& operator=(const RunScope&) = delete;
     ~RunScope() {
         loop_.backend_->hand_over();
-        internal::here = {};
+        internal::here = outer_;
         loop_.gate_->set_runner(nullptr);
         loop_.running_ = false;
         loop_.stopping_ = false;
@@ -63,6 +64,8 @@ struct EventLoop::RunScope {
 
 private:
     EventLoop& loop_;
+    /// Something only where a loop is closed inside another one.
+    internal::ThreadState outer_ = internal::here;
 };
 
 void EventLoop::run_forever() {
@@ -202,6 +205,7 @@ void EventLoop::serve_finished(internal::ReadyList& batch) {
 void EventLoop::close() {
     if (running_) throw RuntimeError("cannot close a running event loop");
     if (is_closed()) return;
+    begin_to_close();
     if (!residents_.empty()) internal::wind_up_residents(*this);
     internal::wind_up_asyncgens(*this);
     collect_operations();
@@ -240,7 +244,7 @@ void EventLoop::check_open() const {
 void EventLoop::check_can_run() const {
     check_open();
     if (internal::here.loop == this) throw RuntimeError("this event loop is already running");
-    if (internal::here.loop != nullptr) {
+    if (internal::here.loop != nullptr && !closing_) {
         throw RuntimeError("cannot run the event loop while another loop is running");
     }
 }

@@ -197,4 +197,70 @@ TEST(eager_start, under_debug_mode_is_the_same) {
     EXPECT_EQ(events, (Events{"starts", "goes on"}));
 }
 
+TEST(eager_start, a_group_knows_its_child_before_that_takes_its_first_step) {
+    run_test([]() -> Coro<> {
+        std::string trace;
+        const auto first = [&](asyncio::TaskGroup& group) -> Coro<> {
+            group.cancel();
+            try {
+                co_await sleep(1h);
+            } catch (const CancelledError&) {
+                trace += "cancelled";
+                throw;
+            }
+        };
+        co_await asyncio::task_group([&](asyncio::TaskGroup& group) -> Coro<> {
+            const auto child = [&]() -> Coro<> { co_await first(group); };
+            group.create_task(child, eagerly);
+            co_return;
+        });
+        EXPECT_EQ(trace, "cancelled");
+        // A child that has failed when `create_task` returns.
+        std::string error;
+        try {
+            co_await asyncio::task_group([&](asyncio::TaskGroup& group) -> Coro<> {
+                const auto child = []() -> Coro<> {
+                    throw std::runtime_error("at once");
+                    co_return;
+                };
+                EXPECT_TRUE(group.create_task(child, eagerly).done());
+                co_await sleep(1h);
+            });
+        } catch (const asyncio::ExceptionGroup& errors) {
+            error = errors.what();
+        }
+        EXPECT_TRUE(support::contains(error, "at once")) << error;
+        // One that is started, and ends its group before it is ready.
+        const auto unready = [&](asyncio::TaskGroup& group) -> Coro<> {
+            const auto child = [&](asyncio::TaskStatus<>) -> Coro<> { co_await first(group); };
+            co_await group.start(child, eagerly);
+        };
+        trace.clear();
+        co_await asyncio::task_group(
+            [&](asyncio::TaskGroup& group) -> Coro<> { co_await unready(group); });
+        EXPECT_EQ(trace, "cancelled");
+    });
+}
+
+TEST(eager_start, a_map_whose_item_is_cancelled_in_its_first_step_says_so) {
+    const support::LogCapture log;
+    const auto main = []() -> Coro<> {
+        int items[] = {1, 2, 3};
+        std::string end = "value";
+        try {
+            co_await asyncio::map_concurrent(items, [](int& item) -> Coro<> {
+                if (item == 1) throw CancelledError("x");
+                co_await sleep(1ms);
+            });
+        } catch (const CancelledError&) {
+            end = "cancelled";
+        } catch (const std::exception& error) {
+            end = error.what();
+        }
+        EXPECT_EQ(end, "cancelled");
+    };
+    asyncio::run(main(), {.eager_tasks = true});
+    asyncio::run(main());
+}
+
 }  // namespace

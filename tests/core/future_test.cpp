@@ -247,13 +247,14 @@ TEST(future, FUT_05_a_callback_that_was_removed_is_not_called) {
         const auto future = new_future<>();
         std::string trace;
         future.add_done_callback([&] { trace += 'a'; });
-        const void* removed = future.add_done_callback([&, tracked = Tracked()] { trace += 'b'; });
+        asyncio::CallbackId removed =
+            future.add_done_callback([&, tracked = Tracked()] { trace += 'b'; });
         future.add_done_callback([&] { trace += 'c'; });
         EXPECT_EQ(Tracked::alive(), 1);
         EXPECT_TRUE(future.remove_done_callback(removed));
         EXPECT_EQ(Tracked::alive(), 0);
         EXPECT_FALSE(future.remove_done_callback(removed));
-        EXPECT_FALSE(future.remove_done_callback(nullptr));
+        EXPECT_FALSE(future.remove_done_callback({}));
         future.set_result();
         co_await sleep(0s);
         EXPECT_EQ(trace, "ac");
@@ -264,7 +265,7 @@ TEST(future, FUT_05_removing_a_callback_during_the_delivery_is_too_late) {
     run_test([]() -> Coro<> {
         const auto future = new_future<>();
         std::string trace;
-        const void* second = nullptr;
+        asyncio::CallbackId second;
         future.add_done_callback([&] {
             trace += 'a';
             EXPECT_FALSE(future.remove_done_callback(second));
@@ -326,9 +327,9 @@ TEST(future, FUT_11_callbacks_may_do_anything_to_the_future_they_belong_to) {
     // removal may bring others with it. Whatever was not removed in time runs exactly once.
     struct Meddler {
         Future<> future;
-        const void* victim;
+        asyncio::CallbackId victim;
         int* removed;
-        Meddler(Future<> given, const void* id, int& count)
+        Meddler(Future<> given, asyncio::CallbackId id, int& count)
             : future(std::move(given)), victim(id), removed(&count) {}
         Meddler(Meddler&&) = default;
         ~Meddler() {
@@ -340,10 +341,11 @@ TEST(future, FUT_11_callbacks_may_do_anything_to_the_future_they_belong_to) {
         SCOPED_TRACE(random.name());
         for (int round = 0; round < 300; ++round) {
             auto future = new_future<>();
-            std::vector<const void*> ids;
+            std::vector<asyncio::CallbackId> ids;
             int called = 0, removed = 0;
             for (int i = 0; i < 8; ++i) {
-                const void* victim = ids.empty() ? nullptr : ids[random.below(ids.size())];
+                asyncio::CallbackId victim =
+                    ids.empty() ? asyncio::CallbackId() : ids[random.below(ids.size())];
                 Meddler meddler(random.one_in(2) ? future : Future<>(), victim, removed);
                 ids.push_back(future.add_done_callback([&, meddler = std::move(meddler)] {
                     ++called;

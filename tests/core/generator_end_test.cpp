@@ -267,4 +267,60 @@ TEST(AsyncGenerator, one_of_another_loop_is_refused) {
     loop->close();
 }
 
+AsyncGenerator<int> cancelled_in_the_cleanup() {
+    try {
+        co_yield 1;
+    } catch (const asyncio::GeneratorExit&) {
+    }
+    throw CancelledError("of the cleanup");
+}
+
+TEST(AsyncGenerator, RUN_14_a_cancellation_that_leaves_a_cleanup_is_reported_like_any_error) {
+    const LogCapture log;
+    const auto reports = [] {
+        std::string said;
+        for (const std::string& line : LogCapture::take()) said += line + "\n";
+        return said;
+    };
+    // Kept until after the end.
+    std::optional<AsyncGenerator<int>> kept;
+    const auto keeps = [&]() -> Coro<> {
+        kept.emplace(cancelled_in_the_cleanup());
+        co_await kept->next();
+    };
+    asyncio::run(keeps());
+    EXPECT_TRUE(contains(reports(), "of the cleanup"));
+    // Dropped.
+    const auto drops = []() -> Coro<> {
+        {
+            auto dropped = cancelled_in_the_cleanup();
+            co_await dropped.next();
+        }
+        co_await sleep(1ms);
+    };
+    asyncio::run(drops());
+    EXPECT_TRUE(contains(reports(), "of the cleanup"));
+    // Closed by hand: its caller gets it.
+    const auto closes = []() -> Coro<std::string> {
+        auto generator = cancelled_in_the_cleanup();
+        co_await generator.next();
+        try {
+            co_await generator.aclose();
+        } catch (const CancelledError& cancelled) {
+            co_return cancelled.message();
+        }
+        co_return "nothing";
+    };
+    EXPECT_EQ(asyncio::run(closes()), "of the cleanup");
+    EXPECT_EQ(reports(), "");
+    // All at once, while the loop goes on.
+    const auto shuts_down = [&]() -> Coro<> {
+        kept.emplace(cancelled_in_the_cleanup());
+        co_await kept->next();
+        co_await asyncio::get_running_loop().shutdown_asyncgens();
+    };
+    asyncio::run(shuts_down());
+    EXPECT_TRUE(contains(reports(), "of the cleanup"));
+}
+
 }  // namespace

@@ -329,6 +329,32 @@ TEST(interrupt, after_run_the_signal_does_what_it_did_before) {
     EXPECT_EQ(WTERMSIG(status), SIGINT);
 }
 
+TEST(interrupt, LOOP_27_one_that_a_callback_throws_goes_to_the_exception_handler) {
+    support::run_test([]() -> Coro<> {
+        auto& loop = asyncio::get_running_loop();
+        static int interrupts = 0;
+        static int others = 0;
+        loop.set_exception_handler([](asyncio::EventLoop&, const asyncio::ErrorContext& context) {
+            try {
+                std::rethrow_exception(context.exception);
+            } catch (const KeyboardInterrupt&) {
+                ++interrupts;
+            } catch (int) {
+                ++others;
+            }
+        });
+        loop.call_soon([] { throw KeyboardInterrupt(); });
+        loop.call_soon([] { throw 7; });
+        auto future = loop.create_future();
+        future.add_done_callback([] { throw KeyboardInterrupt(); });
+        future.set_result();
+        co_await sleep(1ms);
+        EXPECT_EQ(interrupts, 2);
+        EXPECT_EQ(others, 1);
+        loop.set_exception_handler(nullptr);
+    });
+}
+
 // --- fork
 // ------------------------------------------------------------------------------------------
 

@@ -192,7 +192,7 @@ SCENARIO(tasks, FUT_05_a_callback_removed_during_the_delivery_still_runs) {
     };
     future.add_done_callback([&] { say("first removes " + remove(second)); });
     second = future.add_done_callback([] { say("second"); });
-    const void* never = future.add_done_callback([] { say("never"); });
+    const asyncio::CallbackId never = future.add_done_callback([] { say("never"); });
     say("removes " + remove(never));
     future.set_result(1);
     co_await turns(2);

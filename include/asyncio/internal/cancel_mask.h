@@ -17,6 +17,7 @@
 
 #include <asyncio/internal/task_core.h>
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -34,7 +35,7 @@ public:
 private:
     friend TaskCore;
 
-    void hold(std::string_view message, bool by_itself);
+    void hold(std::string_view message, bool by_itself) noexcept;
 
     TaskCore& task_;
     CancelMask* outer_;
@@ -43,7 +44,8 @@ private:
     /// One that is counted, and was not yet delivered when the mask came.
     bool pending_;
     bool by_itself_ = false;
-    std::string message_;
+    /// The reason that was given last; null if there is none.
+    std::unique_ptr<std::string> message_;
 };
 
 }  // namespace asyncio::internal

@@ -16,6 +16,7 @@
 #include <asyncio/internal/task_core.h>
 #include <asyncio/outcome.h>
 
+#include <compare>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -25,7 +26,32 @@
 #include <type_traits>
 #include <utility>
 
-namespace asyncio::internal {
+namespace asyncio {
+namespace internal {
+
+class DoneCallback;
+
+}  // namespace internal
+
+/// What `add_done_callback` returns. No two callbacks of a program have the same, so one that has
+/// run and is gone is never taken for another.
+class CallbackId {
+public:
+    /// Of no callback.
+    constexpr CallbackId() noexcept = default;
+    auto operator<=>(const CallbackId&) const noexcept = default;
+
+private:
+    friend class internal::DoneCallback;
+    constexpr explicit CallbackId(std::uint64_t number) noexcept : number_(number) {}
+
+    std::uint64_t number_ = 0;
+};
+
+namespace internal {
+
+/// Null for an empty one, and where there is no memory for it.
+std::unique_ptr<std::string> cancel_message_of(std::string_view message) noexcept;
 
 class FutureBase : public Pooled {
 public:
@@ -34,7 +60,7 @@ public:
 
     void retain() noexcept { ++references_; }
     void release() noexcept {
-        if (--references_ == 0) delete this;
+        if (--references_ == 0) destroy();
     }
     bool only_reference() const noexcept { return references_ == 1; }
 
@@ -43,16 +69,35 @@ public:
     /// Done, and with a value. What most often ends well is asked this first: it costs no virtual
     /// call and no `exception_ptr`.
     bool succeeded() const noexcept { return status_ == Status::succeeded; }
+    /// Only while it exists; see `require_loop`.
     EventLoop& loop() const noexcept { return loop_; }
+
+    /// What only works while the loop exists, and only on its thread, calls this first; `function`
+    /// is its name.
+    /// Throws: RuntimeError.
+    void require_loop(const char* function) const {
+        if (!loop_runs_here()) [[unlikely]]
+            require_loop_elsewhere(function);
+    }
+    /// The same for what only works before the loop is closed.
+    void require_open_loop(const char* function) const;
+    /// The same for what any thread may do.
+    void require_existing_loop(const char* function) const;
+    /// Whether the running loop is that of this future, and not a later one at the same address.
+    bool loop_runs_here() const noexcept {
+        return here.loop == &loop_ && loop_.number() == loop_number_;
+    }
 
     /// False if it is done already; its error, if it has one, counts as seen then. What else it
     /// does depends on the kind: a task passes it on, a gather to its parts.
     virtual bool cancel(std::string_view message);
+    /// Itself, if it hands a request to cancel on to others; null if it just ends.
+    virtual CancelRelay* relay() noexcept { return nullptr; }
 
     /// Throws: RuntimeError if the running task could not await this: it belongs to another loop,
     /// or is that task.
     void require_awaitable_by(TaskCore& task) const {
-        if (&loop_ != here.loop || this == &task.future()) [[unlikely]]
+        if (!loop_runs_here() || this == &task.future()) [[unlikely]]
             refuse_await(task);
     }
 
@@ -68,13 +113,25 @@ public:
 
     /// What is thrown where this was cancelled.
     std::exception_ptr make_cancellation() const;
-    const std::string* cancel_message() const noexcept { return cancel_message_.get(); }
-    void set_cancel_message(std::string_view message);
+    const std::string* cancel_message() const noexcept { return cancel_message_; }
+    /// The reason of a request. The library's own requests give none, and so leave one that was
+    /// given before.
+    void set_cancel_message(std::string_view message) noexcept {
+        if (!message.empty()) [[unlikely]]
+            replace_cancel_message(cancel_message_of(message));
+    }
+    void drop_cancel_message() noexcept {
+        if (cancel_message_ != nullptr) [[unlikely]]
+            replace_cancel_message(nullptr);
+    }
+    std::unique_ptr<std::string> take_cancel_message() noexcept {
+        return std::unique_ptr<std::string>(std::exchange(cancel_message_, nullptr));
+    }
 
 protected:
     enum class Status : std::uint8_t { pending, succeeded, failed, cancelled };
 
-    explicit FutureBase(EventLoop& loop) noexcept : loop_(loop) {}
+    explicit FutureBase(EventLoop& loop) noexcept : loop_(loop), loop_number_(loop.number()) {}
     virtual ~FutureBase();
 
     /// Ends the waiting. The outcome must be in place.
@@ -88,9 +145,23 @@ protected:
 
     EventLoop& loop_;
     ReadyList waiting_;
-    /// What `cancel` was told; null if nothing.
-    std::unique_ptr<std::string> cancel_message_;
+
+private:
+    void destroy() noexcept;
+    void replace_cancel_message(std::unique_ptr<std::string> message) noexcept;
+    void require_loop_elsewhere(const char* function) const;
+
+    union {
+        /// The reason that the request in progress was given; null if none. Owned.
+        std::string* cancel_message_ = nullptr;
+        /// For one without references that waits for its end; see `destroy`.
+        FutureBase* dies_next_;
+    };
     std::uint32_t references_ = 1;
+    /// Of the loop, which may be gone, with another one at its address.
+    std::uint32_t loop_number_;
+
+protected:
     Status status_ = Status::pending;
     bool retrieved_ = false;
     /// Whether `waiting_` has ever held a done-callback, which needs care at completion.
@@ -181,8 +252,9 @@ public:
 
     DoneCallback(FutureBase& future, Function function);
 
+    CallbackId id() const noexcept { return id_; }
     /// Stops it if it is still registered. True if it was.
-    static bool remove(FutureBase& future, const void* id) noexcept;
+    static bool remove(FutureBase& future, CallbackId id) noexcept;
     static DoneCallback* cast(Ready& node) noexcept {
         return node.run == &run_node ? static_cast<DoneCallback*>(&node) : nullptr;
     }
@@ -196,7 +268,7 @@ private:
     FutureBase& future_;
     Function function_;
     ContextRef context_;
-    bool keeps_ = false;
+    CallbackId id_;
 };
 
 /// Whether a done-callback can be called: with the future, or without anything. The first handle
@@ -209,8 +281,8 @@ concept DoneCallable = std::disjunction_v<std::is_invocable<std::decay_t<Callbac
 /// Registers a callback that may want the future. It is given a handle when its turn comes, and
 /// holds none before: otherwise a future that nobody ever sets would keep itself alive.
 template <class Callback, class MakeHandle>
-const void* register_done_callback(FutureBase& future, Callback&& callback,
-                                   MakeHandle make_handle) {
+CallbackId register_done_callback(FutureBase& future, Callback&& callback, MakeHandle make_handle) {
+    future.require_open_loop("add_done_callback");
     using Plain = std::decay_t<Callback>;
     using Handle = std::invoke_result_t<MakeHandle&, FutureBase&>;
     auto* node = new DoneCallback(future, [call = Plain(std::forward<Callback>(callback)),
@@ -221,8 +293,10 @@ const void* register_done_callback(FutureBase& future, Callback&& callback,
             std::invoke(call);
         }
     });
+    const CallbackId id = node->id();
     future.notify(*node);
-    return node;
+    return id;
 }
 
-}  // namespace asyncio::internal
+}  // namespace internal
+}  // namespace asyncio

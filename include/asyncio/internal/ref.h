@@ -37,6 +37,9 @@ public:
         if (state_ != nullptr) state_->release();
     }
 
+    /// Gives the reference to whoever adopts the pointer.
+    State* leak() noexcept { return std::exchange(state_, nullptr); }
+
     State* get() const noexcept { return state_; }
     State* operator->() const noexcept { return state_; }
     State& operator*() const noexcept { return *state_; }

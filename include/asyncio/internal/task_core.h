@@ -19,6 +19,7 @@
 // what it has made of that.
 
 #include <asyncio/event_loop.h>
+#include <asyncio/internal/cancel_walk.h>
 #include <asyncio/internal/context_state.h>
 #include <asyncio/internal/rethrow.h>
 #include <asyncio/internal/step.h>
@@ -41,7 +42,7 @@ class CancelMask;
 class FutureBase;
 struct PromiseBase;
 
-class TaskCore : public Ready, public Resident {
+class TaskCore : public Ready, public Resident, public CancelRelay {
 public:
     virtual FutureBase& future() noexcept = 0;
     EventLoop& loop() noexcept;
@@ -61,7 +62,7 @@ public:
     /// Delivers the request. Inlined, so that the throw is the waiting coroutine's own.
     [[noreturn, gnu::always_inline]] void throw_cancelled() { rethrow(cancellation_to_throw()); }
     /// Takes back a request that has not been delivered; those counted stay.
-    void withdraw() noexcept { must_cancel_ = false; }
+    void withdraw() noexcept;
     /// What `throw_cancelled` would throw; the request counts as delivered.
     std::exception_ptr take_cancellation();
 
@@ -76,7 +77,7 @@ public:
         innermost_ = promise;
         parked_ = &waiter;
         if (must_cancel_) [[unlikely]]
-            abort_wait_now();
+            abort_wait();
     }
     /// Suspends at `coroutine`; the task is in the ready queue already.
     void yield(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept {
@@ -87,6 +88,9 @@ public:
     /// What the task waits for; null while it runs, and when the wait was aborted.
     lowlevel::Waiter* parked() const noexcept { return parked_; }
 
+    FutureBase* awaited(std::size_t index) const noexcept final;
+    TaskCore* as_task() noexcept final { return this; }
+
     ContextRef& context() noexcept { return context_; }
 
     /// No two tasks of the process have the same.
@@ -95,8 +99,10 @@ public:
     std::size_t write_name(std::span<char> text) const noexcept;
     void set_name(std::string_view name) { name_ = std::make_unique<std::string>(name); }
 
-    /// The frame at which a task that is not running stands; null if it has not started.
+    /// The frame at which a task that is not running stands; null if it has not begun, and while it
+    /// starts another task eagerly.
     const PromiseBase* innermost() const noexcept { return innermost_; }
+    bool has_begun() const noexcept { return run != &first_step; }
 
 protected:
     /// Schedules the first step. The reference the loop holds is the caller's to add.
@@ -120,9 +126,15 @@ private:
     void run_step() noexcept;
     void run_watched() noexcept;
     void end(void (TaskCore::*completion)() noexcept) noexcept;
-    void abort_wait_now();
+    FutureBase* receive(std::string_view message) noexcept final;
+    FutureBase* answered(bool will_end, std::string_view message) noexcept final;
+    bool answer() noexcept final;
+    bool break_wait() noexcept final;
+    FutureBase* request(std::string_view message, const CancelMask* asked_under) noexcept;
+    void abort_wait() noexcept;
+    FutureBase* abort_or_pass_on(std::string_view message) noexcept;
     [[gnu::cold]] std::exception_ptr& cancellation_to_throw();
-    void hold_back(std::string_view message, const CancelMask* asked_under);
+    void hold_back(std::string_view message, const CancelMask* asked_under) noexcept;
 
     std::coroutine_handle<> outermost_;
     /// Where the next step begins.

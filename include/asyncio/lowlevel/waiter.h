@@ -41,6 +41,9 @@ protected:
     /// For a waiter that stands in a line; see `internal::WaitQueue::abandon`.
     struct Queued {};
     explicit Waiter(Queued) noexcept : queued_(true) {}
+    /// For an `internal::FutureWaiter`. A request to cancel asks what it waits for, not its hook.
+    struct ForFuture {};
+    explicit Waiter(ForFuture) noexcept : for_future_(true) {}
 
     /// The task that awaits. Throws: RuntimeError if the code does not run in a task.
     internal::TaskCore& task() {
@@ -93,6 +96,8 @@ protected:
     }
 
     bool parked() const noexcept { return task_ != nullptr; }
+    /// The wait was aborted: what is waited for did not wake the task.
+    bool interrupted() const noexcept { return interrupted_; }
 
     /// For a hook of a source that always wakes by itself, in the next iteration.
     static Abort cannot_abort(Waiter&, std::string_view) noexcept { return Abort::too_late; }
@@ -107,6 +112,7 @@ private:
     bool interrupted_ = false;
     /// This is an `internal::QueuedWaiter`.
     bool queued_ = false;
+    bool for_future_ = false;
 };
 
 }  // namespace asyncio::lowlevel

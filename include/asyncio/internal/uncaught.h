@@ -1,0 +1,33 @@
+#pragma once
+// How a program ends whose error nobody catches.
+//
+// Ctrl-C ends it as the signal does: what runs it, a shell loop for instance, sees that it was
+// interrupted and stops too. Any other error of the main coroutine is shown with its type, its text
+// and the places of the awaits it came through, and then ends the program as such errors do.
+//
+// Both happen where the error turns out to be uncaught, in a handler of `std::terminate`. So a
+// program that catches what leaves `run` sees no difference.
+//
+// Thread-safety: any thread.
+
+#include <exception>
+
+namespace asyncio::internal {
+
+struct PromiseBase;
+
+/// `error` is leaving the frame of a coroutine. Its place among the awaits is kept until the next
+/// error, for a report.
+void note_passage(const std::exception_ptr& error, const PromiseBase& frame) noexcept;
+
+/// `error` is about to leave `run`. Nobody may be there to catch it.
+void error_leaves_run(const std::exception_ptr& error) noexcept;
+
+/// Writes to standard error what `error` is and, if it is the one that left `run` last, through
+/// which awaits it came.
+void report_uncaught(const std::exception_ptr& error) noexcept;
+
+/// Flushes the streams and ends the process by SIGINT.
+[[noreturn]] void end_by_interrupt() noexcept;
+
+}  // namespace asyncio::internal

@@ -1,0 +1,81 @@
+#include <asyncio/internal/cancel_walk.h>
+
+#include <asyncio/internal/future_base.h>
+
+namespace asyncio::internal {
+
+CancelWalk::~CancelWalk() {
+    while (left_last_ != nullptr) {
+        CancelRelay& relay = *left_last_;
+        left_last_ = reinterpret_cast<CancelRelay*>(relay.link_ & ~left);
+        relay.link_ = 0;
+    }
+}
+
+bool CancelWalk::ask(FutureBase& future) noexcept { return walk(&future); }
+
+void CancelWalk::pass_on(CancelRelay& relay, FutureBase& first) noexcept {
+    enter(relay);
+    walk(&first);
+}
+
+/// Down to what really waits, and back up with the answer to who asks somebody else next; until the
+/// one at which the walk began has its last answer.
+bool CancelWalk::walk(FutureBase* asked) noexcept {
+    bool answer = false;
+    for (;;) {
+        while (asked != nullptr) asked = arrive(*asked, answer);
+        if (top_ == nullptr) return answer;
+        asked = top_->answered(answer, message_);
+        if (asked != nullptr) continue;
+        CancelRelay& relay = *top_;
+        answer = relay.answer();
+        top_ = asker_of(relay);
+        leave(relay);
+    }
+}
+
+/// Returns who is to be asked before `asked` can answer; null if it has.
+FutureBase* CancelWalk::arrive(FutureBase& asked, bool& answer) noexcept {
+    CancelRelay* const relay = asked.relay();
+    if (relay == nullptr) {
+        answer = asked.cancel(message_);
+        return nullptr;
+    }
+    if (relay->link_ == 0) {
+        if (FutureBase* const first = relay->receive(message_)) {
+            enter(*relay);
+            return first;
+        }
+        leave(*relay);
+    } else if ((relay->link_ & left) == 0) {
+        break_circle();
+    }
+    answer = relay->answer();
+    return nullptr;
+}
+
+void CancelWalk::enter(CancelRelay& relay) noexcept {
+    relay.link_ = reinterpret_cast<std::uintptr_t>(top_ != nullptr ? top_ : &relay);
+    top_ = &relay;
+}
+
+void CancelWalk::leave(CancelRelay& relay) noexcept {
+    relay.link_ = reinterpret_cast<std::uintptr_t>(left_last_) | left;
+    left_last_ = &relay;
+}
+
+/// Null at the beginning of the path.
+CancelRelay* CancelWalk::asker_of(const CancelRelay& relay) const noexcept {
+    auto* const asker = reinterpret_cast<CancelRelay*>(relay.link_);
+    return asker != &relay ? asker : nullptr;
+}
+
+/// Every circle has a task in it, for a gather's parts were there before the gather was.
+void CancelWalk::break_circle() noexcept {
+    for (CancelRelay* relay = top_; relay != nullptr; relay = asker_of(*relay)) {
+        if (relay->break_wait()) return;
+    }
+}
+
+}  // namespace asyncio::internal
