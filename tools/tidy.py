@@ -88,7 +88,7 @@ HEADERS_OF_FLOOR = {
             "lowlevel/waiter internal/awaitable internal/body internal/future_base "
             "internal/task_core finally exit_stack as_completed map_concurrent staggered_race "
             "internal/cancel_mask internal/cancel_walk internal/completions internal/handles "
-            "internal/uncaught inspect main timeout_scope internal/foreign",
+            "internal/settled_call internal/uncaught inspect main timeout_scope internal/foreign",
     "sync": "sync lock event condition semaphore barrier held queue "
             "internal/acquire internal/queue_base internal/wait_queue",
     "io": "streams standard_streams net datagram dns file signals lowlevel/operation_awaiter",

@@ -148,7 +148,9 @@ public:
     /// Throws: TimeoutError, once for every task that is not done when the time is over.
     /// Cancellation: waits only if nothing is done; when cancelled, the next call gives what this
     /// one would have given.
-    internal::AsCompletedNext<Handle> next() const noexcept {
+    internal::AsCompletedNext<Handle> next() const {
+        if (!state_) [[unlikely]]
+            internal::throw_empty("AsCompleted");
         return internal::AsCompletedNext<Handle>(state_);
     }
 
@@ -159,9 +161,10 @@ private:
 namespace internal {
 
 template <class Handle>
-AsCompleted<Handle> as_completed_of(std::vector<Handle> given, AsCompletedOptions options) {
-    return AsCompleted<Handle>(std::make_shared<AsCompletedState<Handle>>(
-        get_running_loop(), options, distinct(std::move(given))));
+AsCompleted<Handle> as_completed_of(EventLoop& loop, std::vector<Handle> given,
+                                    AsCompletedOptions options) {
+    return AsCompleted<Handle>(
+        std::make_shared<AsCompletedState<Handle>>(loop, options, distinct(std::move(given))));
 }
 
 }  // namespace internal
@@ -177,7 +180,8 @@ AsCompleted<Handle> as_completed_of(std::vector<Handle> given, AsCompletedOption
 /// `__anext__` loses a task.
 template <internal::WatchableRange Range>
 auto as_completed(Range&& awaitables, AsCompletedOptions options = {}) {
-    return internal::as_completed_of(internal::handles_of(std::forward<Range>(awaitables)),
+    EventLoop& loop = internal::running_loop("asyncio::as_completed()");
+    return internal::as_completed_of(loop, internal::handles_of(std::forward<Range>(awaitables)),
                                      options);
 }
 
@@ -185,20 +189,24 @@ auto as_completed(Range&& awaitables, AsCompletedOptions options = {}) {
 /// `TaskRef`, or a `FutureRef` where not all are tasks.
 template <internal::Watchable A, internal::Watchable B, internal::Watchable... More>
 auto as_completed(A&& a, B&& b, More&&... more) {
-    return internal::as_completed_of(internal::list_of_handles(std::forward<A>(a),
+    EventLoop& loop = internal::running_loop("asyncio::as_completed()");
+    return internal::as_completed_of(loop,
+                                     internal::list_of_handles(std::forward<A>(a),
                                                                std::forward<B>(b),
                                                                std::forward<More>(more)...),
                                      {});
 }
 template <internal::Watchable A, internal::Watchable B>
 auto as_completed(A&& a, B&& b, AsCompletedOptions options) {
+    EventLoop& loop = internal::running_loop("asyncio::as_completed()");
     return internal::as_completed_of(
-        internal::list_of_handles(std::forward<A>(a), std::forward<B>(b)), options);
+        loop, internal::list_of_handles(std::forward<A>(a), std::forward<B>(b)), options);
 }
 template <internal::Watchable A, internal::Watchable B, internal::Watchable C>
 auto as_completed(A&& a, B&& b, C&& c, AsCompletedOptions options) {
+    EventLoop& loop = internal::running_loop("asyncio::as_completed()");
     return internal::as_completed_of(
-        internal::list_of_handles(std::forward<A>(a), std::forward<B>(b), std::forward<C>(c)),
+        loop, internal::list_of_handles(std::forward<A>(a), std::forward<B>(b), std::forward<C>(c)),
         options);
 }
 

@@ -115,7 +115,7 @@ private:
 template <class Promise>
 void internal::BarrierAwaiter::await_suspend(std::coroutine_handle<Promise> coroutine) {
     try {
-        wait_in(barrier_.waiting_, coroutine);
+        wait_in(barrier_.waiting_, coroutine, "Barrier::wait()");
     } catch (...) {
         if (place_ == Place::inside) leave_barrier();
         throw;

@@ -56,6 +56,8 @@ private:
     class Entry {
     public:
         explicit Entry(const internal::ContextRef& context) : context_(context) {
+            if (!context_) [[unlikely]]
+                internal::throw_empty("Context");
             if (std::exchange(context_.get()->entered, true))
                 throw RuntimeError("the context is in use already");
             outer_ = std::exchange(internal::here.context, &context_);
@@ -178,11 +180,11 @@ inline Context context_of(TaskCore& task) {
 
 }  // namespace internal
 
-inline Context TaskRef::get_context() const { return internal::context_of(*core_); }
+inline Context TaskRef::get_context() const { return internal::context_of(existing_core()); }
 
 template <class T>
 Context Task<T>::get_context() const {
-    return internal::context_of(*core_);
+    return internal::context_of(existing_core());
 }
 
 }  // namespace asyncio

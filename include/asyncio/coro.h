@@ -168,17 +168,31 @@ struct LeaveWith {
     void await_resume() const noexcept {}
 };
 
-/// Awaits a child. `Coro`'s own, and the base of what awaits without throwing.
+/// Ends the life of a coroutine that belongs to nobody any more.
+template <class T>
+void drop_frame(std::coroutine_handle<Promise<T>> frame) noexcept;
+
+/// For a `Coro` without a coroutine: it was awaited, made a task, or moved from.
+[[noreturn, gnu::cold]] void throw_reused();
+
+/// Awaits a child, which belongs to it from then on: a `Coro` that is awaited again is empty.
 template <class T>
 class CoroAwaiter {
 public:
     using SuspendsTask = void;
 
     explicit CoroAwaiter(std::coroutine_handle<Promise<T>> child) noexcept : child_(child) {}
+    CoroAwaiter(const CoroAwaiter&) = delete;
+    CoroAwaiter& operator=(const CoroAwaiter&) = delete;
+    ~CoroAwaiter() {
+        if (child_) drop_frame(child_);
+    }
 
     bool await_ready() {
-        assert(!child_.done() && "a Coro is awaited once");
-        if (stack_position() < here.stack_limit) [[unlikely]]
+        if (!child_) [[unlikely]]
+            throw_reused();
+        // Only a task's step has the trampoline that would go on with the child.
+        if (stack_position() < here.stack_limit && here.task != nullptr) [[unlikely]]
             return false;
         started_ = true;
         child_.resume();
@@ -207,6 +221,13 @@ private:
 /// reached.
 void report_dropped(std::coroutine_handle<> coroutine, std::source_location place) noexcept;
 
+template <class T>
+void drop_frame(std::coroutine_handle<Promise<T>> frame) noexcept {
+    if (!frame.done()) [[unlikely]]
+        report_dropped(frame, frame.promise().where);
+    frame.destroy();
+}
+
 inline bool LeaveWith::await_suspend(std::coroutine_handle<Promise<void>> own) const noexcept {
     own.promise().outcome = std::move(end);
     return false;
@@ -217,7 +238,8 @@ inline bool LeaveWith::await_suspend(std::coroutine_handle<Promise<void>> own) c
 /// A coroutine that has not started yet. `co_await` it, or give it to `create_task`, `run`,
 /// `gather`, ….
 ///
-/// Dropping one that never ran destroys its arguments and nothing else; debug mode logs it.
+/// Dropping one that never ran destroys its arguments and nothing else; debug mode logs it. One
+/// that was awaited, made a task or moved from is empty: to use it again is a RuntimeError.
 /// Lifetime: references and pointers given to the coroutine function must live until it ends.
 /// Cancellation: awaiting it is a cancellation point exactly where the coroutine itself waits.
 /// Thread-safety: may be moved to the thread of the loop that will run it; loop thread only from
@@ -240,9 +262,15 @@ public:
     }
     ~Coro() { drop(); }
 
-    auto operator co_await() && noexcept { return internal::CoroAwaiter<T>(frame_); }
+    auto operator co_await() && noexcept { return internal::CoroAwaiter<T>(release()); }
 
-    /// Gives the frame away. For those who run coroutines: `Task`.
+    /// For those who run coroutines: `Task`. Throws: RuntimeError if this is empty.
+    std::coroutine_handle<promise_type> frame() const {
+        if (!frame_) [[unlikely]]
+            internal::throw_reused();
+        return frame_;
+    }
+    /// Gives the frame away.
     std::coroutine_handle<promise_type> release() noexcept {
         return std::exchange(frame_, nullptr);
     }
@@ -252,11 +280,7 @@ private:
     explicit Coro(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
 
     void drop() noexcept {
-        if (!frame_) return;
-        if (!frame_.done()) [[unlikely]]
-            internal::report_dropped(frame_, frame_.promise().where);
-        frame_.destroy();
-        frame_ = nullptr;
+        if (frame_) internal::drop_frame(std::exchange(frame_, nullptr));
     }
 
     std::coroutine_handle<promise_type> frame_;

@@ -92,13 +92,15 @@ private:
 
     internal::WaitQueue waiting_;
     bool set_ = false;
+    /// This is what `Queue::join` waits for.
+    bool is_of_queue_ = false;
 };
 
 inline bool internal::EventAwaiter::await_ready() noexcept { return event_.set_; }
 
 template <class Promise>
 void internal::EventAwaiter::await_suspend(std::coroutine_handle<Promise> coroutine) {
-    wait_in(event_.waiting_, coroutine);
+    wait_in(event_.waiting_, coroutine, event_.is_of_queue_ ? "Queue::join()" : "Event::wait()");
 }
 
 inline bool internal::EventAwaiter::interrupted() {

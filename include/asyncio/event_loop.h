@@ -125,7 +125,7 @@ void wind_up_asyncgens(EventLoop& loop);
 }  // namespace internal
 
 /// A callback given to `call_soon`, `call_later` or `call_at`. Copies refer to the same callback;
-/// dropping them all changes nothing.
+/// dropping them all changes nothing. An empty one has no callback, and `cancel` no effect.
 ///
 /// Thread-safety: loop thread only; one that came from `call_soon_threadsafe` may be cancelled from
 /// any thread.
@@ -156,8 +156,8 @@ protected:
 class TimerHandle : public Handle {
 public:
     using Handle::Handle;
-    /// The deadline, before and after it has come.
-    TimePoint when() const noexcept;
+    /// The deadline, before and after it has come. Throws: RuntimeError if the handle is empty.
+    TimePoint when() const;
 };
 
 /// What the exception handler is told. The views are valid during the call.
@@ -376,6 +376,10 @@ public:
     /// As `Backend::expect_wakes`.
     void expect_wakes(int change) noexcept { backend_->expect_wakes(change); }
 
+    /// A number that no other loop of the process has, or will have. Another loop may come to this
+    /// one's address.
+    std::uint64_t id() const noexcept { return id_; }
+
     internal::IntrusiveList<internal::Resident>& residents() noexcept { return residents_; }
     internal::AsyncGenerators& asyncgens() noexcept { return asyncgens_; }
     internal::IntrusiveList<internal::AtClose>& at_close() noexcept { return at_close_; }
@@ -402,7 +406,12 @@ private:
     void run_batch();
     void serve_finished(internal::ReadyList& batch);
     void run_step(internal::Ready& node);
-    void check_open() const;
+    /// Throws: RuntimeError if the loop is closed; it names `function`, which was called.
+    void check_open(const char* function) const {
+        if (is_closed()) [[unlikely]]
+            refuse_closed(function);
+    }
+    [[noreturn, gnu::cold]] static void refuse_closed(const char* function);
     void check_can_run() const;
     void collect_operations();
     void drop_ready() noexcept;
@@ -431,6 +440,7 @@ private:
     /// Below so many it need not even be asked whether a look is due: nothing is in flight.
     std::uint32_t steps_before_look_ = steps_between_looks;
     std::uint64_t iterations_ = 0;
+    std::uint64_t id_;
     bool stopping_ = false;
     bool running_ = false;
     bool closing_ = false;
@@ -476,8 +486,11 @@ inline EventLoop new_event_loop(LoopOptions options = {}) { return EventLoop(opt
 
 namespace internal {
 
-/// As `get_event_loop`, but makes none.
-EventLoop& running_or_current_loop();
+/// As `get_event_loop`, but makes none. The error names `function`, which was called.
+EventLoop& running_or_current_loop(const char* function);
+
+/// As `get_running_loop`, for `function`, which the error names: "asyncio::create_task()".
+EventLoop& running_loop(const char* function);
 
 }  // namespace internal
 

@@ -231,4 +231,10 @@ ExceptionGroup::Split ExceptionGroup::split() const {
 /// What an exception has to say, whatever its type: `what()`, or the type's name.
 std::string describe(const std::exception_ptr& error);
 
+namespace internal {
+
+/// For a handle that refers to nothing: RuntimeError "this Task is empty: …".
+[[noreturn, gnu::cold]] void throw_empty(const char* type);
+
+}  // namespace internal
 }  // namespace asyncio

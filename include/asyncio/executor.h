@@ -289,7 +289,7 @@ inline constexpr bool is_default_executor = std::is_same_v<std::decay_t<Given>, 
 template <class Pool, class Function, class... Arguments>
 auto EventLoop::run_in_executor(Pool&& executor, Function&& function, Arguments&&... arguments) {
     using PlainPool = std::remove_cvref_t<Pool>;
-    check_open();
+    check_open("EventLoop::run_in_executor()");
     internal::require_safe_closure<Function>();
     auto& threads = internal::LoopThreads::of(*this);
     if constexpr (internal::is_default_executor<Pool>) {
@@ -311,7 +311,7 @@ auto EventLoop::run_in_executor(Pool&& executor, Function&& function, Arguments&
 }
 
 inline void EventLoop::set_default_executor(std::shared_ptr<ThreadPoolExecutor> executor) {
-    check_open();
+    check_open("EventLoop::set_default_executor()");
     internal::LoopThreads::of(*this).set_default_executor(std::move(executor));
 }
 
@@ -320,6 +320,7 @@ inline void EventLoop::set_default_executor(ThreadPoolExecutor&& executor) {
 }
 
 inline Coro<void> EventLoop::shutdown_default_executor(std::optional<Delay> limit) {
+    check_open("EventLoop::shutdown_default_executor()");
     return internal::LoopThreads::of(*this).shutdown_default_executor(limit);
 }
 
@@ -357,8 +358,8 @@ template <class Function, class... Arguments>
 Coro<typename BoundJobOf<Function, Arguments...>::Result> call_in_thread(Function function,
                                                                          Arguments... arguments) {
     using T = typename BoundJobOf<Function, Arguments...>::Result;
+    LoopThreads& threads = LoopThreads::of(running_task("asyncio::to_thread()").loop());
     CallInContext<Function> call(std::move(function));
-    LoopThreads& threads = LoopThreads::of(*here.loop);
     auto future =
         start_job(threads, threads.default_executor(), std::move(call), std::move(arguments)...);
     Outcome<T> outcome = co_await settle(std::move(future));

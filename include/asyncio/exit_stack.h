@@ -42,14 +42,23 @@ concept AsyncClosable = requires(Resource& resource) {
     { resource.aclose() } -> internal::Awaitable;
 };
 
+class AsyncExitStack;
+
+namespace internal {
+
+template <class Body>
+Coro<BodyResult<Body, AsyncExitStack>> exit_stack_scope(Body body);
+
+}  // namespace internal
+
 /// A stack of cleanups; the last one pushed runs first.
 ///
-/// Best used through `async_exit_stack`, which runs them at the end of its body. One that is
-/// destroyed with cleanups left cannot run them, and says so in the log.
+/// `async_exit_stack` makes one, and runs what is on it at the end of its body. `pop_all` makes
+/// another, for cleanups that are to run later. One that is destroyed with cleanups left cannot run
+/// them, and says so in the log.
 /// Python: `contextlib.AsyncExitStack`.
 class AsyncExitStack {
 public:
-    AsyncExitStack() noexcept = default;
     AsyncExitStack(AsyncExitStack&& other) noexcept : exits_(std::exchange(other.exits_, {})) {}
     AsyncExitStack& operator=(AsyncExitStack&&) = delete;
     ~AsyncExitStack();
@@ -114,10 +123,14 @@ public:
     /// next wait after them; a limit inside a cleanup works.
     Coro<> aclose();
 
-    /// For `async_exit_stack`: the body has ended with `error`, or null. Returns what is to leave.
+private:
+    template <class Body>
+    friend Coro<internal::BodyResult<Body, AsyncExitStack>> internal::exit_stack_scope(Body body);
+
+    AsyncExitStack() noexcept = default;
+    /// The body has ended with `error`, or null. Returns what is to leave.
     Coro<std::exception_ptr> unwind(std::exception_ptr error);
 
-private:
     using Exit = internal::UniqueFunction<Coro<bool>(std::exception_ptr)>;
 
     void push(Exit exit) { exits_.push_back(std::move(exit)); }
@@ -156,8 +169,9 @@ namespace internal {
 template <class Body>
 Coro<BodyResult<Body, AsyncExitStack>> exit_stack_scope(Body body) {
     using T = BodyResult<Body, AsyncExitStack>;
+    running_task("asyncio::async_exit_stack()");
     AsyncExitStack stack;
-    Outcome<T> outcome = co_await settle(call_body(body, stack));
+    Outcome<T> outcome = co_await settled_body(body, stack);
     std::exception_ptr error = co_await stack.unwind(outcome.error());
     const bool suppressed = outcome.failed() && error == nullptr;
     if (error != nullptr) outcome.fail(std::move(error));

@@ -22,28 +22,16 @@ namespace internal {
 /// gives way to errors, and several of those make an ExceptionGroup. Null for none.
 std::exception_ptr joined_errors(std::vector<std::exception_ptr> errors, const char* message);
 
-/// `co_await settle(…)` of what `callable` returns, which may throw before it returns anything.
-template <class Callable, class... Arguments>
-auto settled_call(Callable& callable, Arguments... arguments)
-    -> Coro<Outcome<AwaitResult<std::invoke_result_t<Callable&, Arguments...>>>> {
-    using T = AwaitResult<std::invoke_result_t<Callable&, Arguments...>>;
-    Outcome<T> outcome;
-    try {
-        outcome = co_await settle(std::invoke(callable, std::move(arguments)...));
-    } catch (...) {
-        outcome.fail(std::current_exception());
-    }
-    co_return outcome;
-}
-
 template <class Body, class Cleanup>
 Coro<typename BodyResultOf<std::invoke_result_t<Body&>>::type> finally_scope(Body body,
                                                                              Cleanup cleanup) {
     using T = typename BodyResultOf<std::invoke_result_t<Body&>>::type;
+    TaskCore& task = running_task("asyncio::finally_()");
     Outcome<T> outcome = co_await settled_call(body);
-    Outcome<void> cleaned;
+    using Cleaned = AwaitResult<std::invoke_result_t<Cleanup&>>;
+    Outcome<Cleaned> cleaned;
     {
-        const CancelMask mask;
+        const CancelMask mask(task);
         cleaned = co_await settled_call(cleanup);
     }
     if (cleaned.failed())

@@ -31,7 +31,7 @@ public:
 
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
-        awaited_->require_awaitable_by(task());
+        awaited_->require_awaitable_by(task("a Future or Task"));
         if (awaited_->loop().get_debug()) [[unlikely]]
             warn_of_circle(task(), *awaited_, promise_base(coroutine));
         awaited_->notify(task());
@@ -119,30 +119,31 @@ public:
     }
 };
 
-/// What `Future` and `Task` have in common.
+/// What `Future` and `Task` have in common. A handle that was default-constructed or moved from
+/// refers to nothing, is false, and throws RuntimeError when it is used.
 template <class T>
 class FutureHandle {
 public:
     using value_type = T;
 
     /// Whether there is a result, an error, or a cancellation.
-    bool done() const noexcept { return state_->done(); }
-    bool cancelled() const noexcept { return state_->cancelled(); }
+    bool done() const { return existing().done(); }
+    bool cancelled() const { return existing().cancelled(); }
 
     /// The value. Throws: the error; CancelledError if it was cancelled; InvalidStateError if it is
     /// not done.
-    decltype(auto) result() const { return state_->outcome().value(); }
+    decltype(auto) result() const { return existing().outcome().value(); }
 
     /// The error; null if there is a value. Throws: CancelledError, InvalidStateError, as `result`.
     std::exception_ptr exception() const {
-        const Outcome<T>& outcome = state_->outcome();
+        const Outcome<T>& outcome = existing().outcome();
         if (state_->cancelled()) std::rethrow_exception(outcome.error());
         return outcome.error();
     }
 
     /// Asks for the end. False if it is done already; whoever awaits it then gets the result it
     /// has.
-    bool cancel(std::string_view message = {}) const { return state_->cancel(message); }
+    bool cancel(std::string_view message = {}) const { return existing().cancel(message); }
 
     /// Calls `callback(future)`, or `callback()` if it takes nothing, one iteration after this is
     /// done, also if it is done already. Callbacks and awaiting tasks run in the order in which
@@ -152,18 +153,16 @@ public:
         requires DoneCallable<Callback, Future<T>>
     CallbackId add_done_callback(Callback&& callback) const {
         return register_done_callback(
-            *state_, std::forward<Callback>(callback), [](FutureBase& future) {
+            existing(), std::forward<Callback>(callback), [](FutureBase& future) {
                 return Future<T>(Ref<FutureState<T>>::share(static_cast<FutureState<T>*>(&future)));
             });
     }
     /// True if it was registered; false if it has run or is about to.
-    bool remove_done_callback(CallbackId id) const noexcept {
-        return DoneCallback::remove(*state_, id);
-    }
+    bool remove_done_callback(CallbackId id) const { return DoneCallback::remove(existing(), id); }
 
     /// Throws: RuntimeError if it is gone.
     EventLoop& get_loop() const {
-        state_->require_existing_loop("get_loop");
+        existing().require_existing_loop("get_loop");
         return state_->loop();
     }
 
@@ -179,12 +178,25 @@ public:
     /// A handle that was moved from, or made without a future, refers to none.
     explicit operator bool() const noexcept { return static_cast<bool>(state_); }
 
-    auto operator co_await() const& { return SharedAwaiter<T>(state_); }
-    auto operator co_await() && { return OwningAwaiter<T>(std::move(state_)); }
+    auto operator co_await() const& {
+        existing();
+        return SharedAwaiter<T>(state_);
+    }
+    auto operator co_await() && {
+        existing();
+        return OwningAwaiter<T>(std::move(state_));
+    }
 
     const Ref<FutureState<T>>& state() const noexcept { return state_; }
 
 protected:
+    /// What the handle refers to. Throws: RuntimeError if that is nothing.
+    FutureState<T>& existing() const {
+        if (!state_) [[unlikely]]
+            throw_empty("Future or Task");
+        return *state_;
+    }
+
     FutureHandle() noexcept = default;
     explicit FutureHandle(Ref<FutureState<T>> state) noexcept : state_(std::move(state)) {}
 
@@ -217,12 +229,12 @@ public:
     template <class... Value>
         requires(sizeof...(Value) == (std::is_void_v<T> ? 0 : 1))
     void set_result(Value&&... value) const {
-        this->state_->require_loop("set_result");
+        this->existing().require_loop("set_result");
         this->state_->set_value(std::forward<Value>(value)...);
     }
     /// Throws: InvalidStateError if it is done; RuntimeError if `error` is null.
     void set_exception(std::exception_ptr error) const {
-        this->state_->require_loop("set_exception");
+        this->existing().require_loop("set_exception");
         if (error == nullptr) internal::throw_null_exception();
         this->state_->set(Outcome<T>::failure(std::move(error)));
     }
@@ -260,26 +272,33 @@ public:
     }
 
     // As those of `Future`.
-    bool done() const noexcept { return state_->done(); }
-    bool cancelled() const noexcept { return state_->cancelled(); }
+    bool done() const { return existing().done(); }
+    bool cancelled() const { return existing().cancelled(); }
     std::exception_ptr exception() const;
-    bool cancel(std::string_view message = {}) const { return state_->cancel(message); }
+    bool cancel(std::string_view message = {}) const { return existing().cancel(message); }
     template <class Callback>
         requires internal::DoneCallable<Callback, FutureRef>
     auto add_done_callback(Callback&& callback) const {
         return internal::register_done_callback(
-            *state_, std::forward<Callback>(callback), [](internal::FutureBase& future) {
+            existing(), std::forward<Callback>(callback), [](internal::FutureBase& future) {
                 return FutureRef(internal::Ref<internal::FutureBase>::share(&future));
             });
     }
     EventLoop& get_loop() const {
-        state_->require_existing_loop("get_loop");
+        existing().require_existing_loop("get_loop");
         return state_->loop();
     }
 
     const internal::Ref<internal::FutureBase>& state() const noexcept { return state_; }
 
 protected:
+    /// What is referred to. Throws: RuntimeError if that is nothing.
+    internal::FutureBase& existing() const {
+        if (!state_) [[unlikely]]
+            internal::throw_empty("FutureRef or TaskRef");
+        return *state_;
+    }
+
     internal::Ref<internal::FutureBase> state_;
 };
 

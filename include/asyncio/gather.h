@@ -196,11 +196,10 @@ private:
 };
 
 template <bool settled, class Parts>
-auto start_gather(Parts parts) {
+auto start_gather(EventLoop& loop, Parts parts) {
     using State = GatherState<Parts, settled>;
     using Result = std::conditional_t<settled, typename Parts::Outcomes, typename Parts::Values>;
-    return Future<Result>(
-        Ref<FutureState<Result>>::adopt(new State(running_or_current_loop(), std::move(parts))));
+    return Future<Result>(Ref<FutureState<Result>>::adopt(new State(loop, std::move(parts))));
 }
 
 template <class Range>
@@ -224,10 +223,12 @@ concept AwaitableRange = std::ranges::input_range<Range> && !Awaitable<Range> &&
 template <class... Given>
     requires(internal::Awaitable<Given> && ...)
 auto gather(Given&&... awaitables) {
+    EventLoop& loop = internal::running_or_current_loop("asyncio::gather()");
     using Parts = internal::TupleParts<internal::HandleOf<Given>...>;
     // Braces, not parentheses: they fix the order in which the tasks are created.
-    return internal::start_gather<false>(Parts{std::tuple<internal::HandleOf<Given>...>{
-        ensure_future(std::forward<Given>(awaitables))...}});
+    return internal::start_gather<false>(
+        loop, Parts{std::tuple<internal::HandleOf<Given>...>{
+                  internal::ensure_future_on(loop, std::forward<Given>(awaitables))...}});
 }
 
 /// A coroutine that stays with the caller cannot be run.
@@ -239,9 +240,10 @@ void gather(Given&...) = delete;  // a Coro is awaited once: hand it over with s
 /// parts have no value.
 template <internal::AwaitableRange Range>
 auto gather(Range&& awaitables) {
+    EventLoop& loop = internal::running_or_current_loop("asyncio::gather()");
     auto handles = internal::handles_of(std::forward<Range>(awaitables));
     return internal::start_gather<false>(
-        internal::VectorParts<typename decltype(handles)::value_type>{std::move(handles)});
+        loop, internal::VectorParts<typename decltype(handles)::value_type>{std::move(handles)});
 }
 
 /// As `gather`, but never fails for a part: gives an `Outcome` of each.
@@ -250,16 +252,19 @@ auto gather(Range&& awaitables) {
 template <class... Given>
     requires(internal::Awaitable<Given> && ...)
 auto gather_settled(Given&&... awaitables) {
+    EventLoop& loop = internal::running_or_current_loop("asyncio::gather_settled()");
     using Parts = internal::TupleParts<internal::HandleOf<Given>...>;
-    return internal::start_gather<true>(Parts{std::tuple<internal::HandleOf<Given>...>{
-        ensure_future(std::forward<Given>(awaitables))...}});
+    return internal::start_gather<true>(
+        loop, Parts{std::tuple<internal::HandleOf<Given>...>{
+                  internal::ensure_future_on(loop, std::forward<Given>(awaitables))...}});
 }
 
 template <internal::AwaitableRange Range>
 auto gather_settled(Range&& awaitables) {
+    EventLoop& loop = internal::running_or_current_loop("asyncio::gather_settled()");
     auto handles = internal::handles_of(std::forward<Range>(awaitables));
     return internal::start_gather<true>(
-        internal::VectorParts<typename decltype(handles)::value_type>{std::move(handles)});
+        loop, internal::VectorParts<typename decltype(handles)::value_type>{std::move(handles)});
 }
 
 }  // namespace asyncio

@@ -96,7 +96,7 @@ protected:
 private:
     friend struct ClosingGenerator;
 
-    void begin();
+    void begin(EventLoop& loop);
     void pause() noexcept;
     void finish() noexcept;
     void adopt() noexcept;
@@ -245,8 +245,9 @@ private:
 /// What a coroutine that uses `co_yield` returns: `AsyncGenerator<int> count() { co_yield 1; … }`.
 ///
 /// Nothing runs until it is asked: `while (auto value = co_await generator.next())`. Owns the
-/// generator; move-only. Destroy it unclosed before its end, and the loop takes it over and closes
-/// it, which debug mode remarks upon, for until then what the generator holds is held.
+/// generator; move-only. One that was moved from throws RuntimeError when it is used. Destroy it
+/// unclosed before its end, and the loop takes it over and closes it, which debug mode remarks
+/// upon, for until then what the generator holds is held.
 ///
 /// A generator that cleans up with awaits catches what leaves its `co_yield` first and awaits
 /// behind the handler: `std::exception_ptr error; try { … co_yield … } catch (…) { error =
@@ -282,7 +283,7 @@ public:
     /// Cancellation: reaches what the generator waits for, and ends it unless it goes on.
     /// Cost: two resumptions; no iteration of the loop, no allocation.
     /// Python: `__anext__`.
-    internal::GeneratorStep<T> next() noexcept { return {promise(), nullptr}; }
+    internal::GeneratorStep<T> next() { return {promise(), nullptr}; }
 
     /// The same, but `co_yield` throws `error` in the generator. One that has not begun or has
     /// ended throws it at once.
@@ -301,14 +302,15 @@ public:
     /// Throws: what leaves the generator instead; RuntimeError if it yields once more, or runs.
     /// Cancellation: reaches the cleanup.
     /// Python: `aclose`.
-    internal::GeneratorClose aclose() noexcept { return internal::GeneratorClose(promise()); }
+    internal::GeneratorClose aclose() { return internal::GeneratorClose(promise()); }
 
 private:
     friend promise_type;
     explicit AsyncGenerator(promise_type& promise) noexcept : promise_(&promise) {}
 
-    promise_type& promise() const noexcept {
-        assert(promise_ != nullptr && "this generator has been moved away");
+    promise_type& promise() const {
+        if (promise_ == nullptr) [[unlikely]]
+            internal::throw_empty("AsyncGenerator");
         return *promise_;
     }
 

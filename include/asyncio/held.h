@@ -38,7 +38,7 @@ public:
 
     /// Releases before the end of the scope. Throws: RuntimeError if this holds nothing.
     void release() {
-        if (source_ == nullptr) throw RuntimeError("nothing is held that could be released");
+        if (source_ == nullptr) internal::throw_empty("Held");
         std::exchange(source_, nullptr)->release_held({});
     }
 

@@ -58,6 +58,8 @@ public:
     }
 
 private:
+    static constexpr const char* acquire_name = "Lock::acquire()";
+
     friend class Condition;
     friend Held<Lock>;
     friend internal::AcquireAwaiter<Lock>;

@@ -61,6 +61,9 @@ struct Mapped {
     internal::Element<T> value;
 };
 
+template <class T>
+class MapResults;
+
 namespace internal {
 
 /// Spaces beginnings evenly.
@@ -184,12 +187,7 @@ private:
     Coro<Outcome<T>> attempts(ItemOf<Items> item) {
         for (unsigned attempt = 0;; ++attempt) {
             co_await wait_turn(attempt);
-            Outcome<T> outcome;
-            try {
-                outcome = co_await settle(std::invoke(function_, item));
-            } catch (...) {
-                outcome.fail(std::current_exception());
-            }
+            Outcome<T> outcome = co_await settled_call(function_, item);
             const bool again = outcome.failed() && !outcome.cancelled() && retry(attempt);
             if (!again) co_return outcome;
         }
@@ -234,6 +232,10 @@ Coro<MapValues<MapResult<Items, Function>>> map_values(Items items, Function fun
     }
 }
 
+template <class Items, class Function, class Body>
+Coro<BodyResult<Body, MapResults<MapResult<Items, Function>>>>
+map_with_body(Items items, Function function, Body body, MapOptions options);
+
 }  // namespace internal
 
 /// The results of `map_as_completed`, inside its body.
@@ -244,6 +246,7 @@ public:
     /// left out.
     /// Cancellation: waits only if nothing is done; when cancelled, no result is lost.
     Coro<std::optional<Mapped<T>>> next() {
+        internal::running_task("MapResults::next()");
         while (true) {
             const std::size_t index = co_await map_.completions.next();
             if (index == internal::Completions::none) co_return std::nullopt;
@@ -258,11 +261,14 @@ public:
         }
     }
 
-    /// For `map_as_completed`.
+private:
+    template <class Items, class Function, class Body>
+    friend Coro<internal::BodyResult<Body, MapResults<internal::MapResult<Items, Function>>>>
+    internal::map_with_body(Items items, Function function, Body body, MapOptions options);
+
     MapResults(internal::MapBase& map, std::vector<Outcome<T>>& outcomes) noexcept
         : map_(map), outcomes_(outcomes) {}
 
-private:
     internal::MapBase& map_;
     std::vector<Outcome<T>>& outcomes_;
 };
@@ -278,7 +284,7 @@ map_with_body(Items items, Function function, Body body, MapOptions options) {
     Results results(map, map.outcomes);
     const auto with_group = [&](TaskGroup& group) -> Coro<T> {
         map.start_workers(group);
-        Outcome<T> end = co_await settle(call_body(body, results));
+        Outcome<T> end = co_await settled_body(body, results);
         map.stop();
         // Nobody will ask for the rest.
         if (!end.failed()) group.cancel();

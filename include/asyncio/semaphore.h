@@ -72,6 +72,8 @@ protected:
     }
 
 private:
+    static constexpr const char* acquire_name = "Semaphore::acquire()";
+
     friend Held<Semaphore>;
     friend internal::AcquireAwaiter<Semaphore>;
 

@@ -18,8 +18,9 @@ public:
 
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
+        TaskCore& sleeper = task("asyncio::sleep()");
         if (delay_ <= Duration::zero()) return yield(coroutine);
-        std::construct_at(&alarm_, task());
+        std::construct_at(&alarm_, sleeper);
         EventLoop& loop = *here.loop;
         loop.arm(alarm_.timer, add_saturating(loop.time(), delay_));
         park(coroutine, &abort);

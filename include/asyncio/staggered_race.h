@@ -41,7 +41,7 @@ public:
     ~RaceWatch();
 
     /// Another one has been started, and its delay begins.
-    void started(FutureBase& runner) noexcept;
+    void started(FutureBase& runner);
     /// Gives the number of one that has ended, or something else: see `is_overdue`.
     Completions::Wait next() noexcept { return events_.next(); }
     /// Whether `event` says that the runner started last takes long. One that said so about an
@@ -73,23 +73,57 @@ public:
     Race(Functions& functions, std::optional<Duration> delay)
         : next_(std::ranges::begin(functions)),
           end_(std::ranges::end(functions)),
-          watch_(get_running_loop(), static_cast<std::size_t>(std::ranges::distance(functions)),
-                 delay) {}
+          watch_(running_task("asyncio::staggered_race()").loop(),
+                 static_cast<std::size_t>(std::ranges::distance(functions)), delay) {
+        // From the first task on nothing may fail that keeps track of them.
+        const auto count = static_cast<std::size_t>(std::ranges::distance(functions));
+        tasks_.reserve(count);
+        result_.exceptions.reserve(count);
+    }
 
-    /// Starts the next one if it is time to. False if nobody is left who could win.
-    bool go_on() {
-        if (may_start_ && next_ != end_) {
-            tasks_.push_back(get_running_loop().create_task(keep_and_call(std::ref(*next_))));
-            result_.exceptions.emplace_back();
-            watch_.started(*tasks_.back().state());
-            ++running_;
-            ++next_;
-            may_start_ = false;
+    /// Starts the next one if it is time to. False if nobody is left who could win, or the race has
+    /// failed: `error` says why, then and afterwards.
+    bool go_on(std::exception_ptr& error) noexcept {
+        try {
+            if (error == nullptr && may_start_ && next_ != end_) start_next();
+        } catch (...) {
+            error = std::current_exception();
         }
-        return running_ > 0 && !result_.winner_index;
+        return error == nullptr && running_ > 0 && !result_.winner_index;
     }
 
     Completions::Wait next_event() noexcept { return watch_.next(); }
+
+    /// `event` has happened. What a result throws while it moves becomes the `error`.
+    void take(std::size_t event, std::exception_ptr& error) noexcept {
+        try {
+            take(event);
+        } catch (...) {
+            error = std::current_exception();
+        }
+    }
+
+    void cancel_all() {
+        for (const Task<T>& task : tasks_) task.cancel();
+    }
+    std::size_t started() const noexcept { return tasks_.size(); }
+    Join end_of(std::size_t index) const noexcept { return Join(*tasks_[index].state()); }
+    void take_error_of(std::size_t index) {
+        if (!tasks_[index].state()->succeeded())
+            result_.exceptions[index] = tasks_[index].state()->hand_over().error();
+    }
+
+    RaceResult<T> result() { return std::move(result_); }
+
+private:
+    void start_next() {
+        result_.exceptions.emplace_back();
+        tasks_.push_back(here.loop->create_task(keep_and_call(std::ref(*next_))));
+        ++running_;
+        may_start_ = false;
+        watch_.started(*tasks_.back().state());
+        ++next_;
+    }
 
     void take(std::size_t event) {
         if (event >= tasks_.size()) {
@@ -111,19 +145,6 @@ public:
         }
     }
 
-    /// Nobody outlives the race.
-    Coro<> end_losers() {
-        for (const Task<T>& task : tasks_) task.cancel();
-        for (std::size_t index = 0; index < tasks_.size(); ++index) {
-            co_await Join(*tasks_[index].state());
-            if (!tasks_[index].state()->succeeded())
-                result_.exceptions[index] = tasks_[index].state()->hand_over().error();
-        }
-    }
-
-    RaceResult<T> result() { return std::move(result_); }
-
-private:
     std::ranges::iterator_t<Functions> next_;
     std::ranges::sentinel_t<Functions> end_;
     RaceWatch watch_;
@@ -143,20 +164,26 @@ Coro<RaceResult<RunnerResult<Functions>>> race_scope(Functions functions,
     using T = RunnerResult<Functions>;
     static_assert(!std::is_reference_v<T>, "what may not be there cannot be a reference");
     Race<T, Functions> race(functions, delay);
-    std::exception_ptr cancellation;
-    while (cancellation == nullptr && race.go_on()) {
+    // A cancellation, or what the range or the memory has thrown.
+    std::exception_ptr error;
+    while (race.go_on(error)) {
         const Outcome<std::size_t> event = co_await settle(race.next_event());
         if (event.failed()) {
-            cancellation = event.error();
+            error = event.error();
         } else {
-            race.take(event.value());
+            race.take(event.value(), error);
         }
     }
-    co_await race.end_losers();
-    if (cancellation != nullptr) {
-        // It stands for all that have come meanwhile.
-        running_task().withdraw();
-        co_return Outcome<RaceResult<T>>::failure(std::move(cancellation));
+    // Nobody outlives the race.
+    race.cancel_all();
+    for (std::size_t index = 0; index < race.started(); ++index) {
+        co_await race.end_of(index);
+        race.take_error_of(index);
+    }
+    if (error != nullptr) {
+        // It stands for all requests that have come meanwhile.
+        if (is_cancellation(error)) here.task->withdraw();
+        co_return Outcome<RaceResult<T>>::failure(std::move(error));
     }
     co_return race.result();
 }

@@ -103,8 +103,8 @@ public:
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
         if (yields_) return yield(coroutine);
-        waited_ = true;
         stand_in_line();
+        waited_ = true;
         park(coroutine, &abort);
     }
     void await_resume();
@@ -115,7 +115,8 @@ private:
         WriterAwaiter* awaiter = nullptr;
     };
 
-    void stand_in_line() noexcept;
+    /// Throws: RuntimeError outside a task, and if the writer belongs to another loop.
+    void stand_in_line();
     static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept;
 
     Ref<WriterState> writer_;

@@ -121,8 +121,8 @@ private:
     internal::Ref<internal::ProcessState> process_;
 };
 
-/// A child process. A handle; one that was moved from refers to none and may only be destroyed or
-/// assigned to.
+/// A child process. A handle; one that was moved from refers to none, and throws RuntimeError when
+/// it is used.
 ///
 /// Dropping the handle of a process that runs kills it; the loop reaps it, now or when it closes.
 /// Python: `asyncio.subprocess.Process`.
@@ -143,11 +143,11 @@ public:
     StreamReader stdout;
     StreamReader stderr;
 
-    int pid() const noexcept;
+    int pid() const;
 
     /// The exit status; −N if signal N ended it; nothing while it runs, as far as the loop has
     /// noticed. 255 if somebody else has reaped it.
-    std::optional<int> returncode() const noexcept;
+    std::optional<int> returncode() const;
 
     /// Waits for the end of the process, and for nothing else: its pipes may still hold output, and
     /// its children may live. Returns `returncode()`. Many tasks may wait.
@@ -189,6 +189,8 @@ private:
     Process(internal::Ref<internal::ProcessState> state, StreamWriter input, StreamReader output,
             StreamReader errors) noexcept;
     void drop() noexcept;
+    internal::ProcessState& state() const;
+    internal::Ref<internal::ProcessState> shared_state() const;
 
     internal::Ref<internal::ProcessState> state_;
 };

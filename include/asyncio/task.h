@@ -40,9 +40,11 @@ namespace internal {
 template <class T>
 class TaskState final : public FutureState<T>, public TaskCore {
 public:
-    TaskState(EventLoop& loop, std::coroutine_handle<Promise<T>> coroutine,
-              const TaskOptions& options)
-        : FutureState<T>(loop), TaskCore(loop, coroutine, options), coroutine_(coroutine) {
+    /// Takes the coroutine over when nothing can fail any more.
+    TaskState(EventLoop& loop, Coro<T>& coroutine, const TaskOptions& options)
+        : FutureState<T>(loop),
+          TaskCore(loop, coroutine.frame(), options),
+          coroutine_(coroutine.release()) {
         this->retain();  // the loop's, until the task has ended
     }
     ~TaskState() override {
@@ -93,33 +95,40 @@ private:
 
 }  // namespace internal
 
-/// A task whatever it returns, for lists and for the task that is running. Empty if there is none.
+/// A task whatever it returns, for lists and for the task that is running. Empty if there is none;
+/// an empty one is false, and throws RuntimeError when it is used.
 class TaskRef : public FutureRef {
 public:
     TaskRef() noexcept = default;
     explicit TaskRef(internal::TaskCore* core) noexcept;
 
-    std::string get_name() const { return core_->name(); }
-    void set_name(std::string_view name) const { core_->set_name(name); }
+    std::string get_name() const { return existing_core().name(); }
+    void set_name(std::string_view name) const { existing_core().set_name(name); }
 
     /// The context the task runs in. Defined in context.h.
     Context get_context() const;
 
     /// As `Task`'s.
-    bool cancel(std::string_view message = {}) const { return core_->cancel(message); }
-    std::size_t cancelling() const noexcept { return core_->cancelling(); }
-    std::size_t uncancel() const noexcept { return core_->uncancel(); }
+    bool cancel(std::string_view message = {}) const { return existing_core().cancel(message); }
+    std::size_t cancelling() const { return existing_core().cancelling(); }
+    std::size_t uncancel() const { return existing_core().uncancel(); }
     template <class Callback>
         requires internal::DoneCallable<Callback, TaskRef>
     auto add_done_callback(Callback&& callback) const {
         return internal::register_done_callback(
-            *state_, std::forward<Callback>(callback),
+            existing(), std::forward<Callback>(callback),
             [core = core_](internal::FutureBase&) { return TaskRef(core); });
     }
 
-    internal::TaskCore* core() const noexcept { return core_; }
+    internal::TaskCore* core() const noexcept { return state_ ? core_ : nullptr; }
 
 private:
+    internal::TaskCore& existing_core() const {
+        existing();
+        return *core_;
+    }
+
+    /// Valid as long as there is a future: they are one object.
     internal::TaskCore* core_ = nullptr;
 };
 
@@ -134,17 +143,17 @@ public:
         : internal::FutureHandle<T>(std::move(state)), core_(&core) {}
 
     /// "Task-N" unless one was given.
-    std::string get_name() const { return core_->name(); }
-    void set_name(std::string_view name) const { core_->set_name(name); }
+    std::string get_name() const { return existing_core().name(); }
+    void set_name(std::string_view name) const { existing_core().set_name(name); }
 
     /// The context the task runs in. Defined in context.h.
     Context get_context() const;
 
     /// How many calls of `cancel()` nobody has taken back.
-    std::size_t cancelling() const noexcept { return core_->cancelling(); }
+    std::size_t cancelling() const { return existing_core().cancelling(); }
     /// Takes one call of `cancel()` back; returns how many are left. At zero, a request not yet
     /// delivered is withdrawn.
-    std::size_t uncancel() const noexcept { return core_->uncancel(); }
+    std::size_t uncancel() const { return existing_core().uncancel(); }
 
     /// As that of `Future`; the callback is given the task.
     template <class Callback>
@@ -154,7 +163,7 @@ public:
         if constexpr (std::disjunction_v<std::is_invocable<Plain&, Task>,
                                          std::negation<std::is_invocable<Plain&, Future<T>>>>) {
             return internal::register_done_callback(
-                *this->state_, std::forward<Callback>(callback),
+                this->existing(), std::forward<Callback>(callback),
                 [core = core_](internal::FutureBase& future) {
                     return Task(internal::Ref<internal::FutureState<T>>::share(
                                     static_cast<internal::FutureState<T>*>(&future)),
@@ -165,18 +174,23 @@ public:
         }
     }
 
-    operator TaskRef() const noexcept { return TaskRef(core_); }
+    operator TaskRef() const { return TaskRef(this->state_ ? core_ : nullptr); }
 
 private:
+    internal::TaskCore& existing_core() const {
+        this->existing();
+        return *core_;
+    }
+
     /// Valid as long as the future is: they are one object.
     internal::TaskCore* core_ = nullptr;
 };
 
 template <class T>
 Task<T> EventLoop::create_task(Coro<T> coroutine, const TaskOptions& options) {
-    check_open();
+    check_open("create_task()");
     check_thread();
-    auto* state = new internal::TaskState<T>(*this, coroutine.release(), options);
+    auto* state = new internal::TaskState<T>(*this, coroutine, options);
     if (options.eager_start.value_or(eager_tasks_)) [[unlikely]]
         state->start_eagerly();
     return Task<T>(internal::Ref<internal::FutureState<T>>::adopt(state), *state);
@@ -194,7 +208,8 @@ Task<T> EventLoop::create_task(Coro<T> coroutine) {
 /// Python: `asyncio.create_task`.
 template <class T>
 Task<T> create_task(Coro<T> coroutine, const TaskOptions& options = {}) {
-    return get_running_loop().create_task(std::move(coroutine), options);
+    return internal::running_loop("asyncio::create_task()")
+        .create_task(std::move(coroutine), options);
 }
 
 /// Schedules `function()` as a task, and keeps `function` until the task has ended: so a lambda
@@ -259,7 +274,8 @@ auto EventLoop::create_task(Given&& given) {
 template <class Given>
     requires(internal::Awaitable<Given> && !internal::is_coro<std::decay_t<Given>>)
 auto create_task(Given&& awaitable, const TaskOptions& options = {}) {
-    return get_running_loop().create_task(std::forward<Given>(awaitable), options);
+    return internal::running_loop("asyncio::create_task()")
+        .create_task(std::forward<Given>(awaitable), options);
 }
 
 /// The task whose code this is; empty in a callback and outside a loop.
@@ -268,7 +284,8 @@ TaskRef current_task() noexcept;
 
 /// The tasks of the loop that have not ended, in the order of their creation.
 /// Python: `asyncio.all_tasks`.
-std::vector<TaskRef> all_tasks(EventLoop& loop = get_running_loop());
+std::vector<TaskRef> all_tasks();
+std::vector<TaskRef> all_tasks(EventLoop& loop);
 
 /// What each task of the loop waits for, and where: a line for the task, and one for each of its
 /// frames with file, line and function, innermost first. As DeadlockError shows it.
@@ -287,6 +304,13 @@ concept FutureLike = requires(const std::remove_cvref_t<Handle>& handle) {
         handle.state()
     } -> std::same_as<const Ref<FutureState<typename std::remove_cvref_t<Handle>::value_type>>&>;
 };
+
+/// Throws: RuntimeError if the handle refers to nothing.
+template <class Handle>
+void require_existing(const Handle& handle) {
+    if (!handle) [[unlikely]]
+        throw_empty("Future or Task");
+}
 
 template <class Given>
 auto ensure_future_on(EventLoop& loop, Given&& awaitable) {
@@ -310,7 +334,7 @@ auto ensure_future_on(EventLoop& loop, Given&& awaitable) {
 /// Python: `asyncio.ensure_future`.
 template <class Awaitable>
 auto ensure_future(Awaitable&& awaitable) {
-    return internal::ensure_future_on(internal::running_or_current_loop(),
+    return internal::ensure_future_on(internal::running_or_current_loop("asyncio::ensure_future()"),
                                       std::forward<Awaitable>(awaitable));
 }
 /// On a loop that need not run yet. Python: the `loop` argument.

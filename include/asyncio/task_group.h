@@ -12,6 +12,9 @@
 #include <vector>
 
 namespace asyncio {
+
+class TaskGroup;
+
 namespace internal {
 
 /// A child that is being started: what `TaskGroup::start` waits for, and what the child tells.
@@ -41,6 +44,9 @@ public:
 
 [[noreturn]] void throw_started_twice();
 
+template <class Body>
+Coro<BodyResult<Body, TaskGroup>> task_group_scope(Body body);
+
 }  // namespace internal
 
 /// What a task started by `TaskGroup::start` is given, to say that it is ready. Copies are the
@@ -49,29 +55,30 @@ public:
 template <class T = void>
 class TaskStatus {
 public:
-    explicit TaskStatus(std::shared_ptr<internal::StartState<T>> state) noexcept
-        : state_(std::move(state)) {}
-
     /// `start` returns, with this value; the task goes on. If `start` was cancelled meanwhile,
     /// nothing happens. Throws: RuntimeError if it was said before.
     template <class... Value>
         requires(sizeof...(Value) == (std::is_void_v<T> ? 0 : 1))
     void started(Value&&... value) const {
+        if (!state_) internal::throw_empty("TaskStatus");
         if (state_->told.is_open()) internal::throw_started_twice();
         state_->outcome.emplace(std::forward<Value>(value)...);
         state_->told.open();
     }
 
 private:
+    friend TaskGroup;
+    explicit TaskStatus(std::shared_ptr<internal::StartState<T>> state) noexcept
+        : state_(std::move(state)) {}
+
     std::shared_ptr<internal::StartState<T>> state_;
 };
 
-/// The group inside `task_group`'s body.
+/// The group inside `task_group`'s body. Only `task_group` makes one: it waits for the children.
 ///
 /// Thread-safety: loop thread only. Python: `asyncio.TaskGroup`, and its `cancel()` of 3.15.
 class TaskGroup {
 public:
-    TaskGroup();
     TaskGroup(const TaskGroup&) = delete;
     TaskGroup& operator=(const TaskGroup&) = delete;
     ~TaskGroup();
@@ -128,18 +135,21 @@ public:
     /// the body.
     void cancel();
 
+private:
+    template <class Body>
+    friend Coro<internal::BodyResult<Body, TaskGroup>> internal::task_group_scope(Body body);
+
+    struct Child;
     /// How a group ends: with an error; or, without one, as its body did, unless that was only the
     /// group's own doing.
     struct End {
         std::exception_ptr error;
         bool body_was_stopped_here = false;
     };
-    /// For `task_group`: the body has ended so. Waits for the children.
+
+    TaskGroup();
+    /// The body has ended so. Waits for the children.
     Coro<End> finish(std::exception_ptr body_error, bool body_cancelled);
-
-private:
-    struct Child;
-
     static void child_done(internal::Ready& node) noexcept;
     static void ended_unready(internal::FutureBase& task, internal::StartBase& starting);
     void require_open() const;
@@ -151,6 +161,8 @@ private:
     void start_now_if_eager(internal::TaskCore& child, const TaskOptions& options) const noexcept {
         if (options.eager_start.value_or(loop_.get_eager_tasks())) child.start_eagerly();
     }
+    /// Throws: RuntimeError outside the tasks of the group's loop.
+    void require_own_task() const;
     void adopt(internal::TaskCore& core, std::shared_ptr<internal::StartBase> starting = nullptr);
     template <class T, class Function>
     Coro<T> start_child(Function function, TaskOptions options);
@@ -161,8 +173,8 @@ private:
     End conclude(std::exception_ptr body_error, bool body_cancelled,
                  std::exception_ptr cancellation);
 
-    EventLoop& loop_;
     internal::TaskCore& parent_;
+    EventLoop& loop_;
     /// The one under which the group began.
     const internal::CancelMask* mask_;
     /// Requests to cancel the parent that were there before; one that was pending is not counted.
@@ -182,6 +194,7 @@ private:
 
 template <class T, class Function>
 Coro<T> TaskGroup::start_child(Function function, TaskOptions options) {
+    require_own_task();
     require_open();
     auto state = std::make_shared<internal::StartState<T>>(loop_);
     auto child = loop_.create_task(
@@ -207,7 +220,7 @@ template <class Body>
 Coro<BodyResult<Body, TaskGroup>> task_group_scope(Body body) {
     using T = BodyResult<Body, TaskGroup>;
     TaskGroup group;
-    Outcome<T> outcome = co_await settle(call_body(body, group));
+    Outcome<T> outcome = co_await settled_body(body, group);
     TaskGroup::End end = co_await group.finish(outcome.error(), outcome.cancelled());
     if (end.error != nullptr) outcome.fail(std::move(end.error));
     if constexpr (std::is_void_v<T>) {

@@ -31,7 +31,8 @@ class WrapJob;
 
 /// What happens on another thread, or on a loop of another thread, seen by one that waits for it.
 ///
-/// Dropping the handle changes nothing for the other side. An error nobody asks for is reported, to
+/// Dropping the handle changes nothing for the other side. One that was moved from throws
+/// RuntimeError when it is used. An error nobody asks for is reported, to
 /// the exception handler of the loop or, where the loop may be gone, to the log.
 /// Python: `concurrent.futures.Future`, as its readers see it.
 template <class T = void>
@@ -53,16 +54,16 @@ public:
     }
 
     /// Whether there is a result, an error, or a cancellation.
-    bool done() const noexcept { return end_->done(); }
+    bool done() const { return existing().done(); }
     /// Whether it ended as cancelled, from either side.
-    bool cancelled() const noexcept { return end_->cancelled(); }
+    bool cancelled() const { return existing().cancelled(); }
 
     /// Blocks the thread until it is done.
     /// Throws: RuntimeError on the loop's own thread, which would wait for itself.
-    void wait() { end_->wait_until(internal::never); }
+    void wait() { existing().wait_until(internal::never); }
     /// The same for at most `limit`. Whether it is done.
     bool wait_for(Delay limit) {
-        return end_->wait_until(internal::add_saturating(Clock::now(), limit));
+        return existing().wait_until(internal::add_saturating(Clock::now(), limit));
     }
 
     /// Blocks until it is done; gives the value away. Call it once.
@@ -80,10 +81,17 @@ public:
 
     /// Ends the waiting at once with a CancelledError, and asks the coroutine to end. False if it
     /// is done.
-    bool cancel() noexcept { return end_->cancel(); }
+    bool cancel() { return existing().cancel(); }
 
 private:
     friend internal::WrapJob<T>;
+
+    internal::ThreadEnd& existing() const {
+        if (end_ == nullptr) [[unlikely]]
+            internal::throw_empty("ThreadFuture");
+        return *end_;
+    }
+
     internal::ThreadEnd* end_;
     Outcome<T>* outcome_;
 };
@@ -143,10 +151,11 @@ public:
 
     /// Whoever waits. Throws: InvalidStateError when it is asked for again.
     ThreadFuture<T> future() {
+        auto& state = existing();
         if (std::exchange(has_future_, true))
             throw InvalidStateError("a ThreadPromise has one future");
-        state_->retain();
-        return ThreadFuture<T>(*state_);
+        state.retain();
+        return ThreadFuture<T>(state);
     }
 
     /// Keeps the promise. False if it had been cancelled: the value is dropped.
@@ -169,16 +178,22 @@ public:
     }
 
     /// Whether somebody has cancelled it, so that there is no use in going on.
-    bool cancelled() const noexcept { return state_->cancelled(); }
+    bool cancelled() const { return existing().cancelled(); }
     /// Whoever waits gets a CancelledError. False if it was kept or cancelled already.
-    bool cancel() noexcept { return state_->cancel(); }
+    bool cancel() { return existing().cancel(); }
 
 private:
+    internal::ThreadPromiseState<T>& existing() const {
+        if (state_ == nullptr) [[unlikely]]
+            internal::throw_empty("ThreadPromise");
+        return *state_;
+    }
+
     bool keep(Outcome<T>&& outcome) {
+        // Whoever waits may destroy this the moment it is told.
+        auto* const state = &existing();
         if (std::exchange(is_kept_, true))
             throw InvalidStateError("the ThreadPromise is kept already");
-        // Whoever waits may destroy this the moment it is told.
-        auto* const state = state_;
         state->retain();
         const bool was_first = state->end(std::move(outcome));
         state->release();
@@ -240,10 +255,19 @@ private:
 /// Throws: RuntimeError if the loop is closed.
 /// Python: `asyncio.wrap_future`, which leaves the thread's future usable; ours is given away.
 template <class T>
-Future<T> wrap_future(ThreadFuture<T>&& future, EventLoop& loop = get_running_loop()) {
-    if (loop.is_closed()) throw RuntimeError("the event loop is closed");
+Future<T> wrap_future(ThreadFuture<T>&& future, EventLoop& loop) {
+    if (loop.is_closed())
+        throw RuntimeError("the event loop is closed: asyncio::wrap_future() needs one that is "
+                           "open");
+    future.done();  // an empty one is refused
     auto& threads = internal::LoopThreads::of(loop);
     return (new internal::WrapJob<T>(threads, std::move(future)))->start(threads);
+}
+
+/// The same for the running loop. Throws also: RuntimeError if none runs.
+template <class T>
+Future<T> wrap_future(ThreadFuture<T>&& future) {
+    return wrap_future(std::move(future), internal::running_loop("asyncio::wrap_future()"));
 }
 
 /// A future or task of the loop is returned as it is.

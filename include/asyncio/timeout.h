@@ -17,11 +17,37 @@
 
 namespace asyncio {
 
-/// A limit that is running. The body of `timeout` may take it by reference.
+class Timeout;
+
+namespace internal {
+
+/// What a scope gives that just ends when its time is over.
+template <class T>
+struct MovedOn {
+    static_assert(!std::is_reference_v<T>, "a body that may be cut short returns no reference");
+    using type = std::optional<T>;
+};
+template <>
+struct MovedOn<void> {
+    using type = bool;
+};
+
+template <class Body>
+Coro<BodyResult<Body, Timeout>> timeout_scope(std::optional<Duration> delay,
+                                              std::optional<TimePoint> when, Body body);
+template <class Body>
+Coro<typename MovedOn<BodyResult<Body, Timeout>>::type>
+move_on_scope(std::optional<Duration> delay, std::optional<TimePoint> when, Body body);
+template <class Given>
+Coro<AwaitResult<Given>> wait_for_scope(Given awaitable, Duration delay);
+
+}  // namespace internal
+
+/// A limit that is running. The body of `timeout` may take it by reference. Only the functions of
+/// this file make one, for they see to its end.
 /// Python: `asyncio.Timeout`.
 class Timeout {
 public:
-    explicit Timeout(std::optional<TimePoint> when) noexcept : when_(when) {}
     Timeout(const Timeout&) = delete;
     Timeout& operator=(const Timeout&) = delete;
     /// A scope that was entered has been left by then.
@@ -30,15 +56,30 @@ public:
     /// The deadline, on the loop's clock; nothing if there is none.
     std::optional<TimePoint> when() const noexcept { return when_; }
     /// Moves the deadline; nothing takes it away. From any task of the loop.
-    /// Throws: RuntimeError if the scope is not entered, or over, or has expired.
+    /// Throws: RuntimeError if the scope is over or has expired.
     void reschedule(std::optional<Deadline> when);
     /// Whether the limit was reached before the body ended.
     bool expired() const noexcept { return state_ == State::expiring || state_ == State::expired; }
 
-    /// For scopes: begins in the running task, at `now`. The clock is not read again, for that is
-    /// the dearest part of a limit that does not expire.
-    void enter(TimePoint now);
-    /// For scopes: the body has ended with `outcome`, which may become a TimeoutError.
+private:
+    template <class Body>
+    friend Coro<internal::BodyResult<Body, Timeout>>
+    internal::timeout_scope(std::optional<Duration> delay, std::optional<TimePoint> when,
+                            Body body);
+    template <class Body>
+    friend Coro<typename internal::MovedOn<internal::BodyResult<Body, Timeout>>::type>
+    internal::move_on_scope(std::optional<Duration> delay, std::optional<TimePoint> when,
+                            Body body);
+    template <class Given>
+    friend Coro<internal::AwaitResult<Given>> internal::wait_for_scope(Given awaitable,
+                                                                       Duration delay);
+
+    enum class State : std::uint8_t { entered, expiring, expired, left };
+
+    /// Begins in `task`, which runs, at `now`. The clock is not read again, for that is the dearest
+    /// part of a limit that does not expire.
+    Timeout(internal::TaskCore& task, TimePoint now, std::optional<TimePoint> when);
+    /// The body has ended with `outcome`, which may become a TimeoutError.
     template <class T>
     void leave(Outcome<T>& outcome) {
         if (leave_and_decide(outcome.cancelled())) {
@@ -55,9 +96,6 @@ public:
     /// it was not told. Theirs is what leaves, with its reason; null if there is none.
     std::exception_ptr cancellation_of_others();
 
-private:
-    enum class State : std::uint8_t { created, entered, expiring, expired, left };
-
     struct Expiry : internal::Ready {
         Timeout* timeout = nullptr;
     };
@@ -67,16 +105,16 @@ private:
     void stand_down() noexcept;
 
     std::optional<TimePoint> when_;
-    internal::TaskCore* task_ = nullptr;
+    internal::TaskCore& task_;
     /// The one under which the scope began.
-    const internal::CancelMask* mask_ = nullptr;
-    EventLoop* loop_ = nullptr;
+    const internal::CancelMask* mask_;
+    EventLoop& loop_;
     internal::Timer timer_;
     Expiry expiry_;
     /// Requests the task had at entry. One that was pending then is not counted, so that it still
     /// wins at the end.
-    std::int64_t requests_at_entry_ = 0;
-    State state_ = State::created;
+    std::int64_t requests_at_entry_;
+    State state_ = State::entered;
 };
 
 namespace internal {
@@ -85,10 +123,10 @@ template <class Body>
 Coro<BodyResult<Body, Timeout>> timeout_scope(std::optional<Duration> delay,
                                               std::optional<TimePoint> when, Body body) {
     using T = BodyResult<Body, Timeout>;
+    TaskCore& task = running_task(when ? "asyncio::timeout_at()" : "asyncio::timeout()");
     const TimePoint now = here.loop->time();
-    Timeout limit(delay ? add_saturating(now, *delay) : when);
-    limit.enter(now);
-    Outcome<T> outcome = co_await settle(call_body(body, limit));
+    Timeout limit(task, now, delay ? add_saturating(now, *delay) : when);
+    Outcome<T> outcome = co_await settled_body(body, limit);
     limit.leave(outcome);
     if constexpr (std::is_void_v<T>) {
         co_await LeaveWith{outcome};
@@ -101,9 +139,9 @@ Coro<BodyResult<Body, Timeout>> timeout_scope(std::optional<Duration> delay,
 template <class Given>
 Coro<AwaitResult<Given>> wait_for_scope(Given awaitable, Duration delay) {
     using T = AwaitResult<Given>;
+    TaskCore& task = running_task("asyncio::wait_for()");
     const TimePoint now = here.loop->time();
-    Timeout limit(add_saturating(now, delay));
-    limit.enter(now);
+    Timeout limit(task, now, add_saturating(now, delay));
     Outcome<T> outcome = co_await settle(std::move(awaitable));
     limit.leave(outcome);
     if constexpr (std::is_void_v<T>) {
@@ -114,26 +152,15 @@ Coro<AwaitResult<Given>> wait_for_scope(Given awaitable, Duration delay) {
     }
 }
 
-/// What a scope gives that just ends when its time is over.
-template <class T>
-struct MovedOn {
-    static_assert(!std::is_reference_v<T>, "a body that may be cut short returns no reference");
-    using type = std::optional<T>;
-};
-template <>
-struct MovedOn<void> {
-    using type = bool;
-};
-
 template <class Body>
 Coro<typename MovedOn<BodyResult<Body, Timeout>>::type>
 move_on_scope(std::optional<Duration> delay, std::optional<TimePoint> when, Body body) {
     using T = BodyResult<Body, Timeout>;
     using Result = typename MovedOn<T>::type;
+    TaskCore& task = running_task(when ? "asyncio::move_on_at()" : "asyncio::move_on_after()");
     const TimePoint now = here.loop->time();
-    Timeout limit(delay ? add_saturating(now, *delay) : when);
-    limit.enter(now);
-    Outcome<T> outcome = co_await settle(call_body(body, limit));
+    Timeout limit(task, now, delay ? add_saturating(now, *delay) : when);
+    Outcome<T> outcome = co_await settled_body(body, limit);
     const bool cut_short = limit.leave_and_decide(outcome.cancelled());
     if (outcome.failed() && !cut_short) {
         std::exception_ptr theirs = outcome.cancelled() ? limit.cancellation_of_others() : nullptr;
@@ -152,6 +179,7 @@ move_on_scope(std::optional<Duration> delay, std::optional<TimePoint> when, Body
 template <class Given>
 Coro<AwaitResult<Given>> wait_for_expired(Given awaitable) {
     using T = AwaitResult<Given>;
+    running_task("asyncio::wait_for()");
     Outcome<T> outcome;
     if constexpr (FutureLike<Given>) {
         if (!awaitable.done()) awaitable.cancel();

@@ -56,7 +56,7 @@ Coro<BodyResult<Body, Timeout>> recorded_timeout(std::shared_ptr<TimeoutRecord> 
     record->enter();
     const auto called = [&](Timeout& limit) -> Coro<T> {
         const TimeoutRecord::Run run(*record, limit);
-        Outcome<T> outcome = co_await settle(call_body(body, limit));
+        Outcome<T> outcome = co_await settled_body(body, limit);
         if constexpr (std::is_void_v<T>) {
             co_await LeaveWith{outcome};
             co_return;
@@ -115,7 +115,8 @@ private:
 /// Python: `asyncio.timeout(delay)`.
 inline TimeoutScope timeout(std::optional<Delay> delay) {
     if (!delay) return TimeoutScope(std::nullopt);
-    return TimeoutScope(internal::add_saturating(get_running_loop().time(), *delay));
+    return TimeoutScope(
+        internal::add_saturating(internal::running_loop("asyncio::timeout()").time(), *delay));
 }
 
 /// The same with a deadline on the loop's clock. Python: `asyncio.timeout_at(when)`.

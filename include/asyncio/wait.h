@@ -82,9 +82,12 @@ private:
 template <internal::AnyHandle Handle>
 Coro<WaitResult<Handle>> wait(std::vector<Handle> handles, WaitOptions options = {}) {
     if (handles.empty()) throw std::invalid_argument("wait: there is nothing to wait for");
-    internal::WaitState state(get_running_loop(), options, handles.size());
-    for (std::size_t index = 0; index < handles.size(); ++index)
+    EventLoop& loop = internal::running_task("asyncio::wait()").loop();
+    internal::WaitState state(loop, options, handles.size());
+    for (std::size_t index = 0; index < handles.size(); ++index) {
+        internal::require_existing(handles[index]);
         state.watch(index, *handles[index].state());
+    }
     Outcome<void> waited = co_await internal::settle(state.released());
     if (waited.failed()) co_return Outcome<WaitResult<Handle>>::failure(waited.error());
     WaitResult<Handle> result;
@@ -98,12 +101,14 @@ namespace internal {
 template <class List>
 Coro<WaitResult<typename decltype(handles_of(std::declval<List>()))::value_type>>
 wait_for_elements(List awaitables, WaitOptions options) {
+    running_task("asyncio::wait()");
     co_return co_await wait(handles_of(std::move(awaitables)), options);
 }
 
 template <class... Given>
 Coro<WaitResult<CommonHandle<HandleOf<Given>...>>> wait_for_all(WaitOptions options,
                                                                 Given... awaitables) {
+    running_task("asyncio::wait()");
     co_return co_await wait(list_of_handles(std::move(awaitables)...), options);
 }
 

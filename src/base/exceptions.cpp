@@ -128,4 +128,9 @@ std::string describe(const std::exception_ptr& error) {
     }
 }
 
+void internal::throw_empty(const char* type) {
+    throw RuntimeError(std::string("this ") + type +
+                       " is empty: it was default-constructed or moved from");
+}
+
 }  // namespace asyncio

@@ -28,6 +28,10 @@ void Completions::put(std::size_t number) noexcept {
     loop_.schedule(*next.waiting_task_);
 }
 
+void Completions::Next::refuse_loop() {
+    throw RuntimeError("AsCompleted::next() is to be awaited in the event loop of its tasks");
+}
+
 void Completions::expire() noexcept {
     while (!waiting_.empty()) put(late);
     expired_ = true;

@@ -19,6 +19,7 @@ AsyncExitStack::~AsyncExitStack() {
 }
 
 Coro<> AsyncExitStack::aclose() {
+    internal::running_task("AsyncExitStack::aclose()");
     Outcome<void> end;
     end.emplace();
     if (std::exception_ptr error = co_await unwind(nullptr)) end.fail(std::move(error));
@@ -26,7 +27,7 @@ Coro<> AsyncExitStack::aclose() {
 }
 
 Coro<std::exception_ptr> AsyncExitStack::unwind(std::exception_ptr error) {
-    const internal::CancelMask mask;
+    const internal::CancelMask mask(*internal::here.task);
     std::vector<std::exception_ptr> errors;
     if (error != nullptr) errors.push_back(std::move(error));
     while (!exits_.empty()) {

@@ -159,9 +159,9 @@ void throw_no_result(bool done) {
 
 std::exception_ptr asyncio::FutureRef::exception() const {
     if (!done()) internal::throw_no_result(false);
-    state_->mark_retrieved();
-    if (cancelled()) std::rethrow_exception(state_->error());
-    return state_->error();
+    existing().mark_retrieved();
+    if (cancelled()) std::rethrow_exception(existing().error());
+    return existing().error();
 }
 
 namespace asyncio::internal {

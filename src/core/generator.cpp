@@ -17,10 +17,13 @@ namespace internal {
 
 void GeneratorCore::run_for(std::coroutine_handle<> asker, PromiseBase* asker_promise,
                             std::exception_ptr thrown_in) {
+    constexpr auto function = "AsyncGenerator::next(), athrow() or aclose()";
+    EventLoop& asking = running_task(function).loop();
     if (state_ == State::running) throw RuntimeError("the asynchronous generator runs already");
-    if (state_ == State::created) begin();
-    if (loop_ != here.loop)
-        throw RuntimeError("the asynchronous generator belongs to another event loop");
+    if (state_ == State::created) begin(asking);
+    if (loop_ != &asking)
+        throw RuntimeError(std::string(function) +
+                           " is to be awaited in the event loop in which the generator began");
     thrown_in_ = std::move(thrown_in);
     state_ = State::running;
     continuation = asker;
@@ -29,8 +32,8 @@ void GeneratorCore::run_for(std::coroutine_handle<> asker, PromiseBase* asker_pr
 }
 
 /// From now on the loop knows of it.
-void GeneratorCore::begin() {
-    loop_ = &running_task().loop();
+void GeneratorCore::begin(EventLoop& loop) {
+    loop_ = &loop;
     if (loop_->asyncgens().shut_down)
         log(LogLevel::warning, "an asynchronous generator began after shutdown_asyncgens()");
     loop_->asyncgens().live.push_back(*this);
@@ -115,7 +118,7 @@ Coro<> ClosingGenerator::run(EventLoop& loop, IntrusiveList<Resident>& list, boo
     auto& generator = static_cast<GeneratorCore&>(list.pop_front());
     loop.asyncgens().live.push_back(generator);
     // A cleanup that began is not cut short, also when the run ends and all tasks are cancelled.
-    const CancelMask mask;
+    const CancelMask mask(*here.task);
     // Until it is closed nobody else destroys it; the awaiter would, at its end.
     if (owned) generator.disowned_ = false;
     const Outcome<void> closed = co_await settle(GeneratorClose(generator));
@@ -156,6 +159,9 @@ namespace {
 
 /// Closes all that there are now, together.
 Coro<> close_all(EventLoop& loop) {
+    constexpr auto function = "EventLoop::shutdown_asyncgens()";
+    if (&running_task(function).loop() != &loop)
+        throw RuntimeError(std::string(function) + " is to be awaited in a task of that loop");
     AsyncGenerators& generators = loop.asyncgens();
     IntrusiveList<Resident> live;
     live.append(generators.live);

@@ -29,11 +29,20 @@ std::size_t places_for(const MapOptions& options, std::size_t count, MapKind kin
     return 2 * std::min(options.limit, count);
 }
 
+const char* name_of(MapKind kind) noexcept {
+    switch (kind) {
+        case MapKind::values: return "asyncio::map_concurrent()";
+        case MapKind::outcomes: return "asyncio::map_settled()";
+        case MapKind::as_completed: break;
+    }
+    return "asyncio::map_as_completed()";
+}
+
 }  // namespace
 
 MapBase::MapBase(const MapOptions& options, std::size_t count, MapKind kind)
-    : completions(get_running_loop(), count),
-      room(get_running_loop(), places_for(options, count, kind)),
+    : completions(running_task(name_of(kind)).loop(), count),
+      room(*here.loop, places_for(options, count, kind)),
       options_(options),
       count_(count),
       kind_(kind),
@@ -57,7 +66,7 @@ Coro<> MapBase::wait_turn(unsigned attempt) {
 
 std::exception_ptr MapBase::item_failed(TaskGroup& group, std::exception_ptr error) {
     const bool cancelled = is_cancellation(error);
-    if (cancelled && running_task().cancelling() > 0) return error;
+    if (cancelled && here.task->cancelling() > 0) return error;
     if (kind_ == MapKind::outcomes) return nullptr;
     if (options_.on_error == OnError::cancel_rest) stop();
     if (options_.on_error == OnError::cancel_rest && !cancelled) return error;

@@ -78,7 +78,9 @@ Runner::Runner(RunOptions options) : options_(options) {}
 Runner::~Runner() { close(); }
 
 EventLoop& Runner::get_loop() {
-    if (closed_) throw RuntimeError("the runner is closed");
+    if (closed_)
+        throw RuntimeError(
+            "the runner is closed: Runner::run() and get_loop() need one that is open");
     if (!loop_)
         loop_ = std::make_unique<EventLoop>(LoopOptions{.backend = options_.backend,
                                                         .debug = options_.debug,
@@ -88,7 +90,7 @@ EventLoop& Runner::get_loop() {
 
 EventLoop& Runner::loop_to_run() {
     if (internal::here.loop != nullptr)
-        throw RuntimeError("run() cannot be called from a running event loop");
+        throw RuntimeError("asyncio::run() cannot be called from a running event loop");
     return get_loop();
 }
 

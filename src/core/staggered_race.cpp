@@ -23,7 +23,7 @@ RaceWatch::~RaceWatch() {
     }
 }
 
-void RaceWatch::started(FutureBase& runner) noexcept {
+void RaceWatch::started(FutureBase& runner) {
     Part& part = parts_[started_];
     part.race = this;
     part.event = started_++;

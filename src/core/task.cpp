@@ -219,8 +219,13 @@ std::exception_ptr TaskCore::take_cancellation() {
 
 std::exception_ptr& TaskCore::cancellation_to_throw() { return to_throw(take_cancellation()); }
 
-void throw_no_task() {
-    throw RuntimeError("this can only be awaited in a task: start it with run() or create_task()");
+void throw_no_task(const char* function) {
+    if (here.loop == nullptr)
+        throw RuntimeError(std::string("no running event loop: ") + function +
+                           " is to be awaited in a coroutine that run() or create_task() runs");
+    throw RuntimeError(std::string("no running task: ") + function +
+                       " is to be awaited in a coroutine that run() or create_task() runs, not in "
+                       "a callback");
 }
 
 // Holding cancellation back.
@@ -231,8 +236,8 @@ void TaskCore::hold_back(std::string_view message, const CancelMask* asked_under
     first_since->hold(message, here.task == this);
 }
 
-CancelMask::CancelMask() noexcept
-    : task_(running_task()),
+CancelMask::CancelMask(TaskCore& task) noexcept
+    : task_(task),
       outer_(task_.mask_),
       pending_(task_.must_cancel_),
       message_(task_.must_cancel_ ? task_.future().take_cancel_message() : nullptr) {
@@ -257,7 +262,12 @@ CancelMask::~CancelMask() {
     if (message_ != nullptr) task_.future().set_cancel_message(*message_);
 }
 
-// Coroutines that never ran.
+// Coroutines that never ran, and those that are to run twice.
+
+void throw_reused() {
+    throw RuntimeError("cannot reuse already awaited coroutine: this Coro is empty, for it was "
+                       "awaited, made a task or moved from");
+}
 
 /// The coroutine function, found by what a frame begins with in every compiler's layout: the code
 /// that resumes it.
@@ -287,6 +297,10 @@ TaskRef::TaskRef(internal::TaskCore* core) noexcept
       core_(core) {}
 
 TaskRef current_task() noexcept { return TaskRef(internal::here.task); }
+
+std::vector<TaskRef> all_tasks() {
+    return all_tasks(internal::running_loop("asyncio::all_tasks()"));
+}
 
 std::vector<TaskRef> all_tasks(EventLoop& loop) {
     std::vector<TaskRef> tasks;

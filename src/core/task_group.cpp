@@ -1,6 +1,7 @@
 #include <asyncio/task_group.h>
 
 #include <cassert>
+#include <string>
 
 namespace asyncio {
 
@@ -21,8 +22,8 @@ struct TaskGroup::Child final : internal::Ready, internal::Resident, internal::P
 };
 
 TaskGroup::TaskGroup()
-    : loop_(get_running_loop()),
-      parent_(internal::running_task()),
+    : parent_(internal::running_task("asyncio::task_group()")),
+      loop_(parent_.loop()),
       mask_(parent_.mask()),
       requests_at_entry_(std::int64_t{parent_.cancelling()} - (parent_.must_cancel() ? 1 : 0)) {}
 
@@ -31,6 +32,12 @@ TaskGroup::~TaskGroup() { assert(children_.empty() && "a task group outlives its
 void TaskGroup::require_open() const {
     if (exiting_ && children_.empty()) throw RuntimeError("the task group is over");
     if (aborting_) throw RuntimeError("the task group is shutting down");
+}
+
+void TaskGroup::require_own_task() const {
+    constexpr auto function = "TaskGroup::start()";
+    if (&internal::running_task(function).loop() != &loop_)
+        throw RuntimeError(std::string(function) + " needs a task of the group's event loop");
 }
 
 void TaskGroup::adopt(internal::TaskCore& core, std::shared_ptr<internal::StartBase> starting) {
@@ -77,7 +84,7 @@ Coro<Outcome<void>> TaskGroup::wait_for_start(TaskRef child, internal::StartBase
         if (!aborting_) child.cancel();
         co_await internal::Join(child.core()->future());
         // The cancellation that leaves now stands for all that have come meanwhile.
-        internal::running_task().withdraw();
+        internal::here.task->withdraw();
     }
     co_return waited;
 }

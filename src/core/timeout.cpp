@@ -2,12 +2,12 @@
 
 namespace asyncio {
 
-void Timeout::enter(TimePoint now) {
-    task_ = &internal::running_task();
-    mask_ = task_->mask();
-    loop_ = internal::here.loop;
-    requests_at_entry_ = std::int64_t{task_->cancelling()} - (task_->must_cancel() ? 1 : 0);
-    state_ = State::entered;
+Timeout::Timeout(internal::TaskCore& task, TimePoint now, std::optional<TimePoint> when)
+    : when_(when),
+      task_(task),
+      mask_(task.mask()),
+      loop_(*internal::here.loop),
+      requests_at_entry_(std::int64_t{task.cancelling()} - (task.must_cancel() ? 1 : 0)) {
     expiry_.timeout = this;
     expiry_.run = &expire;
     timer_.target = &expiry_;
@@ -16,7 +16,6 @@ void Timeout::enter(TimePoint now) {
 
 void Timeout::reschedule(std::optional<Deadline> when) {
     switch (state_) {
-        case State::created: throw RuntimeError("the timeout has not been entered");
         case State::expiring: throw RuntimeError("the timeout is expiring");
         case State::expired: throw RuntimeError("the timeout has expired");
         case State::left: throw RuntimeError("the timeout is over");
@@ -24,7 +23,7 @@ void Timeout::reschedule(std::optional<Deadline> when) {
     }
     when_ = when;
     stand_down();
-    set_deadline(loop_->time());
+    set_deadline(loop_.time());
 }
 
 /// A deadline that has passed still lets the body begin: it takes effect one iteration later, like
@@ -32,21 +31,21 @@ void Timeout::reschedule(std::optional<Deadline> when) {
 void Timeout::set_deadline(TimePoint now) {
     if (!when_ || *when_ == internal::never) return;
     if (*when_ <= now) {
-        loop_->schedule(expiry_);
+        loop_.schedule(expiry_);
     } else {
-        loop_->arm(timer_, *when_);
+        loop_.arm(timer_, *when_);
     }
 }
 
 void Timeout::stand_down() noexcept {
-    if (timer_.armed()) loop_->disarm(timer_);
+    if (timer_.armed()) loop_.disarm(timer_);
     if (expiry_.linked()) expiry_.unlink();
 }
 
 void Timeout::expire(internal::Ready& node) noexcept {
     Timeout& self = *static_cast<Expiry&>(node).timeout;
     self.state_ = State::expiring;
-    self.task_->cancel({}, self.mask_);
+    self.task_.cancel({}, self.mask_);
 }
 
 /// True if the body's cancellation is this scope's doing and nobody else's.
@@ -57,16 +56,16 @@ bool Timeout::leave_and_decide(bool body_cancelled) {
         return false;
     }
     state_ = State::expired;
-    const bool only_ours = std::int64_t{task_->uncancel()} <= requests_at_entry_;
+    const bool only_ours = std::int64_t{task_.uncancel()} <= requests_at_entry_;
     // A request the body never felt goes with the scope that made it. `uncancel` sees to that only
     // when no earlier request, delivered long ago, keeps the count above zero.
-    if (only_ours && !body_cancelled) task_->withdraw();
+    if (only_ours && !body_cancelled) task_.withdraw();
     return only_ours && body_cancelled;
 }
 
 std::exception_ptr Timeout::cancellation_of_others() {
-    if (state_ != State::expired || !task_->must_cancel()) return nullptr;
-    return task_->take_cancellation();
+    if (state_ != State::expired || !task_.must_cancel()) return nullptr;
+    return task_.take_cancellation();
 }
 
 }  // namespace asyncio

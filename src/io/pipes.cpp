@@ -41,11 +41,11 @@ Access prepare(int fd, const StreamOptions& options) {
 }
 
 Coro<Pipe> make_pipe(std::size_t limit, std::string name) {
+    EventLoop& loop = internal::running_task("asyncio::open_pipe()").loop();
     int ends[2] = {-1, -1};
     const int result = co_await lowlevel::perform(
         {.kind = lowlevel::OperationKind::pipe, .buffer = ends, .size = sizeof ends});
     if (result < 0) throw OsError(-result, "make a pipe");
-    EventLoop& loop = get_running_loop();
     const StreamOptions options{.limit = limit, .name = name};
     co_return Pipe{StreamReader(loop, lowlevel::Fd(ends[0]), options),
                    StreamWriter(loop, lowlevel::Fd(ends[1]), options)};
@@ -54,14 +54,14 @@ Coro<Pipe> make_pipe(std::size_t limit, std::string name) {
 }  // namespace
 
 StreamReader connect_read_pipe(lowlevel::Fd fd, StreamOptions options) {
-    EventLoop& loop = get_running_loop();
+    EventLoop& loop = internal::running_loop("asyncio::connect_read_pipe()");
     const Access access = prepare(fd.get(), options);
     return StreamReader(internal::Ref<internal::ReaderState>::adopt(
         new internal::ReaderState(loop, std::move(fd), options, access)));
 }
 
 StreamWriter connect_write_pipe(lowlevel::Fd fd, StreamOptions options) {
-    EventLoop& loop = get_running_loop();
+    EventLoop& loop = internal::running_loop("asyncio::connect_write_pipe()");
     const Access access = prepare(fd.get(), options);
     return StreamWriter(internal::Ref<internal::WriterState>::adopt(
         new internal::WriterState(loop, std::move(fd), options, access)));

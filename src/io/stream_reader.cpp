@@ -27,8 +27,7 @@ ReceiveAwaiter::~ReceiveAwaiter() = default;
 
 bool ReceiveAwaiter::await_ready() {
     if (reader_->ended()) return true;
-    if (&task().loop() != &reader_->loop())
-        throw RuntimeError(reader_->name() + " belongs to another event loop");
+    reader_->require_loop_of(task("a read of a StreamReader"), "a read of a StreamReader");
     reader_->prepare(operation_);
     operation_.on_finished = &reported;
     operation_.receive = &received;
@@ -230,7 +229,7 @@ StreamReader StreamReader::alias() const noexcept {
 StreamReader::operator bool() const noexcept { return static_cast<bool>(state_); }
 
 internal::ReaderState& StreamReader::state() const {
-    if (!state_) throw RuntimeError("this StreamReader has no stream");
+    if (!state_) internal::throw_empty("StreamReader");
     return *state_;
 }
 

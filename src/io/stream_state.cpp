@@ -1,5 +1,9 @@
 #include "io/stream_state.h"
 
+#include <asyncio/exceptions.h>
+#include <asyncio/internal/task_core.h>
+
+#include <string>
 #include <utility>
 
 namespace asyncio::internal {
@@ -10,6 +14,9 @@ StreamState::StreamState(EventLoop& loop, lowlevel::Fd fd, const StreamOptions& 
     if (access == Access::non_blocking && (options.shared || is_standard(fd_.get())))
         access_ = Access::shared;
     if (name_.empty()) name_ = "descriptor " + std::to_string(fd_.get());
+    if (loop.is_closed())
+        throw RuntimeError("the event loop is closed: a StreamReader or StreamWriter needs one "
+                           "that is open");
     close_.kind = lowlevel::OperationKind::close;
     close_.stream = this;
     close_.on_finished = &close_reported;
@@ -22,6 +29,11 @@ StreamState::~StreamState() {
 }
 
 std::string StreamState::name() const { return name_; }
+
+void StreamState::require_loop_of(TaskCore& task, const char* function) const {
+    if (&task.loop() != &loop_)
+        throw RuntimeError(std::string(function) + ": " + name_ + " belongs to another event loop");
+}
 
 void StreamState::close_descriptor() noexcept {
     if (!fd_) return;

@@ -40,6 +40,8 @@ public:
 
     EventLoop& loop() const noexcept { return loop_; }
     bool closing() const noexcept { return closing_; }
+    /// Throws: RuntimeError if the stream belongs to another loop than `task`.
+    void require_loop_of(TaskCore& task, const char* function) const;
     /// "descriptor 7", or what the program called it.
     std::string name() const;
 

@@ -24,7 +24,11 @@ bool WriterAwaiter::await_ready() {
     return !yields_;
 }
 
-void WriterAwaiter::stand_in_line() noexcept { writer_->line().push_back(place_); }
+void WriterAwaiter::stand_in_line() {
+    constexpr auto function = "StreamWriter::drain(), send() or wait_closed()";
+    writer_->require_loop_of(task(function), function);
+    writer_->line().push_back(place_);
+}
 
 lowlevel::Waiter::Abort WriterAwaiter::abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
     auto& self = static_cast<WriterAwaiter&>(waiter);
@@ -88,7 +92,7 @@ StreamWriter StreamWriter::alias() const noexcept {
 StreamWriter::operator bool() const noexcept { return static_cast<bool>(state_); }
 
 internal::WriterState& StreamWriter::state() const {
-    if (!state_) throw RuntimeError("this StreamWriter has no stream");
+    if (!state_) internal::throw_empty("StreamWriter");
     return *state_;
 }
 

@@ -80,8 +80,9 @@ void Handle::cancel() noexcept {
 
 bool Handle::cancelled() const noexcept { return node_ != nullptr && node_->cancelled(); }
 
-TimePoint TimerHandle::when() const noexcept {
-    return node_ != nullptr ? node_->when : TimePoint{};
+TimePoint TimerHandle::when() const {
+    if (node_ == nullptr) internal::throw_empty("TimerHandle");
+    return node_->when;
 }
 
 }  // namespace asyncio

@@ -8,6 +8,9 @@
 #include "base/after_fork.h"
 #include "base/interrupt.h"
 
+#include <memory>
+#include <string>
+
 namespace asyncio {
 namespace {
 
@@ -41,7 +44,7 @@ EventLoop& make_loop_of_main_thread() {
 EventLoop& get_event_loop() {
     if (internal::here.loop == nullptr && !current().set && internal::on_main_thread())
         return make_loop_of_main_thread();
-    return internal::running_or_current_loop();
+    return internal::running_or_current_loop("asyncio::get_event_loop()");
 }
 
 void set_event_loop(EventLoop& loop) {
@@ -55,10 +58,11 @@ void set_event_loop(std::nullptr_t) noexcept {
     current() = {.loop = nullptr, .life = {}, .set = true};
 }
 
-EventLoop& internal::running_or_current_loop() {
+EventLoop& internal::running_or_current_loop(const char* function) {
     if (here.loop != nullptr) return *here.loop;
     if (EventLoop* loop = current_loop()) return *loop;
-    throw RuntimeError("no running event loop, and no current one on this thread");
+    throw RuntimeError(std::string("no running event loop, and no current one on this thread: ") +
+                       function + " needs one");
 }
 
 }  // namespace asyncio

@@ -19,12 +19,22 @@ class TimerHeap final : public BasicTimerHeap<Timer> {};
 
 }  // namespace internal
 
+namespace {
+
+std::uint64_t next_loop_id() noexcept {
+    static constinit std::atomic<std::uint64_t> last{0};
+    return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+}  // namespace
+
 EventLoop::EventLoop(LoopOptions options)
     : EventLoop(lowlevel::make_backend(options.backend), options) {}
 
 EventLoop::EventLoop(std::unique_ptr<lowlevel::Backend> backend, LoopOptions options)
     : backend_(std::move(backend)),
       timers_(std::make_unique<internal::TimerHeap>()),
+      id_(next_loop_id()),
       debug_(options.debug.value_or(debug_requested())),
       eager_tasks_(options.eager_tasks) {
     // The loop that ran when a thread forked runs in the parent; in the child, none does.
@@ -203,7 +213,7 @@ void EventLoop::serve_finished(internal::ReadyList& batch) {
 }
 
 void EventLoop::close() {
-    if (running_) throw RuntimeError("cannot close a running event loop");
+    if (running_) throw RuntimeError("EventLoop::close() cannot close a running event loop");
     if (is_closed()) return;
     begin_to_close();
     if (!residents_.empty()) internal::wind_up_residents(*this);
@@ -237,22 +247,26 @@ void EventLoop::collect_operations() {
     while (in_flight_ > 0) wait(internal::never);
 }
 
-void EventLoop::check_open() const {
-    if (is_closed()) throw RuntimeError("the event loop is closed");
+void EventLoop::refuse_closed(const char* function) {
+    throw RuntimeError(std::string("the event loop is closed: ") + function +
+                       " needs one that is open");
 }
 
 void EventLoop::check_can_run() const {
-    check_open();
-    if (internal::here.loop == this) throw RuntimeError("this event loop is already running");
+    check_open("EventLoop::run_forever() or run_until_complete()");
+    if (internal::here.loop == this)
+        throw RuntimeError("this event loop is already running: run_forever() or "
+                           "run_until_complete() was called inside it");
     if (internal::here.loop != nullptr && !closing_) {
-        throw RuntimeError("cannot run the event loop while another loop is running");
+        throw RuntimeError("run_forever() and run_until_complete() cannot run the event loop while "
+                           "another one runs on this thread");
     }
 }
 
 // Callbacks.
 
 Handle EventLoop::call_soon(internal::UniqueFunction<void()> callback) {
-    check_open();
+    check_open("EventLoop::call_soon()");
     check_thread();
     auto* node = new internal::CallbackNode(*this, std::move(callback));
     schedule(*node);
@@ -260,12 +274,13 @@ Handle EventLoop::call_soon(internal::UniqueFunction<void()> callback) {
 }
 
 TimerHandle EventLoop::call_later(Delay delay, internal::UniqueFunction<void()> callback) {
+    check_open("EventLoop::call_later()");
     check_thread();
     return call_at(internal::add_saturating(time(), delay), std::move(callback));
 }
 
 TimerHandle EventLoop::call_at(Deadline when, internal::UniqueFunction<void()> callback) {
-    check_open();
+    check_open("EventLoop::call_at()");
     check_thread();
     auto* node = new internal::CallbackNode(*this, std::move(callback));
     node->when = when;
@@ -274,7 +289,7 @@ TimerHandle EventLoop::call_at(Deadline when, internal::UniqueFunction<void()> c
 }
 
 Handle EventLoop::call_soon_threadsafe(internal::UniqueFunction<void()> callback) {
-    check_open();
+    check_open("EventLoop::call_soon_threadsafe()");
     auto* node = new internal::CallbackNode(*this, std::move(callback));
     // The handle is made before the node is posted: from then on the loop may run and release it at
     // any moment.
@@ -349,9 +364,13 @@ ExceptionHandler EventLoop::get_exception_handler() const {
     return exception_handler_ != nullptr ? *exception_handler_ : ExceptionHandler();
 }
 
-EventLoop& get_running_loop() {
-    if (internal::here.loop == nullptr) throw RuntimeError("no running event loop");
-    return *internal::here.loop;
+EventLoop& internal::running_loop(const char* function) {
+    if (here.loop == nullptr) [[unlikely]]
+        throw RuntimeError(std::string("no running event loop: ") + function +
+                           " is to be called in a coroutine or a callback that a loop runs");
+    return *here.loop;
 }
+
+EventLoop& get_running_loop() { return internal::running_loop("asyncio::get_running_loop()"); }
 
 }  // namespace asyncio

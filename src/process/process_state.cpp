@@ -98,6 +98,11 @@ std::string ProcessState::name() const {
     return "process " + std::to_string(pid_) + " (" + program_ + ")";
 }
 
+void ProcessState::require_loop_of(TaskCore& task, const char* function) const {
+    if (returncode_ || &task.loop() == &loop_) return;
+    throw RuntimeError(std::string(function) + ": " + name() + " belongs to another event loop");
+}
+
 // --- The end ------------------------------------------------------------------------------------
 
 void ProcessState::watch() noexcept {

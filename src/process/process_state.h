@@ -41,6 +41,8 @@ public:
     }
 
     int pid() const noexcept { return pid_; }
+    /// Throws: RuntimeError if the process belongs to another loop than `task`.
+    void require_loop_of(TaskCore& task, const char* function) const;
     std::optional<int> returncode() const noexcept { return returncode_; }
 
     void send_signal(int signal_number);

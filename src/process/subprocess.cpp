@@ -21,7 +21,10 @@ ProcessWaiter::~ProcessWaiter() = default;
 
 bool ProcessWaiter::await_ready() const noexcept { return process_->returncode().has_value(); }
 
-void ProcessWaiter::stand_in_line() { process_->line().push_back(place_); }
+void ProcessWaiter::stand_in_line() {
+    process_->require_loop_of(task("Process::wait()"), "Process::wait()");
+    process_->line().push_back(place_);
+}
 
 lowlevel::Waiter::Abort ProcessWaiter::abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
     auto& self = static_cast<ProcessWaiter&>(waiter);
@@ -40,16 +43,19 @@ int ProcessWaiter::await_resume() {
 namespace {
 
 Coro<Process::Output> communicate(Ref<ProcessState> process, std::string input) {
+    constexpr auto function = "Process::communicate()";
+    process->require_loop_of(running_task(function), function);
     process->feed(std::move(input));
     co_await ProcessState::receive_outputs(process);
     co_await ProcessWait(process);
     co_return process->take_output();
 }
 
-Coro<Process> start(SpawnRequest request) {
+Coro<Process> start(SpawnRequest request, const char* function) {
+    EventLoop& loop = running_task(function).loop();
     request.check();
     co_await SpawnTurn();
-    co_return ProcessState::start(get_running_loop(), request);
+    co_return ProcessState::start(loop, request);
 }
 
 }  // namespace
@@ -94,40 +100,51 @@ void Process::drop() noexcept {
     stdin.abort();
 }
 
-int Process::pid() const noexcept { return state_->pid(); }
-
-std::optional<int> Process::returncode() const noexcept { return state_->returncode(); }
-
-ProcessWait Process::wait() const { return ProcessWait(state_); }
-
-Coro<Process::Output> Process::communicate(std::string input) {
-    return internal::communicate(state_, std::move(input));
+internal::ProcessState& Process::state() const {
+    if (!state_) internal::throw_empty("Process");
+    return *state_;
 }
 
-Process::Output Process::take_output() { return state_->take_output(); }
+internal::Ref<internal::ProcessState> Process::shared_state() const {
+    return internal::Ref<internal::ProcessState>::share(&state());
+}
 
-void Process::send_signal(int signal_number) const { state_->send_signal(signal_number); }
+int Process::pid() const { return state().pid(); }
+
+std::optional<int> Process::returncode() const { return state().returncode(); }
+
+ProcessWait Process::wait() const { return ProcessWait(shared_state()); }
+
+Coro<Process::Output> Process::communicate(std::string input) {
+    return internal::communicate(shared_state(), std::move(input));
+}
+
+Process::Output Process::take_output() { return state().take_output(); }
+
+void Process::send_signal(int signal_number) const { state().send_signal(signal_number); }
 
 void Process::terminate() const { send_signal(SIGTERM); }
 
 void Process::kill() const { send_signal(SIGKILL); }
 
 void Process::send_signal_to_group(int signal_number) const {
-    state_->send_signal_to_group(signal_number);
+    state().send_signal_to_group(signal_number);
 }
 
 // --- Starting programs --------------------------------------------------------------------------
 
 Coro<Process> create_subprocess_exec(std::vector<std::string> arguments,
                                      SubprocessOptions options) {
-    return internal::start(internal::SpawnRequest(std::move(arguments), options));
+    return internal::start(internal::SpawnRequest(std::move(arguments), options),
+                           "asyncio::create_subprocess_exec()");
 }
 
 Coro<Process> create_subprocess_shell(std::string command, SubprocessOptions options) {
     // Behind `--` a command may begin with a dash or a plus and is no option of the shell.
     std::vector<std::string> arguments{"/bin/sh", "-c", "--"};
     arguments.push_back(std::move(command));
-    return create_subprocess_exec(std::move(arguments), options);
+    return internal::start(internal::SpawnRequest(std::move(arguments), options),
+                           "asyncio::create_subprocess_shell()");
 }
 
 }  // namespace asyncio

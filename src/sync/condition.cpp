@@ -21,9 +21,10 @@ bool ConditionAwaiter::await_ready() {
 
 /// Everything that can be refused is refused before the lock is given up.
 void ConditionAwaiter::begin() {
-    task();
-    lock_.waiting_.bind();
-    condition_->waiting_.enter(*this);
+    constexpr auto function = "Condition::wait() or wait_for()";
+    task(function);
+    lock_.waiting_.bind(function);
+    condition_->waiting_.enter(*this, function);
     condition_->members_.push_back(*this);
     was_kept_ = lock_.kept_;
     lock_.unlock();

@@ -9,6 +9,7 @@ QueueBase::QueueBase(std::ptrdiff_t maxsize) noexcept
     : limit_(maxsize > 0 ? static_cast<std::size_t>(maxsize)
                          : std::numeric_limits<std::size_t>::max()),
       maxsize_(maxsize) {
+    finished_.is_of_queue_ = true;
     finished_.set();
 }
 

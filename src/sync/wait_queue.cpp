@@ -8,11 +8,13 @@ namespace asyncio::internal {
 
 void WaitQueue::bind_first() {
     loop_ = here.loop;
-    if (loop_ != nullptr && loop_->get_debug()) home_ = loop_->gate();
+    loop_id_ = loop_->id();
+    if (loop_->get_debug()) home_ = loop_->gate();
 }
 
-void WaitQueue::refuse_loop() {
-    throw RuntimeError("a task of one event loop waits for what belongs to another");
+void WaitQueue::refuse_loop(const char* function) {
+    throw RuntimeError(std::string(function) +
+                       " is to be awaited in the event loop in which it was awaited first");
 }
 
 bool QueuedWaiter::detach(bool keeps_turn) noexcept {

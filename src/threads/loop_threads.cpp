@@ -155,6 +155,9 @@ void warn_of_busy(const ThreadPoolExecutor& executor, const char* what) {
 /// The loop runs meanwhile, for jobs may wait for it. When the last worker leaves it runs a job
 /// that does nothing, and whose future is awaited here.
 Coro<void> LoopThreads::shutdown_default_executor(std::optional<Duration> limit) {
+    constexpr auto function = "EventLoop::shutdown_default_executor()";
+    if (&running_task(function).loop() != &loop_)
+        throw RuntimeError(std::string(function) + " is to be awaited in a task of that loop");
     is_shut_down_ = true;
     const auto executor = std::exchange(default_executor_, nullptr);
     if (executor == nullptr) co_return;

@@ -69,12 +69,14 @@ void ThreadCall::send() {
     if (gate_ != nullptr && gate_->leads_to(here.loop)) return here.loop->schedule(*this);
     if (gate_ != nullptr && gate_->post(*this)) return;
     release();
-    throw RuntimeError("run_coroutine_threadsafe: the event loop is closed");
+    throw RuntimeError("the event loop is closed: asyncio::run_coroutine_threadsafe() needs one "
+                       "that is open");
 }
 
 void ThreadCall::require_other_thread() const {
     if (gate_->leads_to(here.loop) && !done())
-        throw RuntimeError("the thread of the loop cannot wait for it; await the coroutine");
+        throw RuntimeError("ThreadFuture::get() and wait() need another thread than the loop's, "
+                           "which would wait for itself; await the coroutine");
 }
 
 bool ThreadCall::cancel() noexcept {

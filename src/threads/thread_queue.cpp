@@ -77,7 +77,7 @@ bool ThreadQueueBase::wait_blocking(ThreadPlace& place, TimePoint deadline) {
 QueueWaiter::TaskPlace& QueueWaiter::place_for(const ThreadQueueBase& queue, void* item) {
     lines_ = queue.lines();
     place_.item = item;
-    place_.task = &task();
+    place_.task = &task("ThreadQueue::get(), next() or put()");
     place_.wake = [](QueuePlace& place) noexcept {
         auto& own = static_cast<TaskPlace&>(place);
         TaskCore& task = *own.task;

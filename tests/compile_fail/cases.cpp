@@ -6,6 +6,7 @@
 #include <asyncio.h>
 
 #include <string>
+#include <vector>
 
 #include <unistd.h>
 
@@ -115,6 +116,53 @@ Coro<> callables() {
     co_await map_as_completed(text, item, [text](MapResults<void>&) -> Coro<> { co_return; });
 #elif CASE == 27  // EXPECT any: error
     create_task([&] { return 1; });
+#endif
+    co_return;
+}
+
+// A scope that is made by hand has nobody who sees to its end.
+Coro<> by_hand() {
+    const std::vector<int> items{1};
+    const auto item = [](int) -> Coro<> { co_return; };
+#if CASE == 0
+    co_await async_exit_stack([&](AsyncExitStack& stack) -> Coro<> {
+        AsyncExitStack later = stack.pop_all();
+        co_await later.aclose();
+    });
+    co_await map_as_completed(items, item, [&](MapResults<void>&) -> Coro<> { co_return; });
+#elif CASE == 60  // EXPECT any: private
+    // CPP_10: a group is made by task_group alone
+    TaskGroup group;
+#elif CASE == 61  // EXPECT any: private
+    // CPP_10: a stack by async_exit_stack
+    AsyncExitStack stack;
+#elif CASE == 62  // EXPECT any: error
+    // CPP_10: a limit by the scopes with a limit
+    Timeout limit(std::nullopt);
+#elif CASE == 63  // EXPECT any: private
+    co_await task_group([&](TaskGroup& group) -> Coro<> { co_await group.finish(nullptr, false); });
+#elif CASE == 64  // EXPECT any: private
+    co_await timeout(1s, [&](Timeout& limit) -> Coro<> {
+        limit.leave_and_decide(false);
+        co_return;
+    });
+#elif CASE == 65  // EXPECT any: error
+    TaskStatus<> status(nullptr);
+#elif CASE == 66  // EXPECT any: private
+    co_await map_as_completed(items, item, [&](MapResults<void>& results) -> Coro<> {
+        MapResults<void> again(results.map_, results.outcomes_);
+        co_return;
+    });
+#elif CASE == 67  // EXPECT any: error
+    co_await task_group([&](TaskGroup& group) -> Coro<> {
+        TaskGroup copy = group;
+        co_return;
+    });
+#elif CASE == 68  // EXPECT any: error
+    co_await timeout(1s, [&](Timeout& limit) -> Coro<> {
+        Timeout copy = limit;
+        co_return;
+    });
 #endif
     co_return;
 }

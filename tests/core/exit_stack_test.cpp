@@ -25,6 +25,7 @@ using asyncio::sleep;
 using support::how;
 using support::LogCapture;
 using support::run_test;
+using support::TestLoop;
 using support::Tracked;
 using namespace std::chrono_literals;
 
@@ -226,10 +227,12 @@ TEST(async_exit_stack, pop_all_takes_the_cleanups_away_for_later) {
 
 TEST(async_exit_stack, CPP_10_one_that_is_dropped_with_cleanups_left_says_so) {
     const LogCapture log;
-    {
-        AsyncExitStack stack;
+    TestLoop loop;
+    loop->run_until_complete(async_exit_stack([](AsyncExitStack& stack) -> Coro<> {
         stack.callback([] { ADD_FAILURE(); });
-    }
+        const AsyncExitStack dropped = stack.pop_all();
+        co_return;
+    }));
     const auto lines = LogCapture::take();
     ASSERT_EQ(lines.size(), 1u);
     EXPECT_TRUE(support::contains(lines[0], "before 1 of its cleanups had run")) << lines[0];

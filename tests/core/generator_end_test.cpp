@@ -262,7 +262,8 @@ TEST(AsyncGenerator, one_of_another_loop_is_refused) {
     {
         TestLoop other;
         EXPECT_EQ(other->run_until_complete(ask()),
-                  "the asynchronous generator belongs to another event loop");
+                  "AsyncGenerator::next(), athrow() or aclose() is to be awaited in the event "
+                  "loop in which the generator began");
     }
     loop->close();
 }

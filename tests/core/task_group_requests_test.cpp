@@ -315,16 +315,4 @@ TEST(task_group_errors, TG_27_no_error_is_dropped_whatever_its_type) {
     });
 }
 
-#ifndef NDEBUG
-TEST(task_group_errors, CPP_10_a_group_that_is_destroyed_before_its_tasks_is_an_assertion) {
-    GTEST_FLAG_SET(death_test_style, "threadsafe");
-    EXPECT_DEATH(asyncio::run([]() -> Coro<> {
-                     TaskGroup group;
-                     group.create_task([]() -> Coro<> { co_await sleep(1h); }());
-                     co_return;
-                 }()),
-                 "a task group outlives its tasks");
-}
-#endif
-
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <asyncio.h>
 
+#include "core/core_help.h"
 #include "support/how.h"
 #include "support/run_test.h"
 #include "support/tracked.h"
@@ -289,10 +290,20 @@ TEST(task_group_start, F18_the_error_of_a_sibling_cancels_a_child_that_is_being_
 
 TEST(task_group_start, F18_in_a_group_that_is_over_it_is_refused) {
     run_test([]() -> Coro<> {
-        TaskGroup group;
-        co_await group.finish(nullptr, false);
-        EXPECT_EQ(co_await how(group.start([](TaskStatus<>) -> Coro<> { co_return; })),
-                  "the task group is over");
+        std::string end;
+        co_await task_group([&](TaskGroup& group) -> Coro<> {
+            auto last = group.create_task(core_help::number_after(1ms, 1));
+            // The last child has ended, and the group learns of it in the next iteration.
+            last.add_done_callback([&] {
+                create_task(
+                    [](TaskGroup& over, std::string& told) -> Coro<> {
+                        told = co_await how(over.start([](TaskStatus<>) -> Coro<> { co_return; }));
+                    }(group, end),
+                    {.eager_start = true});
+            });
+            co_return;
+        });
+        EXPECT_EQ(end, "the task group is over");
     });
 }
 

@@ -5,6 +5,7 @@
 
 #include <asyncio.h>
 
+#include "support/detached.h"
 #include "support/how.h"
 #include "support/run_test.h"
 
@@ -301,29 +302,21 @@ TEST(timeout, TO_13_rescheduling_outside_its_life_is_an_error_that_names_the_sta
             }
             return "accepted";
         };
-        Timeout fresh(std::nullopt);
-        EXPECT_TRUE(support::contains(refusal(fresh), "not been entered"));
-        fresh.enter(asyncio::get_running_loop().time());
-        EXPECT_EQ(refusal(fresh), "accepted");
-        asyncio::Outcome<void> fine;
-        fine.emplace();
-        fresh.leave(fine);
-        EXPECT_TRUE(support::contains(refusal(fresh), "over")) << refusal(fresh);
-
-        Timeout expiring(asyncio::get_running_loop().time());
-        expiring.enter(asyncio::get_running_loop().time());
-        asyncio::Outcome<void> cancelled;
-        try {
-            co_await sleep(1h);
-        } catch (const CancelledError&) {
-            cancelled.fail(std::current_exception());
-        }
-        EXPECT_TRUE(support::contains(refusal(expiring), "expiring"));
-        EXPECT_TRUE(expiring.expired());
-        expiring.leave(cancelled);
-        EXPECT_EQ(asyncio::describe(cancelled.error()), TimeoutError().what());
-        EXPECT_TRUE(support::contains(refusal(expiring), "expired"));
-        EXPECT_TRUE(expiring.expired());
+        co_await asyncio::timeout(std::nullopt, [&](Timeout& limit) -> Coro<> {
+            EXPECT_EQ(refusal(limit), "accepted");
+            co_return;
+        });
+        const auto expires = [&](Timeout& limit) -> Coro<> {
+            EXPECT_FALSE(limit.expired());
+            try {
+                co_await sleep(1h);
+            } catch (const CancelledError&) {
+                EXPECT_TRUE(support::contains(refusal(limit), "expiring"));
+                EXPECT_TRUE(limit.expired());
+                throw;
+            }
+        };
+        EXPECT_EQ(co_await how(asyncio::timeout(1ms, expires)), TimeoutError().what());
     });
 }
 
@@ -505,17 +498,11 @@ TEST(timeout, an_expiry_the_body_never_felt_does_not_interrupt_what_comes_after)
 TEST(timeout, belongs_to_a_task) {
     const LogCapture log;
     TestLoop loop;
-    bool refused = false;
-    loop->call_soon([&] {
-        Timeout limit(std::nullopt);
-        try {
-            limit.enter(loop->time());
-        } catch (const RuntimeError&) {
-            refused = true;
-        }
-    });
+    std::string end;
+    const auto limited = [] { return asyncio::timeout(1h, []() -> Coro<> { co_return; }); };
+    loop->call_soon([&] { support::await_detached(limited, end); });
     loop.run_until_idle();
-    EXPECT_TRUE(refused);
+    EXPECT_TRUE(support::contains(end, "asyncio::timeout()")) << end;
 }
 
 TEST(timeout, an_error_thrown_before_the_first_wait_passes) {

@@ -22,7 +22,7 @@ public:
     bool await_ready() noexcept { return source_.try_acquire(); }
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
-        wait_in(source_.waiting_, coroutine);
+        wait_in(source_.waiting_, coroutine, Source::acquire_name);
     }
     Held<Source> await_resume() {
         if (!obtained()) [[unlikely]]

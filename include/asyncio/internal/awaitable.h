@@ -75,14 +75,31 @@ public:
     explicit SettleAwaiter(Given&& awaitable)
         : awaiter_(own_awaiter_of(std::forward<Given>(awaitable))) {}
 
-    bool await_ready() { return awaiter_.await_ready(); }
+    bool await_ready() noexcept {
+        try {
+            return awaiter_.await_ready();
+        } catch (...) {
+            refusal_ = std::current_exception();
+            return true;
+        }
+    }
 
+    /// An await that is refused here ends with that error, and the coroutine goes on at once.
     template <class Promise>
-    auto await_suspend(std::coroutine_handle<Promise> coroutine) {
-        return awaiter_.await_suspend(coroutine);
+    auto await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+        using Suspended = decltype(awaiter_.await_suspend(coroutine));
+        if constexpr (noexcept(awaiter_.await_suspend(coroutine))) {
+            return awaiter_.await_suspend(coroutine);
+        } else if constexpr (std::is_same_v<Suspended, void> || std::is_same_v<Suspended, bool>) {
+            return suspend(coroutine);
+        } else {
+            return std::coroutine_handle<>(hand_over(coroutine));
+        }
     }
 
     Outcome<Result> await_resume() {
+        if (refusal_ != nullptr) [[unlikely]]
+            return Outcome<Result>::failure(std::move(refusal_));
         if constexpr (!requires { awaiter_.take_outcome(); }) {
             return catch_outcome();
         } else if constexpr (std::is_nothrow_move_constructible_v<Outcome<Result>>) {
@@ -93,6 +110,31 @@ public:
     }
 
 private:
+    template <class Promise>
+    bool suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+        try {
+            if constexpr (std::is_void_v<decltype(awaiter_.await_suspend(coroutine))>) {
+                awaiter_.await_suspend(coroutine);
+                return true;
+            } else {
+                return awaiter_.await_suspend(coroutine);
+            }
+        } catch (...) {
+            refusal_ = std::current_exception();
+            return false;
+        }
+    }
+
+    template <class Promise>
+    std::coroutine_handle<> hand_over(std::coroutine_handle<Promise> coroutine) noexcept {
+        try {
+            return awaiter_.await_suspend(coroutine);
+        } catch (...) {
+            refusal_ = std::current_exception();
+            return coroutine;
+        }
+    }
+
     Outcome<Result> catch_outcome() {
         Outcome<Result> outcome;
         try {
@@ -118,6 +160,8 @@ private:
     }
 
     Awaiter awaiter_;
+    /// What the await itself has thrown, before there was anything to wait for.
+    std::exception_ptr refusal_;
 };
 
 /// What `settle` returns. The awaiter is made in the frame, where it stays: many cannot be moved.

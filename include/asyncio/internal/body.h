@@ -3,6 +3,7 @@
 // block.
 
 #include <asyncio/coro.h>
+#include <asyncio/internal/settled_call.h>
 
 #include <functional>
 #include <type_traits>
@@ -42,6 +43,17 @@ auto call_body(Body& body, Scope& scope) {
         return std::invoke(body, scope);
     } else {
         return std::invoke(body);
+    }
+}
+
+/// `co_await settled_body(body, scope)`: how the body has ended, which may throw before it returns
+/// its coroutine.
+template <class Body, class Scope>
+auto settled_body(Body& body, Scope& scope) {
+    if constexpr (std::is_invocable_v<Body&, Scope&>) {
+        return settled_call(body, scope);
+    } else {
+        return settled_call(body);
     }
 }
 

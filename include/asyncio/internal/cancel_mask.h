@@ -25,8 +25,8 @@ namespace asyncio::internal {
 
 class CancelMask {
 public:
-    /// For the running task, from now on. A request that is pending is held back as well.
-    CancelMask() noexcept;
+    /// For `task`, from now on. A request that is pending is held back as well.
+    explicit CancelMask(TaskCore& task) noexcept;
     CancelMask(const CancelMask&) = delete;
     CancelMask& operator=(const CancelMask&) = delete;
     /// What was held back is requested now; the next wait delivers it.

@@ -68,7 +68,9 @@ public:
 
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
-        TaskCore& self = task();
+        TaskCore& self = task("AsCompleted::next()");
+        if (&self.loop() != &completions_.loop_) [[unlikely]]
+            refuse_loop();
         ++completions_.promised_;
         completions_.waiting_.push_back(*this);
         waiting_task_ = &self;
@@ -90,6 +92,7 @@ public:
 private:
     friend Completions;
 
+    [[noreturn, gnu::cold]] static void refuse_loop();
     static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
         auto& self = static_cast<Next&>(waiter);
         if (!self.linked()) return Abort::too_late;

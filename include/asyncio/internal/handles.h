@@ -22,6 +22,7 @@ concept Watchable = AnyHandle<Given> || Awaitable<Given>;
 template <class Given>
 auto handle_of(Given&& given) {
     if constexpr (std::derived_from<std::remove_cvref_t<Given>, FutureRef>) {
+        require_existing(given);
         return std::remove_cvref_t<Given>(std::forward<Given>(given));
     } else {
         return ensure_future(std::forward<Given>(given));

@@ -134,7 +134,8 @@ public:
     bool await_ready() const noexcept { return !queue_.must_wait(line); }
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
-        wait_in(queue_.waiting(line), coroutine);
+        wait_in(queue_.waiting(line), coroutine,
+                line == QueueLine::getters ? "Queue::get() or next()" : "Queue::put()");
     }
 
 protected:

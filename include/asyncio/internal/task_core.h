@@ -152,12 +152,13 @@ private:
     bool by_itself_ = false;
 };
 
-[[noreturn, gnu::cold]] void throw_no_task();
+[[noreturn, gnu::cold]] void throw_no_task(const char* function);
 
-/// The task whose step runs on this thread. Throws: RuntimeError if there is none.
-inline TaskCore& running_task() {
+/// The task whose step runs on this thread. Throws: RuntimeError if there is none; it names
+/// `function`, which asks for it: "asyncio::sleep()".
+inline TaskCore& running_task(const char* function) {
     if (here.task == nullptr) [[unlikely]]
-        throw_no_task();
+        throw_no_task(function);
     return *here.task;
 }
 

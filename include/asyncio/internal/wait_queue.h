@@ -58,9 +58,9 @@ protected:
     QueuedWaiter() noexcept : Waiter(Queued()) { run = &run_task; }
 
     /// Suspends the task at `coroutine` until it is woken. Throws: RuntimeError outside a task, and
-    /// if the queue belongs to another loop.
+    /// if the queue belongs to another loop; it names `function`, which the program has called.
     template <class Promise>
-    void wait_in(WaitQueue& queue, std::coroutine_handle<Promise> coroutine);
+    void wait_in(WaitQueue& queue, std::coroutine_handle<Promise> coroutine, const char* function);
 
     /// The queue is gone, so nothing that it belonged to may be touched.
     bool detached() const noexcept { return queue_ == nullptr; }
@@ -146,11 +146,11 @@ public:
     bool occupied() const noexcept { return present_ != 0; }
 
     /// From now on the queue belongs to the running loop. Throws: RuntimeError if it belongs to
-    /// another one.
-    void bind() {
+    /// another one. That one may be gone, and another have come to its address.
+    void bind(const char* function) {
         if (loop_ == nullptr) bind_first();
-        if (loop_ != here.loop) [[unlikely]]
-            refuse_loop();
+        if (loop_ != here.loop || loop_id_ != here.loop->id()) [[unlikely]]
+            refuse_loop(function);
     }
 
     /// In debug mode, once the queue belongs to a loop: throws RuntimeError if that loop runs on
@@ -161,8 +161,8 @@ public:
     }
 
     /// Gets in line, behind everybody. Throws as `bind`.
-    void enter(QueuedWaiter& waiter) {
-        bind();
+    void enter(QueuedWaiter& waiter, const char* function) {
+        bind(function);
         waiter.cancellation_noted_ = false;
         wait_again(waiter);
     }
@@ -210,7 +210,7 @@ private:
         loop_->schedule(waiter);
     }
     [[gnu::cold]] void bind_first();
-    [[noreturn, gnu::cold]] static void refuse_loop();
+    [[noreturn, gnu::cold]] static void refuse_loop(const char* function);
 
     IntrusiveList<QueuedWaiter> waiters_;
     /// Cancelled ones that were at the front when somebody was woken, until they leave.
@@ -219,15 +219,17 @@ private:
     EventLoop* loop_ = nullptr;
     /// In debug mode, the gate of that loop, which may be gone.
     std::shared_ptr<LoopGate> home_;
+    std::uint64_t loop_id_ = 0;
     /// Waiting or woken, so without those that were cancelled while they waited.
     std::uint32_t present_ = 0;
     std::uint32_t woken_ = 0;
 };
 
 template <class Promise>
-void QueuedWaiter::wait_in(WaitQueue& queue, std::coroutine_handle<Promise> coroutine) {
-    task();
-    queue.enter(*this);
+void QueuedWaiter::wait_in(WaitQueue& queue, std::coroutine_handle<Promise> coroutine,
+                           const char* function) {
+    task(function);
+    queue.enter(*this, function);
     park(coroutine, &abort);
 }
 

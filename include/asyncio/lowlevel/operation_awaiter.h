@@ -70,9 +70,9 @@ protected:
     }
 
     /// Hands the operation to the back-end. True if it has finished and the task goes on at once.
-    /// Throws: RuntimeError if the code does not run in a task.
-    bool start() {
-        if (task().loop().submit(operation_) == Backend::Submitted::in_flight) return false;
+    /// Throws: RuntimeError if the code does not run in a task; it names `function`.
+    bool start(const char* function = "this awaitable") {
+        if (task(function).loop().submit(operation_) == Backend::Submitted::in_flight) return false;
         return !turn_is_over();
     }
 
@@ -126,7 +126,7 @@ class [[nodiscard]] Perform {
             operation_.buffer = request.buffer;
             operation_.size = request.size;
         }
-        bool await_ready() { return start(); }
+        bool await_ready() { return start("lowlevel::perform()"); }
         int await_resume() { return result(); }
     };
 

@@ -45,9 +45,10 @@ protected:
     struct ForFuture {};
     explicit Waiter(ForFuture) noexcept : for_future_(true) {}
 
-    /// The task that awaits. Throws: RuntimeError if the code does not run in a task.
-    internal::TaskCore& task() {
-        if (task_ == nullptr) task_ = &internal::running_task();
+    /// The task that awaits. Throws: RuntimeError if the code does not run in a task; it names
+    /// `function`, which is what the program calls.
+    internal::TaskCore& task(const char* function = "this awaitable") {
+        if (task_ == nullptr) task_ = &internal::running_task(function);
         return *task_;
     }
 
