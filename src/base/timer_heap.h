@@ -54,15 +54,17 @@ public:
     std::size_t size() const noexcept { return entries_ - dead_ + endless_.size(); }
     bool empty() const noexcept { return entries_ == dead_ && endless_.empty(); }
 
-    /// Allocates when more timers are pending than ever before.
+    /// Allocates when more timers are pending than ever before. Throws: `std::bad_alloc`; the item
+    /// is then not in the heap.
     void push(Item& item, TimePoint when) {
         if (when == never) [[unlikely]]
             return push_endless(item);
         const Entry entry{when, sequence_++, take_slot(item)};
-        if (piles_.empty() || (!near_.empty() && entry < near_.front())) {
-            insert_near(entry);
-        } else {
-            pile_for(entry).push_back(entry);
+        try {
+            insert(entry);
+        } catch (...) {
+            free_slot(entry.slot);
+            throw;
         }
         ++entries_;
         item.slot = entry.slot;
@@ -213,16 +215,34 @@ private:
         return true;
     }
 
+    /// Throws: `std::bad_alloc`; the entry is then nowhere.
+    void insert(const Entry& entry) {
+        if (piles_.empty() || (!near_.empty() && entry < near_.front())) {
+            insert_near(entry);
+        } else {
+            pile_for(entry).push_back(entry);
+        }
+    }
+
     /// By value, and never whole: what was just written in two widths must not be read in one.
     void insert_near(Entry entry) {
         near_.emplace_back();
         std::size_t place = near_.size() - 1;
         for (; place > 0 && near_[place - 1] < entry; --place) near_[place] = near_[place - 1];
         near_[place] = entry;
-        if (near_.size() <= near_limit) return;
+        if (near_.size() > near_limit) shorten_near();
+    }
+
+    /// Moves the later half away. Where there is no memory for that, `near_` stays as long as it
+    /// is: an insertion then moves more, and is no less right.
+    void shorten_near() noexcept {
         const auto half = near_.begin() + near_limit / 2;
-        Entries& pile = pile_for(near_.front());
-        pile.insert(pile.end(), near_.begin(), half);
+        try {
+            Entries& pile = pile_for(near_.front());
+            pile.insert(pile.end(), near_.begin(), half);
+        } catch (const std::bad_alloc&) {
+            return;
+        }
         near_.erase(near_.begin(), half);
     }
 
