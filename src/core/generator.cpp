@@ -124,7 +124,7 @@ Coro<> ClosingGenerator::run(EventLoop& loop, IntrusiveList<Resident>& list, boo
     const Outcome<void> closed = co_await settle(GeneratorClose(generator));
     // A cleanup that waits for ever is cancelled at last (`lift_masks`), and may end of that. Any
     // other CancelledError is its own.
-    const bool was_cancelled = closed.cancelled() && running_task().cancelling() > 0;
+    const bool was_cancelled = closed.cancelled() && here.task->cancelling() > 0;
     if (closed.failed() && !was_cancelled) {
         loop.call_exception_handler(
             {.message = "an error while an asynchronous generator was closed",

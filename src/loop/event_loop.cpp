@@ -299,7 +299,7 @@ Handle EventLoop::call_soon_threadsafe(internal::UniqueFunction<void()> callback
         schedule(*node);
     } else if (!post(*node)) {
         node->release();
-        check_open();
+        check_open("EventLoop::call_soon_threadsafe()");
     }
     return handle;
 }

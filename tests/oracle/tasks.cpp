@@ -185,9 +185,9 @@ SCENARIO(tasks, FUT_04_a_callback_of_a_done_future_comes_through_the_loop) {
 
 SCENARIO(tasks, FUT_05_a_callback_removed_during_the_delivery_still_runs) {
     const auto future = new_future<int>();
-    const void* second = nullptr;
+    asyncio::CallbackId second;
     // Python counts what it removes.
-    const auto remove = [&](const void* id) {
+    const auto remove = [&](asyncio::CallbackId id) {
         return std::string(future.remove_done_callback(id) ? "1" : "0");
     };
     future.add_done_callback([&] { say("first removes " + remove(second)); });

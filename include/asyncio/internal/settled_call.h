@@ -26,6 +26,7 @@ class SettledCallAwaiter {
                                     std::add_pointer_t<std::remove_reference_t<Given>>, Given>;
 
 public:
+    using SuspendsTask = void;
     using Result = AwaitResult<Given>;
 
     template <class Call>
