@@ -162,7 +162,7 @@ FutureBase* TaskCore::abort_or_pass_on(std::string_view message) noexcept {
     if (FutureBase* const waited_for = awaited(0)) return waited_for;
     switch (parked_->hook_(*parked_, message)) {
         case Abort::removed: break_wait(); break;
-        case Abort::passed_on: answered(true, message); break;
+        case Abort::passed_on: leave_request_to_wait(); break;
         case Abort::too_late: break;
     }
     return nullptr;

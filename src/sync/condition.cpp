@@ -55,7 +55,7 @@ bool ConditionAwaiter::end_part() noexcept {
     const bool was_cancelled = cancelled();
     if (task().must_cancel()) {
         cancellation_noted_ = true;
-        task().withdraw();
+        task().leave_request_to_wait();
     }
     if (notified_) return lock_.end_wait(*this, was_cancelled);
     notified_ = true;

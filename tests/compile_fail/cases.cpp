@@ -130,35 +130,35 @@ Coro<> by_hand() {
         co_await later.aclose();
     });
     co_await map_as_completed(items, item, [&](MapResults<void>&) -> Coro<> { co_return; });
-#elif CASE == 60  // EXPECT any: private
+#elif CASE == 50  // EXPECT any: private
     // CPP_10: a group is made by task_group alone
     TaskGroup group;
-#elif CASE == 61  // EXPECT any: private
+#elif CASE == 51  // EXPECT any: private
     // CPP_10: a stack by async_exit_stack
     AsyncExitStack stack;
-#elif CASE == 62  // EXPECT any: error
+#elif CASE == 52  // EXPECT any: error
     // CPP_10: a limit by the scopes with a limit
     Timeout limit(std::nullopt);
-#elif CASE == 63  // EXPECT any: private
+#elif CASE == 53  // EXPECT any: private
     co_await task_group([&](TaskGroup& group) -> Coro<> { co_await group.finish(nullptr, false); });
-#elif CASE == 64  // EXPECT any: private
+#elif CASE == 54  // EXPECT any: private
     co_await timeout(1s, [&](Timeout& limit) -> Coro<> {
         limit.leave_and_decide(false);
         co_return;
     });
-#elif CASE == 65  // EXPECT any: error
+#elif CASE == 55  // EXPECT any: error
     TaskStatus<> status(nullptr);
-#elif CASE == 66  // EXPECT any: private
+#elif CASE == 56  // EXPECT any: private
     co_await map_as_completed(items, item, [&](MapResults<void>& results) -> Coro<> {
         MapResults<void> again(results.map_, results.outcomes_);
         co_return;
     });
-#elif CASE == 67  // EXPECT any: error
+#elif CASE == 57  // EXPECT any: error
     co_await task_group([&](TaskGroup& group) -> Coro<> {
         TaskGroup copy = group;
         co_return;
     });
-#elif CASE == 68  // EXPECT any: error
+#elif CASE == 58  // EXPECT any: error
     co_await timeout(1s, [&](Timeout& limit) -> Coro<> {
         Timeout copy = limit;
         co_return;

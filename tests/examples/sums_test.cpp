@@ -86,8 +86,8 @@ TEST(sums, debug_mode_names_the_step_that_blocks_for_how_long_and_where) {
     // last look at either comes 0.2 s and more after its last sleep has begun and before it ends.
     const Finished run = run_example("sums", {"blocking", "0.6"}, {"ASYNCIO_DEBUG=1"});
     EXPECT_EQ(run.status, 0);
-    const std::size_t a = run.errors.find("Task-2");
-    const std::size_t b = run.errors.find("Task-3");
+    const std::size_t a = run.errors.find("Task-2 held");
+    const std::size_t b = run.errors.find("Task-3 held");
     ASSERT_NE(a, run.errors.npos) << run.errors;
     ASSERT_NE(b, run.errors.npos) << run.errors;
     const std::string report_a = run.errors.substr(a, run.errors.find('\n', a) - a);

@@ -439,13 +439,16 @@ const std::vector<places::Row> tasks_and_scopes{
               it.done();
               it.cancelled();
               it.cancel();
-          }),           {works,      works,      works,      not_asked,  works}),
+          }),           {works,      works,      works,      works,      works}),
     thing("Future::add_done_callback()", pending_future, call<Future<int>>([](Future<int>& it) {
               it.add_done_callback([] {});
-          }),           {works,      works,      works,      not_asked,  works}),
+          }),           {works,      works,      refused_as("event loop of this future is closed"),
+                                                             refused_as("this future is gone"),
+                                                                         works}),
     thing("Future::set_result()", pending_future, call<Future<int>>([](Future<int>& it) {
               it.set_result(1);
-          }),           {works,      works,      works,      not_asked,  works}),
+          }),           {works,      works,      works,      refused_as("this future is gone"),
+                                                                         works}),
     thing("a Task, done", done_task, [](Task<int>& it) -> Coro<> { co_await it; },
                         {works,      works,      works,      works,      works}),
     thing("a Future or Task", waiting_task, [](Task<>& it) -> Coro<> { co_await it; },

@@ -63,6 +63,9 @@ std::string refusal_of(Call&& call) {
     return "";
 }
 
+constexpr const char* closed =
+    "the event loop is closed: asyncio::run_coroutine_threadsafe() needs one that is open";
+
 /// Says when it is destroyed.
 std::shared_ptr<void> mark_end(bool& ended) {
     return {nullptr, [&ended](void*) { ended = true; }};
@@ -103,7 +106,7 @@ TEST(loop_handle, of_a_loop_that_has_gone_it_refuses_and_destroys_the_callback) 
     EXPECT_FALSE(handle.call_soon_threadsafe([end = mark_end(destroyed)] { FAIL(); }));
     EXPECT_TRUE(destroyed);
     EXPECT_EQ(refusal_of([&] { run_coroutine_threadsafe(answer(), handle).wait(); }),
-              "run_coroutine_threadsafe: the event loop is closed");
+              closed);
 }
 
 TEST(loop_handle, of_no_loop_it_refuses) {
@@ -111,7 +114,7 @@ TEST(loop_handle, of_no_loop_it_refuses) {
     EXPECT_TRUE(handle.is_closed());
     EXPECT_FALSE(handle.call_soon_threadsafe([] { FAIL(); }));
     EXPECT_EQ(refusal_of([&] { run_coroutine_threadsafe(answer(), handle).wait(); }),
-              "run_coroutine_threadsafe: the event loop is closed");
+              closed);
 }
 
 TEST(loop_handle, a_coroutine_given_through_a_handle_brings_its_result_back) {

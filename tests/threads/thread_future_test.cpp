@@ -27,7 +27,9 @@ struct FailsToMove {
     FailsToMove(FailsToMove&& other) : moves(other.moves + 1) {
         if (moves > 1) throw std::length_error("no room for a task");
     }
-    auto operator co_await() const { return asyncio::sleep(asyncio::Duration::zero()).operator co_await(); }
+    auto operator co_await() const {
+        return asyncio::sleep(asyncio::Duration::zero()).operator co_await();
+    }
     int moves = 0;
 };
 

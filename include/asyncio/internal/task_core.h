@@ -63,6 +63,8 @@ public:
     [[noreturn, gnu::always_inline]] void throw_cancelled() { rethrow(cancellation_to_throw()); }
     /// Takes back a request that has not been delivered; those counted stay.
     void withdraw() noexcept;
+    /// The wait in progress has noted the request and throws at its end; the reason stays for that.
+    void leave_request_to_wait() noexcept { must_cancel_ = false; }
     /// What `throw_cancelled` would throw; the request counts as delivered.
     std::exception_ptr take_cancellation();
 
