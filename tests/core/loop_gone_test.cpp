@@ -277,7 +277,8 @@ TEST(nested_close, LOOP_26_a_runner_as_well_with_generators_and_its_executor) {
 TEST(nested_close, to_run_a_loop_inside_another_one_stays_refused) {
     run_test([]() -> Coro<> {
         EventLoop second;
-        EXPECT_TRUE(contains(refusal_of([&] { second.run_forever(); }), "while another one runs on this thread"));
+        EXPECT_TRUE(contains(refusal_of([&] { second.run_forever(); }),
+                             "while another one runs on this thread"));
         co_return;
     });
 }
