@@ -489,9 +489,19 @@ namespace internal {
 /// As `get_event_loop`, but makes none. The error names `function`, which was called.
 EventLoop& running_or_current_loop(const char* function);
 
+[[noreturn, gnu::cold]] void throw_no_loop(const char* function);
+
 /// As `get_running_loop`, for `function`, which the error names: "asyncio::create_task()".
-EventLoop& running_loop(const char* function);
+inline EventLoop& running_loop(const char* function) {
+    if (here.loop == nullptr) [[unlikely]]
+        throw_no_loop(function);
+    return *here.loop;
+}
 
 }  // namespace internal
+
+inline EventLoop& get_running_loop() {
+    return internal::running_loop("asyncio::get_running_loop()");
+}
 
 }  // namespace asyncio

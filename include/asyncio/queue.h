@@ -30,7 +30,7 @@ class QueueGetAwaiter final : public QueueGetWaiter {
 public:
     explicit QueueGetAwaiter(Queue& queue) noexcept : QueueGetWaiter(queue), queue_(queue) {}
 
-    T await_resume() {
+    [[gnu::always_inline]] T await_resume() {
         if (!end_wait()) [[unlikely]]
             task().throw_cancelled();
         return queue_.get_nowait();

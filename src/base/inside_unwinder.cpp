@@ -75,8 +75,8 @@ bool may_be_inside_unwinder(const void* begin, const void* end) noexcept {
 }
 
 /// Reads what is no object of its own, red zones of the sanitizer included.
-[[gnu::no_sanitize("address")]] bool is_on_stack(std::span<const CodeRange> functions,
-                                                 const void* begin, const void* end) noexcept {
+__attribute__((no_sanitize("address"))) bool
+is_on_stack(std::span<const CodeRange> functions, const void* begin, const void* end) noexcept {
     using Word [[gnu::may_alias]] = const std::uintptr_t;
     const auto* last = static_cast<Word*>(end);
     for (const auto* word = static_cast<Word*>(begin); word < last; ++word) {

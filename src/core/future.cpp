@@ -10,8 +10,10 @@
 namespace asyncio::internal {
 namespace {
 
-/// Futures that hold each other end one inside the other's destructor. So many of them; what lies
-/// deeper waits until the outermost has ended, for how long such a chain is, is up to the program.
+/// Futures that hold each other end one inside the other's destructor. How long such a chain is, is
+/// up to the program, so only so many are nested; what lies deeper waits until the outermost has
+/// ended. In a loop the position of the stack tells how deep this is, and nothing is counted: every
+/// task ends here.
 constexpr unsigned deepest_destruction = 64;
 
 struct Destructions {
@@ -23,6 +25,14 @@ constinit thread_local Destructions destructions{};
 }  // namespace
 
 void FutureBase::destroy() noexcept {
+    if (stack_position() >= here.stack_limit && here.stack_limit != nullptr) [[likely]] {
+        delete this;
+    } else {
+        destroy_deep();
+    }
+}
+
+void FutureBase::destroy_deep() noexcept {
     Destructions& state = destructions;
     if (state.depth == deepest_destruction) {
         drop_cancel_message();

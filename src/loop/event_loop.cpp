@@ -364,13 +364,9 @@ ExceptionHandler EventLoop::get_exception_handler() const {
     return exception_handler_ != nullptr ? *exception_handler_ : ExceptionHandler();
 }
 
-EventLoop& internal::running_loop(const char* function) {
-    if (here.loop == nullptr) [[unlikely]]
-        throw RuntimeError(std::string("no running event loop: ") + function +
-                           " is to be called in a coroutine or a callback that a loop runs");
-    return *here.loop;
+void internal::throw_no_loop(const char* function) {
+    throw RuntimeError(std::string("no running event loop: ") + function +
+                       " is to be called in a coroutine or a callback that a loop runs");
 }
-
-EventLoop& get_running_loop() { return internal::running_loop("asyncio::get_running_loop()"); }
 
 }  // namespace asyncio

@@ -148,6 +148,7 @@ protected:
 
 private:
     void destroy() noexcept;
+    void destroy_deep() noexcept;
     void replace_cancel_message(std::unique_ptr<std::string> message) noexcept;
     void require_loop_elsewhere(const char* function) const;
 

@@ -80,7 +80,7 @@ protected:
         finished_.waiting_.check_thread();
     }
     void require_open() const {
-        check_thread();
+        getters_.check_thread();
         if (shut_down_) [[unlikely]]
             refuse_shut_down();
     }
@@ -90,7 +90,7 @@ protected:
             refuse_full();
     }
     void require_item() const {
-        check_thread();
+        getters_.check_thread();
         if (size_ == 0) [[unlikely]]
             refuse_empty();
     }

@@ -149,7 +149,7 @@ public:
     /// another one. That one may be gone, and another have come to its address.
     void bind(const char* function) {
         if (loop_ == nullptr) bind_first();
-        if (loop_ != here.loop || loop_id_ != here.loop->id()) [[unlikely]]
+        if (loop_id_ != here.loop->id()) [[unlikely]]
             refuse_loop(function);
     }
 
