@@ -286,14 +286,16 @@ CallbackId register_done_callback(FutureBase& future, Callback&& callback, MakeH
     future.require_open_loop("add_done_callback");
     using Plain = std::decay_t<Callback>;
     using Handle = std::invoke_result_t<MakeHandle&, FutureBase&>;
-    auto* node = new DoneCallback(future, [call = Plain(std::forward<Callback>(callback)),
-                                           make_handle](FutureBase& ended) mutable {
-        if constexpr (std::is_invocable_v<Plain&, Handle>) {
-            std::invoke(call, make_handle(ended));
-        } else {
-            std::invoke(call);
-        }
-    });
+    auto* node =
+        new DoneCallback(future, [call = Plain(std::forward<Callback>(callback)),
+                                  make_handle]([[maybe_unused]] FutureBase& ended) mutable {
+            static_cast<void>(make_handle);
+            if constexpr (std::is_invocable_v<Plain&, Handle>) {
+                std::invoke(call, make_handle(ended));
+            } else {
+                std::invoke(call);
+            }
+        });
     const CallbackId id = node->id();
     future.notify(*node);
     return id;
