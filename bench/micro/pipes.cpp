@@ -20,7 +20,7 @@ Coro<> echo(const asyncio::StreamReader& in, const asyncio::StreamWriter& out,
     }
 }
 
-// One operation: eight bytes go to another task through a pipe, and come back through a second one.
+// The operation: eight bytes go to another task through a pipe, and come back through a second one.
 // Each of the two reads has to wait.
 Coro<Cost> pipe_round_trip(std::uint64_t count) {
     const Pipe there = co_await asyncio::open_pipe();
@@ -42,7 +42,7 @@ Coro<> yield_often(std::uint64_t times) {
 
 Coro<> read_one(asyncio::StreamReader reader) { co_await reader.read(1); }
 
-// One operation: a turn, as in `yield`, while a read is in flight, so that the back-end has to be
+// The operation: a turn, as in `yield`, while a read is in flight, so that the back-end has to be
 // looked at now and then.
 Coro<Cost> yield_beside_read(std::uint64_t count) {
     Pipe pipe = co_await asyncio::open_pipe();

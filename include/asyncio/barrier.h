@@ -92,7 +92,7 @@ public:
     /// Those who wait get a BrokenBarrierError, and the barrier is as new, when they have left.
     /// Throws: in debug mode RuntimeError on another thread than that of the barrier's loop.
     void reset();
-    /// Those who wait, or come, get a BrokenBarrierError, until `reset`. Throws: as `reset`.
+    /// Tasks that wait, or come, get a BrokenBarrierError, until `reset`. Throws: as `reset`.
     void abort();
 
     std::size_t parties() noexcept { return parties_; }

@@ -96,7 +96,8 @@ struct AtShutdown : ListNode {
     Coro<void> (*run)(AtShutdown& listener, Duration limit) = nullptr;
 };
 
-/// One of the loops there are, by a number that no other has: `src/loop/live_loop.h`.
+/// A loop is on the list of those there are, by a number that no other has:
+/// `src/loop/live_loop.h`.
 class LiveLoop : ListNode {
 public:
     LiveLoop() noexcept;
@@ -376,10 +377,6 @@ public:
     /// As `Backend::expect_wakes`.
     void expect_wakes(int change) noexcept { backend_->expect_wakes(change); }
 
-    /// A number that no other loop of the process has, or will have. Another loop may come to this
-    /// one's address.
-    std::uint64_t id() const noexcept { return id_; }
-
     internal::IntrusiveList<internal::Resident>& residents() noexcept { return residents_; }
     internal::AsyncGenerators& asyncgens() noexcept { return asyncgens_; }
     internal::IntrusiveList<internal::AtClose>& at_close() noexcept { return at_close_; }
@@ -440,7 +437,6 @@ private:
     /// Below so many it need not even be asked whether a look is due: nothing is in flight.
     std::uint32_t steps_before_look_ = steps_between_looks;
     std::uint64_t iterations_ = 0;
-    std::uint64_t id_;
     bool stopping_ = false;
     bool running_ = false;
     bool closing_ = false;
@@ -450,11 +446,6 @@ private:
     std::atomic<bool> closed_{false};
     /// Shared, so that the one which is running outlives its replacement.
     std::shared_ptr<const ExceptionHandler> exception_handler_;
-    /// Made when the loop becomes the current one of a thread. The thread refers to it weakly, and
-    /// so learns that the loop has gone.
-    std::shared_ptr<const void> life_;
-
-    friend void set_event_loop(EventLoop& loop);
 };
 
 /// The loop that runs on this thread. Throws: RuntimeError if none does.

@@ -91,7 +91,7 @@ private:
 
     internal::WaitQueue waiting_;
     bool locked_ = false;
-    /// Nobody holds it by an object: `release` is still to come.
+    /// No object holds it: `release` is still to come.
     bool kept_ = false;
 };
 

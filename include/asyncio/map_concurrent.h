@@ -144,7 +144,8 @@ public:
           outcomes(count_) {}
 
     void start_workers(TaskGroup& group) {
-        // One that starts eagerly may have done everything when it returns, or have ended the map.
+        // A worker that starts eagerly may have done everything when it returns, or have ended the
+        // map.
         for (std::size_t i = 0; i < workers() && begun_ < count_; ++i)
             group.create_task(work(group));
     }

@@ -1,12 +1,13 @@
 // The loop that a thread names while none runs: `get_event_loop`, `set_event_loop`.
 //
-// A thread remembers its current loop by address, and beside it a sign of the loop's life: a loop
-// may go on another thread, which cannot tell this one.
+// A thread remembers its current loop by address, and beside it the loop's number: a loop may go on
+// another thread, which cannot tell this one.
 
 #include <asyncio/event_loop.h>
 
 #include "base/after_fork.h"
 #include "base/interrupt.h"
+#include "loop/live_loop.h"
 
 #include <memory>
 #include <string>
@@ -16,7 +17,7 @@ namespace {
 
 struct Current {
     EventLoop* loop = nullptr;
-    std::weak_ptr<const void> life;
+    std::uint32_t number = 0;
     /// `set_event_loop` was called, if only to say that there is to be none.
     bool set = false;
 };
@@ -29,7 +30,7 @@ Current& current() noexcept {
 /// Null if there is none, or it has gone.
 EventLoop* current_loop() noexcept {
     const Current& here = current();
-    return here.life.expired() ? nullptr : here.loop;
+    return internal::loop_exists(here.number) ? here.loop : nullptr;
 }
 
 /// Never destroyed: when statics go it is too late to run what is left in it.
@@ -50,12 +51,11 @@ EventLoop& get_event_loop() {
 void set_event_loop(EventLoop& loop) {
     [[maybe_unused]] static const bool told =
         (internal::call_in_forked_children([] { current() = {}; }), true);
-    if (loop.life_ == nullptr) loop.life_ = std::make_shared<const char>();
-    current() = {.loop = &loop, .life = loop.life_, .set = true};
+    current() = {.loop = &loop, .number = loop.number(), .set = true};
 }
 
 void set_event_loop(std::nullptr_t) noexcept {
-    current() = {.loop = nullptr, .life = {}, .set = true};
+    current() = {.loop = nullptr, .number = 0, .set = true};
 }
 
 EventLoop& internal::running_or_current_loop(const char* function) {

@@ -19,22 +19,12 @@ class TimerHeap final : public BasicTimerHeap<Timer> {};
 
 }  // namespace internal
 
-namespace {
-
-std::uint64_t next_loop_id() noexcept {
-    static constinit std::atomic<std::uint64_t> last{0};
-    return last.fetch_add(1, std::memory_order_relaxed) + 1;
-}
-
-}  // namespace
-
 EventLoop::EventLoop(LoopOptions options)
     : EventLoop(lowlevel::make_backend(options.backend), options) {}
 
 EventLoop::EventLoop(std::unique_ptr<lowlevel::Backend> backend, LoopOptions options)
     : backend_(std::move(backend)),
       timers_(std::make_unique<internal::TimerHeap>()),
-      id_(next_loop_id()),
       debug_(options.debug.value_or(debug_requested())),
       eager_tasks_(options.eager_tasks) {
     // The loop that ran when a thread forked runs in the parent; in the child, none does.

@@ -8,7 +8,7 @@ namespace asyncio::internal {
 
 void WaitQueue::bind_first() {
     loop_ = here.loop;
-    loop_id_ = loop_->id();
+    loop_number_ = loop_->number();
     if (loop_->get_debug()) home_ = loop_->gate();
 }
 

@@ -5,6 +5,7 @@
 
 #include <asyncio.h>
 
+#include "core/core_help.h"
 #include "support/run_test.h"
 
 #include <optional>
@@ -23,6 +24,7 @@ using asyncio::Future;
 using asyncio::gather;
 using asyncio::sleep;
 using asyncio::Task;
+using core_help::end_of;
 using support::contains;
 using support::LogCapture;
 using support::run_test;
@@ -34,19 +36,6 @@ constexpr int many = 100'000;
 Coro<> hour() { co_await sleep(1h); }
 Coro<> wait_for_task(Task<> task) { co_await task; }
 Coro<> wait_for_future(Future<> future) { co_await future; }
-
-/// How it ends: "value", "cancelled: …" or "error".
-template <class Handle>
-Coro<std::string> end_of(Handle handle) {
-    try {
-        co_await handle;
-    } catch (const CancelledError& cancelled) {
-        co_return "cancelled: " + cancelled.message();
-    } catch (const std::exception&) {
-        co_return "error";
-    }
-    co_return "value";
-}
 
 TEST(cancel_chain, CAN_04_a_hundred_thousand_tasks_that_await_each_other) {
     run_test([]() -> Coro<> {

@@ -5,6 +5,7 @@
 
 #include <asyncio.h>
 
+#include "core/core_help.h"
 #include "support/run_test.h"
 
 #include <stdexcept>
@@ -20,23 +21,10 @@ using asyncio::create_task;
 using asyncio::Future;
 using asyncio::sleep;
 using asyncio::Task;
+using core_help::end_of;
 using support::run_simulated;
 using support::run_test;
 using namespace std::chrono_literals;
-
-template <class Handle>
-Coro<std::string> end_of(Handle handle) {
-    try {
-        co_await handle;
-    } catch (const CancelledError& cancelled) {
-        co_return "cancelled: " + cancelled.message();
-    } catch (const asyncio::TimeoutError&) {
-        co_return "timeout";
-    } catch (const std::exception&) {
-        co_return "error";
-    }
-    co_return "value";
-}
 
 Coro<> sleep_and_note(std::string& seen) {
     try {

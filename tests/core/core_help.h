@@ -39,7 +39,22 @@ inline asyncio::Coro<> wait_for_the_end(std::string& trace, const char* note,
     }
 }
 
-/// One that nobody sets. `watched` expires when it goes.
+/// How `handle` ends: "value", "cancelled: …" with the reason, "timeout" or "error".
+template <class Handle>
+asyncio::Coro<std::string> end_of(Handle handle) {
+    try {
+        co_await handle;
+    } catch (const asyncio::CancelledError& cancelled) {
+        co_return "cancelled: " + cancelled.message();
+    } catch (const asyncio::TimeoutError&) {
+        co_return "timeout";
+    } catch (const std::exception&) {
+        co_return "error";
+    }
+    co_return "value";
+}
+
+/// A future that nobody sets. `watched` expires when it goes.
 inline asyncio::Future<int> unset_future(std::weak_ptr<int>& watched) {
     auto never = asyncio::get_running_loop().create_future<int>();
     const auto token = std::make_shared<int>(1);

@@ -45,7 +45,8 @@ private:
 
     /// The request has arrived. Returns who is to be asked first; null if nobody.
     virtual FutureBase* receive(std::string_view message) noexcept = 0;
-    /// Who was asked last has answered. Returns who is to be asked next; null if nobody is left.
+    /// The part that was asked last has answered. Returns the next to be asked; null if none is
+    /// left.
     virtual FutureBase* answered(bool will_end, std::string_view message) noexcept = 0;
     /// Whether it will end of the request. False: it has ended already.
     virtual bool answer() noexcept = 0;

@@ -58,7 +58,7 @@ struct FreeLists {
     bool registered;
 };
 
-/// One for the program and its shared libraries, also where the program hides its own symbols.
+/// The program and its shared libraries share one, also where the program hides its own symbols.
 [[gnu::visibility("default")]] inline constinit thread_local FreeLists free_lists{};
 
 constexpr std::size_t granules_of(std::size_t size_bytes) noexcept {

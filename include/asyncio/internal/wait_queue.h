@@ -149,7 +149,7 @@ public:
     /// another one. That one may be gone, and another have come to its address.
     void bind(const char* function) {
         if (loop_ == nullptr) bind_first();
-        if (loop_id_ != here.loop->id()) [[unlikely]]
+        if (loop_number_ != here.loop->number()) [[unlikely]]
             refuse_loop(function);
     }
 
@@ -219,7 +219,8 @@ private:
     EventLoop* loop_ = nullptr;
     /// In debug mode, the gate of that loop, which may be gone.
     std::shared_ptr<LoopGate> home_;
-    std::uint64_t loop_id_ = 0;
+    /// The number of that loop; 0 until then.
+    std::uint32_t loop_number_ = 0;
     /// Waiting or woken, so without those that were cancelled while they waited.
     std::uint32_t present_ = 0;
     std::uint32_t woken_ = 0;
