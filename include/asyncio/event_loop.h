@@ -390,12 +390,10 @@ private:
 
     internal::LiveLoop live_;
 
-    void run_once();
     void take_in(internal::Ready& node) noexcept;
     void take_inbox() noexcept;
-    TimePoint next_deadline() noexcept;
     bool look_is_due() noexcept;
-    void observe(TimePoint deadline);
+    void wait_until_ready();
     void look();
     void wait(TimePoint deadline);
     void expire_timers() noexcept;

@@ -50,8 +50,10 @@ class Timeout {
 public:
     Timeout(const Timeout&) = delete;
     Timeout& operator=(const Timeout&) = delete;
-    /// A scope that was entered has been left by then.
-    ~Timeout() { stand_down(); }
+    ~Timeout() {
+        if (state_ <= State::expiring) [[unlikely]]
+            stand_down();  // the scope was dropped before its end
+    }
 
     /// The deadline, on the loop's clock; nothing if there is none.
     std::optional<TimePoint> when() const noexcept { return when_; }
@@ -82,6 +84,8 @@ private:
     /// The body has ended with `outcome`, which may become a TimeoutError.
     template <class T>
     void leave(Outcome<T>& outcome) {
+        if (left_in_time()) [[likely]]
+            return;
         if (leave_and_decide(outcome.cancelled())) {
             outcome.fail(std::make_exception_ptr(TimeoutError()));
         } else if (outcome.cancelled()) {
@@ -95,6 +99,13 @@ private:
     /// After that: the body has ended of the limit's request, and one of others came later, which
     /// it was not told. Theirs is what leaves, with its reason; null if there is none.
     std::exception_ptr cancellation_of_others();
+    /// Ends the scope if its limit has not been reached: the outcome then stays the body's.
+    bool left_in_time() noexcept {
+        if (state_ != State::entered) return false;
+        stand_down();
+        state_ = State::left;
+        return true;
+    }
 
     struct Expiry : internal::Ready {
         Timeout* timeout = nullptr;
@@ -102,7 +113,11 @@ private:
 
     static void expire(internal::Ready& node) noexcept;
     void set_deadline(TimePoint now);
-    void stand_down() noexcept;
+    void stand_down() noexcept {
+        if (timer_.armed()) loop_.disarm(timer_);
+        if (expiry_.linked()) [[unlikely]]
+            expiry_.unlink();
+    }
 
     std::optional<TimePoint> when_;
     internal::TaskCore& task_;

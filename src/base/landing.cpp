@@ -224,7 +224,7 @@ public:
             const std::uint64_t distance = in_.uleb();
             types_ = in_.position() + distance;
         }
-        calls_how_ = in_.byte();
+        is_known_ = in_.byte() == encoding::uleb128;  // g++ and clang write no other
         const std::uint64_t length = in_.uleb();
         actions_ = in_.position() + length;
     }
@@ -232,14 +232,16 @@ public:
     /// The landing for a call at `address` that ends with `thrown`; none if it is not caught in
     /// this function, or that is not understood.
     std::optional<Landing> find(std::uintptr_t address, const Thrown& thrown) {
-        while (!in_.failed() && in_.position() < actions_) {
-            const std::uintptr_t begin = function_ + in_.pointer(calls_how_);
-            const std::uintptr_t length = in_.pointer(calls_how_);
-            const std::uintptr_t landing = in_.pointer(calls_how_);
+        if (in_.failed() || !is_known_) return std::nullopt;
+        const std::uintptr_t offset = address - function_;
+        while (in_.position() < actions_) {
+            const std::uintptr_t begin = in_.uleb();
+            const std::uintptr_t length = in_.uleb();
+            const std::uintptr_t landing = in_.uleb();
             const std::uint64_t action = in_.uleb();
-            if (address < begin) break;
-            if (address >= begin + length) continue;
-            if (in_.failed() || landing == 0 || action == 0) break;
+            if (offset < begin) break;
+            if (offset >= begin + length) continue;
+            if (landing == 0 || action == 0) break;
             return handler(landings_ + landing, actions_ + action - 1, thrown);
         }
         return std::nullopt;
@@ -277,7 +279,7 @@ private:
     std::uintptr_t landings_ = 0;
     std::uint8_t types_how_ = encoding::omitted;
     const unsigned char* types_ = nullptr;
-    std::uint8_t calls_how_ = encoding::omitted;
+    bool is_known_ = false;
     const unsigned char* actions_ = nullptr;
 };
 

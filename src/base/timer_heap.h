@@ -216,7 +216,7 @@ private:
     }
 
     /// Throws: `std::bad_alloc`; the entry is then nowhere.
-    void insert(const Entry& entry) {
+    [[gnu::always_inline]] void insert(const Entry& entry) {
         if (piles_.empty() || (!near_.empty() && entry < near_.front())) {
             insert_near(entry);
         } else {

@@ -37,11 +37,6 @@ void Timeout::set_deadline(TimePoint now) {
     }
 }
 
-void Timeout::stand_down() noexcept {
-    if (timer_.armed()) loop_.disarm(timer_);
-    if (expiry_.linked()) expiry_.unlink();
-}
-
 void Timeout::expire(internal::Ready& node) noexcept {
     Timeout& self = *static_cast<Expiry&>(node).timeout;
     self.state_ = State::expiring;
@@ -50,11 +45,8 @@ void Timeout::expire(internal::Ready& node) noexcept {
 
 /// True if the body's cancellation is this scope's doing and nobody else's.
 bool Timeout::leave_and_decide(bool body_cancelled) {
+    if (left_in_time()) return false;
     stand_down();
-    if (state_ != State::expiring) {
-        state_ = State::left;
-        return false;
-    }
     state_ = State::expired;
     const bool only_ours = std::int64_t{task_.uncancel()} <= requests_at_entry_;
     // A request the body never felt goes with the scope that made it. `uncancel` sees to that only

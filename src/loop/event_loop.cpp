@@ -68,23 +68,23 @@ private:
     internal::ThreadState outer_ = internal::here;
 };
 
+/// Each round is one iteration. This is the event loop.
 void EventLoop::run_forever() {
     const RunScope scope(*this);
-    // Whoever runs single iterations by hand gets a look at the back-end in each.
+    // A caller that runs single iterations gets a look at the back-end in each.
     if (stopping_) unobserved_steps_ = steps_between_looks;
     do {
-        run_once();
+        take_inbox();  // 1. what other threads and signal handlers want
+        if (ready_.empty()) {
+            // 2. wait, but not past the next deadline; what finished becomes ready
+            wait_until_ready();
+        } else if (look_is_due()) [[unlikely]] {
+            look();
+        }
+        expire_timers();  // 3. what was due becomes ready, behind it
+        // 4. what is ready now runs; what becomes ready meanwhile does not
+        if (!ready_.empty()) run_batch();
     } while (!stopping_);
-}
-
-/// One iteration. This is the event loop.
-void EventLoop::run_once() {
-    take_inbox();  // 1. what other threads and signal handlers want
-    observe(
-        // 2. wait, but not past the next deadline; 3. what finished becomes ready
-        next_deadline());
-    expire_timers();  // 4. what was due becomes ready, behind it
-    run_batch();      // 5. what is ready now runs; what becomes ready meanwhile does not
 }
 
 inline void EventLoop::take_inbox() noexcept {
@@ -104,23 +104,14 @@ inline void EventLoop::take_inbox() noexcept {
     }
 }
 
-inline TimePoint EventLoop::next_deadline() noexcept {
-    if (stopping_ || !ready_.empty()) return internal::at_once;
-    return timers_->earliest();
-}
-
 inline bool EventLoop::look_is_due() noexcept {
     return unobserved_steps_ >= steps_before_look_ &&
            (unobserved_steps_ >= steps_between_looks || backend_->look_is_due());
 }
 
-inline void EventLoop::observe(TimePoint deadline) {
-    if (ready_.empty()) {
-        unobserved_steps_ = 0;
-        wait(deadline);
-    } else if (look_is_due()) [[unlikely]] {
-        look();
-    }
+void EventLoop::wait_until_ready() {
+    unobserved_steps_ = 0;
+    wait(stopping_ ? internal::at_once : timers_->earliest());
 }
 
 /// An operation that has finished does not stand behind the others: each of them may compute
@@ -171,8 +162,7 @@ inline void EventLoop::run_step(internal::Ready& node) {
 
 inline void EventLoop::run_batch() {
     internal::ReadyList batch;
-    batch.append(ready_);
-    if (batch.empty()) return;
+    batch.take(ready_);
     ++iterations_;
     if (!finished_.empty()) [[unlikely]] {
         serve_finished(batch);

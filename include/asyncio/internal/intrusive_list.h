@@ -75,6 +75,15 @@ public:
         ends_.previous = last;
     }
 
+    /// As `append`, where this list is empty and `other` is not.
+    void take(IntrusiveList& other) noexcept {
+        assert(empty() && !other.empty());
+        ends_.next = other.ends_.next;
+        ends_.previous = other.ends_.previous;
+        ends_.next->previous = ends_.previous->next = &ends_;
+        other.make_empty();
+    }
+
     /// Calls `visit(element)` front to back. `visit` may unlink the element it is given, and no
     /// other.
     template <class Visit>
