@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <csignal>
 #include <stdexcept>
-#include <tuple>
 #include <utility>
 
 #include <poll.h>
@@ -227,15 +226,26 @@ Coro<> ProcessState::receive(Ref<ProcessState> process, std::string Process::Out
     all.empty() ? all.swap(text) : void(all += text);
 }
 
+/// When one fails, as with a pipe that another task reads already, the other does not go on to an
+/// end that may never come. What it has read is kept for the next call.
+Coro<> ProcessState::receive_both(Ref<ProcessState> process) {
+    const Task<> output = create_task(receive(process, &Process::Output::stdout));
+    const Task<> errors = create_task(receive(process, &Process::Output::stderr));
+    const Outcome<void> ends = co_await settle(gather(output, errors));
+    if (!ends.has_value()) {
+        output.cancel();
+        errors.cancel();
+        co_await gather_settled(output, errors);
+    }
+    ends.value();
+}
+
 Coro<> ProcessState::receive_outputs(Ref<ProcessState> process) {
     const auto open = [](const StreamReader& reader) { return reader && !reader.is_closing(); };
     const bool has_stdout = open(process->stdout_);
     const bool has_stderr = open(process->stderr_);
     if (has_stdout && has_stderr) {
-        auto ends = co_await gather_settled(receive(process, &Process::Output::stdout),
-                                            receive(process, &Process::Output::stderr));
-        std::get<0>(ends).value();
-        std::get<1>(ends).value();
+        co_await receive_both(process);
     } else if (has_stdout || has_stderr) {
         co_await receive(process, has_stdout ? &Process::Output::stdout : &Process::Output::stderr);
     }

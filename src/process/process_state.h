@@ -72,6 +72,7 @@ private:
     void adopt(Spawned& child) noexcept;
     Process open_streams(const SpawnRequest& request, Spawned& child);
     static Coro<> receive(Ref<ProcessState> process, std::string Process::Output::* part);
+    static Coro<> receive_both(Ref<ProcessState> process);
     std::string name() const;
 
     void watch() noexcept;

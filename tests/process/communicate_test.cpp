@@ -196,15 +196,25 @@ TEST(communicate, SPR_20_a_child_whose_output_was_closed_sees_a_broken_pipe) {
     });
 }
 
-TEST(communicate, two_at_once_are_refused_as_two_readers) {
+TEST(communicate, two_at_once_are_refused_as_two_readers_while_the_child_runs) {
     run_test([]() -> Coro<> {
-        Process process = co_await create_subprocess_exec("cat", all_pipes);
+        const std::string file = testing::TempDir() + "asyncio_" + std::to_string(::getpid());
+        // It answers only when the second reader has been refused: an answer that comes before
+        // ends the first reading, and then there are no two.
+        const std::string command = "echo problem >&2; read line; until [ -e " + file +
+                                    " ]; do sleep 0.02; done; echo $line";
+        Process process = co_await create_subprocess_shell(command, all_pipes);
         auto reading = create_task(process.stdout.readline());
-        co_await sleep(5ms);
+        // One turn, in which the task begins to read.
+        co_await sleep(0s);
         const auto refused = co_await internal::settle(process.communicate("x\n"));
         EXPECT_THROW(refused.value(), RuntimeError);
+        std::ofstream(file) << "go on";
         const std::string line = co_await std::move(reading);
         EXPECT_EQ(line, "x\n") << "its input had been fed, and stays fed";
+        const auto output = co_await process.communicate();
+        EXPECT_EQ(output.stderr, "problem\n") << "what it had read itself is not lost";
+        std::remove(file.c_str());
     });
 }
 
