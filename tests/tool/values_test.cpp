@@ -211,6 +211,26 @@ TEST(LineBuffer, shows_whole_lines_while_commands_run) {
     fs::remove(release.path() + ".json");
 }
 
+TEST(LineBuffer, counts_once_what_comes_together_with_the_end) {
+    for (const char* order : {"--line-buffer", "--keep-order"}) {
+        const TemporaryFile release;
+        const TemporaryFile json;
+        const TemporaryFile log;
+        Program program({"--line-buffer", order, "--json", json.path(), "--joblog", log.path(),
+                         wait_for_lines(release.path(), 1) + "; echo two; echo three >&2"});
+        ASSERT_TRUE(program.wait_until_alive(3));
+        // The worker sees the output and the end of the command at the same time.
+        ::kill(program.worker(), SIGSTOP);
+        std::ofstream(release.path()) << "go\n";
+        EXPECT_TRUE(becomes_true([&] { return program.alive().size() == 2; }));
+        ::kill(program.worker(), SIGCONT);
+        const Ended ended = program.wait();
+        EXPECT_EQ(ended.output, "two\n");
+        EXPECT_TRUE(contains(json.text(), "\"stdout_bytes\":4,\"stderr_bytes\":6")) << json.text();
+        EXPECT_TRUE(contains(log.text(), "\t0\t4\t0\t0\t")) << log.text();
+    }
+}
+
 TEST(LineBuffer, with_an_order_shows_the_first_and_keeps_the_others) {
     const TemporaryFile shown;
     const TemporaryFile release;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -15,16 +16,23 @@ using namespace asyncio;
 /// there by then; whoever still holds the pipe is none of its group.
 constexpr Duration drain_limit = 50ms;
 
-constexpr const char* terminal_refused =
+constexpr std::string_view terminal_refused =
     "asyncio batch: the command asked the terminal for input, which it cannot have "
     "without --tty: it was ended\n";
 
 /// Reads `pipe` to its end. The reader is a part of this coroutine, so it lives as long as the task
 /// does, whatever becomes of those who started it.
-Coro<> collect(StreamReader pipe, Blocks& blocks, const Launch& launch, Stream stream) {
+///
+/// Bytes are counted here, where they come: with `--line-buffer` they are taken from the job while
+/// it runs.
+Coro<> collect(StreamReader pipe, Job& job, const Launch& launch, Stream stream) {
     if (!pipe) co_return;
+    const bool is_output = stream == Stream::output;
+    Blocks& blocks = is_output ? job.output : job.errors;
+    std::size_t& bytes = is_output ? job.output_bytes : job.error_bytes;
     const auto add = [&](std::string piece) {
         if (launch.has_written) launch.has_written(stream, piece);
+        bytes += piece.size();
         blocks.append(std::move(piece));
     };
     try {
@@ -60,11 +68,13 @@ Coro<> Attempt::run() {
     job_.started = std::chrono::system_clock::now();
     job_.output.clear();
     job_.errors.clear();
+    job_.output_bytes = 0;
+    job_.error_bytes = 0;
     job_.started_at = settings_.clock.now();
     const Task<> output =
-        create_task(collect(std::move(process.stdout), job_.output, launch_, Stream::output));
+        create_task(collect(std::move(process.stdout), job_, launch_, Stream::output));
     const Task<> errors =
-        create_task(collect(std::move(process.stderr), job_.errors, launch_, Stream::errors));
+        create_task(collect(std::move(process.stderr), job_, launch_, Stream::errors));
     const CommandProcesses processes(settings_.children, settings_.clock, process, mark);
 
     const Status end = co_await wait_for_end(process, processes);
@@ -158,10 +168,10 @@ void Attempt::record(Status end, int returncode) {
     job_.signal = returncode < 0 ? -returncode : 0;
     job_.exit_code = returncode < 0 ? 0 : returncode;
     job_.status = end == Status::exited && returncode < 0 ? Status::signalled : end;
-    if (refused_terminal_ != 0) job_.errors.append(terminal_refused);
-    if (refused_terminal_ != 0 && job_.status == Status::signalled) job_.signal = refused_terminal_;
-    job_.output_bytes = job_.output.size_bytes();
-    job_.error_bytes = job_.errors.size_bytes();
+    if (refused_terminal_ == 0) return;
+    job_.errors.append(std::string(terminal_refused));
+    job_.error_bytes += terminal_refused.size();
+    if (job_.status == Status::signalled) job_.signal = refused_terminal_;
 }
 
 }  // namespace batch

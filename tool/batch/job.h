@@ -51,6 +51,7 @@ struct Job {
     /// nothing is shown, as in GNU parallel.)
     Blocks output;
     Blocks errors;
+    /// How much the last try has written, with what has been shown already.
     std::size_t output_bytes = 0;
     std::size_t error_bytes = 0;
 

@@ -15,8 +15,8 @@ asyncio::Coro<> LineShower::show() {
         for (;;) {
             const bool is_last = has_ended_;
             if (printer_.is_next(job_)) {
-                Blocks output = take_lines(job_.output, output_);
-                Blocks errors = take_lines(job_.errors, errors_);
+                Blocks output = take_lines(job_.output, output_rest_);
+                Blocks errors = take_lines(job_.errors, errors_rest_);
                 co_await console_.write(printer_.tagged_for(job_, std::move(output)),
                                         printer_.tagged_for(job_, std::move(errors)));
             }
@@ -29,19 +29,18 @@ asyncio::Coro<> LineShower::show() {
     }
 }
 
-Blocks LineShower::take_lines(Blocks& written, Rest& rest) const {
+Blocks LineShower::take_lines(Blocks& written, std::string& rest) const {
     Blocks lines;
     while (!written.empty()) {
         std::string piece = written.take_front();
-        rest.taken_bytes += piece.size();
         const std::size_t end = piece.rfind('\n');
-        rest.text += piece.substr(0, end == std::string::npos ? end : end + 1);
-        const bool is_too_long = rest.text.size() > longest_line_bytes;
+        rest += piece.substr(0, end == std::string::npos ? end : end + 1);
+        const bool is_too_long = rest.size() > longest_line_bytes;
         if (end == std::string::npos && !is_too_long) continue;
-        lines.append(std::exchange(rest.text, {}));
-        if (end != std::string::npos) rest.text = piece.substr(end + 1);
+        lines.append(std::exchange(rest, {}));
+        if (end != std::string::npos) rest = piece.substr(end + 1);
     }
-    if (has_ended_) lines.append(std::exchange(rest.text, {}));
+    if (has_ended_) lines.append(std::exchange(rest, {}));
     return lines;
 }
 

@@ -10,7 +10,6 @@
 #include "batch/job.h"
 #include "batch/printer.h"
 
-#include <cstddef>
 #include <functional>
 #include <string>
 
@@ -35,26 +34,17 @@ public:
         wake();
     }
 
-    /// What has been taken from the job to be shown.
-    std::size_t output_bytes() const noexcept { return output_.taken_bytes; }
-    std::size_t error_bytes() const noexcept { return errors_.taken_bytes; }
-
 private:
-    /// The beginning of a line whose end has not come.
-    struct Rest {
-        std::string text;
-        std::size_t taken_bytes = 0;
-    };
-
-    Blocks take_lines(Blocks& written, Rest& rest) const;
+    /// `rest` is the beginning of a line whose end has not come.
+    Blocks take_lines(Blocks& written, std::string& rest) const;
 
     Job& job_;
     Console& console_;
     Printer& printer_;
     std::function<void(int)> refused_;
     asyncio::Event news_;
-    Rest output_;
-    Rest errors_;
+    std::string output_rest_;
+    std::string errors_rest_;
     bool has_ended_ = false;
 };
 

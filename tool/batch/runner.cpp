@@ -351,8 +351,6 @@ Coro<> Runner::run_attempt(Workplace& place, Job& job, Attempt& attempt) {
     shower.end();
     if (shown) co_await shown;
     place.shower = nullptr;
-    job.output_bytes += shower.output_bytes();
-    job.error_bytes += shower.error_bytes();
     if (error) std::rethrow_exception(error);
 }
 
