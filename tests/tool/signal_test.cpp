@@ -3,12 +3,14 @@
 
 #include "tool/program.h"
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace {
@@ -136,12 +138,37 @@ TEST_F(SignalOrder, usr2_starts_no_more_and_lets_what_runs_end) {
 
 // ---------------------------------------------------------------------------------------- the stop
 
+/// A gate at which a shell waits with `wait()` until it is opened, without starting a program.
+///
+/// A shell that starts one program after another spends a part of its time between vfork and exec.
+/// A signal that stops both there stops the child, and the kernel shows the parent in state D for
+/// as long as the child stands.
+class Gate {
+public:
+    Gate() {
+        std::filesystem::remove(file_.path());
+        ::mkfifo(file_.path().c_str(), 0600);
+        // Opened for both directions, so that opening does not wait for the other end.
+        descriptor_ = ::open(file_.path().c_str(), O_RDWR | O_CLOEXEC);
+    }
+    Gate(const Gate&) = delete;
+    Gate& operator=(const Gate&) = delete;
+    ~Gate() { ::close(descriptor_); }
+
+    std::string wait() const { return "read line < " + file_.path(); }
+    void open() const { EXPECT_EQ(::write(descriptor_, "go\n", 3), 3); }
+
+private:
+    TemporaryFile file_;
+    int descriptor_;
+};
+
 TEST(Stopped, commands_and_what_left_their_group_stand_still_and_go_on) {
     const TemporaryFile shell;
     const TemporaryFile daemon;
-    const TemporaryFile go;
-    Program program({note_number(shell) + "setsid sh -c '" + note_number(daemon) + "sleep 500' & " +
-                     wait_for_lines(go.path(), 1) + "; echo end"});
+    const Gate gate;
+    Program program({note_number(shell) + "setsid sh -c '" + note_number(daemon) +
+                     "exec sleep 500' & " + gate.wait() + "; echo end"});
     const pid_t one = number_in(shell);
     const pid_t other = number_in(daemon);
     program.signal(SIGTSTP);
@@ -150,7 +177,7 @@ TEST(Stopped, commands_and_what_left_their_group_stand_still_and_go_on) {
     }));
     program.signal(SIGCONT);
     EXPECT_TRUE(becomes_true([&] { return !is_in_state(one, 'T') && !is_in_state(other, 'T'); }));
-    add_line(go);
+    gate.open();
     const Ended ended = program.wait();
     EXPECT_EQ(ended.status, 0);
     EXPECT_EQ(ended.output, "end\n");
