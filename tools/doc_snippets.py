@@ -107,7 +107,7 @@ def check(words, body, told, compiler, libraries):
 
 
 def precompile(root, compiler, folder):
-    """Options that make g++ find asyncio.h in the folder, read already; none for other compilers."""
+    """Options that make g++ find asyncio.h in the folder, already read; none for others."""
     if os.path.basename(compiler[0]).startswith("clang"):
         return []
     # Where it cannot be used, since something else is included first, g++ reads this one.
