@@ -1,6 +1,5 @@
 #include "batch/runner.h"
 
-#include "batch/descriptors.h"
 #include "batch/duration.h"
 #include "batch/terminal.h"
 
@@ -24,25 +23,6 @@ constexpr Duration between_progress_lines = 100ms;
 /// what it has to say.
 constexpr Duration last_words_limit = 1s;
 constexpr Duration between_looks = 2ms;
-/// How often a command is refused, without any other running that would make room, until it fails.
-constexpr std::size_t most_refusals = 100;
-constexpr Duration between_refusals = 10ms;
-
-/// Exit codes of shells for a command that is there and cannot be run.
-constexpr int cannot_run = 126;
-
-bool is_shortage(const OsError& refusal) noexcept {
-    const int error = refusal.error();
-    return error == EMFILE || error == ENFILE || error == EAGAIN || error == ENOMEM;
-}
-
-void record_refusal(Job& job, const OsError& refusal, TimePoint now) {
-    job.started = std::chrono::system_clock::now();
-    job.started_at = now;
-    job.status = Status::exited;
-    job.exit_code = cannot_run;
-    job.errors.append(fmt::format("asyncio batch: {}\n", refusal.what()));
-}
 
 }  // namespace
 
@@ -53,12 +33,21 @@ Runner::Runner(const Options& options, const Work& work, Ledger& ledger, Result&
       result_(result),
       foreground_(options.terminal_owner ? std::optional<Foreground>(*options.terminal_owner)
                                          : std::nullopt),
-      settings_{
+      attempts_{
           {options.timeout, options.grace, options.tries != 1}, children_, clock_, foreground_},
+      room_([this](const std::string& text) { remark(text); }),
       intake_(work.feed, work.resume, intake_events()),
       launcher_(work.command_template, work.descriptors),
       console_({.output_to_errors = options.json == "-"}),
-      printer_(console_, {.keep_order = options.keep_order, .tag = options.tag}) {}
+      printer_(console_, {.keep_order = options.keep_order, .tag = options.tag}),
+      places_{.options = options,
+              .attempts = attempts_,
+              .launcher = launcher_,
+              .console = console_,
+              .printer = printer_,
+              .room = room_,
+              .output_failed = [this](int error) { output_failed(error); },
+              .results_failed = [this] { result_.results_are_incomplete = true; }} {}
 
 // -------------------------------------------------------------------------------- the whole batch
 
@@ -111,7 +100,7 @@ Coro<> Runner::wait_for_workplaces() {
 /// does not read it has a moment to do so.
 Coro<> Runner::end_all() {
     stop();
-    while (running_ > 0) co_await sleep(between_looks);
+    while (room_.running() > 0) co_await sleep(between_looks);
     words_end_ = get_running_loop().time() + last_words_limit;
     auto all = gather_settled(tasks());
     try {
@@ -168,9 +157,7 @@ void Runner::drain() {
 void Runner::stop() {
     drain();
     if (std::exchange(stopping_, true)) return;
-    for (Workplace& place : workplaces_) {
-        if (place.attempt != nullptr && place.attempt->is_cancellable()) place.task.cancel();
-    }
+    for (const Workplace& place : workplaces_) place.stop();
 }
 
 /// Nobody will ever see what the commands have to say, so they end.
@@ -193,13 +180,13 @@ Coro<> Runner::work(Workplace& place) {
         for (;;) {
             std::optional<Command> command = co_await intake_.backlog().take();
             if (!command) co_return;
-            begin_job(place, *command);
-            co_await run_job(place, *place.job);
-            job_ended(*place.job);
-            co_await printer_.print(*place.job);
-            wake_showers();
-            ledger_.add(std::move(*place.job));
-            place.job.reset();
+            ++busy_;
+            Job& job = place.begin(*command);
+            co_await run_job(place, job);
+            job_ended(job);
+            co_await printer_.print(job);
+            for (Workplace& other : workplaces_) other.wake_shower();
+            account_for(place);
             --busy_;
         }
     } catch (const OsError& refusal) {
@@ -213,15 +200,9 @@ Coro<> Runner::work(Workplace& place) {
     }
 }
 
-void Runner::begin_job(Workplace& place, const Command& command) {
-    ++busy_;
-    place.job.emplace(launcher_.job_of(command, place.slot));
-    launcher_.prepare(place.launch, *place.job, command);
-}
-
 Coro<> Runner::run_job(Workplace& place, Job& job) {
     do {
-        co_await try_job(place, job);
+        co_await place.try_once(job);
         if (++job.tries == 1) job.begin = job.started_at - start_;
         job.end = job.started_at + job.seconds - start_;
         job.all_seconds += job.seconds;
@@ -246,12 +227,14 @@ void Runner::job_ended(const Job& job) {
     }
 }
 
+void Runner::account_for(Workplace& place) {
+    if (std::optional<Job> job = place.take_job()) ledger_.add(std::move(*job));
+}
+
 /// What was not started, and what was cut off.
 Coro<> Runner::account_for_rest() {
     result_.input_error = intake_.error();
-    for (Workplace& place : workplaces_) {
-        if (place.job) ledger_.add(std::move(*place.job));
-    }
+    for (Workplace& place : workplaces_) account_for(place);
     for (;;) {
         std::optional<Command> command = co_await intake_.next_rest();
         if (!command) break;
@@ -272,27 +255,9 @@ IntakeEvents Runner::intake_events() {
 void Runner::command_came() {
     if (workplaces_.size() - busy_ >= intake_.backlog().size()) return;
     if (options_.jobs != 0 && workplaces_.size() >= options_.jobs) return;
-    if (!has_room_for_another()) return;
-    Workplace& place = workplaces_.emplace_back();
-    place.slot = workplaces_.size();
-    if (options_.line_buffer || !options_.results.empty()) {
-        place.launch.has_written = [this, &place](Stream stream, std::string_view piece) {
-            has_written(place, stream, piece);
-        };
-    }
+    if (!room_.has_one_more(workplaces_.size())) return;
+    Workplace& place = workplaces_.emplace_back(workplaces_.size() + 1, places_);
     place.task = create_task(work(place));
-}
-
-bool Runner::has_room_for_another() {
-    if (workplaces_.size() < room_) return true;
-    const std::size_t wanted = workplaces_.size() + 1;
-    room_ = make_room_for(wanted);
-    if (room_ >= wanted) return true;
-    if (!std::exchange(limit_was_noted_, true)) {
-        remark(fmt::format("{} commands run at once, not more: more need a higher `ulimit -n`",
-                           workplaces_.size()));
-    }
-    return false;
 }
 
 void Runner::was_done(const Command& command, const std::string& logged) {
@@ -303,85 +268,6 @@ void Runner::was_done(const Command& command, const std::string& logged) {
     }
     printer_.pass_over(job.number);
     ledger_.add(std::move(job));
-}
-
-// -------------------------------------------------------------------------- when there is no room
-
-/// One try. When the system has no descriptors or processes to give, nothing is dropped: the
-/// command waits for others to end.
-Coro<> Runner::try_job(Workplace& place, Job& job) {
-    for (std::size_t refusals = 1;; ++refusals) {
-        std::optional<OsError> refusal;
-        Attempt attempt(job, place.launch, settings_);
-        place.attempt = &attempt;
-        try {
-            co_await run_attempt(place, job, attempt);
-        } catch (const OsError& error) {
-            refusal = error;
-        } catch (...) {
-            place.attempt = nullptr;
-            throw;
-        }
-        const bool again = refusal && co_await room_was_made(*refusal, refusals);
-        place.attempt = nullptr;
-        if (again) continue;
-        if (refusal) record_refusal(job, *refusal, clock_.now());
-        waiting_for_room_.wake_one();
-        co_return;
-    }
-}
-
-/// The attempt, and what looks at what it writes meanwhile.
-Coro<> Runner::run_attempt(Workplace& place, Job& job, Attempt& attempt) {
-    if (!options_.results.empty()) place.results = ResultFiles(options_.results, job);
-    LineShower shower(job, console_, printer_, [this](int error) { output_failed(error); });
-    Task<> shown;
-    if (options_.line_buffer) {
-        place.shower = &shower;
-        shown = create_task(shower.show());
-    }
-    std::exception_ptr error;
-    ++running_;
-    try {
-        co_await attempt.run();
-    } catch (...) {
-        error = std::current_exception();
-    }
-    --running_;
-    shower.end();
-    if (shown) co_await shown;
-    place.shower = nullptr;
-    if (error) std::rethrow_exception(error);
-}
-
-void Runner::has_written(Workplace& place, Stream stream, std::string_view piece) {
-    if (place.shower != nullptr) place.shower->wake();
-    if (options_.results.empty()) return;
-    if (!place.results.write(stream, piece)) result_.results_are_incomplete = true;
-}
-
-void Runner::wake_showers() noexcept {
-    for (const Workplace& place : workplaces_) {
-        if (place.shower != nullptr) place.shower->wake();
-    }
-}
-
-/// Whether it is worth trying once more.
-Coro<bool> Runner::room_was_made(const OsError& refusal, std::size_t refusals) {
-    if (!is_shortage(refusal)) co_return false;
-    if (running_ > 0) {
-        note_shortage(refusal.code().message());
-        co_await waiting_for_room_.wait();
-        co_return true;
-    }
-    if (refusals >= most_refusals) co_return false;
-    co_await sleep(between_refusals);
-    co_return true;
-}
-
-void Runner::note_shortage(const std::string& reason) {
-    if (std::exchange(shortage_was_noted_, true)) return;
-    remark(fmt::format("{} commands run at once, not more: {}", running_, reason));
 }
 
 void Runner::remark(std::string_view text) {
@@ -413,24 +299,21 @@ void Runner::obey(int signal) {
 /// Ctrl-Z. What continues this process continues the commands; none of them has lost any time.
 void Runner::be_stopped() {
     const TimePoint begin = get_running_loop().time();
-    for (const Workplace& place : workplaces_) {
-        if (place.attempt != nullptr) place.attempt->batch_stops();
-    }
+    for (const Workplace& place : workplaces_) place.batch_stops();
     children_.stop_all();
     ::raise(SIGSTOP);
     clock_.was_stopped_for(get_running_loop().time() - begin);
-    for (const Workplace& place : workplaces_) {
-        if (place.attempt != nullptr) place.attempt->batch_goes_on();
-    }
+    for (const Workplace& place : workplaces_) place.batch_goes_on();
     children_.continue_all();
 }
 
 void Runner::list_running() {
-    std::string list = fmt::format("asyncio batch: {} running\n", running_);
+    std::string list = fmt::format("asyncio batch: {} running\n", room_.running());
     for (const Workplace& place : workplaces_) {
-        if (place.attempt == nullptr || place.job->status != Status::running) continue;
-        const double seconds = in_seconds(clock_.now() - place.job->started_at);
-        list += fmt::format("{:>10.2f} s  {}\n", seconds, place.job->command);
+        const Job* job = place.running();
+        if (job == nullptr) continue;
+        const double seconds = in_seconds(clock_.now() - job->started_at);
+        list += fmt::format("{:>10.2f} s  {}\n", seconds, job->command);
     }
     console_.remark(std::move(list));
 }
@@ -440,7 +323,7 @@ void Runner::list_running() {
 Coro<> Runner::show_progress() {
     for (;;) {
         co_await sleep(between_progress_lines);
-        const Progress now{tally_, running_, intake_.known(), intake_.has_more(),
+        const Progress now{tally_, room_.running(), intake_.known(), intake_.has_more(),
                            clock_.now() - start_};
         co_await console_.show_progress(
             progress_line(now, static_cast<std::size_t>(terminal_columns()) - 1));

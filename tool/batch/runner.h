@@ -15,15 +15,14 @@
 #include "batch/joblog.h"
 #include "batch/launch.h"
 #include "batch/ledger.h"
-#include "batch/line_shower.h"
 #include "batch/options.h"
 #include "batch/printer.h"
 #include "batch/progress.h"
-#include "batch/results.h"
+#include "batch/room.h"
 #include "batch/signals.h"
 #include "batch/tally.h"
 #include "batch/template.h"
-#include "batch/turn.h"
+#include "batch/workplace.h"
 
 #include <cstddef>
 #include <deque>
@@ -79,30 +78,10 @@ public:
     asyncio::Coro<> run();
 
 private:
-    /// Runs one command after another.
-    struct Workplace {
-        asyncio::Task<> task;
-        /// From 1.
-        std::size_t slot = 0;
-        /// None between two commands.
-        std::optional<Job> job = {};
-        Launch launch = {};
-        /// Null while it is not being tried.
-        Attempt* attempt = nullptr;
-        /// With `--line-buffer`, while it is being tried.
-        LineShower* shower = nullptr;
-        ResultFiles results = {};
-    };
-
     asyncio::Coro<> work(Workplace& place);
     asyncio::Coro<> run_job(Workplace& place, Job& job);
-    asyncio::Coro<> try_job(Workplace& place, Job& job);
-    asyncio::Coro<> run_attempt(Workplace& place, Job& job, Attempt& attempt);
-    void has_written(Workplace& place, Stream stream, std::string_view piece);
-    void wake_showers() noexcept;
-    asyncio::Coro<bool> room_was_made(const asyncio::OsError& refusal, std::size_t refusals);
-    void begin_job(Workplace& place, const Command& command);
     void job_ended(const Job& job);
+    void account_for(Workplace& place);
     asyncio::Coro<> account_for_rest();
 
     asyncio::Coro<> listen();
@@ -113,7 +92,6 @@ private:
     IntakeEvents intake_events();
     void command_came();
     void was_done(const Command& command, const std::string& logged);
-    bool has_room_for_another();
     void remark(std::string_view text);
 
     void drain();
@@ -128,7 +106,6 @@ private:
     asyncio::Coro<> show_progress();
     asyncio::Coro<> watch_output();
     void output_failed(int error);
-    void note_shortage(const std::string& reason);
 
     const Options& options_;
     const Work& work_;
@@ -137,20 +114,20 @@ private:
     Clock clock_;
     Children children_;
     std::optional<Foreground> foreground_;
-    const AttemptSettings settings_;
+    const AttemptSettings attempts_;
+    Room room_;
     SignalReader signals_;
     Intake intake_;
     const Launcher launcher_;
     Console console_;
     Printer printer_;
+    const WorkplaceSettings places_;
 
     /// The task that runs the batch.
     asyncio::TaskRef main_;
     asyncio::TimePoint start_;
     /// Grows at its end; the workplaces stay where they are.
     std::deque<Workplace> workplaces_;
-    /// For so many commands there are descriptors.
-    std::size_t room_ = 0;
     /// How many workplaces have a command.
     std::size_t busy_ = 0;
     asyncio::Task<> reader_;
@@ -158,13 +135,7 @@ private:
     asyncio::Task<> reaper_;
     asyncio::Task<> progress_;
     asyncio::Task<> output_watch_;
-    /// How many commands run, or are about to.
-    std::size_t running_ = 0;
     Tally tally_;
-    /// Workplaces that want to start a command for which the system has no room.
-    Line waiting_for_room_;
-    bool shortage_was_noted_ = false;
-    bool limit_was_noted_ = false;
 
     /// No more commands are started.
     bool draining_ = false;

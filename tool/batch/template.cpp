@@ -277,6 +277,7 @@ void Template::add_to_script(const Piece& piece) {
 
 std::vector<std::string> Template::variables(std::span<const std::string> values) const {
     std::vector<std::string> all;
+    all.reserve(values.size());
     for (std::size_t index = 0; index < values.size(); ++index) {
         all.push_back(fmt::format("{}{}={}", value_variable, index + 1, values[index]));
     }
