@@ -49,9 +49,7 @@ constexpr Duration nanoseconds_near(long double ticks) {
 /// `given` in nanoseconds: the nearest number of them, and no further than it can be counted.
 template <class Rep, class Period>
 constexpr Duration saturated(const std::chrono::duration<Rep, Period>& given) {
-    if constexpr (!std::integral<Rep>) {
-        return nanoseconds_near<Period>(static_cast<long double>(given.count()));
-    } else if constexpr (!whole_nanoseconds<Period>) {
+    if constexpr (!std::integral<Rep> || !whole_nanoseconds<Period>) {
         return nanoseconds_near<Period>(static_cast<long double>(given.count()));
     } else {
         constexpr Duration::rep tick = Period::num * (1'000'000'000 / Period::den);

@@ -125,7 +125,7 @@ auto wait(Range&& awaitables, WaitOptions options = {}) {
             std::vector<Element>(std::ranges::begin(awaitables), std::ranges::end(awaitables)),
             options);
     } else {
-        return internal::wait_for_elements(std::move(awaitables), options);
+        return internal::wait_for_elements(std::forward<Range>(awaitables), options);
     }
 }
 

@@ -73,8 +73,8 @@ std::unique_ptr<asyncio::lowlevel::Backend> asyncio::lowlevel::make_io_uring_bac
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <memory>
 #include <new>
-#include <optional>
 #include <utility>
 
 #include <poll.h>
@@ -111,7 +111,7 @@ std::uint64_t address_of(Operation& operation) noexcept {
 
 class IoUringBackend final : public Backend {
 public:
-    explicit IoUringBackend(RingFlags flags) : ring_(std::in_place, flags), ring_flags_(flags) {
+    explicit IoUringBackend(RingFlags flags) : ring_(flags), ring_flags_(flags) {
         ignore_sigpipe();
     }
     ~IoUringBackend() override;
@@ -152,9 +152,9 @@ private:
         operation.marks = static_cast<std::uint8_t>(operation.marks & ~what);
     }
 
-    bool is_ours(int fd) const noexcept { return fd == ring_->fd() || fd == wake_event_.fd(); }
+    bool is_ours(int fd) const noexcept { return fd == ring_.fd() || fd == wake_event_.fd(); }
     bool anything_to_do() const noexcept {
-        return !without_entry_.empty() || !done_.empty() || ring_->has_news();
+        return !without_entry_.empty() || !done_.empty() || ring_.has_news();
     }
     void take_over() noexcept;
     void renew_ring() noexcept;
@@ -175,7 +175,7 @@ private:
     int outcome_of(Operation& operation, int result) noexcept;
     int outcome_of_poll(Operation& operation, int result) noexcept;
 
-    std::optional<Ring> ring_;
+    Ring ring_;
     RingFlags ring_flags_;
     WakeEvent wake_event_;
     ForkGuard fork_guard_;
@@ -233,9 +233,9 @@ Backend::Waited IoUringBackend::wait(TimePoint deadline, OperationList& finished
     if (thread_ != this_thread()) [[unlikely]]
         take_over();
     fill_in_entries();
-    ring_->wait(done_.empty() ? deadline : internal::at_once);
+    ring_.wait(done_.empty() ? deadline : internal::at_once);
     look_clock_.looked();
-    ring_->collect([&](const Completion& completion) { handle(completion); });
+    ring_.collect([&](const Completion& completion) { handle(completion); });
     report_done(finished);
     return Waited::ok;
 }
@@ -250,7 +250,7 @@ void IoUringBackend::take_over() noexcept {
         renew_ring();
     }
     thread_ = this_thread();
-    ring_->start();
+    ring_.start();
 }
 
 /// The ring of the thread before will not be looked at again. A poll has done nothing yet, so
@@ -274,8 +274,9 @@ void IoUringBackend::leave_ring(OperationList& operations) noexcept {
 
 /// The old one goes first, so that there is a descriptor for the new one.
 void IoUringBackend::renew_ring() noexcept {
+    std::destroy_at(&ring_);
     try {
-        ring_.emplace(ring_flags_);
+        std::construct_at(&ring_, ring_flags_);
     } catch (const std::exception& refusal) {
         // No memory, most likely. A loop that cannot wait would spin for ever.
         std::fprintf(stderr, "asyncio: a ring for another thread: %s\n", refusal.what());
@@ -292,8 +293,8 @@ void IoUringBackend::hand_over() noexcept {
         end(operation);
     });
     while (!in_kernel_hands_.empty()) {
-        ring_->wait(internal::never);
-        ring_->collect([this](const Completion& completion) { handle(completion); });
+        ring_.wait(internal::never);
+        ring_.collect([this](const Completion& completion) { handle(completion); });
     }
 }
 
@@ -336,7 +337,7 @@ void IoUringBackend::pass_on(Operation& operation, int result) noexcept {
 }
 
 void IoUringBackend::arm_wake_up() noexcept {
-    io_uring_sqe& entry = ring_->next_entry();
+    io_uring_sqe& entry = ring_.next_entry();
     ::io_uring_prep_poll_multishot(&entry, wake_event_.fd(), POLLIN);
     ::io_uring_sqe_set_data64(&entry, wake_up);
     wake_up_armed_ = true;
@@ -349,7 +350,7 @@ void IoUringBackend::arm(Operation& operation) noexcept {
 void IoUringBackend::arm_poll(Operation& operation) noexcept {
     const auto prepare =
         has(operation, by_change) ? &::io_uring_prep_poll_multishot : &::io_uring_prep_poll_add;
-    io_uring_sqe& entry = ring_->next_entry();
+    io_uring_sqe& entry = ring_.next_entry();
     prepare(&entry, operation.fd, interest_of(operation));
     ::io_uring_sqe_set_data64(&entry, address_of(operation));
 }
@@ -360,7 +361,7 @@ void IoUringBackend::arm_transfer(Operation& operation) noexcept {
     const std::size_t most_bytes = operation.receive == nullptr ? 0x7ffff000 : Scratch::size_bytes;
     const auto size = static_cast<unsigned>(std::min(operation.size, most_bytes));
     constexpr auto current_position = ~std::uint64_t{0};
-    io_uring_sqe& entry = ring_->next_entry();
+    io_uring_sqe& entry = ring_.next_entry();
     ::io_uring_prep_rw(reads ? IORING_OP_READ : IORING_OP_WRITE, &entry, operation.fd,
                        operation.buffer, size, current_position);
     ::io_uring_sqe_set_data64(&entry, address_of(operation));
@@ -368,7 +369,7 @@ void IoUringBackend::arm_transfer(Operation& operation) noexcept {
 
 /// Asks the kernel to end what is armed for the operation. Its completion says that it has.
 void IoUringBackend::end(Operation& operation) noexcept {
-    io_uring_sqe& entry = ring_->next_entry();
+    io_uring_sqe& entry = ring_.next_entry();
     ::io_uring_prep_cancel64(&entry, address_of(operation), 0);
     ::io_uring_sqe_set_data64(&entry, nobody);
 }

@@ -10,11 +10,13 @@
 
 // Each is there if the process has the runtime library of that sanitizer, be it that only the
 // program is built with it and this library is not.
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming): the names are theirs.
 extern "C" {
 [[gnu::weak]] void __asan_init();
 [[gnu::weak]] void __tsan_init();
 [[gnu::weak]] void __lsan_init();
 }
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
 
 namespace asyncio::internal {
 namespace {

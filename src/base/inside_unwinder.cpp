@@ -9,6 +9,7 @@
 // Another runtime library than gcc's need not have all of them.
 extern "C" {
 /// Takes the lock.
+// NOLINTNEXTLINE(bugprone-reserved-identifier,readability-identifier-naming): the name is gcc's.
 [[gnu::weak]] const void* _Unwind_Find_FDE(void* address, void* bases);
 /// The others go to a handler, and are declared in <unwind.h>.
 [[gnu::weak]] _Unwind_Reason_Code _Unwind_RaiseException(_Unwind_Exception*);
