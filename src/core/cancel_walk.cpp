@@ -7,8 +7,8 @@ namespace asyncio::internal {
 CancelWalk::~CancelWalk() {
     while (left_last_ != nullptr) {
         CancelRelay& relay = *left_last_;
-        left_last_ = reinterpret_cast<CancelRelay*>(relay.link_ & ~left);
-        relay.link_ = 0;
+        left_last_ = reinterpret_cast<CancelRelay*>(relay.walk_link & ~left);
+        relay.walk_link = 0;
     }
 }
 
@@ -42,13 +42,13 @@ FutureBase* CancelWalk::arrive(FutureBase& asked, bool& answer) noexcept {
         answer = asked.cancel(message_);
         return nullptr;
     }
-    if (relay->link_ == 0) {
+    if (relay->walk_link == 0) {
         if (FutureBase* const first = relay->receive(message_)) {
             enter(*relay);
             return first;
         }
         leave(*relay);
-    } else if ((relay->link_ & left) == 0) {
+    } else if ((relay->walk_link & left) == 0) {
         break_circle();
     }
     answer = relay->answer();
@@ -56,18 +56,18 @@ FutureBase* CancelWalk::arrive(FutureBase& asked, bool& answer) noexcept {
 }
 
 void CancelWalk::enter(CancelRelay& relay) noexcept {
-    relay.link_ = reinterpret_cast<std::uintptr_t>(top_ != nullptr ? top_ : &relay);
+    relay.walk_link = reinterpret_cast<std::uintptr_t>(top_ != nullptr ? top_ : &relay);
     top_ = &relay;
 }
 
 void CancelWalk::leave(CancelRelay& relay) noexcept {
-    relay.link_ = reinterpret_cast<std::uintptr_t>(left_last_) | left;
+    relay.walk_link = reinterpret_cast<std::uintptr_t>(left_last_) | left;
     left_last_ = &relay;
 }
 
 /// Null at the beginning of the path.
 CancelRelay* CancelWalk::asker_of(const CancelRelay& relay) const noexcept {
-    auto* const asker = reinterpret_cast<CancelRelay*>(relay.link_);
+    auto* const asker = reinterpret_cast<CancelRelay*>(relay.walk_link);
     return asker != &relay ? asker : nullptr;
 }
 

@@ -183,7 +183,8 @@ check "-std=c++17 is refused in a sentence" refuses 'compile with -std=c++20' -s
 clean() {
     "$1" -fsyntax-only "${@:2}" "${warnings[@]}" "${static_flags[0]}" "$consumer_dir/program.cpp"
 }
-for standard in c++20 c++23; do
+# c++2b is c++23 by the name that clang 16 knows, too.
+for standard in c++20 c++2b; do
     check "g++ -std=$standard: no warnings" \
         clean g++ -std=$standard -Wuseless-cast -Wlogical-op -Wduplicated-cond
     for compiler in clang++-16 clang++-19; do

@@ -36,12 +36,8 @@ public:
     /// Itself, if it is a task.
     virtual TaskCore* as_task() noexcept { return nullptr; }
 
-protected:
-    CancelRelay() noexcept = default;
-    ~CancelRelay() = default;
-
-private:
-    friend CancelWalk;
+    // For the walk, and for nothing else. It is no friend: g++ warns of a destructor that is not
+    // virtual in a class that has friends.
 
     /// The request has arrived. Returns who is to be asked first; null if nobody.
     virtual FutureBase* receive(std::string_view message) noexcept = 0;
@@ -55,7 +51,11 @@ private:
 
     /// Zero: no walk has come by. On the path of one: who has asked; at its beginning, itself.
     /// Afterwards and until the walk has ended, tagged: the relay that was left before.
-    std::uintptr_t link_ = 0;
+    std::uintptr_t walk_link = 0;
+
+protected:
+    CancelRelay() noexcept = default;
+    ~CancelRelay() = default;
 };
 
 class CancelWalk {

@@ -119,9 +119,9 @@ struct Pooled {
     static void* operator new(std::size_t size_bytes, std::align_val_t boundary) {
         return ::operator new(size_bytes, boundary);
     }
-    static void operator delete(void* memory, std::size_t size_bytes,
-                                std::align_val_t boundary) noexcept {
-        ::operator delete(memory, size_bytes, boundary);
+    /// Without the size: not every clang declares the operator that takes both.
+    static void operator delete(void* memory, std::size_t, std::align_val_t boundary) noexcept {
+        ::operator delete(memory, boundary);
     }
 };
 
@@ -139,7 +139,7 @@ struct FrameFor {
     }
     static void operator delete(void* memory, std::size_t size_bytes) noexcept {
         if constexpr (boundary > frame_granule_bytes) {
-            ::operator delete(memory, size_bytes, std::align_val_t(boundary));
+            ::operator delete(memory, std::align_val_t(boundary));
         } else {
             free_frame(memory, size_bytes);
         }
