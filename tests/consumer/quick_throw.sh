@@ -17,11 +17,12 @@ program=$source_dir/tests/consumer/quick_throw.cpp
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"  # where coverage and profiles are written
-libraries=("$build_dir/libasyncio.a" -luring -lpthread)
-if grep -q ASYNCIO_HAVE_BACKTRACE "$build_dir/CMakeCache.txt" ||
-    nm "$build_dir/libasyncio.a" 2>/dev/null | grep -q 'U backtrace_pcinfo'; then
-    libraries+=(-lbacktrace)
-fi
+# What the library needs, as its pkg-config file says.
+read -ra needed <<<"$(sed -nE 's/^Libs(\.private)?:(.*)/\2/p' "$build_dir/asyncio.pc" | tr '\n' ' ')"
+libraries=("$build_dir/libasyncio.a")
+for word in "${needed[@]}"; do
+    [[ $word != -l* || $word == -lasyncio ]] || libraries+=("$word")
+done
 passed=0
 failed=0
 skipped=0
