@@ -187,6 +187,7 @@ TEST(Selection, where_nobody_asked_a_refused_ring_gives_epoll_and_one_line_in_th
 }
 
 TEST(Selection, a_refused_ring_leaves_no_descriptor) {
+    const Variable no_demand("ASYNCIO_BACKEND", nullptr);
     const ChildEnd end = in_child([] {
         const int call = SYS_io_uring_register;
         refuse_system_calls({&call, 1}, EPERM);
