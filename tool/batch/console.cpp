@@ -58,7 +58,7 @@ Coro<> Console::wait_until_unread() {
     if (!tells) co_await asyncio::get_running_loop().create_future<>();
 }
 
-void Console::remark(std::string text) {
+void Console::remark(std::string_view text) {
     remarks_ += text;
     if (!remarks_are_sent_ || remarks_are_sent_.done()) {
         remarks_are_sent_ = asyncio::create_task(send_remarks());

@@ -13,6 +13,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace batch {
 
@@ -39,7 +40,7 @@ public:
 
     /// Puts whole lines on standard error as soon as it is free. Does not wait: a remark that
     /// nobody takes within `patience_for_remarks` is dropped.
-    void remark(std::string text);
+    void remark(std::string_view text);
 
     /// Returns when every remark has been taken or dropped. Cancellation: drops the rest.
     asyncio::Coro<> end_remarks();

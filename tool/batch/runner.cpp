@@ -315,7 +315,7 @@ void Runner::list_running() {
         const double seconds = in_seconds(clock_.now() - job->started_at);
         list += fmt::format("{:>10.2f} s  {}\n", seconds, job->command);
     }
-    console_.remark(std::move(list));
+    console_.remark(list);
 }
 
 // ----------------------------------------------------------------------------------- the progress
