@@ -233,6 +233,16 @@ std::string describe(const std::exception_ptr& error);
 
 namespace internal {
 
+/// An error for where nothing may be thrown. Where there is no memory for it, it is a `bad_alloc`.
+template <class Error>
+std::exception_ptr error_with(const char* what) noexcept {
+    try {
+        return std::make_exception_ptr(Error(what));
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+
 /// For a handle that refers to nothing: RuntimeError "this Task is empty: …".
 [[noreturn, gnu::cold]] void throw_empty(const char* type);
 

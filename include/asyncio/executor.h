@@ -222,7 +222,7 @@ private:
     void drop_call() noexcept override { call_.reset(); }
     void fail_dropped() noexcept override {
         call_.reset();
-        outcome_.fail(std::make_exception_ptr(CancelledError("the executor has dropped the job")));
+        outcome_.fail(cancellation_with("the executor has dropped the job"));
     }
     void request_stop() noexcept override { stop_.request_stop(); }
     void deliver() noexcept override { future_->end(std::move(outcome_)); }

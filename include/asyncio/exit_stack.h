@@ -128,8 +128,9 @@ private:
     friend Coro<internal::BodyResult<Body, AsyncExitStack>> internal::exit_stack_scope(Body body);
 
     AsyncExitStack() noexcept = default;
-    /// The body has ended with `error`, or null. Returns what is to leave.
-    Coro<std::exception_ptr> unwind(std::exception_ptr error);
+    /// The body has ended with `body_error`, or null. Returns what is to leave. Begins when it is
+    /// awaited; what it is given must still be there then.
+    Coro<std::exception_ptr> unwind(const std::exception_ptr& body_error);
 
     using Exit = internal::UniqueFunction<Coro<bool>(std::exception_ptr)>;
 
@@ -171,8 +172,12 @@ Coro<BodyResult<Body, AsyncExitStack>> exit_stack_scope(Body body) {
     using T = BodyResult<Body, AsyncExitStack>;
     running_task("asyncio::async_exit_stack()");
     AsyncExitStack stack;
+    std::exception_ptr body_error;
+    // Made before the body begins: whether the cleanups run must not depend on memory.
+    Coro<std::exception_ptr> unwind = stack.unwind(body_error);
     Outcome<T> outcome = co_await settled_body(body, stack);
-    std::exception_ptr error = co_await stack.unwind(outcome.error());
+    body_error = outcome.error();
+    std::exception_ptr error = co_await std::move(unwind);
     const bool suppressed = outcome.failed() && error == nullptr;
     if (error != nullptr) outcome.fail(std::move(error));
     if constexpr (std::is_void_v<T>) {

@@ -51,7 +51,8 @@ public:
         if (this->unretrieved()) [[unlikely]] {
             // The handler is to see what the task saw.
             ContextRef* const outer = std::exchange(here.context, &this->context());
-            this->report_unretrieved("a task's exception was never retrieved", TaskCore::name());
+            this->report_unretrieved("a task's exception was never retrieved",
+                                     TaskCore::name_or_nothing());
             here.context = outer;
         }
     }

@@ -7,9 +7,7 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string_view>
-#include <vector>
 
 namespace asyncio {
 
@@ -43,6 +41,7 @@ public:
 };
 
 [[noreturn]] void throw_started_twice();
+[[noreturn]] void throw_ended_unready();
 
 template <class Body>
 Coro<BodyResult<Body, TaskGroup>> task_group_scope(Body body);
@@ -140,6 +139,7 @@ private:
     friend Coro<internal::BodyResult<Body, TaskGroup>> internal::task_group_scope(Body body);
 
     struct Child;
+    class Rest;
     /// How a group ends: with an error; or, without one, as its body did, unless that was only the
     /// group's own doing.
     struct End {
@@ -148,10 +148,15 @@ private:
     };
 
     TaskGroup();
-    /// The body has ended so. Waits for the children.
-    Coro<End> finish(std::exception_ptr body_error, bool body_cancelled);
+    /// Waits for the children, when the body has ended. It is made before the body begins, so that
+    /// the end needs no memory.
+    Coro<End> finish();
+    void body_ended(std::exception_ptr error, bool cancelled) noexcept {
+        body_error_ = std::move(error);
+        body_cancelled_ = cancelled;
+    }
     static void child_done(internal::Ready& node) noexcept;
-    static void ended_unready(internal::FutureBase& task, internal::StartBase& starting);
+    static void ended_unready(internal::FutureBase& task, internal::StartBase& starting) noexcept;
     void require_open() const;
     /// The group must know a child before that runs: its first step may end the group.
     static TaskOptions lazily(TaskOptions options) noexcept {
@@ -166,12 +171,12 @@ private:
     void adopt(internal::TaskCore& core, std::shared_ptr<internal::StartBase> starting = nullptr);
     template <class T, class Function>
     Coro<T> start_child(Function function, TaskOptions options);
-    Coro<Outcome<void>> wait_for_start(TaskRef child, internal::StartBase& state);
-    void child_failed(std::exception_ptr error);
+    Coro<Outcome<void>> wait_for_start(const TaskRef& child, internal::StartBase& state);
+    void child_failed() noexcept;
     void abort();
     void interrupt_parent();
-    End conclude(std::exception_ptr body_error, bool body_cancelled,
-                 std::exception_ptr cancellation);
+    End conclude(std::exception_ptr cancellation);
+    std::exception_ptr joined_errors();
 
     internal::TaskCore& parent_;
     EventLoop& loop_;
@@ -182,9 +187,14 @@ private:
     /// Those that were there when the body had ended, without our own.
     std::int64_t requests_at_finish_ = 0;
     internal::IntrusiveList<internal::Resident> children_;
-    std::vector<std::exception_ptr> errors_;
-    /// Set while the group waits for its children after the body.
-    std::optional<Future<>> all_done_;
+    /// Children that have ended with an error, in that order. They keep it: to note that one has
+    /// failed needs no memory.
+    internal::IntrusiveList<internal::Resident> failed_;
+    /// How the body has ended.
+    std::exception_ptr body_error_;
+    bool body_cancelled_ = false;
+    /// The parent, while it waits for the children after the body.
+    internal::TaskCore* waiting_ = nullptr;
     bool exiting_ = false;
     /// Children have been told to end; no new ones are taken.
     bool aborting_ = false;
@@ -197,13 +207,20 @@ Coro<T> TaskGroup::start_child(Function function, TaskOptions options) {
     require_own_task();
     require_open();
     auto state = std::make_shared<internal::StartState<T>>(loop_);
-    auto child = loop_.create_task(
+    TaskRef child;
+    // Made before the child is: nothing may fail between its start and the wait for it.
+    Coro<Outcome<void>> wait = wait_for_start(child, *state);
+    child = loop_.create_task(
         internal::keep_and_call<Function>(std::move(function), TaskStatus<T>(state)),
         lazily(options));
-    adopt(*static_cast<TaskRef>(child).core(), state);
-    start_now_if_eager(*static_cast<TaskRef>(child).core(), options);
-    Outcome<void> waited = co_await wait_for_start(child, *state);
-    if (waited.failed()) state->outcome.fail(waited.error());
+    adopt(*child.core(), state);
+    start_now_if_eager(*child.core(), options);
+    Outcome<void> waited = co_await std::move(wait);
+    if (waited.failed()) {
+        state->outcome.fail(waited.error());
+    } else if (state->outcome.empty()) {
+        internal::throw_ended_unready();
+    }
     if constexpr (std::is_void_v<T>) {
         co_await internal::LeaveWith{state->outcome};
         co_return;
@@ -220,8 +237,10 @@ template <class Body>
 Coro<BodyResult<Body, TaskGroup>> task_group_scope(Body body) {
     using T = BodyResult<Body, TaskGroup>;
     TaskGroup group;
+    Coro<TaskGroup::End> finish = group.finish();
     Outcome<T> outcome = co_await settled_body(body, group);
-    TaskGroup::End end = co_await group.finish(outcome.error(), outcome.cancelled());
+    group.body_ended(outcome.error(), outcome.cancelled());
+    TaskGroup::End end = co_await std::move(finish);
     if (end.error != nullptr) outcome.fail(std::move(end.error));
     if constexpr (std::is_void_v<T>) {
         if (end.body_was_stopped_here) outcome.emplace();

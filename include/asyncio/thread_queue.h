@@ -323,12 +323,12 @@ private:
                 if (!lines_->is_shut_down && place != nullptr) lines_->getters.push_back(*place);
                 return lines_->is_shut_down;
             }
+            // First what may fail: without memory for the item of who waits, nothing has changed.
+            if (!lines_->putters.empty())
+                items_.push_back(std::move(*static_cast<T*>(lines_->putters.front().item)));
+            if (!lines_->putters.empty()) served = &serve_first(lines_->putters);
             item.emplace(std::move(items_.front()));
             items_.pop_front();
-            if (!lines_->putters.empty()) {
-                served = &serve_first(lines_->putters);
-                items_.push_back(std::move(*static_cast<T*>(served->item)));
-            }
         }
         if (served != nullptr) served->wake(*served);
         return true;

@@ -48,6 +48,7 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <new>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -79,6 +80,9 @@ struct Ticket {
     bool cancelled = false;
     /// Valid while `place` is `appointed`.
     Schedule::iterator appointment{};
+    /// The appointment while there is none: `cancel` and `wait` make appointments, and must not
+    /// need memory for them.
+    Schedule::node_type spare_appointment;
 };
 
 class World final : public Backend {
@@ -98,22 +102,25 @@ public:
 
 private:
     // What operations do to pipes.
+    int try_to_carry_out(Operation& operation, int foreseen) noexcept;
     ChannelPtr channel_of(const Operation& operation) const;
     int foresee(const Operation& operation, const ChannelPtr& channel) const noexcept;
     int carry_out(Operation& operation, int foreseen);
     int move_bytes(Operation& operation, int most);
     static_assert(Pipe::capacity_bytes <= Scratch::size_bytes);
-    void take_bytes(Operation& operation, Pipe& pipe, std::size_t count);
+    bool take_bytes(Operation& operation, Pipe& pipe, std::size_t count);
     int make_pipe(const Operation& operation);
     int close_end(int number);
-    void mark_changed(const ChannelPtr& channel);
+    void mark_changed(const ChannelPtr& channel) noexcept;
+    ChannelPtr pop_changed() noexcept;
 
     // Where operations are.
+    Ticket& write_ticket(Operation& operation, bool with_appointment);
     Submitted submit_outside(Operation& operation);
-    void let_wait(Operation& operation, Ticket& ticket);
-    void appoint(Operation& operation, Ticket& ticket, Duration delay);
-    void leave_place(Operation& operation, Ticket& ticket);
-    void settle(Operation& operation, int result);
+    void let_wait(Operation& operation, Ticket& ticket) noexcept;
+    void appoint(Ticket& ticket, Duration delay) noexcept;
+    void leave_place(Operation& operation, Ticket& ticket) noexcept;
+    void settle(Operation& operation, int result) noexcept;
 
     // What happens during a wait.
     void do_what_is_due();
@@ -133,10 +140,12 @@ private:
     /// The operations in flight. Never iterated: the order of addresses differs from run to run.
     std::unordered_map<const Operation*, Ticket> tickets_;
     Schedule schedule_;
-    /// Pipes to which something happened since their waiters were last tried, the first one first.
-    std::vector<ChannelPtr> changed_;
+    /// Pipes to which something happened since their waiters were last tried, the first one first;
+    /// a list through the pipes.
+    ChannelPtr first_changed_;
+    Channel* last_changed_ = nullptr;
     /// What the next `wait` reports, in the order in which it was done. Not a list through the
-    /// operations, because shuffling needs places with numbers.
+    /// operations, because shuffling needs places with numbers. Has room for all in flight.
     std::vector<Operation*> done_;
     /// How many waits in a row, up to now, found something to do and took no time.
     int waits_without_time_ = 0;
@@ -177,6 +186,15 @@ int World::foresee(const Operation& operation, const ChannelPtr& channel) const 
     return 0;
 }
 
+/// As the kernel, the world has no more memory than the process.
+int World::try_to_carry_out(Operation& operation, int foreseen) noexcept {
+    try {
+        return carry_out(operation, foreseen);
+    } catch (const std::bad_alloc&) {
+        return -ENOMEM;
+    }
+}
+
 /// Does what `foresee` promised, or a part of it where the plan says so. The result.
 int World::carry_out(Operation& operation, int foreseen) {
     if (foreseen < 0) return foreseen;
@@ -195,7 +213,7 @@ int World::move_bytes(Operation& operation, int most) {
     auto count = static_cast<std::size_t>(most);
     if (operation.kind == OperationKind::read) {
         count = plan_.shortened(count);
-        take_bytes(operation, channel->pipe, count);
+        if (!take_bytes(operation, channel->pipe, count)) return -ENOMEM;
     } else {
         // A write that the pipe promises to take whole is not the plan's to shorten.
         if (operation.size > PIPE_BUF) count = plan_.shortened(count);
@@ -205,20 +223,31 @@ int World::move_bytes(Operation& operation, int most) {
     return static_cast<int>(count);
 }
 
-void World::take_bytes(Operation& operation, Pipe& pipe, std::size_t count) {
-    if (operation.receive == nullptr) return pipe.take(operation.buffer, count);
+/// False if there is no memory; the bytes are still there then.
+bool World::take_bytes(Operation& operation, Pipe& pipe, std::size_t count) {
+    if (operation.receive == nullptr) {
+        pipe.take(operation.buffer, count);
+        return true;
+    }
     // A pipe holds no more than fits.
     const std::span<char> room = outside_.scratch().take(count);
-    if (room.data() == nullptr) std::abort();
+    if (room.data() == nullptr) return false;
     pipe.take(room.data(), count);
     operation.receive(operation, room);
+    return true;
 }
 
 int World::make_pipe(const Operation& operation) {
     auto channel = std::make_shared<Channel>();
     auto* ends = static_cast<int*>(operation.buffer);
-    ends[0] = descriptors_.open(channel, Pipe::Side::reading);
-    ends[1] = descriptors_.open(channel, Pipe::Side::writing);
+    const int reading = descriptors_.open(channel, Pipe::Side::reading);
+    try {
+        ends[1] = descriptors_.open(channel, Pipe::Side::writing);
+    } catch (...) {
+        descriptors_.close(reading);
+        throw;
+    }
+    ends[0] = reading;
     return 0;
 }
 
@@ -230,9 +259,24 @@ int World::close_end(int number) {
     return 0;
 }
 
-void World::mark_changed(const ChannelPtr& channel) {
+void World::mark_changed(const ChannelPtr& channel) noexcept {
     if (std::exchange(channel->changed, true)) return;
-    changed_.push_back(channel);
+    (first_changed_ == nullptr ? first_changed_ : last_changed_->next_changed) = channel;
+    last_changed_ = channel.get();
+}
+
+ChannelPtr World::pop_changed() noexcept {
+    ChannelPtr channel = std::move(first_changed_);
+    first_changed_ = std::move(channel->next_changed);
+    channel->changed = false;
+    return channel;
+}
+
+/// As `submit` answers for it.
+Backend::Submitted finish_at_once(Operation& operation, int result) noexcept {
+    operation.result = result;
+    operation.state = Operation::State::finished;
+    return Backend::Submitted::finished;
 }
 
 Backend::Submitted World::submit(Operation& operation) noexcept {
@@ -247,32 +291,49 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
     const int foreseen = foresee(operation, channel);
     const bool must_wait = foreseen == would_block;
     if (!must_wait && plan_.finishes_in_submit()) {
-        operation.result = carry_out(operation, foreseen);
-        operation.state = Operation::State::finished;
-        return Submitted::finished;
+        return finish_at_once(operation, try_to_carry_out(operation, foreseen));
     }
-    operation.state = Operation::State::in_flight;
-    Ticket& ticket = tickets_[&operation];
-    ticket.channel = std::move(channel);
-    if (must_wait) {
-        let_wait(operation, ticket);
-    } else {
-        appoint(operation, ticket, plan_.delay());
+    try {
+        Ticket& ticket = write_ticket(operation, true);
+        ticket.channel = std::move(channel);
+        if (must_wait) {
+            let_wait(operation, ticket);
+        } else {
+            appoint(ticket, plan_.delay());
+        }
+    } catch (const std::bad_alloc&) {
+        return finish_at_once(operation, -ENOMEM);
     }
     return Submitted::in_flight;
 }
 
 Backend::Submitted World::submit_outside(Operation& operation) {
     const bool ours = operation.fd == outside_.doorbell().number();
-    operation.result = ours ? -EBADF : attempt(operation, outside_.scratch());
-    if (operation.result != would_block) {
-        operation.state = Operation::State::finished;
-        return Submitted::finished;
+    const int result = ours ? -EBADF : attempt(operation, outside_.scratch());
+    if (result != would_block) return finish_at_once(operation, result);
+    try {
+        write_ticket(operation, false).place = Ticket::Place::outside;
+    } catch (const std::bad_alloc&) {
+        return finish_at_once(operation, -ENOMEM);
     }
-    operation.state = Operation::State::in_flight;
-    tickets_[&operation].place = Ticket::Place::outside;
     outside_.keep(operation);
     return Submitted::in_flight;
+}
+
+/// All the memory that the operation will need until it is reported. Throws: `std::bad_alloc`; the
+/// operation is not in flight then.
+Ticket& World::write_ticket(Operation& operation, bool with_appointment) {
+    Schedule::node_type appointment;
+    if (with_appointment) {
+        Schedule nothing;
+        appointment = nothing.extract(nothing.emplace(now_, &operation));
+    }
+    const std::size_t in_flight = tickets_.size() + 1;
+    if (done_.capacity() < in_flight) done_.reserve(2 * in_flight);
+    Ticket& ticket = tickets_[&operation];
+    ticket.spare_appointment = std::move(appointment);
+    operation.state = Operation::State::in_flight;
+    return ticket;
 }
 
 void World::cancel(Operation& operation) noexcept {
@@ -291,31 +352,32 @@ void World::cancel(Operation& operation) noexcept {
         settle(operation, -ECANCELED);
     } else {
         // It lives a little longer, and succeeds if it can when its time comes.
-        appoint(operation, ticket, plan_.delay());
+        appoint(ticket, plan_.delay());
     }
 }
 
-void World::let_wait(Operation& operation, Ticket& ticket) {
+void World::let_wait(Operation& operation, Ticket& ticket) noexcept {
     ticket.place = Ticket::Place::waiting;
     ticket.channel->waiting.push_back(operation);
 }
 
-void World::appoint(Operation& operation, Ticket& ticket, Duration delay) {
+void World::appoint(Ticket& ticket, Duration delay) noexcept {
     ticket.place = Ticket::Place::appointed;
-    ticket.appointment = schedule_.emplace(internal::add_saturating(now_, delay), &operation);
+    ticket.spare_appointment.key() = internal::add_saturating(now_, delay);
+    ticket.appointment = schedule_.insert(std::move(ticket.spare_appointment));
 }
 
 /// The list an operation is in, its pipe's or that of the outside, need not be known to leave it.
-void World::leave_place(Operation& operation, Ticket& ticket) {
+void World::leave_place(Operation& operation, Ticket& ticket) noexcept {
     if (ticket.place == Ticket::Place::appointed) {
-        schedule_.erase(ticket.appointment);
+        ticket.spare_appointment = schedule_.extract(ticket.appointment);
     } else {
         operation.unlink();
     }
 }
 
 /// The operation has left its place, and has its result.
-void World::settle(Operation& operation, int result) {
+void World::settle(Operation& operation, int result) noexcept {
     operation.result = result;
     tickets_.at(&operation).place = Ticket::Place::done;
     done_.push_back(&operation);
@@ -347,24 +409,20 @@ Backend::Waited World::wait(TimePoint deadline, OperationList& finished) noexcep
 void World::do_what_is_due() {
     while (!schedule_.empty() && schedule_.begin()->first <= now_) {
         Operation& operation = *schedule_.begin()->second;
-        schedule_.erase(schedule_.begin());
-        keep_appointment(operation, tickets_.at(&operation));
+        Ticket& ticket = tickets_.at(&operation);
+        leave_place(operation, ticket);
+        keep_appointment(operation, ticket);
     }
     // The list grows while it is walked: a read that succeeds makes room for a write. But only what
     // finishes an operation adds to it, so this ends.
-    for (std::size_t i = 0; i < changed_.size(); ++i) {
-        const ChannelPtr channel = changed_[i];
-        channel->changed = false;
-        try_again(*channel);
-    }
-    changed_.clear();
+    while (first_changed_ != nullptr) try_again(*pop_changed());
 }
 
 /// The time has come: now it is carried out, or given up if that was asked for, or waits.
 void World::keep_appointment(Operation& operation, Ticket& ticket) {
     const int foreseen = foresee(operation, ticket.channel);
     if (foreseen != would_block) {
-        settle(operation, carry_out(operation, foreseen));
+        settle(operation, try_to_carry_out(operation, foreseen));
     } else if (ticket.cancelled) {
         settle(operation, -ECANCELED);
     } else {
@@ -380,7 +438,7 @@ void World::try_again(Channel& channel) {
         if (foresee(operation, ticket.channel) == would_block) return;
         operation.unlink();
         if (const Duration delay = plan_.delay(); delay > Duration::zero()) {
-            appoint(operation, ticket, delay);
+            appoint(ticket, delay);
         } else {
             keep_appointment(operation, ticket);
         }

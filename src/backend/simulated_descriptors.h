@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <memory>
+#include <new>
 #include <queue>
 #include <unordered_map>
 #include <utility>
@@ -24,6 +25,8 @@ struct Channel {
     Pipe pipe;
     OperationList waiting;
     bool changed = false;  ///< Something happened since the waiting ones were last tried.
+    /// The next in the list of those.
+    std::shared_ptr<Channel> next_changed;
 };
 
 using ChannelPtr = std::shared_ptr<Channel>;
@@ -49,9 +52,14 @@ public:
         return number;
     }
 
-    void close(int number) {
+    void close(int number) noexcept {
         ends_.erase(number);
-        if (reuses_numbers_) free_.push(number);
+        if (!reuses_numbers_) return;
+        try {
+            free_.push(number);
+        } catch (const std::bad_alloc&) {
+            // It is not given out again.
+        }
     }
 
     /// Null if the number means nothing.

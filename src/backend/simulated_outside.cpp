@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <utility>
 
 #include <poll.h>
@@ -31,6 +32,8 @@ timespec as_timespec(Duration duration) noexcept {
 }
 
 }  // namespace
+
+Outside::Outside() : watched_(1) {}
 
 Doorbell::Doorbell() : eventfd_(clear_of_standard(Fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)))) {
     if (!eventfd_) throw OsError(errno, "eventfd for the simulated back-end");
@@ -75,41 +78,57 @@ Duration Outside::time_passed() noexcept {
     return last_asked_ - asked_before;
 }
 
-void Outside::list_descriptors() {
-    watched_.assign(1, pollfd{doorbell_.number(), POLLIN, 0});
+/// False if there is no memory for it; only the bell is watched then.
+bool Outside::list_descriptors() noexcept {
     place_.clear();
-    kept_.for_each([&](Operation& operation) {
-        if (useless_.contains(operation.fd)) return;
-        const auto [entry, is_new] = place_.try_emplace(operation.fd, watched_.size());
-        if (is_new) watched_.push_back(pollfd{operation.fd, 0, 0});
-        watched_[entry->second].events |= events_to_watch(operation);
-    });
+    watched_.resize(1);  // as long as the bell's, for which the constructor has made room
+    watched_.front() = pollfd{doorbell_.number(), POLLIN, 0};
+    try {
+        kept_.for_each([&](Operation& operation) {
+            if (useless_.contains(operation.fd)) return;
+            const auto [entry, is_new] = place_.try_emplace(operation.fd, watched_.size());
+            if (is_new) watched_.push_back(pollfd{operation.fd, 0, 0});
+            watched_[entry->second].events |= events_to_watch(operation);
+        });
+    } catch (const std::bad_alloc&) {
+        watched_.resize(1);
+        return false;
+    }
+    return true;
 }
 
-void Outside::look(Duration limit, OperationList& carried_out) {
-    list_descriptors();
+/// Without memory it is only asked once more before it should be.
+void Outside::leave_out(int fd) noexcept {
+    try {
+        useless_.insert(fd);
+    } catch (const std::bad_alloc&) {
+    }
+}
+
+void Outside::look(Duration limit, OperationList& carried_out) noexcept {
+    const bool is_listed = list_descriptors();
     const std::unordered_set<int> left_out = std::exchange(useless_, {});
     constexpr Duration moment = std::chrono::milliseconds{1};
-    if (!left_out.empty()) limit = std::min(limit, moment);
+    if (!left_out.empty() || !is_listed) limit = std::min(limit, moment);
     const timespec timeout = as_timespec(limit);
     const bool endless = limit == Duration::max();
     const int ready =
         ::ppoll(watched_.data(), watched_.size(), endless ? nullptr : &timeout, nullptr);
-    if (ready == 0 && left_out.empty()) return;
+    if (ready == 0 && left_out.empty() && is_listed) return;
 
     // A negative answer tells nothing of the descriptors. Mostly a signal came, whose handler may
     // have rung the bell; or the kernel could not afford the list. Then everything is tried.
-    const bool unknown = ready < 0;
+    const bool unknown = ready < 0 || !is_listed;
     if (unknown || watched_.front().revents != 0) doorbell_.silence();
     kept_.for_each([&](Operation& operation) {
         // One of several operations on a descriptor may have been meant; the others are tried in
         // vain.
-        const bool was_left_out = left_out.contains(operation.fd);
-        const int answer = was_left_out ? POLLERR : watched_[place_.at(operation.fd)].revents;
+        const bool is_watched = is_listed && !left_out.contains(operation.fd);
+        const int answer = is_watched ? watched_[place_.at(operation.fd)].revents : POLLERR;
         if (!unknown && answer == 0) return;
         operation.result = attempt(operation, scratch_);
         if (operation.result == would_block) {
-            if ((answer & (POLLERR | POLLHUP)) != 0) useless_.insert(operation.fd);
+            if ((answer & (POLLERR | POLLHUP)) != 0 && is_listed) leave_out(operation.fd);
             return;
         }
         operation.unlink();

@@ -66,6 +66,8 @@ private:
 /// The operations in flight on real descriptors.
 class Outside {
 public:
+    Outside();
+
     /// Keeps an operation that was tried and would block.
     void keep(Operation& operation);
 
@@ -81,13 +83,14 @@ public:
     /// Waits until a kept operation may be possible, the bell rings, or `limit` has passed
     /// (`Duration::max()`: no limit), then moves every operation that could be carried out, with
     /// its result, to `carried_out`. The one call in which the simulated back-end waits.
-    void look(Duration limit, OperationList& carried_out);
+    void look(Duration limit, OperationList& carried_out) noexcept;
 
     Doorbell& doorbell() noexcept { return doorbell_; }
     Scratch& scratch() noexcept { return scratch_; }
 
 private:
-    void list_descriptors();
+    bool list_descriptors() noexcept;
+    void leave_out(int fd) noexcept;
 
     OperationList kept_;
     int expected_rings_ = 0;

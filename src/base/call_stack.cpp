@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string_view>
 
 #include <cxxabi.h>
@@ -161,15 +162,28 @@ backtrace_state* debug_information() {
     return state;
 }
 
-int take_line(void* lines, std::uintptr_t, const char* file, int line, const char* function) {
+// The two are called by C, through which nothing may be thrown: without memory less is known.
+
+int take_line(void* lines, std::uintptr_t, const char* file, int line,
+              const char* function) noexcept {
     if (file == nullptr) return 0;
-    static_cast<std::vector<SourceFrame>*>(lines)->push_back(
-        {function != nullptr ? demangled(function) : "", file, line});
+    try {
+        static_cast<std::vector<SourceFrame>*>(lines)->push_back(
+            {function != nullptr ? demangled(function) : "", file, line});
+    } catch (const std::bad_alloc&) {
+        return 1;
+    }
     return 0;
 }
 
-void take_symbol(void* name, std::uintptr_t, const char* symbol, std::uintptr_t, std::uintptr_t) {
-    if (symbol != nullptr) *static_cast<std::string*>(name) = demangled(symbol);
+void take_symbol(void* name, std::uintptr_t, const char* symbol, std::uintptr_t,
+                 std::uintptr_t) noexcept {
+    if (symbol == nullptr) return;
+    try {
+        *static_cast<std::string*>(name) = demangled(symbol);
+    } catch (const std::bad_alloc&) {
+        return;
+    }
 }
 
 /// The lines an address stands for, innermost first: more than one if functions were inlined there.

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -218,7 +219,11 @@ void Watchdog::run() noexcept {
 void Watchdog::prepare_report(std::unique_lock<std::mutex>& lock) noexcept {
     is_prepared_ = true;
     lock.unlock();
-    prepare_names();
+    try {
+        prepare_names();
+    } catch (...) {
+        // Without memory it is read when there is a report.
+    }
     lock.lock();
 }
 
@@ -303,14 +308,14 @@ void Watchdog::report_lasting(std::unique_lock<std::mutex>& lock) noexcept {
 
 // --- The watched threads -------------------------------------------------------------------------
 
-StallWatch& StallWatch::of_this_thread() noexcept {
+StallWatch* StallWatch::of_this_thread() noexcept {
     thread_local std::unique_ptr<StallWatch> own;
     if (mine == nullptr) {
-        own = std::make_unique<StallWatch>();
+        own.reset(new (std::nothrow) StallWatch());
         mine = own.get();
-        own->enroll();
+        if (mine != nullptr) mine->enroll();
     }
-    return *mine;
+    return mine;
 }
 
 StallWatch::~StallWatch() {

@@ -58,8 +58,8 @@ public:
     using Describe = std::size_t (*)(std::span<char> text) noexcept;
 
     /// The calling thread's. The first call of a process starts the watching thread; without
-    /// memory or threads for it, steps are timed and not looked at.
-    static StallWatch& of_this_thread() noexcept;
+    /// threads for it, steps are timed and not looked at. Null if there is no memory.
+    static StallWatch* of_this_thread() noexcept;
 
     StallWatch() noexcept = default;
     StallWatch(const StallWatch&) = delete;

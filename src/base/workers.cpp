@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -96,8 +97,14 @@ void remember(const std::shared_ptr<Workers>& pool) {
         all.of_generation = generation.load();
         all.pools.clear();
     }
-    std::erase_if(all.pools, [](const auto& other) { return other.expired(); });
     all.pools.push_back(pool);
+}
+
+/// What is left of pools that are gone, this one included if its destructor runs.
+void forget_ended() noexcept {
+    AllPools& all = all_pools();
+    const std::lock_guard lock(all.mutex);
+    std::erase_if(all.pools, [](const auto& pool) { return pool.expired(); });
 }
 
 std::string seconds_text(Duration duration) {
@@ -141,6 +148,7 @@ Workers::~Workers() {
     }
     drop_queued();
     join_or_leave();
+    forget_ended();
 }
 
 bool Workers::is_forked() const noexcept { return generation_ != generation.load(); }
@@ -174,8 +182,8 @@ void Workers::submit(WorkerJob& job) {
 void Workers::start_worker() {
     idle_.reserve(workers_.size() + 1);
     Worker& worker = workers_.emplace_back();
-    worker.name = name_ + "_" + std::to_string(workers_.size() - 1);
     try {
+        worker.name = name_ + "_" + std::to_string(workers_.size() - 1);
         worker.thread =
             std::thread([self = shared_from_this(), &worker]() mutable { self->work(worker); });
         ++alive_;
@@ -183,6 +191,9 @@ void Workers::start_worker() {
         workers_.pop_back();
         if (alive_ == 0)
             throw RuntimeError(std::string("cannot start a worker thread: ") + error.what());
+    } catch (const std::bad_alloc&) {
+        workers_.pop_back();
+        if (alive_ == 0) throw;
     }
 }
 

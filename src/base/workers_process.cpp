@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <stdexcept>
 #include <vector>
 
 #include <fcntl.h>
@@ -166,12 +167,12 @@ bool WorkerChannel::send_message(std::string_view message) const noexcept {
            send_all(message.data(), message.size());
 }
 
-bool WorkerChannel::receive_message(std::string& message) const noexcept {
+bool WorkerChannel::receive_message(std::string& message) const {
     std::uint64_t count = 0;
     if (!receive_all(reinterpret_cast<char*>(&count), sizeof count)) return false;
     try {
         message.resize(count);
-    } catch (const std::exception&) {
+    } catch (const std::length_error&) {
         // More than there can be: something else has written into the socket.
         return false;
     }
@@ -209,7 +210,7 @@ bool WorkerProcess::is_there() const noexcept {
     return peeked < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
-std::optional<std::string> WorkerProcess::ask(std::string_view request) noexcept {
+std::optional<std::string> WorkerProcess::ask(std::string_view request) {
     std::string answer;
     const WorkerChannel channel(channel_.get(), pidfd_.get());
     if (!channel.send_message(request) || !channel.receive_message(answer)) return std::nullopt;

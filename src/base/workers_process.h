@@ -32,9 +32,10 @@ public:
     /// `pidfd` is of the process at the other end; −1: only the socket tells that it has gone.
     explicit WorkerChannel(int socket, int pidfd = -1) noexcept : socket_(socket), pidfd_(pidfd) {}
 
-    /// False if the other end is gone. Both block.
+    /// False if the other end is gone. Both block. Without memory for a message its rest stays in
+    /// the socket, so the channel is of no use afterwards.
     bool send_message(std::string_view message) const noexcept;
-    bool receive_message(std::string& message) const noexcept;
+    bool receive_message(std::string& message) const;
 
 private:
     bool send_all(const char* bytes, std::size_t count) const noexcept;
@@ -58,7 +59,8 @@ public:
     /// Whether it has not ended, and its end of the socket is open.
     bool is_there() const noexcept;
     /// Blocks until it has answered; nothing if it has ended instead.
-    std::optional<std::string> ask(std::string_view request) noexcept;
+    /// Throws: `std::bad_alloc`; the process is of no use then.
+    std::optional<std::string> ask(std::string_view request);
     /// How it has ended: "was killed by signal 11 (Segmentation fault)". Reaps it.
     std::string describe_end() noexcept;
 

@@ -81,6 +81,18 @@ std::unique_ptr<std::string> cancel_message_of(std::string_view message) noexcep
     }
 }
 
+std::exception_ptr cancellation_with(std::string_view message) noexcept {
+    if (message.empty()) return std::make_exception_ptr(CancelledError());
+    try {
+        std::exception_ptr cancellation =
+            std::make_exception_ptr(CancelledError(std::string(message)));
+        // What a copy throws into `make_exception_ptr` is what that returns.
+        if (is_cancellation(cancellation)) return cancellation;
+    } catch (const std::bad_alloc&) {
+    }
+    return std::make_exception_ptr(CancelledError());
+}
+
 void FutureBase::replace_cancel_message(std::unique_ptr<std::string> message) noexcept {
     delete std::exchange(cancel_message_, message.release());
 }
@@ -126,9 +138,8 @@ void FutureBase::require_pending() const {
     if (done()) throw InvalidStateError("the future is done already");
 }
 
-std::exception_ptr FutureBase::make_cancellation() const {
-    return std::make_exception_ptr(cancel_message_ ? CancelledError(*cancel_message_)
-                                                   : CancelledError());
+std::exception_ptr FutureBase::make_cancellation() const noexcept {
+    return cancellation_with(cancel_message_ != nullptr ? std::string_view(*cancel_message_) : "");
 }
 
 void FutureBase::report_error(std::string_view what, std::exception_ptr error,
@@ -138,9 +149,11 @@ void FutureBase::report_error(std::string_view what, std::exception_ptr error,
             {.message = what, .exception = std::move(error), .task_name = task_name});
         return;
     }
-    std::string line(what);
-    if (!task_name.empty()) line += " (" + std::string(task_name) + ")";
-    log(LogLevel::error, line + ": " + describe(error));
+    log(LogLevel::error, what, [&] {
+        std::string line(what);
+        if (!task_name.empty()) line += " (" + std::string(task_name) + ")";
+        return line + ": " + describe(error);
+    });
 }
 
 void FutureBase::refuse_await(TaskCore& task) const {

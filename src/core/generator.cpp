@@ -8,7 +8,10 @@
 
 #include "base/log.h"
 
+#include <exception>
+#include <new>
 #include <string>
+#include <vector>
 
 namespace asyncio {
 namespace internal {
@@ -103,14 +106,20 @@ struct ClosingGenerator {
 void GeneratorCore::adopt() noexcept {
     disowned_ = true;
     if (loop_->get_debug()) {
-        log(LogLevel::warning, "an asynchronous generator was dropped unclosed, after its "
-                               "co_yield at " +
-                                   std::string(where.file_name()) + ":" +
-                                   std::to_string(where.line()) + "; the loop closes it now");
+        log(LogLevel::warning, "an asynchronous generator was dropped unclosed", [this] {
+            return std::string("an asynchronous generator was dropped unclosed, after its "
+                               "co_yield at ") +
+                   where.file_name() + ":" + std::to_string(where.line()) +
+                   "; the loop closes it now";
+        });
     }
     unlink();
     loop_->asyncgens().orphans.push_back(*this);
-    loop_->create_task(ClosingGenerator::run(*loop_, loop_->asyncgens().orphans, true));
+    try {
+        loop_->create_task(ClosingGenerator::run(*loop_, loop_->asyncgens().orphans, true));
+    } catch (const std::bad_alloc&) {
+        // It stays in the list, and is closed at the end of the run.
+    }
 }
 
 Coro<> ClosingGenerator::run(EventLoop& loop, IntrusiveList<Resident>& list, bool owned) {
@@ -166,13 +175,33 @@ Coro<> close_all(EventLoop& loop) {
     IntrusiveList<Resident> live;
     live.append(generators.live);
     std::vector<Task<>> tasks;
-    for (std::size_t left = generators.orphans.count(); left > 0; --left)
-        tasks.push_back(create_task(ClosingGenerator::run(loop, generators.orphans, true)));
-    for (std::size_t left = live.count(); left > 0; --left)
-        tasks.push_back(create_task(ClosingGenerator::run(loop, live, false)));
+    std::exception_ptr without_memory;
+    try {
+        tasks.reserve(generators.orphans.count() + live.count());
+        for (std::size_t left = generators.orphans.count(); left > 0; --left)
+            tasks.push_back(create_task(ClosingGenerator::run(loop, generators.orphans, true)));
+        for (std::size_t left = live.count(); left > 0; --left)
+            tasks.push_back(create_task(ClosingGenerator::run(loop, live, false)));
+    } catch (const std::bad_alloc&) {
+        without_memory = std::current_exception();
+    }
     for (const Task<>& task : tasks) co_await Join(*task.state());
-    // Those whose closing was cancelled before it began.
+    // Those whose closing was cancelled before it began, or could not begin.
     generators.live.append(live);
+    if (without_memory != nullptr) std::rethrow_exception(without_memory);
+}
+
+/// False if there was no memory for it.
+bool shut_down_asyncgens(EventLoop& loop) {
+    try {
+        loop.run_until_complete(loop.shutdown_asyncgens());
+    } catch (const DeadlockError& deadlock) {
+        log(LogLevel::error, "closing asynchronous generators: deadlock",
+            [&] { return std::string("closing asynchronous generators: ") + deadlock.what(); });
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+    return true;
 }
 
 }  // namespace
@@ -181,11 +210,10 @@ Coro<> close_all(EventLoop& loop) {
 void wind_up_asyncgens(EventLoop& loop) {
     AsyncGenerators& generators = loop.asyncgens();
     if (generators.live.empty() && generators.orphans.empty()) return;
-    try {
-        loop.run_until_complete(loop.shutdown_asyncgens());
-    } catch (const DeadlockError& deadlock) {
-        log(LogLevel::error, std::string("closing asynchronous generators: ") + deadlock.what());
-    }
+    // The first attempt has given back what it had; if that is not enough, those that are left end
+    // without their cleanups.
+    if (!shut_down_asyncgens(loop) && !shut_down_asyncgens(loop))
+        log(LogLevel::error, "closing asynchronous generators: no memory");
     if (!loop.residents().empty()) wind_up_residents(loop);
     ClosingGenerator::give_up(generators);
 }

@@ -5,7 +5,11 @@
 
 #include "base/log.h"
 
+#include <memory>
+#include <new>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace asyncio::internal {
 namespace {
@@ -20,6 +24,18 @@ std::string name_list(EventLoop& loop) {
     return names;
 }
 
+/// A task has ended. Nobody else looks at its error.
+void report_error_of(TaskCore& task) noexcept {
+    FutureBase& future = task.future();
+    if (future.succeeded() || future.cancelled()) return;
+    future.mark_retrieved();
+    const std::string name = task.name_or_nothing();
+    future.loop().call_exception_handler(
+        {.message = "unhandled exception while the loop shuts down",
+         .exception = future.error(),
+         .task_name = name});
+}
+
 /// Counts the tasks down and stops the loop at zero.
 struct Countdown {
     struct Part : Ready {
@@ -27,6 +43,7 @@ struct Countdown {
         TaskRef task;
     };
 
+    /// Throws: `std::bad_alloc`; nothing has happened then.
     explicit Countdown(EventLoop& on)
         : loop(on), tasks(all_tasks(on)), parts(std::make_unique<Part[]>(tasks.size())) {
         for (std::size_t index = 0; index < tasks.size(); ++index) {
@@ -47,15 +64,7 @@ struct Countdown {
 
     static void part_done(Ready& node) noexcept {
         auto& part = static_cast<Part&>(node);
-        FutureBase& future = part.task.core()->future();
-        if (!future.cancelled() && future.error() != nullptr) {
-            future.mark_retrieved();
-            const std::string name = part.task.get_name();
-            part.countdown->loop.call_exception_handler(
-                {.message = "unhandled exception while the loop shuts down",
-                 .exception = future.error(),
-                 .task_name = name});
-        }
+        report_error_of(*part.task.core());
         if (--part.countdown->left == 0) part.countdown->loop.stop();
     }
 
@@ -65,35 +74,99 @@ struct Countdown {
     std::size_t left = 0;
 };
 
-void cancel_and_wait(EventLoop& loop) {
-    Countdown countdown(loop);
-    for (const TaskRef& task : countdown.tasks) task.cancel();
-    const TimerHandle warning = loop.call_later(patience, [&loop] {
-        log(LogLevel::warning, "shutting down, but these tasks do not end: " + name_list(loop));
-    });
-    loop.run_forever();
-    TimerHandle(warning).cancel();
+/// Stops the loop at the end of one task.
+struct OneEnd : Ready {
+    explicit OneEnd(TaskCore& of) noexcept : task(&of) {
+        run = [](Ready& node) noexcept {
+            TaskCore& ended = *static_cast<OneEnd&>(node).task.core();
+            report_error_of(ended);
+            ended.loop().stop();
+        };
+        of.future().notify(*this);
+    }
+    OneEnd(const OneEnd&) = delete;
+    OneEnd& operator=(const OneEnd&) = delete;
+    ~OneEnd() {
+        if (linked()) unlink();
+    }
+
+    TaskRef task;
+};
+
+/// Runs until the loop is stopped. False if nothing is left that could ever run.
+bool run_until_stopped(EventLoop& loop) {
+    try {
+        loop.run_forever();
+        return true;
+    } catch (const DeadlockError& deadlock) {
+        log(LogLevel::error, "shutting down: deadlock",
+            [&] { return std::string("shutting down: ") + deadlock.what(); });
+    } catch (const std::bad_alloc&) {
+        // There was none for the tree.
+        log(LogLevel::error, "shutting down: deadlock");
+    }
+    return false;
+}
+
+TimerHandle warn_after_patience(EventLoop& loop) noexcept {
+    try {
+        return loop.call_later(patience, [&loop] {
+            log(LogLevel::warning, "shutting down, but these tasks do not end: " + name_list(loop));
+        });
+    } catch (const std::bad_alloc&) {
+        return TimerHandle();
+    }
+}
+
+void cancel_all(EventLoop& loop) {
+    loop.residents().for_each(
+        [](Resident& resident) { static_cast<TaskCore&>(resident).cancel({}); });
+}
+
+/// Waits for one task after the other, which needs no memory. Those that they start stand behind
+/// them in the list, and are not among those that were cancelled.
+bool wait_singly(EventLoop& loop, std::uint64_t newest) {
+    while (!loop.residents().empty()) {
+        auto& first = static_cast<TaskCore&>(loop.residents().front());
+        if (first.number() > newest) break;
+        const OneEnd end(first);
+        if (!run_until_stopped(loop)) return false;
+    }
+    return true;
+}
+
+/// False if there are tasks that never end.
+bool cancel_and_wait(EventLoop& loop) {
+    std::optional<Countdown> countdown;
+    try {
+        countdown.emplace(loop);
+    } catch (const std::bad_alloc&) {
+    }
+    std::uint64_t newest = 0;
+    loop.residents().for_each(
+        [&](Resident& resident) { newest = static_cast<TaskCore&>(resident).number(); });
+    cancel_all(loop);
+    TimerHandle warning = warn_after_patience(loop);
+    const bool ended = countdown ? run_until_stopped(loop) : wait_singly(loop, newest);
+    warning.cancel();
+    return ended;
 }
 
 /// A cleanup that would wait for ever is cancelled after all. False if there is none.
-bool lift_masks(EventLoop& loop) {
+bool lift_masks(EventLoop& loop) noexcept {
     bool any = false;
-    for (const TaskRef& task : all_tasks(loop)) any |= task.core()->lift_masks();
+    loop.residents().for_each(
+        [&](Resident& resident) { any |= static_cast<TaskCore&>(resident).lift_masks(); });
     return any;
 }
 
 }  // namespace
 
 /// Cancels all tasks and runs them to their end. Those they start meanwhile get the same, for as
-/// long as it takes.
+/// long as it takes. A loop also closes where there is no memory: only reports need any.
 void wind_up_residents(EventLoop& loop) {
     while (!loop.residents().empty()) {
-        try {
-            cancel_and_wait(loop);
-        } catch (const DeadlockError& deadlock) {
-            log(LogLevel::error, std::string("shutting down: ") + deadlock.what());
-            if (!lift_masks(loop)) return;
-        }
+        if (!cancel_and_wait(loop) && !lift_masks(loop)) return;
     }
 }
 

@@ -5,6 +5,8 @@
 #include "base/interrupt.h"
 
 #include <atomic>
+#include <cstdio>
+#include <new>
 
 namespace asyncio {
 namespace {
@@ -60,7 +62,11 @@ public:
                 [](internal::Ready& node) noexcept {
                     auto& self = static_cast<SignalNode&>(node);
                     self.posted = false;
-                    print_tasks(self.loop);
+                    try {
+                        print_tasks(self.loop);
+                    } catch (const std::bad_alloc&) {
+                        std::fputs("there is no memory for the list of the tasks\n", stderr);
+                    }
                 }),
           guard_(
               loop.get_debug(), [](void* node) noexcept { static_cast<SignalNode*>(node)->post(); },

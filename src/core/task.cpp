@@ -9,6 +9,7 @@
 #include "loop/step_watch.h"
 
 #include <charconv>
+#include <new>
 #include <span>
 
 namespace asyncio {
@@ -29,6 +30,14 @@ EventLoop& TaskCore::loop() noexcept { return future().loop(); }
 
 /// The number is unique in the process, as in Python, so a log of two loops can be read.
 std::string TaskCore::name() const { return name_ ? *name_ : "Task-" + std::to_string(number_); }
+
+std::string TaskCore::name_or_nothing() const noexcept {
+    try {
+        return name();
+    } catch (const std::bad_alloc&) {
+        return {};
+    }
+}
 
 /// As `name`, without an allocation.
 std::size_t TaskCore::write_name(std::span<char> text) const noexcept {
@@ -68,6 +77,16 @@ void TaskCore::start_eagerly() noexcept {
     if (outermost_.done()) end(&TaskCore::complete);
     here.task = creator;
     here.context = context_of_creator;
+}
+
+void TaskCore::discard() noexcept {
+    Ready::unlink();
+    TaskCore* const outer = here.task;
+    ContextRef* const outer_context = here.context;
+    must_cancel_ = true;
+    first_step(*this);
+    here.task = outer;
+    here.context = outer_context;
 }
 
 namespace {
@@ -277,13 +296,16 @@ static SourceFrame body_of(std::coroutine_handle<> coroutine) {
 
 void report_dropped(std::coroutine_handle<> coroutine, std::source_location place) noexcept {
     if (place.line() != 0) {
-        log(LogLevel::error, std::string("a coroutine was destroyed while it waits at ") +
-                                 place.file_name() + ":" + std::to_string(place.line()) +
-                                 "; cancel its task instead");
+        log(LogLevel::error, "a coroutine was destroyed while it waits", [place] {
+            return std::string("a coroutine was destroyed while it waits at ") + place.file_name() +
+                   ":" + std::to_string(place.line()) + "; cancel its task instead";
+        });
         std::terminate();
     }
     if (here.loop != nullptr && here.loop->get_debug()) {
-        log(LogLevel::warning, "a coroutine was never awaited: " + to_string(body_of(coroutine)));
+        constexpr auto what = "a coroutine was never awaited";
+        log(LogLevel::warning, what,
+            [=] { return std::string(what) + ": " + to_string(body_of(coroutine)); });
     }
 }
 

@@ -46,9 +46,12 @@ Coro<Pipe> make_pipe(std::size_t limit, std::string name) {
     const int result = co_await lowlevel::perform(
         {.kind = lowlevel::OperationKind::pipe, .buffer = ends, .size = sizeof ends});
     if (result < 0) throw OsError(-result, "make a pipe");
+    // Both are owned before anything can fail.
+    lowlevel::Fd read_end(ends[0]);
+    lowlevel::Fd write_end(ends[1]);
     const StreamOptions options{.limit = limit, .name = name};
-    co_return Pipe{StreamReader(loop, lowlevel::Fd(ends[0]), options),
-                   StreamWriter(loop, lowlevel::Fd(ends[1]), options)};
+    StreamReader reader(loop, std::move(read_end), options);
+    co_return Pipe{std::move(reader), StreamWriter(loop, std::move(write_end), options)};
 }
 
 }  // namespace

@@ -49,7 +49,12 @@ bool WriterState::accepts(std::size_t bytes) noexcept {
 
 void WriterState::write(std::string_view data) {
     if (!accepts(data.size())) return;
-    (buffered_bytes() == 0 && !pump_stands() ? outgoing_ : waiting_).append(data);
+    try {
+        (buffered_bytes() == 0 && !pump_stands() ? outgoing_ : waiting_).append(data);
+    } catch (...) {
+        written_ -= data.size();  // or somebody would wait for their being sent
+        throw;
+    }
     pump();
 }
 
@@ -59,7 +64,12 @@ void WriterState::write_string(std::string&& data) {
     if (end.empty()) {
         end = std::move(data);
     } else {
-        end.append(data);
+        try {
+            end.append(data);
+        } catch (...) {
+            written_ -= data.size();
+            throw;
+        }
     }
     pump();
 }
@@ -159,8 +169,10 @@ void WriterState::abort() noexcept {
 void WriterState::drop() noexcept {
     if (closing_) return;
     if (buffered_bytes() > 0 && loop().get_debug()) {
-        log(LogLevel::warning, std::to_string(buffered_bytes()) + " bytes for " + name() +
-                                   " are lost: the StreamWriter was dropped and not closed");
+        log(LogLevel::warning, "a StreamWriter was dropped and not closed; bytes are lost", [this] {
+            return std::to_string(buffered_bytes()) + " bytes for " + name() +
+                   " are lost: the StreamWriter was dropped and not closed";
+        });
     }
     abort();
 }

@@ -264,7 +264,12 @@ TimerHandle EventLoop::call_at(Deadline when, internal::UniqueFunction<void()> c
     check_thread();
     auto* node = new internal::CallbackNode(*this, std::move(callback));
     node->when = when;
-    arm(node->timer, when);
+    try {
+        arm(node->timer, when);
+    } catch (...) {
+        node->release();
+        throw;
+    }
     return TimerHandle(node);
 }
 
@@ -329,10 +334,12 @@ void EventLoop::call_exception_handler(const ErrorContext& context) noexcept {
 }
 
 void EventLoop::default_exception_handler(const ErrorContext& context) noexcept {
-    std::string line(context.message);
-    if (!context.task_name.empty()) line += " (" + std::string(context.task_name) + ")";
-    if (context.exception != nullptr) line += ": " + describe(context.exception);
-    internal::log(LogLevel::error, line);
+    internal::log(LogLevel::error, context.message, [&context] {
+        std::string line(context.message);
+        if (!context.task_name.empty()) line += " (" + std::string(context.task_name) + ")";
+        if (context.exception != nullptr) line += ": " + describe(context.exception);
+        return line;
+    });
 }
 
 void EventLoop::set_exception_handler(ExceptionHandler handler) {

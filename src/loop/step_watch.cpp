@@ -6,19 +6,24 @@
 namespace asyncio::internal {
 
 void StepWatch::begin(Duration limit, const void* stack_end, Describe describe) noexcept {
-    stall_watch_ = &StallWatch::of_this_thread();
+    stall_watch_ = StallWatch::of_this_thread();
+    if (stall_watch_ == nullptr) return;
     limit_ = limit;
     stall_watch_->begin(limit, stack_end, describe);
 }
 
 Duration StepWatch::stop() const noexcept { return stall_watch_->end(); }
 
-void StepWatch::report(const std::string& what, Duration held) const noexcept {
+void StepWatch::report(const std::string& what, Duration held) const {
     std::string line =
         what + " held the loop for " + seconds_text(held) + " (limit " + seconds_text(limit_) + ")";
     const std::string where = chain_of_calls(stall_watch_->stack());
     if (!where.empty()) line += "; it was at " + where;
     log(LogLevel::warning, line);
+}
+
+void StepWatch::report_without_memory() noexcept {
+    log(LogLevel::warning, "a step held the loop for too long");
 }
 
 }  // namespace asyncio::internal

@@ -38,13 +38,20 @@ public:
     void end(Describe&& describe) const noexcept {
         if (stall_watch_ == nullptr) [[likely]]
             return;
-        if (const Duration held = stop(); held > limit_) report(describe(), held);
+        const Duration held = stop();
+        if (held <= limit_) return;
+        try {
+            report(describe(), held);
+        } catch (...) {
+            report_without_memory();
+        }
     }
 
 private:
     void begin(Duration limit, const void* stack_end, Describe describe) noexcept;
     Duration stop() const noexcept;
-    void report(const std::string& what, Duration held) const noexcept;
+    void report(const std::string& what, Duration held) const;
+    static void report_without_memory() noexcept;
 
     /// Null outside debug mode.
     StallWatch* stall_watch_ = nullptr;

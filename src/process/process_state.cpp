@@ -7,7 +7,9 @@
 
 #include <cerrno>
 #include <csignal>
+#include <new>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include <poll.h>
@@ -114,19 +116,36 @@ void ProcessState::watch() noexcept {
 /// kernel without memory.
 void ProcessState::exit_reported(lowlevel::Operation& operation) noexcept {
     ProcessState& self = *static_cast<ExitPoll&>(operation).process;
-    if (!self.reap() && operation.result != -ECANCELED) self.look_again_later();
+    if (!self.returncode_ && !self.reap() && operation.result != -ECANCELED)
+        self.look_again_later();
     self.release();
 }
 
 void ProcessState::look_again_later() noexcept {
+    if (retry_timer_.armed() || retry_.linked()) return;
     retain();
-    loop_.arm(retry_timer_, loop_.time() + retry_interval);
+    try {
+        loop_.arm(retry_timer_, loop_.time() + retry_interval);
+    } catch (const std::bad_alloc&) {
+        loop_.schedule(retry_);  // earlier than need be, which needs no memory
+    }
 }
 
 void ProcessState::look_again(Ready& node) noexcept {
     ProcessState& self = *static_cast<Retry&>(node).process;
-    if (!self.reap() && !self.loop_.is_closed()) self.look_again_later();
+    if (self.loop_.is_closed()) {
+        self.reap_killed();
+    } else if (!self.returncode_ && !self.reap()) {
+        self.look_again_later();
+    }
     self.release();
+}
+
+/// The loop has closed without memory for a last wait. The process was killed a moment ago, so its
+/// end is near; one that does not end is left to whoever reaps what this process leaves.
+void ProcessState::reap_killed() noexcept {
+    const TimePoint last = Clock::now() + std::chrono::milliseconds(200);
+    while (!returncode_ && !reap() && Clock::now() < last) std::this_thread::yield();
 }
 
 bool ProcessState::has_ended() const noexcept {
@@ -140,15 +159,25 @@ bool ProcessState::reap() noexcept {
     siginfo_t info;
     const int error = exit_status(pidfd_.get(), info, 0);
     if (error != 0) {
-        const std::string message = "the exit status of " + name() +
-                                    " was collected by somebody else; it is taken to be 255";
-        loop_.call_exception_handler({.message = message});
+        report_lost_status();
         ended(unknown_returncode);
         return true;
     }
     if (info.si_pid == 0) return false;
     ended(info.si_code == CLD_EXITED ? info.si_status : -info.si_status);
     return true;
+}
+
+void ProcessState::report_lost_status() noexcept {
+    try {
+        const std::string message = "the exit status of " + name() +
+                                    " was collected by somebody else; it is taken to be 255";
+        loop_.call_exception_handler({.message = message});
+    } catch (const std::bad_alloc&) {
+        loop_.call_exception_handler(
+            {.message = "the exit status of a process was collected by somebody else; it is taken "
+                        "to be 255"});
+    }
 }
 
 void ProcessState::ended(int returncode) noexcept {
@@ -170,7 +199,11 @@ void ProcessState::loop_closes(AtClose& listener) noexcept {
     const bool watched = self.exit_poll_.state == lowlevel::Operation::State::in_flight;
     if (self.returncode_) return;
     // What cannot be killed, because it has become another user's, cannot be waited for either.
-    if (self.signal_child(SIGKILL) == EPERM && watched) self.loop_.cancel(self.exit_poll_);
+    if (self.signal_child(SIGKILL) != EPERM) {
+        if (!watched) self.watch();  // there was no memory for it before
+    } else if (watched) {
+        self.loop_.cancel(self.exit_poll_);
+    }
 }
 
 // --- Signals ------------------------------------------------------------------------------------

@@ -77,6 +77,8 @@ private:
 
     void watch() noexcept;
     bool reap() noexcept;
+    void reap_killed() noexcept;
+    void report_lost_status() noexcept;
     bool has_ended() const noexcept;
     void look_again_later() noexcept;
     void ended(int returncode) noexcept;

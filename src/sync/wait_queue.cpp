@@ -60,8 +60,10 @@ std::size_t WaitQueue::abandon(KeepsTurn keeps_turn) noexcept {
 /// Outside the loop nobody is asked about debug mode: the loop may be gone as well.
 void WaitQueue::warn_of_waiters(const char* what, std::size_t waiters) noexcept {
     if (waiters == 0 || here.loop == nullptr || !here.loop->get_debug()) return;
-    log(LogLevel::warning, std::string(what) + " was destroyed while " + std::to_string(waiters) +
-                               (waiters == 1 ? " task waits in it" : " tasks wait in it"));
+    log(LogLevel::warning, what, [=] {
+        return std::string(what) + " was destroyed while " + std::to_string(waiters) +
+               (waiters == 1 ? " task waits in it" : " tasks wait in it");
+    });
 }
 
 }  // namespace asyncio::internal

@@ -159,18 +159,22 @@ Coro<void> LoopThreads::shutdown_default_executor(std::optional<Duration> limit)
     if (&running_task(function).loop() != &loop_)
         throw RuntimeError(std::string(function) + " is to be awaited in a task of that loop");
     is_shut_down_ = true;
-    const auto executor = std::exchange(default_executor_, nullptr);
+    const auto executor = default_executor_;
     if (executor == nullptr) co_return;
+    // What needs memory comes first. Without it the executor stays, and the loop leaves it to
+    // itself when it closes.
     using Nothing = BoundJobOf<void (*)()>;
     auto* last = new Nothing(*this, +[] {}, std::tuple<>());
-    Future<> ended = last->future();
+    ExecutorJob job(*last);
     add(*last);
     TimerHandle warning = loop_.call_later(patience, [executor] {
         warn_of_busy(*executor, "shutting down, but these threads are still busy:");
     });
+    Coro<> end = wait_for(last->future(), limit);
+    default_executor_ = nullptr;
     executor->shutdown({.wait = false});
-    executor->workers_->close(last);
-    Outcome<void> outcome = co_await settle(wait_for(std::move(ended), limit));
+    executor->workers_->close(job.release());
+    Outcome<void> outcome = co_await settle(std::move(end));
     warning.cancel();
     if (outcome.cancelled()) outcome.value();
     if (outcome.failed())

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <thread>
 
@@ -81,7 +82,13 @@ std::string call_in_process(const std::shared_ptr<ProcessPool>& pool, std::strin
     if (own && (own->is_spent() || !(*own)->is_there())) own.reset();
     if (!own) own.emplace(pool);
     own->count_job();
-    std::optional<std::string> answer = (*own)->ask(request);
+    std::optional<std::string> answer;
+    try {
+        answer = (*own)->ask(request);
+    } catch (const std::bad_alloc&) {
+        own.reset();
+        throw;
+    }
     if (answer) return *std::move(answer);
     const std::string end = "worker process " + std::to_string(own->pid()) + " " +
                             (*own)->describe_end() + " while it ran " +

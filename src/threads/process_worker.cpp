@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <new>
 #include <span>
 #include <string>
 
@@ -72,10 +73,14 @@ std::span<const Constructor> constructors_left() noexcept {
     for (const Constructor construct : constructors_left()) construct(argc, argv, environment);
     // Ends when the program closes the socket, or has ended.
     std::string request;
-    while (channel.receive_message(request)) {
-        const std::string answer = answer_request(request);
-        std::fflush(nullptr);  // what a job prints is there when it has ended
-        if (!channel.send_message(answer)) break;
+    try {
+        while (channel.receive_message(request)) {
+            const std::string answer = answer_request(request);
+            std::fflush(nullptr);  // what a job prints is there when it has ended
+            if (!channel.send_message(answer)) break;
+        }
+    } catch (const std::bad_alloc&) {
+        // The program sees the end of the process.
     }
     leave_worker_process();
 }

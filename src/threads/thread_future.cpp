@@ -14,7 +14,8 @@ void ThreadEnd::release() noexcept {
 }
 
 void ThreadEnd::report_unseen(const std::exception_ptr& error) noexcept {
-    log(LogLevel::error, "an exception of a ThreadFuture was never retrieved: " + describe(error));
+    constexpr auto what = "an exception of a ThreadFuture was never retrieved";
+    log(LogLevel::error, what, [&] { return std::string(what) + ": " + describe(error); });
 }
 
 bool ThreadEnd::wait_until(TimePoint deadline) {
@@ -115,7 +116,7 @@ bool ThreadCall::was_cancelled_before() noexcept {
 void ThreadCall::start(Ready& node) noexcept {
     auto& self = static_cast<ThreadCall&>(node);
     if (self.gate_->is_shut())
-        return self.refuse(std::make_exception_ptr(RuntimeError("the event loop is closed")));
+        return self.refuse(error_with<RuntimeError>("the event loop is closed"));
     try {
         self.future_ = &self.start_task(get_running_loop());
         self.drop_given();

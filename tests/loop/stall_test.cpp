@@ -96,7 +96,7 @@ public:
     static constexpr timespec patience{.tv_sec = 0, .tv_nsec = 1'000'000};
 
 private:
-    static const RawStack& seen() { return StallWatch::of_this_thread().stack(); }
+    static const RawStack& seen() { return StallWatch::of_this_thread()->stack(); }
 
     const RawStack before_;
     const asyncio::TimePoint start_ = asyncio::Clock::now();
@@ -221,7 +221,7 @@ TEST_F(Stall, a_step_is_reported_where_it_was_looked_at_last) {
 
 [[gnu::noinline]] void compute() {
     const SignalMask seen_here(SIG_UNBLOCK);
-    const auto is_seen = [] { return StallWatch::of_this_thread().stack().count > 0; };
+    const auto is_seen = [] { return StallWatch::of_this_thread()->stack().count > 0; };
     const asyncio::TimePoint start = asyncio::Clock::now();
     Duration computed{};
     while ((!is_seen() || computed <= limit) && computed < 60s) {
@@ -388,7 +388,7 @@ TEST_F(Stall, threads_may_end_while_the_watcher_looks) {
     for (int round = 0; round < 20; ++round) {
         std::thread([] {
             const SignalMask seen_here(SIG_UNBLOCK);
-            StallWatch& watch = StallWatch::of_this_thread();
+            StallWatch& watch = *StallWatch::of_this_thread();
             watch.begin(1ns, __builtin_frame_address(0),
                         [](std::span<char>) noexcept { return std::size_t{0}; });
             std::this_thread::sleep_for(900us);

@@ -52,6 +52,9 @@ namespace internal {
 
 /// Null for an empty one, and where there is no memory for it.
 std::unique_ptr<std::string> cancel_message_of(std::string_view message) noexcept;
+/// A CancelledError. Where there is no memory for its reason it has none: a request to cancel must
+/// not fail.
+std::exception_ptr cancellation_with(std::string_view message) noexcept;
 
 class FutureBase : public Pooled {
 public:
@@ -112,7 +115,7 @@ public:
     virtual std::exception_ptr error() const noexcept = 0;
 
     /// What is thrown where this was cancelled.
-    std::exception_ptr make_cancellation() const;
+    std::exception_ptr make_cancellation() const noexcept;
     const std::string* cancel_message() const noexcept { return cancel_message_; }
     /// The reason of a request. The library's own requests give none, and so leave one that was
     /// given before.

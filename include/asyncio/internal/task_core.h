@@ -73,6 +73,9 @@ public:
     /// stack), the first step stays scheduled.
     void start_eagerly() noexcept;
 
+    /// Ends a task that has not begun, here and now: its coroutine never runs.
+    void discard() noexcept;
+
     /// Suspends at `coroutine`, waiting for `waiter`.
     void park(lowlevel::Waiter& waiter, std::coroutine_handle<> coroutine, PromiseBase* promise) {
         point_ = coroutine;
@@ -98,6 +101,8 @@ public:
     /// No two tasks of the process have the same.
     std::uint64_t number() const noexcept { return number_; }
     std::string name() const;
+    /// For reports, which must not fail: empty where there is no memory for it.
+    std::string name_or_nothing() const noexcept;
     std::size_t write_name(std::span<char> text) const noexcept;
     void set_name(std::string_view name) { name_ = std::make_unique<std::string>(name); }
 

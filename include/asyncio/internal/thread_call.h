@@ -188,8 +188,8 @@ public:
     /// Whoever should have ended it has gone.
     void drop() noexcept {
         if (!this->done() && this->is_awaited())
-            this->end(Outcome<T>::failure(std::make_exception_ptr(
-                RuntimeError("a ThreadPromise was destroyed before it was kept"))));
+            this->end(Outcome<T>::failure(
+                error_with<RuntimeError>("a ThreadPromise was destroyed before it was kept")));
         this->release();
     }
 };
