@@ -7,6 +7,7 @@
 #include <asyncio/sleep.h>
 #include <asyncio/timeout.h>
 
+#include "failing_memory.h"
 #include "parts.h"
 #include "sweep.h"
 
@@ -361,6 +362,37 @@ PROGRAM(generators_left_to_the_end_of_the_run) {
         for (auto& generator : left) co_await generator.next();
     };
     run(begin);
+}
+
+PROGRAM(generators_left_are_closed_at_a_second_attempt) {
+    static int begun;
+    static int closed;
+    begun = closed = 0;
+    const auto noting = []() -> AsyncGenerator<int> {
+        try {
+            for (int i = 0;; ++i) co_yield i;
+        } catch (const GeneratorExit&) {
+            ++closed;
+            throw;
+        }
+    };
+    std::vector<AsyncGenerator<int>> left;
+    const auto begin = [&]() -> Coro<> {
+        for (int i = 0; i < 2; ++i) {
+            left.push_back(noting());
+            co_await left.back().next();
+            ++begun;
+        }
+    };
+    std::exception_ptr error;
+    try {
+        run(begin);
+    } catch (...) {
+        error = std::current_exception();
+    }
+    // One that fails is followed by others that do not.
+    if (memory::failing() == 1) require(closed == begun, "all closed");
+    if (error != nullptr) std::rethrow_exception(error);
 }
 
 PROGRAM(generator_that_fails_while_it_is_closed) {

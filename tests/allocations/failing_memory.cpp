@@ -57,6 +57,8 @@ long end() noexcept {
 
 bool has_failed() noexcept { return first_failing != 0 && number >= first_failing; }
 
+long failing() noexcept { return first_failing == 0 ? 0 : last_failing - first_failing + 1; }
+
 long live() noexcept { return live_blocks; }
 
 }  // namespace memory

@@ -17,6 +17,8 @@ void begin(long first, long count) noexcept;
 long end() noexcept;
 /// Whether one has failed since `begin`.
 bool has_failed() noexcept;
+/// How many in a row fail in this run; zero: none.
+long failing() noexcept;
 /// Blocks that were allocated and not freed.
 long live() noexcept;
 

@@ -38,6 +38,19 @@ SCENARIO_EVERYWHERE(pipe_written_and_read) {
     co_await pipe.writer.wait_closed();
 }
 
+SCENARIO_EVERYWHERE(pipe_written_again_after_a_write_that_failed) {
+    Pipe pipe = co_await open_pipe();
+    std::exception_ptr error;
+    try {
+        pipe.writer.write(long_text);
+    } catch (const std::bad_alloc&) {
+        error = std::current_exception();
+    }
+    // Waits for what was taken, and for nothing else.
+    co_await pipe.writer.send("x");
+    if (error != nullptr) std::rethrow_exception(error);
+}
+
 SCENARIO_EVERYWHERE(pipe_with_more_than_it_holds) {
     Pipe pipe = co_await open_pipe();
     const std::string much(300'000, 'x');

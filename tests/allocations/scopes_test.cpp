@@ -136,6 +136,34 @@ SCENARIO(task_group_of_children) {
     require(sum == 6, "sum");
 }
 
+SCENARIO(task_group_leaves_no_child_behind) {
+    int inside = 0;
+    struct Inside {
+        explicit Inside(int& number) noexcept : count(++number) {}
+        Inside(const Inside&) = delete;
+        Inside& operator=(const Inside&) = delete;
+        ~Inside() { --count; }
+        int& count;
+    };
+    const auto child = [&inside]() -> Coro<> {
+        const Inside here(inside);
+        co_await sleep(1ms);
+    };
+    std::exception_ptr error;
+    try {
+        co_await task_group([&](TaskGroup& group) -> Coro<> {
+            for (int i = 0; i < 3; ++i) group.create_task(child());
+            co_await sleep(0ms);
+        });
+    } catch (...) {
+        error = std::current_exception();
+    }
+    // A task that is not the group's would take its first step now.
+    co_await sleep(0ms);
+    require(inside == 0, "nobody inside");
+    if (error != nullptr) std::rethrow_exception(error);
+}
+
 SCENARIO(task_group_of_eager_children_and_callables) {
     const std::string text = long_text;
     int ended = 0;
