@@ -229,8 +229,17 @@ SCENARIO(thread_queue_from_task_to_task) {
 SCENARIO(process_pool_with_calls_that_return_and_throw) {
     ProcessPoolExecutor pool({.max_workers = 1});
     EventLoop& loop = get_running_loop();
-    auto text = loop.run_in_executor(pool, text_of, 1);
-    require(co_await text == text_of(1), "result");
+    std::exception_ptr error;
+    try {
+        auto text = loop.run_in_executor(pool, text_of, 1);
+        require(co_await std::move(text) == text_of(1), "result");
+    } catch (const std::bad_alloc&) {
+        error = std::current_exception();
+    }
+    // An answer for which there was no memory is not taken for that of the next call.
+    auto next = loop.run_in_executor(pool, text_of, 2);
+    require(co_await std::move(next) == text_of(2), "result of the next call");
+    if (error != nullptr) std::rethrow_exception(error);
     auto failing = loop.run_in_executor(pool, +[] { throw std::invalid_argument(long_text); });
     std::string what;
     try {
