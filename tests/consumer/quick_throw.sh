@@ -18,7 +18,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"  # where coverage and profiles are written
 # What the library needs, as its pkg-config file says.
-read -ra needed <<<"$(sed -nE 's/^Libs(\.private)?:(.*)/\2/p' "$build_dir/asyncio.pc" | tr '\n' ' ')"
+read -ra needed <<<"$(sed -n 's/^Libs://p' "$build_dir/asyncio.pc")"
 libraries=("$build_dir/libasyncio.a")
 for word in "${needed[@]}"; do
     [[ $word != -l* || $word == -lasyncio ]] || libraries+=("$word")
