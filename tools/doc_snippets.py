@@ -8,8 +8,10 @@ Looks at every fenced block of *.md in the project's first level and in docs/:
                  otherwise declarations, or statements of a coroutine, which must compile.
                  What includes nothing itself is given the usual includes and `using`s.
   ```cpp no-run  is compiled only
-  ```text        directly behind a program: what the program prints, line by line; `…` stands for
-                 anything within a line
+  ```sh run      is run by /bin/sh in an empty folder, with the command `asyncio` in its PATH, and
+                 must end with status 0; left out where the command was not built
+  ```text        directly behind one that is run: what it prints, line by line, errors behind the
+                 rest; `…` stands for anything within a line
 Prints a line per block. Exit status: 0 if all is as the text says, 1 if not.
 
 As many blocks as the machine has processors are worked on at a time. g++ reads asyncio.h once for
@@ -20,6 +22,7 @@ import concurrent.futures
 import glob
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -48,7 +51,7 @@ def blocks(text):
     fences = list(FENCE.finditer(text))
     for position, fence in enumerate(fences):
         words = fence["info"].split()
-        if words[:1] != ["cpp"]:
+        if words[:1] != ["cpp"] and words != ["sh", "run"]:
             continue
         printed = None
         if position + 1 < len(fences):
@@ -57,7 +60,7 @@ def blocks(text):
             follows = between.count("\n\n") <= 2 and "#" not in between
             if behind["info"].strip() == "text" and follows:
                 printed = behind["body"]
-        yield text.count("\n", 0, fence.start()) + 1, words[1:], fence["body"], printed
+        yield text.count("\n", 0, fence.start()) + 1, words, fence["body"], printed
 
 
 def prints_as_told(told, printed):
@@ -85,25 +88,35 @@ def compile_block(body, compiler, libraries, folder, is_program):
     return None, result.stderr
 
 
+def run_and_compare(command, folder, told, with_errors):
+    """What is wrong with a program; nothing if nothing is."""
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder,
+                             stdin=subprocess.DEVNULL, timeout=SECONDS_PER_PROGRAM)
+    except subprocess.TimeoutExpired:
+        return f"still ran after {SECONDS_PER_PROGRAM} s"
+    if run.returncode != 0:
+        return f"ended with status {run.returncode}:\n{run.stdout}{run.stderr}"
+    printed = run.stdout + (run.stderr if with_errors else "")
+    if told is not None and not prints_as_told(told, printed):
+        return f"prints\n{printed}where the text says\n{told}"
+    return ""
+
+
 def check(words, body, told, compiler, libraries):
     """What is wrong with a block; nothing if nothing is."""
-    is_program = re.search(r"\bint main\(", body) is not None
     with tempfile.TemporaryDirectory() as folder:
+        if words == ["sh", "run"]:
+            if shutil.which("asyncio") is None:
+                return ""
+            return run_and_compare(["sh", "-c", body], folder, told, with_errors=True)
+        is_program = re.search(r"\bint main\(", body) is not None
         program, errors = compile_block(body, compiler, libraries, folder, is_program)
         if program is None:
             return "does not compile:\n" + errors
         if not is_program or "no-run" in words:
             return ""
-        try:
-            run = subprocess.run([program], capture_output=True, text=True, check=False,
-                                 stdin=subprocess.DEVNULL, timeout=SECONDS_PER_PROGRAM)
-        except subprocess.TimeoutExpired:
-            return f"still ran after {SECONDS_PER_PROGRAM} s"
-    if run.returncode != 0:
-        return f"ended with status {run.returncode}:\n{run.stdout}{run.stderr}"
-    if told is not None and not prints_as_told(told, run.stdout):
-        return f"prints\n{run.stdout}where the text says\n{told}"
-    return ""
+        return run_and_compare([program], folder, told, with_errors=False)
 
 
 def precompile(root, compiler, folder):
