@@ -152,7 +152,7 @@ void TaskGroup::interrupt_parent() {
 
 Coro<TaskGroup::End> TaskGroup::finish() {
     exiting_ = true;
-    requests_at_finish_ = std::int64_t{parent_.cancelling()} - (parent_interrupted_ ? 1 : 0);
+    requests_at_finish_ = parent_.cancelling();
     std::exception_ptr cancellation = body_cancelled_ ? body_error_ : nullptr;
     if (body_error_ != nullptr && !aborting_) abort();
     while (!children_.empty()) {

@@ -43,7 +43,6 @@ void WaitState::part_done(Ready& node) noexcept {
 }
 
 void WaitState::release() noexcept {
-    loop_.disarm(timer_);
     if (!released_.done()) released_.set_result();
 }
 

@@ -47,10 +47,11 @@ bool WriterState::accepts(std::size_t bytes) noexcept {
     return !closing_ && bytes > 0;
 }
 
+/// While the pump stands something is buffered, so the string that is in flight does not change.
 void WriterState::write(std::string_view data) {
     if (!accepts(data.size())) return;
     try {
-        (buffered_bytes() == 0 && !pump_stands() ? outgoing_ : waiting_).append(data);
+        (buffered_bytes() == 0 ? outgoing_ : waiting_).append(data);
     } catch (...) {
         written_ -= data.size();  // or somebody would wait for their being sent
         throw;
@@ -60,7 +61,7 @@ void WriterState::write(std::string_view data) {
 
 void WriterState::write_string(std::string&& data) {
     if (!accepts(data.size())) return;
-    std::string& end = buffered_bytes() == 0 && !pump_stands() ? outgoing_ : waiting_;
+    std::string& end = buffered_bytes() == 0 ? outgoing_ : waiting_;
     if (end.empty()) {
         end = std::move(data);
     } else {
@@ -196,7 +197,7 @@ void WriterState::note_progress() noexcept {
     const std::size_t bytes = buffered_bytes();
     if (bytes > high_) paused_ = true;
     if (bytes <= low_) paused_ = false;
-    if (closing_ && bytes == 0 && !in_flight_) close_descriptor();
+    if (closing_ && bytes == 0) close_descriptor();
     wake_those_who_may_go();
 }
 

@@ -49,9 +49,7 @@ void BarrierAwaiter::leave_barrier() noexcept {
 /// True if a CancelledError is to be thrown.
 bool BarrierAwaiter::end_wait() noexcept {
     leave();
-    if (!cancelled()) return false;
-    if (!detached()) barrier_.waiting_.wake_next();
-    return true;
+    return cancelled();
 }
 
 /// The barrier goes: notes what it has to say to a waiter that was woken. True if that is the end

@@ -186,6 +186,26 @@ TEST(cancel_reason, a_reason_that_was_delivered_is_not_given_again) {
     });
 }
 
+TEST(cancel_reason, a_request_without_one_does_not_repeat_that_of_the_request_before) {
+    run_simulated([]() -> Coro<> {
+        std::string seen;
+        const auto body = [&]() -> Coro<> {
+            try {
+                co_await sleep_and_note(seen);
+            } catch (const CancelledError&) {
+            }
+            co_await sleep_and_note(seen);
+        };
+        const Task<> task = create_task(body);
+        co_await sleep(0s);
+        task.cancel("first");
+        co_await sleep(0s);
+        task.cancel();
+        EXPECT_EQ(co_await end_of(task), "cancelled: ");
+        EXPECT_EQ(seen, "[first][]");
+    });
+}
+
 TEST(cancel_reason, CAN_10_of_two_reasons_the_last_one_is_delivered) {
     run_test([]() -> Coro<> {
         std::string seen;

@@ -278,6 +278,29 @@ TEST(finally_, a_task_that_cancels_itself_in_its_cleanup_ends_as_cancelled) {
     });
 }
 
+TEST(finally_, a_request_that_no_wait_of_the_body_has_felt_is_felt_after_the_cleanup) {
+    run_test([]() -> Coro<> {
+        std::string trace;
+        const auto body = [&]() -> Coro<> {
+            co_await finally_(
+                []() -> Coro<> {
+                    current_task().cancel("enough");
+                    co_return;
+                },
+                [&]() -> Coro<> {
+                    co_await sleep(1ms);
+                    trace += "cleanup ";
+                });
+            trace += "after ";
+            co_await sleep(0s);
+            trace += "not reached";
+        };
+        auto task = create_task(body());
+        EXPECT_EQ(co_await how(task), "cancelled: enough");
+        EXPECT_EQ(trace, "cleanup after ");
+    });
+}
+
 TEST(finally_, CAN_23_a_cleanup_that_waits_for_ever_is_cancelled_when_that_is_known) {
     const support::LogCapture log;
     EXPECT_THROW(asyncio::run(

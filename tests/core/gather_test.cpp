@@ -333,6 +333,19 @@ TEST(gather, GATH_07_when_all_parts_have_ended_cancel_is_refused_and_the_results
     });
 }
 
+TEST(gather, GATH_07_a_second_cancel_is_refused_when_the_parts_have_ended_meanwhile) {
+    run_test([]() -> Coro<> {
+        auto together = gather(nothing_after(1h), nothing_after(1h));
+        co_await sleep(1ms);
+        EXPECT_TRUE(together.cancel());
+        co_await sleep(0s);  // the parts end, and the gather hears of it in the next iteration
+        EXPECT_FALSE(together.done());
+        EXPECT_FALSE(together.cancel());
+        const auto [outcome] = co_await gather_settled(together);
+        EXPECT_TRUE(outcome.cancelled());
+    });
+}
+
 TEST(gather, GATH_08_a_settled_gather_that_is_cancelled_throws_that_and_is_no_list) {
     run_test([]() -> Coro<> {
         const auto body = []() -> Coro<> {
@@ -341,9 +354,10 @@ TEST(gather, GATH_08_a_settled_gather_that_is_cancelled_throws_that_and_is_no_li
         };
         auto task = create_task(body());
         co_await sleep(1ms);
-        task.cancel();
-        co_await gather_settled(task);
-        EXPECT_TRUE(task.cancelled());
+        task.cancel("enough");
+        const auto [end] = co_await gather_settled(task);
+        EXPECT_TRUE(end.cancelled());
+        EXPECT_EQ(asyncio::describe(end.error()), "cancelled: enough");
     });
 }
 
@@ -384,11 +398,15 @@ TEST(gather, a_part_that_fails_while_it_cleans_up_is_how_a_cancelled_gather_ends
                 throw std::runtime_error("cleanup");
             }
         };
-        auto together = gather(fails(), nothing_after(1h));
-        co_await sleep(1ms);
-        EXPECT_TRUE(together.cancel());
-        const auto [outcome] = co_await gather_settled(together);
-        EXPECT_EQ(asyncio::describe(outcome.error()), "cleanup");
+        // In either order: the cancellation that the other part ends with may come before it.
+        for (const bool fails_first : {true, false}) {
+            auto together = fails_first ? gather(fails(), nothing_after(1h))
+                                        : gather(nothing_after(1h), fails());
+            co_await sleep(1ms);
+            EXPECT_TRUE(together.cancel());
+            const auto [outcome] = co_await gather_settled(together);
+            EXPECT_EQ(asyncio::describe(outcome.error()), "cleanup");
+        }
     });
 }
 

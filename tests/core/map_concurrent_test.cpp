@@ -139,6 +139,20 @@ TEST(map_concurrent, a_rate_spaces_the_beginnings_evenly) {
     });
 }
 
+TEST(map_concurrent, a_rate_that_was_not_reached_is_not_made_up_for) {
+    run_simulated([]() -> Coro<> {
+        const auto start = asyncio::get_running_loop().time();
+        std::vector<asyncio::Duration> begun;
+        const auto first_is_slow = [&](int item) -> Coro<> {
+            begun.push_back(asyncio::get_running_loop().time() - start);
+            if (item == 0) co_await sleep(35ms);
+        };
+        const std::vector<int> items{0, 1, 2};
+        co_await map_concurrent(items, first_is_slow, {.limit = 1, .per_second = 100});
+        EXPECT_EQ(begun, (std::vector<asyncio::Duration>{0ms, 35ms, 45ms}));
+    });
+}
+
 TEST(map_concurrent, the_first_error_cancels_the_rest_and_waits_for_it) {
     run_test([]() -> Coro<> {
         Crew crew;

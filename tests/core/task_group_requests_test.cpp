@@ -177,6 +177,41 @@ TEST(task_group_requests, TG_28_cancel_twice_and_after_the_end_is_harmless) {
     });
 }
 
+TEST(task_group_requests, TG_28_cancel_after_the_last_task_has_ended_changes_nothing) {
+    run_test([]() -> Coro<> {
+        const auto swallow = [](TaskGroup& group) -> Coro<> {
+            try {
+                co_await sleep(1h);
+            } catch (const CancelledError&) {
+            }
+            // The group hears of the end first, and its parent has not had its turn yet.
+            group.create_task(sleep(1ms)).add_done_callback([&] { group.cancel(); });
+        };
+        const auto body = [&]() -> Coro<> { co_await task_group(swallow); };
+        auto task = create_task(body());
+        co_await sleep(0s);
+        task.cancel();
+        EXPECT_EQ(co_await how(task), "value") << "what the body has swallowed stays swallowed";
+    });
+}
+
+TEST(task_group_requests, TG_28_a_request_from_before_the_group_is_not_swallowed_with_its_own) {
+    run_test([]() -> Coro<> {
+        const auto swallow = [](TaskGroup& group) -> Coro<> {
+            group.cancel();
+            try {
+                co_await sleep(1h);
+            } catch (const CancelledError&) {
+            }
+        };
+        const auto body = [&]() -> Coro<> {
+            current_task().cancel();
+            co_await task_group(swallow);
+        };
+        EXPECT_EQ(co_await how(create_task(body())), "cancelled");
+    });
+}
+
 TEST(task_group_requests, TG_28_errors_of_tasks_in_their_cleanup_leave_after_cancel_too) {
     run_test([]() -> Coro<> {
         std::string trace;

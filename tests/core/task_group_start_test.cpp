@@ -191,6 +191,38 @@ TEST(task_group_start, F18_cancelled_it_cancels_its_child_and_waits_for_it) {
     });
 }
 
+TEST(task_group_start, F18_cancelled_again_while_its_child_ends_it_leaves_once) {
+    run_test([]() -> Coro<> {
+        std::string seen;
+        const auto ends_slowly = [&](TaskStatus<>) -> Coro<> {
+            try {
+                co_await sleep(1h);
+            } catch (const CancelledError&) {
+                seen += "told ";
+            }
+            for (int i = 0; i < 5; ++i) co_await sleep(0s);
+        };
+        const auto starts = [&](TaskGroup& group) -> Coro<> {
+            try {
+                co_await group.start(ends_slowly);
+            } catch (const CancelledError&) {
+                seen += "cancelled ";
+            }
+            co_await sleep(0s);
+            seen += "goes on";
+        };
+        const auto body = [&]() -> Coro<> { co_await task_group(starts); };
+        auto task = create_task(body());
+        co_await sleep(0s);
+        co_await sleep(0s);
+        task.cancel();
+        for (int i = 0; i < 3; ++i) co_await sleep(0s);
+        task.cancel();
+        EXPECT_EQ(co_await how(task), "value");
+        EXPECT_EQ(seen, "told cancelled goes on");
+    });
+}
+
 TEST(task_group_start, F18_an_error_in_the_cleanup_of_a_cancelled_child_is_not_lost) {
     run_test([]() -> Coro<> {
         const auto body = []() -> Coro<> {

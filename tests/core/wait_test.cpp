@@ -8,6 +8,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -55,6 +56,23 @@ TEST(wait, GATH_12_an_expired_timeout_cancels_nobody_and_throws_nothing) {
         EXPECT_EQ(result.pending, (std::vector{tasks[0], tasks[2]}));
         EXPECT_EQ(tasks[0].cancelling(), 0u);
         co_await end_all(tasks);
+    });
+}
+
+TEST(wait, cancelled_in_the_step_in_which_its_time_passes_it_leaves_once) {
+    run_test([]() -> Coro<> {
+        const auto future = asyncio::get_running_loop().create_future();
+        const auto body = [&]() -> Coro<> {
+            const std::vector<asyncio::Future<>> futures{future};
+            co_await wait(futures, {.timeout = 1ms});
+        };
+        auto task = create_task(body());
+        co_await sleep(0s);
+        task.cancel();
+        // Its turn and its deadline come in the same iteration, the turn first.
+        std::this_thread::sleep_for(2ms);
+        co_await sleep(0s);
+        EXPECT_TRUE(task.cancelled());
     });
 }
 

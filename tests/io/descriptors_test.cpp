@@ -140,6 +140,16 @@ TEST(descriptors, PIP_04_the_hang_up_of_a_terminal_is_the_end) {
     });
 }
 
+TEST(descriptors, EIO_of_what_is_no_terminal_is_an_error) {
+    run_test([]() -> Coro<> {
+        // Nothing is mapped at address 0.
+        const StreamReader reader =
+            connect_read_pipe(Fd(::open("/proc/self/mem", O_RDONLY | O_CLOEXEC)));
+        const int error = co_await error_of(reader.read());
+        EXPECT_EQ(error, EIO);
+    });
+}
+
 TEST(descriptors, one_that_is_not_open_is_refused_by_name) {
     run_test([]() -> Coro<> {
         std::string said;

@@ -14,6 +14,7 @@ namespace {
 using namespace asyncio;
 using namespace std::chrono_literals;
 using namespace streams_test;
+using support::run_test;
 using Separators = std::vector<std::string_view>;
 
 // --- read(n) ------------------------------------------------------------------------------------
@@ -117,6 +118,19 @@ TEST(reader, STR_05_a_line_of_exactly_the_limit_is_accepted_and_one_byte_more_is
         EXPECT_EQ(line, "12345\n");
         const auto outcome = co_await internal::settle(reader.readline());
         EXPECT_THROW(outcome.value(), LimitOverrunError);
+    });
+}
+
+TEST(reader, STR_05_the_end_of_a_line_of_exactly_the_limit_may_come_later) {
+    run_test([]() -> Coro<> {
+        const Pipe pipe = co_await open_pipe({.limit = 5});
+        auto line = create_task(pipe.reader.readline());
+        pipe.writer.write("12345");
+        co_await sleep(5ms);
+        EXPECT_FALSE(line.done());
+        pipe.writer.write("\n");
+        const std::string got = co_await line;
+        EXPECT_EQ(got, "12345\n");
     });
 }
 
@@ -329,6 +343,40 @@ TEST(reader, take_buffered_takes_what_is_there_also_while_a_read_waits) {
 }
 
 // --- Closing ------------------------------------------------------------------------------------
+
+TEST(reader, that_never_has_to_wait_lets_others_run) {
+    run_test([]() -> Coro<> {
+        const lowlevel::Fd zeros(::open("/dev/zero", O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+        const StreamReader reader(get_running_loop(), lowlevel::Fd(::dup(zeros.get())));
+        const support::Ticks ticks;
+        for (int i = 0; i < 1000; ++i) co_await reader.read(64 * 1024);
+        EXPECT_GE(ticks.count(), 1000 / 32);
+    });
+}
+
+TEST(reader, two_reads_may_stand_in_one_expression) {
+    run_fed_test([]() -> Coro<> {
+        const StreamReader reader = co_await limited_reader_of(10, "0123456789");
+        const std::size_t bytes =
+            (co_await reader.read(1)).size() + (co_await reader.read(1)).size();
+        EXPECT_EQ(bytes, 2U);
+    });
+}
+
+TEST(reader, closed_in_the_step_in_which_bytes_come_it_has_none) {
+    run_test([]() -> Coro<> {
+        const Pipe pipe = co_await open_pipe();
+        auto reading = create_task(pipe.reader.read(10));
+        co_await sleep(1ms);
+        pipe.writer.write("late");
+        pipe.reader.close();
+        const std::string got = co_await reading;
+        EXPECT_EQ(got, "");
+        const std::string more = pipe.reader.take_buffered();
+        EXPECT_EQ(more, "");
+        EXPECT_TRUE(pipe.reader.at_eof());
+    });
+}
 
 TEST(reader, closed_while_a_read_waits_ends_that_read) {
     run_fed_test([]() -> Coro<> {

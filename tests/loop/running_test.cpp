@@ -147,6 +147,22 @@ TEST(running, LOOP_13_a_stop_before_the_end_is_an_error_and_the_future_goes_on) 
     loop.expect_idle();
 }
 
+TEST(running, LOOP_13_the_end_of_a_future_whose_run_was_stopped_stops_no_later_run) {
+    const LogCapture log;
+    TestLoop loop;
+    auto future = loop->create_future();
+    loop->call_soon([&] { loop->stop(); });
+    EXPECT_THROW(loop->run_until_complete(future), RuntimeError);
+    loop->call_soon([&] { future.set_result(); });
+    bool ended = false;
+    loop->run_until_complete([](bool& flag) -> Coro<> {
+        co_await asyncio::sleep(5ms);
+        flag = true;
+    }(ended));
+    EXPECT_TRUE(ended);
+    loop.expect_idle();
+}
+
 TEST(running, a_stop_in_the_iteration_in_which_the_future_is_seen_done_is_no_error) {
     const LogCapture log;
     TestLoop loop;

@@ -102,6 +102,31 @@ TEST(lifetime, without_descriptors_nothing_is_started_and_nothing_is_left) {
     });
 }
 
+/// The limit under which just `count` more descriptors can be opened.
+int limit_for(int count) {
+    int number = 0;
+    for (; count > 0; ++number) count -= ::fcntl(number, F_GETFD) == -1;
+    return number;
+}
+
+TEST(lifetime, a_start_takes_no_more_descriptors_than_its_three_pipes_have_ends) {
+    run_test([]() -> Coro<> {
+        const DescriptorLimit limit(limit_for(6));
+        Process process = co_await create_subprocess_exec("true", all_pipes);
+        const int code = co_await process.wait();
+        EXPECT_EQ(code, 0);
+    });
+}
+
+TEST(lifetime, a_start_without_pipes_takes_one_descriptor) {
+    run_test([]() -> Coro<> {
+        const DescriptorLimit limit(limit_for(1));
+        Process process = co_await create_subprocess_exec("true");
+        const int code = co_await process.wait();
+        EXPECT_EQ(code, 0);
+    });
+}
+
 /// A process with three pipes, made not before `delay` has passed.
 Coro<Process> start_after(Duration delay) {
     co_await sleep(delay);

@@ -193,6 +193,23 @@ TEST(barrier, a_cancelled_waiter_does_not_break_it) {
     });
 }
 
+TEST(barrier, a_cancelled_waiter_leaves_the_others_in_their_order) {
+    run_test([]() -> Coro<> {
+        Barrier barrier(4);
+        Trace trace;
+        auto a = create_task(meet(barrier, trace, "A"));
+        auto b = create_task(meet(barrier, trace, "B"));
+        auto c = create_task(meet(barrier, trace, "C"));
+        co_await sleep(0s);
+        a.cancel();
+        co_await run_for(3);
+        auto d = create_task(meet(barrier, trace, "D"));
+        auto e = create_task(meet(barrier, trace, "E"));
+        co_await asyncio::gather(b, c, d, e);
+        EXPECT_EQ(trace.text(), "E3 B1 C2 D2");
+    });
+}
+
 TEST(barrier, a_waiter_cancelled_after_it_opened_leaves_like_the_others) {
     run_test([]() -> Coro<> {
         Barrier barrier(2);

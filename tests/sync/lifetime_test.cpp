@@ -259,9 +259,49 @@ TEST(lifetime, a_barrier_that_was_reset_refuses_its_waiters_after_its_end) {
     });
 }
 
+TEST(lifetime, who_waits_outside_a_barrier_that_is_aborted_is_refused_after_its_end) {
+    run_test([]() -> Coro<> {
+        auto barrier = std::make_unique<Barrier>(2);
+        const auto wait = [](Barrier& it) -> Coro<> { co_await it.wait(); };
+        const auto abort_and_drop = [](std::unique_ptr<Barrier>& it) -> Coro<> {
+            it->abort();
+            it.reset();
+            co_return;
+        };
+        auto inside = create_task(wait(*barrier));
+        co_await run_for(1);
+        // Both begin before the one inside leaves, so the second round cannot begin yet.
+        auto outside = create_task(wait(*barrier));
+        auto end = create_task(abort_and_drop(barrier));
+        co_await barrier->wait();
+        co_await end;
+        EXPECT_THROW(co_await inside, asyncio::BrokenBarrierError);
+        EXPECT_THROW(co_await outside, asyncio::BrokenBarrierError);
+    });
+}
+
 Coro<> hold_and_wait(Lock& lock, Condition& condition) {
     auto held = co_await lock.acquire();
     co_await condition.wait();
+}
+
+TEST(lifetime, who_was_notified_and_cancelled_leaves_a_condition_that_goes_with_the_lock) {
+    run_test([]() -> Coro<> {
+        Lock lock;
+        auto condition = std::make_unique<Condition>(lock);
+        auto notified = create_task(hold_and_wait(lock, *condition));
+        co_await run_for(2);
+        auto held = co_await lock.acquire();
+        condition->notify();
+        notified.cancel();
+        condition.reset();
+        co_await run_for(3);
+        EXPECT_FALSE(notified.done()) << "it has to wait for the lock";
+        held.release();
+        co_await run_for(4);
+        EXPECT_TRUE(notified.cancelled());
+        EXPECT_FALSE(lock.locked());
+    });
 }
 
 TEST(lifetime, who_waits_in_a_condition_that_goes_leaves_with_the_lock_if_that_is_there) {

@@ -125,6 +125,18 @@ TEST(queue_shutdown, at_once_does_not_release_who_joins_while_work_goes_on) {
     });
 }
 
+TEST(queue_shutdown, at_once_with_more_items_than_work_leaves_no_work) {
+    run_test([]() -> Coro<> {
+        Queue<int> queue;
+        queue.put_nowait(1);
+        queue.put_nowait(2);
+        queue.task_done();  // before its item was got
+        queue.shutdown({.immediate = true});
+        co_await queue.join();
+        EXPECT_THROW(queue.task_done(), std::invalid_argument);
+    });
+}
+
 TEST(queue_shutdown, at_once_after_a_gentle_one_drops_the_rest) {
     run_test([]() -> Coro<> {
         Queue<int> queue;
