@@ -37,6 +37,24 @@ Coro<> hour() { co_await sleep(1h); }
 Coro<> wait_for_task(Task<> task) { co_await task; }
 Coro<> wait_for_future(Future<> future) { co_await future; }
 
+TEST(cancel_chain, a_task_that_a_request_reaches_twice_is_asked_once) {
+    run_test([]() -> Coro<> {
+        const auto counts_requests = []() -> Coro<int> {
+            try {
+                co_await sleep(1h);
+            } catch (const CancelledError&) {
+            }
+            co_return static_cast<int>(asyncio::current_task().cancelling());
+        };
+        const Task<int> task = create_task(counts_requests());
+        const auto both = gather(gather(task), gather(task), task);
+        co_await sleep(0s);
+        both.cancel();
+        EXPECT_EQ(co_await task, 1);
+        co_await asyncio::gather_settled(both);
+    });
+}
+
 TEST(cancel_chain, CAN_04_a_hundred_thousand_tasks_that_await_each_other) {
     run_test([]() -> Coro<> {
         const Task<> first = create_task(hour());

@@ -123,9 +123,10 @@ TEST(writer, WRT_01_drain_below_the_high_mark_does_not_suspend) {
 TEST(writer, WRT_01_drain_above_the_high_mark_waits_for_the_low_one) {
     run_test([]() -> Coro<> {
         Pipe pipe = co_await open_pipe();
-        // The kernel gives room back by the page, so a page is little beside what lies between.
-        pipe.writer.set_write_buffer_limits(32 * 1024, 1024);
-        pipe.writer.write(numbered_text((64 + 48) * 1024));
+        // The reader takes 64 KiB out of the pipe at once: after the first time what is buffered is
+        // between the marks.
+        pipe.writer.set_write_buffer_limits(64 * 1024, 1024);
+        pipe.writer.write(numbered_text((64 + 64 + 48) * 1024));
         int drained = 0;
         auto tasks = co_await drainers(pipe.writer, 1, drained);
         EXPECT_EQ(drained, 0);

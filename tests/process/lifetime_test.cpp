@@ -127,6 +127,21 @@ TEST(lifetime, a_start_without_pipes_takes_one_descriptor) {
     });
 }
 
+TEST(lifetime, a_start_without_pipes_and_without_a_descriptor_begins_no_process) {
+    run_test([]() -> Coro<> {
+        const auto faults_of_children = [] {
+            rusage usage{};
+            ::getrusage(RUSAGE_CHILDREN, &usage);
+            return usage.ru_minflt;  // no program starts without any
+        };
+        const long before = faults_of_children();
+        const DescriptorLimit limit(limit_for(0));
+        const auto refusal = co_await refusal_of(create_subprocess_exec("true"));
+        EXPECT_EQ(refusal.second, EMFILE);
+        EXPECT_EQ(faults_of_children(), before);
+    });
+}
+
 /// A process with three pipes, made not before `delay` has passed.
 Coro<Process> start_after(Duration delay) {
     co_await sleep(delay);

@@ -173,6 +173,24 @@ TEST(options, SPR_17_pass_fds_may_have_any_numbers_in_any_order) {
     });
 }
 
+TEST(options, SPR_17_pass_fds_of_the_lowest_numbers_stay_the_files_they_are) {
+    run_test([]() -> Coro<> {
+        // The first takes the lowest number that is free and is not passed.
+        std::vector<Fd> files;
+        for (int i = 0; i < 5; ++i) files.push_back(temporary_file());
+        const std::vector<int> passed{files[3].get(), files[4].get(), files[2].get(),
+                                      files[1].get()};
+        std::string script;
+        for (const int fd : passed) {
+            const std::string number = std::to_string(fd);
+            script += "echo " + number + " > /proc/self/fd/" + number + "\n";
+        }
+        const auto finished = co_await run_shell(script, {.pass_fds = passed});
+        EXPECT_EQ(finished.code, 0);
+        for (const int fd : passed) EXPECT_EQ(content_of(fd), std::to_string(fd) + "\n");
+    });
+}
+
 TEST(options, SPR_14_the_pipe_of_one_child_is_not_inherited_by_another) {
     run_test([]() -> Coro<> {
         const SubprocessOptions options{.stdin = PIPE, .stdout = PIPE};

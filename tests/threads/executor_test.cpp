@@ -46,6 +46,17 @@ int square(int number) { return number * number; }
 
 // Calling.
 
+TEST(executor, a_job_that_is_over_hides_no_deadlock) {
+    const LogCapture log;
+    const auto body = []() -> Coro<> {
+        EXPECT_EQ(co_await to_thread([] { return 7; }), 7);
+        co_await get_running_loop().create_future();
+    };
+    EXPECT_THROW(asyncio::run(body(), {.debug = false,
+                                       .backend = asyncio::lowlevel::BackendKind::simulated}),
+                 asyncio::DeadlockError);
+}
+
 TEST(to_thread, returns_what_the_function_returns) {
     run_test([]() -> Coro<> {
         EXPECT_EQ(co_await to_thread(square, 7), 49);

@@ -113,6 +113,24 @@ TEST(thread_queue, a_time_is_any_duration_and_one_beyond_all_counting_never_pass
     EXPECT_EQ(queue.get_blocking_for(std::chrono::duration<double>::max()), 2);
 }
 
+TEST(thread_queue, a_wait_that_is_over_hides_no_deadlock) {
+    const support::LogCapture log;
+    const auto body = []() -> Coro<> {
+        ThreadQueue<int> queue;
+        auto served = create_task(get_from(queue));
+        auto cancelled = create_task(get_from(queue));
+        co_await sleep(0s);
+        co_await queue.put(7);
+        EXPECT_EQ(co_await served, 7);
+        cancelled.cancel();
+        co_await asyncio::gather_settled(cancelled);
+        co_await asyncio::get_running_loop().create_future();
+    };
+    EXPECT_THROW(asyncio::run(body(), {.debug = false,
+                                       .backend = asyncio::lowlevel::BackendKind::simulated}),
+                 asyncio::DeadlockError);
+}
+
 TEST(thread_queue, first_come_first_served) {
     run_test([]() -> Coro<> {
         ThreadQueue<int> queue(1);
