@@ -92,6 +92,20 @@ TEST(default_executor, shutdown_with_a_limit_names_who_is_busy_and_leaves) {
     while (!gone) std::this_thread::yield();
 }
 
+TEST(default_executor, a_shutdown_that_is_cancelled_while_a_thread_is_busy_ends_cancelled) {
+    run_test([]() -> Coro<> {
+        EventLoop& loop = get_running_loop();
+        static Semaphore go(0);  // outlives the thread, for which nobody waits then
+        auto job = loop.run_in_executor(nullptr, [] { go.acquire(); });
+        auto shutdown = asyncio::create_task(loop.shutdown_default_executor());
+        co_await sleep(0s);
+        shutdown.cancel();
+        EXPECT_THROW(co_await shutdown, asyncio::CancelledError);
+        go.release();
+        co_await job;
+    });
+}
+
 void wait_for_release(Semaphore* go) { go->acquire(); }
 
 TEST(default_executor, a_busy_plain_function_is_called_by_its_name) {
