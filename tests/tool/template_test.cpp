@@ -33,6 +33,21 @@ TEST(Template, puts_values_at_their_marks) {
     EXPECT_EQ(text("{.} {/} {//} {/.}", {"p/q.tar.gz"}), "p/q.tar q.tar.gz p q.tar");
 }
 
+TEST(Template, a_dot_in_the_name_of_a_folder_begins_no_extension) {
+    EXPECT_EQ(text("{.} {/.}", {"a.b/c"}), "a.b/c c");
+}
+
+TEST(Template, quotes_every_character_that_the_shell_reads) {
+    for (const char character : std::string(" \t\n;&|<>()$`\\\"'*?[]{}#~=!^")) {
+        const std::string value = std::string("a") + character;
+        EXPECT_NE(batch::quoted(value), value) << value;
+    }
+}
+
+TEST(Template, knows_the_quotation_behind_parentheses_in_a_substitution) {
+    EXPECT_EQ(text("echo \"$( (true); echo '{}')\"", {"$x"}), "echo \"$( (true); echo '$x')\"");
+}
+
 TEST(Template, leaves_other_braces_alone) {
     for (const std::string other :
          {"awk '{print}'", "{a}", "{ true; }", "${1}", "{", "{}}{", "{0}", "{1x}", "{..}", "{-1}",
