@@ -136,7 +136,7 @@ Watchdog& Watchdog::of_process() {
     if (current.load() == nullptr) {
         auto made = std::make_unique<Watchdog>();
         Watchdog* other = nullptr;
-        if (current.compare_exchange_strong(other, made.get())) made.release();
+        if (current.compare_exchange_strong(other, made.get())) static_cast<void>(made.release());
     }
     Watchdog& watchdog = *current.load();
     watchdog.start_once();

@@ -19,10 +19,12 @@
 #endif
 #endif
 
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming): the names are theirs.
 extern "C" {
 [[gnu::weak]] void __tsan_acquire(void* address);
 [[gnu::weak]] void __tsan_release(void* address);
 }
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
 
 namespace asyncio::internal {
 
