@@ -212,8 +212,9 @@ void wind_up_asyncgens(EventLoop& loop) {
     if (generators.live.empty() && generators.orphans.empty()) return;
     // The first attempt has given back what it had; if that is not enough, those that are left end
     // without their cleanups.
-    if (!shut_down_asyncgens(loop) && !shut_down_asyncgens(loop))
-        log(LogLevel::error, "closing asynchronous generators: no memory");
+    bool all_are_closed = shut_down_asyncgens(loop);
+    if (!all_are_closed) all_are_closed = shut_down_asyncgens(loop);
+    if (!all_are_closed) log(LogLevel::error, "closing asynchronous generators: no memory");
     if (!loop.residents().empty()) wind_up_residents(loop);
     ClosingGenerator::give_up(generators);
 }

@@ -140,7 +140,7 @@ Coro<> by_hand() {
     // CPP_10: a limit by the scopes with a limit
     Timeout limit(std::nullopt);
 #elif CASE == 53  // EXPECT any: private
-    co_await task_group([&](TaskGroup& group) -> Coro<> { co_await group.finish(nullptr, false); });
+    co_await task_group([&](TaskGroup& group) -> Coro<> { co_await group.finish(); });
 #elif CASE == 54  // EXPECT any: private
     co_await timeout(1s, [&](Timeout& limit) -> Coro<> {
         limit.leave_and_decide(false);
