@@ -52,6 +52,7 @@ public:
     /// Throws: RuntimeError if the lock is not held, or a `Held` holds it. Python's pair, `acquire`
     /// and `release` as statements, comes here without a lock: what has no name goes at once.
     void release() {
+        waiting_.check_thread();
         if (!kept_) [[unlikely]]
             refuse_release();
         unlock();

@@ -60,6 +60,7 @@ public:
     /// just gone back because its `Held` had no name, as in Python's pair of statements, `acquire`
     /// and `release`. None is added then.
     void release(std::size_t count = 1) {
+        waiting_.check_thread();
         if (count > kept_) check_unkept(count);
         kept_ -= std::min(kept_, count);
         add(count);

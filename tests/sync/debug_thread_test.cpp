@@ -8,6 +8,7 @@
 #include <asyncio/event.h>
 #include <asyncio/lock.h>
 #include <asyncio/queue.h>
+#include <asyncio/semaphore.h>
 #include <asyncio/sleep.h>
 #include <asyncio/task.h>
 
@@ -117,6 +118,30 @@ TEST(debug_thread, a_barrier_and_a_condition_are_their_loops) {
         co_await barrier.wait();
         co_await at_barrier;
         co_await in_condition;
+    });
+}
+
+Coro<> take(asyncio::Semaphore& semaphore) { const auto held = co_await semaphore.acquire(); }
+Coro<> take(asyncio::Lock& lock) { const auto held = co_await lock.acquire(); }
+
+TEST(debug_thread, a_lock_and_a_semaphore_are_their_loops) {
+    run_in_debug_mode([]() -> Coro<> {
+        asyncio::Lock lock;
+        asyncio::Semaphore semaphore(1);
+        (co_await lock.acquire()).keep();
+        (co_await semaphore.acquire()).keep();
+        auto at_lock = create_task(take(lock));
+        auto at_semaphore = create_task(take(semaphore));
+        co_await sleep(0s);
+        EXPECT_REFUSED_ELSEWHERE(lock.release());
+        EXPECT_REFUSED_ELSEWHERE(semaphore.release());
+        co_await sleep(0s);
+        EXPECT_FALSE(at_lock.done());
+        EXPECT_FALSE(at_semaphore.done());
+        lock.release();
+        semaphore.release();
+        co_await at_lock;
+        co_await at_semaphore;
     });
 }
 
