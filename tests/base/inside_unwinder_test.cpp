@@ -24,7 +24,7 @@ struct Look {
     bool found = false;
 };
 
-[[gnu::noinline, gnu::no_sanitize("address")]] void look(Look& look) {
+[[gnu::noinline, gnu::no_sanitize_address]] void look(Look& look) {
     look.found = is_on_stack({&code, 1}, __builtin_frame_address(0), look.end);
 }
 

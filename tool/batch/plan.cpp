@@ -28,6 +28,7 @@ std::unique_ptr<Feed> make_command_feed(const Options& options) {
     const bool has_none = options.words.empty() && files.empty();
     if (has_none && !is_terminal(Stream::input)) files = {"-"};
     std::vector<Input> inputs;
+    inputs.reserve(files.size());
     for (const std::string& file : files) inputs.push_back(open_input(file));
     return std::make_unique<CommandFeed>(options.words, std::move(inputs), options.item_end);
 }
