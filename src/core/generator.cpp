@@ -186,7 +186,7 @@ Coro<> close_all(EventLoop& loop) {
         without_memory = std::current_exception();
     }
     for (const Task<>& task : tasks) co_await Join(*task.state());
-    // Those whose closing was cancelled before it began, or could not begin.
+    // Generators whose closing was cancelled before it began, or could not begin, go back.
     generators.live.append(live);
     if (without_memory != nullptr) std::rethrow_exception(without_memory);
 }

@@ -390,7 +390,7 @@ PROGRAM(generators_left_are_closed_at_a_second_attempt) {
     } catch (...) {
         error = std::current_exception();
     }
-    // One that fails is followed by others that do not.
+    // An allocation that fails alone is followed by others that do not fail.
     if (memory::failing() == 1) require(closed == begun, "all closed");
     if (error != nullptr) std::rethrow_exception(error);
 }

@@ -44,7 +44,7 @@
 namespace allocations {
 namespace {
 
-/// Nobody may wait for ever; on a busy machine nobody may be said to.
+/// No scenario may wait for ever, and none may be said to only because the machine is busy.
 constexpr unsigned longest_run_seconds = 60;
 constexpr int most_crashes = 20;
 constexpr long most_allocations = 5000;

@@ -205,7 +205,7 @@ TEST(communicate, two_at_once_are_refused_as_two_readers_while_the_child_runs) {
                                     " ]; do sleep 0.02; done; echo $line";
         Process process = co_await create_subprocess_shell(command, all_pipes);
         auto reading = create_task(process.stdout.readline());
-        // One turn, in which the task begins to read.
+        // The task gets one turn, in which it begins to read.
         co_await sleep(0s);
         const auto refused = co_await internal::settle(process.communicate("x\n"));
         EXPECT_THROW(refused.value(), RuntimeError);

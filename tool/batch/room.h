@@ -34,7 +34,7 @@ public:
     void end() noexcept { --running_; }
     std::size_t running() const noexcept { return running_; }
 
-    /// One that waits for room may try again.
+    /// A command that waits for room may try again.
     void wake_one() { waiting_.wake_one(); }
 
 private:
