@@ -255,7 +255,7 @@ Coro<> times() {
     co_return;
 }
 
-#if CASE == 80    // EXPECT any: handler
+#if CASE == 80  // EXPECT any: handler
 Coro<> handler() {
     try {
         co_await number();

@@ -66,8 +66,8 @@ Coro<> expect_no_future(Handle& handle) {
         end, [&] { handle.done(); }, [&] { handle.cancelled(); }, [&] { handle.result(); },
         [&] { handle.exception(); }, [&] { handle.cancel(); },
         [&] { handle.add_done_callback([] {}); },
-        [&] { handle.remove_done_callback(CallbackId{}); },
-        [&] { handle.get_loop(); }, [&] { shield(handle); }, [&] { gather(handle); },
+        [&] { handle.remove_done_callback(CallbackId{}); }, [&] { handle.get_loop(); },
+        [&] { shield(handle); }, [&] { gather(handle); },
         [&] { gather(std::vector<Handle>{handle}); }, [&] { gather_settled(handle); },
         [&] { as_completed(std::vector<Handle>{handle}); }, [&] { ensure_future(handle); });
     EXPECT_EQ(co_await how(await_it(handle)), end);

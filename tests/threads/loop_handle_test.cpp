@@ -105,16 +105,14 @@ TEST(loop_handle, of_a_loop_that_has_gone_it_refuses_and_destroys_the_callback) 
     bool destroyed = false;
     EXPECT_FALSE(handle.call_soon_threadsafe([end = mark_end(destroyed)] { FAIL(); }));
     EXPECT_TRUE(destroyed);
-    EXPECT_EQ(refusal_of([&] { run_coroutine_threadsafe(answer(), handle).wait(); }),
-              closed);
+    EXPECT_EQ(refusal_of([&] { run_coroutine_threadsafe(answer(), handle).wait(); }), closed);
 }
 
 TEST(loop_handle, of_no_loop_it_refuses) {
     const LoopHandle handle;
     EXPECT_TRUE(handle.is_closed());
     EXPECT_FALSE(handle.call_soon_threadsafe([] { FAIL(); }));
-    EXPECT_EQ(refusal_of([&] { run_coroutine_threadsafe(answer(), handle).wait(); }),
-              closed);
+    EXPECT_EQ(refusal_of([&] { run_coroutine_threadsafe(answer(), handle).wait(); }), closed);
 }
 
 TEST(loop_handle, a_coroutine_given_through_a_handle_brings_its_result_back) {

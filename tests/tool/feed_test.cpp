@@ -1,6 +1,7 @@
 // Commands that come while others run: from a pipe that stays open, a FIFO, a producer without end.
 // A pipe is written step by step, and each step waits for what the one before has caused.
 
+#include "support/sanitizer.h"
 #include "tool/program.h"
 
 #include <cstdio>
@@ -193,6 +194,8 @@ TEST(Feed, a_file_of_another_kind_is_refused_before_anything_of_it_runs) {
 }
 
 TEST(Feed, waiting_commands_take_little_memory) {
+    if (support::under_address_sanitizer || support::under_thread_sanitizer)
+        GTEST_SKIP() << "a sanitizer keeps what has been freed, and notes about all memory";
     constexpr std::size_t count = 200'000;
     std::string many;
     for (std::size_t number = 0; number < count; ++number) {
