@@ -172,6 +172,10 @@ struct LeaveWith {
 template <class T>
 void drop_frame(std::coroutine_handle<Promise<T>> frame) noexcept;
 
+/// Destroys a frame that nobody will resume. Coroutines that hold each other as arguments, however
+/// long the chain is, take no more than a bounded stack; what lies deeper goes a moment later.
+void destroy_nested(std::coroutine_handle<> frame, PromiseBase& promise) noexcept;
+
 /// For a `Coro` without a coroutine: it was awaited, made a task, or moved from.
 [[noreturn, gnu::cold]] void throw_reused();
 
@@ -228,6 +232,13 @@ void drop_frame(std::coroutine_handle<Promise<T>> frame) noexcept {
     frame.destroy();
 }
 
+/// The same for one that nobody has awaited, which may hold others of its kind.
+template <class T>
+void drop_unawaited(std::coroutine_handle<Promise<T>> frame) noexcept {
+    if (!frame.done()) report_dropped(frame, frame.promise().where);
+    destroy_nested(frame, frame.promise());
+}
+
 inline bool LeaveWith::await_suspend(std::coroutine_handle<Promise<void>> own) const noexcept {
     own.promise().outcome = std::move(end);
     return false;
@@ -280,7 +291,7 @@ private:
     explicit Coro(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
 
     void drop() noexcept {
-        if (frame_) internal::drop_frame(std::exchange(frame_, nullptr));
+        if (frame_) internal::drop_unawaited(std::exchange(frame_, nullptr));
     }
 
     std::coroutine_handle<promise_type> frame_;

@@ -85,7 +85,7 @@ std::exception_ptr GeneratorCloser::exit_request() {
 void GeneratorCore::disown(GeneratorCore& generator) noexcept {
     switch (generator.state_) {
         case State::created:
-        case State::finished: generator.frame_.destroy(); break;
+        case State::finished: destroy_nested(generator.frame_, generator); break;
         // Somebody waits for its next value, and will come by here afterwards.
         case State::running: generator.disowned_ = true; break;
         case State::yielded: generator.adopt(); break;
