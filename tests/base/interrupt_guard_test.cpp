@@ -1,10 +1,12 @@
 // Goal: a signal that is being handled on another thread when its guard ends is handled to the end
-// first, so that what the handler uses can be taken away then.
+// first, so that what the handler uses can be taken away then. A signal leaves no trace in the code
+// that it interrupts.
 // Method: a handler that is held up on purpose, on a thread that sends the signal to itself.
 
 #include "base/interrupt.h"
 
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <thread>
 
@@ -61,6 +63,22 @@ TEST(signal_guard, the_end_of_the_one_for_ctrl_c_waits_as_well) {
     struct sigaction now{};
     ::sigaction(SIGINT, nullptr, &now);
     EXPECT_EQ(now.sa_handler, SIG_DFL);
+}
+
+TEST(signal_guard, every_request_for_the_tree_is_handled_and_errno_stays) {
+    std::atomic<int> count = 0;
+    const QuitGuard guard(
+        true,
+        [](void* argument) noexcept {
+            ++*static_cast<std::atomic<int>*>(argument);
+            errno = ENOMEM;
+        },
+        &count);
+    errno = EAGAIN;
+    for (int round = 0; round < 3; ++round) ::raise(SIGQUIT);
+    EXPECT_EQ(errno, EAGAIN);
+    EXPECT_EQ(count, 3);
+    EXPECT_EQ(guard.count(), 3);
 }
 
 TEST(signal_guard, one_at_a_time_and_none_over_a_handler_of_the_programs_own) {

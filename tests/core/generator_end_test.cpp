@@ -235,6 +235,32 @@ TEST(AsyncGenerator, RUN_14_after_the_tasks_and_before_the_end_of_the_loop) {
     EXPECT_EQ(trace, "task closing cleaned ");
 }
 
+TEST(AsyncGenerator, a_long_cleanup_at_the_end_is_not_taken_for_a_task_that_does_not_end) {
+    const LogCapture log;
+    TestLoop loop({.backend = asyncio::lowlevel::BackendKind::simulated, .debug = false});
+    std::optional<AsyncGenerator<int>> kept;
+    bool cleaned = false;
+    const auto endless = [&]() -> AsyncGenerator<int> {
+        std::exception_ptr end;
+        try {
+            for (;;) co_yield 1;
+        } catch (const asyncio::GeneratorExit&) {
+            end = std::current_exception();
+        }
+        co_await sleep(1min);
+        cleaned = true;
+        std::rethrow_exception(end);
+    };
+    const auto main = [&]() -> Coro<> {
+        create_task(sleep(1h));
+        kept.emplace(endless());
+        co_await kept->next();
+    };
+    loop->run_until_complete(main());
+    loop->close();
+    EXPECT_TRUE(cleaned);
+}
+
 TEST(AsyncGenerator, RUN_15_one_that_begins_after_the_shutdown_is_remarked_upon) {
     const LogCapture log;
     std::string trace;

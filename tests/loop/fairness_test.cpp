@@ -12,6 +12,7 @@
 #include "support/run_test.h"
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include <fcntl.h>
@@ -178,6 +179,43 @@ TEST(fairness, LOOP_30_descriptors_that_are_always_ready_do_not_starve_a_task) {
             co_await other;
         }(there, back, rounds, rounds_meanwhile));
     EXPECT_LT(rounds_meanwhile, most_rounds / 2);
+    loop.expect_idle();
+}
+
+/// Reads one byte and says so.
+Coro<> read_and_note(Scene& scene, std::string& order) {
+    char byte = 0;
+    co_await asyncio::lowlevel::perform(
+        {.kind = OperationKind::read, .fd = scene.reading.get(), .buffer = &byte, .size = 1});
+    order += 'r';
+}
+
+TEST(fairness, the_rest_of_what_has_finished_comes_before_what_the_others_have_scheduled) {
+    TestLoop loop;
+    if (!loop.simulated()) GTEST_SKIP() << "when the loop looks depends on the time";
+    constexpr int reader_count = 100;
+    constexpr int callback_count = 130;
+    // Behind it a look at the back-end is due before the callbacks end, and fewer of them are left
+    // then than there are readers.
+    constexpr int writes_at = 60;
+    std::vector<Scene> scenes(reader_count);
+    std::vector<Task<>> readers;
+    std::string order;
+    for (Scene& scene : scenes) readers.push_back(loop->create_task(read_and_note(scene, order)));
+    loop->call_later(1ms, [&] {
+        for (int i = 0; i < callback_count; ++i) {
+            loop->call_soon([&, i] {
+                order += '1';
+                loop->call_soon([&] { order += '2'; });
+                if (i != writes_at) return;
+                for (Scene& scene : scenes) scene.write();
+            });
+        }
+    });
+    for (Task<>& task : readers) loop->run_until_complete(task);
+    const std::size_t last_first = order.rfind('1');
+    ASSERT_LT(last_first + 1, order.size());
+    EXPECT_EQ(order[last_first + 1], 'r') << order;
     loop.expect_idle();
 }
 

@@ -68,6 +68,28 @@ TEST(default_executor, shutdown_waits_for_jobs_that_wait_for_the_loop) {
     });
 }
 
+TEST(default_executor, shutdown_waits_for_all_threads_and_not_for_the_first) {
+    run_test([]() -> Coro<> {
+        EventLoop& loop = get_running_loop();
+        Semaphore begun(0);
+        Semaphore go(0);
+        std::atomic<bool> done = false;
+        auto busy = loop.run_in_executor(nullptr, [&] {
+            begun.release();
+            go.acquire();
+            // Long enough for an idle thread to leave first.
+            std::this_thread::sleep_for(50ms);
+            done = true;
+        });
+        begun.acquire();
+        EXPECT_EQ(co_await to_thread(square, 2), 4) << "on a thread of its own";
+        go.release();
+        co_await loop.shutdown_default_executor();
+        EXPECT_TRUE(done);
+        co_await busy;
+    });
+}
+
 TEST(default_executor, shutdown_with_a_limit_names_who_is_busy_and_leaves) {
     const LogCapture log;
     // Outlives the thread, which is left to itself.
@@ -179,6 +201,24 @@ TEST(default_executor, EXE_07_a_loop_closed_with_jobs_in_flight_hears_no_more_of
     pool.shutdown();
     EXPECT_EQ(ended, 2) << "as in Python, what was handed over is done";
     EXPECT_FALSE(called);
+}
+
+TEST(default_executor, a_loop_that_is_closed_does_not_wait_for_the_threads_of_its_own) {
+    const LogCapture log;
+    // The thread uses them after the loop.
+    static Semaphore go(0);
+    static Semaphore ended(0);
+    {
+        TestLoop loop;
+        loop->call_soon([&] {
+            loop->run_in_executor(nullptr, [] { go.acquire(), ended.release(); });
+            loop->stop();
+        });
+        loop->run_forever();
+        loop->close();
+    }
+    go.release();
+    ended.acquire();
 }
 
 TEST(default_executor, EXE_07_results_that_arrive_while_the_loop_closes_are_dropped) {
