@@ -16,6 +16,9 @@ TEST(Duration, a_number_is_seconds) {
     EXPECT_EQ(parse_duration("0"), 0s);
     EXPECT_EQ(parse_duration("2.5"), 2500ms);
     EXPECT_EQ(parse_duration(".5"), 500ms);
+    EXPECT_EQ(parse_duration("0.0000000001"), 1ns) << "zero would be no limit at all";
+    EXPECT_EQ(parse_duration("0.0001us"), 1ns);
+    EXPECT_EQ(parse_duration("0.000"), 0s);
 }
 
 TEST(Duration, a_unit_can_follow) {

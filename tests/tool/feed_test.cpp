@@ -193,6 +193,32 @@ TEST(Feed, a_file_of_another_kind_is_refused_before_anything_of_it_runs) {
     EXPECT_EQ(batch({"-f", "/dev/zero"}).status, 255);
 }
 
+TEST(Feed, a_quotation_without_an_end_is_refused_before_anything_runs) {
+    const Ended ended =
+        batch({}, {.input = "echo no\n\nls './it's.png'\nls 'x'; echo no; echo '.png'\n"});
+    EXPECT_EQ(ended.status, 255);
+    EXPECT_EQ(ended.output, "");
+    EXPECT_TRUE(
+        contains(ended.errors, "standard input, line 3: a command has a quotation without an end"))
+        << ended.errors;
+    EXPECT_TRUE(contains(ended.errors, "give them as values")) << ended.errors;
+    EXPECT_EQ(batch({"-0"}, {.input = std::string("echo no\0echo \"\0", 15)}).output, "");
+    // The shell's own message is a verdict of the command that a user has typed.
+    const Ended typed = batch({"-k", "echo 'a", "echo b"});
+    EXPECT_EQ(typed.status, 1);
+    EXPECT_EQ(typed.output, "b\n");
+}
+
+TEST(Feed, a_quotation_without_an_end_that_comes_late_starts_no_more) {
+    std::string text;
+    for (int line = 0; line < 10'000; ++line) text += "# a comment, \"quoted\"\n";
+    const Ended ended =
+        batch({"-j", "1", "--quiet"}, {.input = "echo first\n" + text + "ls 'it's'\necho no\n"});
+    EXPECT_EQ(ended.status, 255);
+    EXPECT_FALSE(contains(ended.output, "no")) << ended.output;
+    EXPECT_TRUE(contains(ended.errors, "line 10002: a command has a quotation")) << ended.errors;
+}
+
 TEST(Feed, waiting_commands_take_little_memory) {
     if (support::under_address_sanitizer || support::under_thread_sanitizer)
         GTEST_SKIP() << "a sanitizer keeps what has been freed, and notes about all memory";

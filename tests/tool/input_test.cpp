@@ -4,8 +4,11 @@
 
 #include "batch/blocks.h"
 #include "batch/command_feed.h"
+#include "batch/open_quotation.h"
 #include "batch/printer.h"
 #include "batch/value_feed.h"
+
+#include <cstdlib>
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -146,6 +149,34 @@ TEST(Commands, are_the_arguments_and_then_the_lines_of_every_file) {
     EXPECT_EQ(commands({}, {"", "# nothing\n", "a"}), Texts{"a"});
     EXPECT_THROW(commands({"", "  "}), InputError) << "there is none left";
     EXPECT_THROW(commands({}, {"", "\n"}), InputError);
+}
+
+/// Whether a shell finds no mistake in the command.
+bool shell_reads(const char* command) {
+    ::setenv("ASYNCIO_TEST_COMMAND", command, 1);
+    return std::system("/bin/sh -n -c \"$ASYNCIO_TEST_COMMAND\" 2> /dev/null") == 0;
+}
+
+TEST(Commands, with_an_open_quotation_are_told_from_all_others) {
+    for (const char* open :
+         {"'", "\"", "echo 'a", "ls 'it's'", "echo \"a", "echo \"a\\\"", "echo 'a\\'b'", "a#'b",
+          "echo \\'a'", "echo \"'\" '", "echo '\"' \"", "echo \"#", "echo '#", "x # y\n'",
+          "echo $x '", "echo \"$x", "echo \"$\" \"", "\r# it's"}) {
+        EXPECT_NE(batch::find_open_quotation(open), nullptr) << open;
+        EXPECT_FALSE(shell_reads(open)) << open;
+    }
+    for (const char* whole :
+         {"", "echo", "echo 'a'", "ls 'it'\\''s'", "echo \"it's\"", "echo '\"'", "# it's",
+          "echo a # it's", "a;# it's", "(\n# it's\na)", "echo \\' \\\"", "echo \"a\\\\\"",
+          "echo a\\", "echo \\\n# it's", "x # '\necho '\"'"}) {
+        EXPECT_EQ(batch::find_open_quotation(whole), nullptr) << whole;
+        EXPECT_TRUE(shell_reads(whole)) << whole;
+    }
+    // What only a shell can read is left to it.
+    for (const char* unknown : {"cat <<E\nit's\nE", "echo $'it\\'s'", "echo \"${x:-'}\"",
+                                "echo ${x#'}", "echo `echo '`", "echo \"$(echo \"'\")\""}) {
+        EXPECT_EQ(batch::find_open_quotation(unknown), nullptr) << unknown;
+    }
 }
 
 TEST(Commands, are_left_out_if_they_are_empty_or_a_comment) {

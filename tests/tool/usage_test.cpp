@@ -59,6 +59,20 @@ TEST(Usage, an_unknown_option_is_named) {
     expect_refused({"--nosuchoption", "echo no"}, "--nosuchoption");
 }
 
+TEST(Usage, what_only_looks_like_an_option_is_named_and_no_command_is_lost) {
+    for (const char* odd : {"---", "---quiet", "- k", "-\x01"}) {
+        expect_refused({odd, "echo no"}, "not expected");
+    }
+}
+
+TEST(Usage, an_empty_name_is_no_file) {
+    expect_refused({"--joblog", "", "echo no"}, "--joblog: the name is empty");
+    expect_refused({"--json", "", "echo no"}, "--json: the name is empty");
+    expect_refused({"--results", "", "echo no"}, "--results: the name is empty");
+    expect_refused({"-f", "", "echo no"}, "cannot read \"\": No such file or directory");
+    expect_refused({"echo no", "::::", ""}, "cannot read \"\": No such file or directory");
+}
+
 TEST(Usage, resuming_needs_a_log) {
     expect_refused({"--resume", "echo no"}, "--resume requires --joblog");
     expect_refused({"--resume-failed", "echo no"}, "--resume-failed requires --joblog");

@@ -143,6 +143,10 @@ TEST(Values, that_cannot_be_meant_are_refused) {
     EXPECT_TRUE(contains(refusal({"x", "::::", "-", "-"}), "standard input can be read only once"));
     EXPECT_TRUE(contains(refusal({"-f", "-", "-f", "-"}), "standard input can be read only once"));
     EXPECT_TRUE(contains(refusal({"x", "::::", "/nosuchfile"}), "cannot read /nosuchfile"));
+    // A variable that is empty: the template must not run without its values.
+    EXPECT_TRUE(contains(refusal({"echo {}", "::::"}), "there is no file behind ::::"));
+    EXPECT_TRUE(contains(refusal({"echo", ":::", "a", "::::+"}), "there is no file behind ::::+"));
+    EXPECT_TRUE(contains(refusal({"echo", "::::", ":::", "a"}), "there is no file behind ::::"));
 }
 
 TEST(Values, words_before_them_are_one_template) {
@@ -305,6 +309,20 @@ TEST(Results, that_cannot_be_written_are_named) {
     EXPECT_EQ(cut.status, 255);
     EXPECT_EQ(cut.output, "shown\n");
     EXPECT_TRUE(contains(cut.errors, "they are not complete")) << cut.errors;
+}
+
+TEST(Results, wait_for_no_reader) {
+    const Folder folder;
+    fs::create_directory(folder.path() + "/1");
+    const std::string fifo = folder.path() + "/1/stdout";
+    ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+    const Ended unread = batch({"--results", folder.path(), "echo shown"});
+    EXPECT_EQ(unread.status, 255);
+    EXPECT_EQ(unread.output, "shown\n");
+    EXPECT_TRUE(contains(unread.errors, "they are not complete")) << unread.errors;
+    const int reader = ::open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    EXPECT_EQ(batch({"--results", folder.path(), "head -c 1000000 /dev/zero"}).status, 255);
+    ::close(reader);
 }
 
 // ----------------------------------------------------------------------------------- descriptors

@@ -1,5 +1,7 @@
 #include "batch/command_feed.h"
 
+#include "batch/open_quotation.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -30,7 +32,9 @@ bool is_command(std::string_view text) {
 
 CommandFeed::CommandFeed(std::vector<std::string> arguments, std::vector<Input> inputs, ItemEnd end)
     : arguments_(std::move(arguments)) {
-    for (Input& input : inputs) readers_.emplace_back(std::move(input), end, "command");
+    for (Input& input : inputs) {
+        readers_.emplace_back(std::move(input), end, "command", find_open_quotation);
+    }
 }
 
 Coro<std::optional<Command>> CommandFeed::next() {

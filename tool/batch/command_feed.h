@@ -4,6 +4,10 @@
 // Empty lines are left out, and so are those that are nothing but a comment of the shell (`# …`):
 // there is nothing to run, and nothing to put in a table. A command of several lines, as an
 // argument or an item of `-0` can be, is left out if all of its lines are so.
+//
+// A quotation without its end is an error in a file or a pipe, as it is for xargs. Most such lines
+// are made from names, by a program that does not quote them, and then the next line may run a name
+// as a command. An argument was typed by a user: it runs, and the shell says what is wrong with it.
 
 #include "batch/feed.h"
 #include "batch/input.h"

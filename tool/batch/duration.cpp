@@ -61,7 +61,8 @@ std::optional<asyncio::Duration> parse_duration(std::string_view text) {
     if (!nanoseconds) return std::nullopt;
     nanoseconds = rest.empty() ? *nanoseconds * nanoseconds_per_second : sum_of_parts(text);
     if (!nanoseconds || *nanoseconds > longest) return std::nullopt;
-    return asyncio::Duration(std::llround(*nanoseconds));
+    // Half a nanosecond is a limit, too: rounded down, it would be none.
+    return asyncio::Duration(std::llround(std::ceil(*nanoseconds)));
 }
 
 }  // namespace batch

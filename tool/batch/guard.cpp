@@ -45,8 +45,9 @@ public:
     /// unless the launcher wants it ignored.
     int end_likewise() const noexcept {
         if (WIFEXITED(status_)) return WEXITSTATUS(status_);
-        const bool ended_by_us = WTERMSIG(status_) == SIGKILL && request_ != 0;
-        const int signal = ended_by_us ? request_ : WTERMSIG(status_);
+        const int end = WTERMSIG(status_);
+        const bool is_request = request_ != 0 && (end == SIGKILL || end == heard_as(request_));
+        const int signal = is_request ? request_ : end;
         if (!is_ignored(signal)) die_of(signal);
         return signal_base + signal;
     }
@@ -87,7 +88,12 @@ private:
     int next_request(int signal) noexcept {
         const bool is_first = request_ == 0;
         if (is_first) request_ = signal;
-        return is_first && signal != SIGQUIT ? signal : SIGKILL;
+        return is_first && signal != SIGQUIT ? heard_as(signal) : SIGKILL;
+    }
+
+    /// The worker takes no notice of these two, which its own writing raises.
+    static int heard_as(int signal) noexcept {
+        return signal == SIGPIPE || signal == SIGXFSZ ? SIGTERM : signal;
     }
 
     pid_t child_;

@@ -11,8 +11,12 @@ go to standard error.
 
 Commands start as they come: from a pipe that stays open, too, and while more is being read. In
 the input, empty lines and comments (`# ...`) are no commands; a line ends with LF or CR LF; a byte
-order mark before the first is skipped. A NUL byte, or a line of more than 1 MiB, is an error: no
-more commands are started then. With -0, what is read is taken as it is, up to each NUL byte.
+order mark before the first is skipped. A NUL byte, a line of more than 1 MiB, or a quotation that
+its line does not end is an error: no more commands are started then. With -0, what is read is taken
+as it is, up to each NUL byte.
+
+The shell reads such a line. Do not make lines from names of files (... | sed "s/.*/ls '&'/"): what
+stands behind an apostrophe in a name would run. Give the names as values.
 
 Values for a template, as GNU parallel has them:
   asyncio batch 'gzip -9 {}' ::: *.log             one command for each value

@@ -24,7 +24,8 @@ constexpr std::string_view utf8_mark = "\xEF\xBB\xBF";
 constexpr std::string_view utf16_marks[] = {"\xFF\xFE", "\xFE\xFF"};
 
 [[noreturn]] void cannot_read(const std::string& name, int error) {
-    throw InputError(fmt::format("cannot read {}: {}", name, std::strerror(error)));
+    const std::string_view shown = name.empty() ? R"("")" : std::string_view(name);
+    throw InputError(fmt::format("cannot read {}: {}", shown, std::strerror(error)));
 }
 
 /// All of it, without a loop; it may take as long as a user types.
@@ -66,8 +67,8 @@ Input input_of_text(std::string name, std::string text) {
     return {.name = std::move(name), .text = std::move(text), .is_whole = true};
 }
 
-ItemReader::ItemReader(Input input, ItemEnd end, const char* kind)
-    : input_(std::move(input)), end_(end), kind_(kind) {}
+ItemReader::ItemReader(Input input, ItemEnd end, const char* kind, FindFault find_fault)
+    : input_(std::move(input)), end_(end), kind_(kind), find_fault_(find_fault) {}
 
 Coro<std::optional<std::string>> ItemReader::next() {
     for (;;) {
@@ -109,7 +110,27 @@ Coro<> ItemReader::read_more() {
 
 void ItemReader::check_first_bytes() {
     is_checked_ = true;
-    if (end_ == ItemEnd::nul) return;
+    if (end_ == ItemEnd::line) check_first_bytes_for_zeros();
+    if (find_fault_ != nullptr) check_first_items();
+}
+
+/// Those that are there with their ends.
+void ItemReader::check_first_items() {
+    std::string_view text = input_.text;
+    for (std::size_t end = 0; (end = text.find(static_cast<char>(end_))) != text.npos;) {
+        ++number_;
+        check(text.substr(0, end));
+        text.remove_prefix(end + 1);
+    }
+    number_ = 0;
+}
+
+void ItemReader::check(std::string_view item) const {
+    if (find_fault_ == nullptr) return;
+    if (const char* fault = find_fault_(item)) refuse(fault);
+}
+
+void ItemReader::check_first_bytes_for_zeros() {
     const std::string_view text = input_.text;
     const std::size_t zero = text.find('\0');
     if (zero == std::string_view::npos) return;
@@ -129,6 +150,7 @@ std::string ItemReader::take(std::size_t end, std::size_t next_begin) {
     begin_ = searched_ = next_begin;
     ++number_;
     if (item.size() > longest_item_bytes) refuse("cannot be longer than 1 MiB");
+    check(item);
     if (end_ == ItemEnd::nul) return item;
     if (item.find('\0') != std::string::npos) refuse("cannot hold a NUL byte");
     if (item.ends_with('\r')) item.pop_back();

@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace batch {
 
@@ -53,15 +54,18 @@ Input input_of_text(std::string name, std::string text);
 
 enum class ItemEnd : char { line = '\n', nul = '\0' };
 
+/// Says why an item cannot be meant; nullptr if nothing is wrong with it.
+using FindFault = const char* (*)(std::string_view item);
+
 class ItemReader {
 public:
     /// `kind` is what errors call an item's content: "command", "value".
-    ItemReader(Input input, ItemEnd end, const char* kind);
+    ItemReader(Input input, ItemEnd end, const char* kind, FindFault find_fault = nullptr);
 
     /// The next item; nothing at the end.
     ///
-    /// What arrives first is looked through for NUL bytes before anything of it is returned: a
-    /// file of another kind, given by mistake, is not to be run up to the first one.
+    /// What arrives first is looked through for NUL bytes and for faults before anything of it is
+    /// returned: a file of another kind, given by mistake, is not to be run up to the first one.
     /// Throws: InputError.
     asyncio::Coro<std::optional<std::string>> next();
 
@@ -70,12 +74,16 @@ public:
 private:
     asyncio::Coro<> read_more();
     void check_first_bytes();
+    void check_first_bytes_for_zeros();
+    void check_first_items();
+    void check(std::string_view item) const;
     std::string take(std::size_t end, std::size_t next_begin);
     [[noreturn]] void refuse(const char* what) const;
 
     Input input_;
     ItemEnd end_;
     const char* kind_;
+    FindFault find_fault_;
     asyncio::StreamReader reader_;
     /// `input_.text` from here on has not been taken.
     std::size_t begin_ = 0;

@@ -61,8 +61,12 @@ CLI::Option* add(CLI::App& app, const char* names, const char* value, Read read,
 
 CLI::Option* add_path(CLI::App& app, const char* names, const char* value, std::string& path,
                       std::string help) {
-    return add(
-        app, names, value, [&path](const std::string& text) { path = text; }, std::move(help));
+    // An empty name is a variable that is not set. To go on without the file would lose the log.
+    const auto read = [&path, names](const std::string& text) {
+        if (text.empty()) throw CLI::ValidationError(names, "the name is empty");
+        path = text;
+    };
+    return add(app, names, value, read, std::move(help));
 }
 
 void add_input(CLI::App& app, Options& options) {
@@ -161,9 +165,15 @@ void parse(CLI::App& app, Options& options, int argc, char** argv) {
         all.resize(1);
         all.insert(all.end(), line.options.begin(), line.options.end());
     }
+    if (!is_batch && !all.empty() && !all.front().starts_with('-')) {
+        throw CLI::ValidationError(fmt::format("\"{}\"", all.front()),
+                                   fmt::format("there is no such subcommand, only {}", batch_name));
+    }
     // The way CLI11 wants them: the first one last.
     std::reverse(all.begin(), all.end());
     app.parse(std::move(all));
+    // For CLI11 `---` and `- x` are no options, and so they would be lost here.
+    if (!options.words.empty()) throw CLI::ExtrasError(batch_name, options.words);
     options.words = std::move(line.words);
     options.lists = std::move(line.lists);
 }

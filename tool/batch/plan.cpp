@@ -23,6 +23,17 @@ void require_standard_input_once(const Options& options) {
     if (count > 1) throw InputError("standard input can be read only once");
 }
 
+/// `:::: $FILES` with an empty variable: without its list, the template would run once, for
+/// nothing.
+void require_files(const std::vector<ListWords>& lists) {
+    for (const ListWords& list : lists) {
+        if (list.in_files && list.words.empty()) {
+            throw TemplateError(
+                fmt::format("there is no file behind ::::{}", list.linked ? "+" : ""));
+        }
+    }
+}
+
 std::unique_ptr<Feed> make_command_feed(const Options& options) {
     std::vector<std::string> files = options.files;
     const bool has_none = options.words.empty() && files.empty();
@@ -47,6 +58,7 @@ Plan make_plan(const Options& options) {
     if (!options.files.empty()) {
         throw TemplateError("-f gives commands, and ::: gives values to one: not both");
     }
+    require_files(options.lists);
     auto values = std::make_unique<ValueFeed>(options.lists, options.item_end);
     // As GNU parallel does, the words are one command with blanks between them.
     plan.filled.emplace(fmt::format("{}", fmt::join(options.words, " ")), values->lists());

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace batch {
@@ -12,9 +13,14 @@ namespace {
 
 using asyncio::lowlevel::Fd;
 
+/// None if a FIFO or a socket is in the way: to wait for its reader would hold up the whole batch.
 Fd create(const std::string& path) noexcept {
     constexpr mode_t mode = 0666;
-    return Fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+    constexpr int how = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    Fd file(::open(path.c_str(), how, mode));
+    struct stat status{};
+    if (file && ::fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode)) return file;
+    return {};
 }
 
 bool write_all(const Fd& file, std::string_view text) noexcept {

@@ -1,0 +1,71 @@
+#include "batch/open_quotation.h"
+
+#include <algorithm>
+#include <cstddef>
+
+namespace batch {
+namespace {
+
+constexpr const char* fault =
+    "has a quotation without an end; if it was made from names, give them as values: "
+    "asyncio batch 'ls -- {}' :::: -";
+
+constexpr auto none = std::string_view::npos;
+
+/// The place behind the quotation that begins at `begin`; `none` if it has no end, or if it is not
+/// sure where that is.
+struct End {
+    std::size_t place = none;
+    bool is_sure = true;
+};
+
+bool is_substitution(std::string_view text) {
+    return text.front() == '`' || text.starts_with("$(") || text.starts_with("${");
+}
+
+End end_of_double_quotes(std::string_view text, std::size_t begin) {
+    for (std::size_t place = begin + 1; place < text.size(); ++place) {
+        if (is_substitution(text.substr(place))) return {none, false};
+        if (text[place] == '"') return {place + 1};
+        if (text[place] == '\\') ++place;
+    }
+    return {};
+}
+
+bool begins_word(std::string_view text, std::size_t place) {
+    return place == 0 || std::string_view(" \t\n;&|()<>").find(text[place - 1]) != none;
+}
+
+/// The place behind what begins at `place`: a quotation, a comment or a character.
+End step(std::string_view text, std::size_t place) {
+    const std::string_view rest = text.substr(place);
+    if (is_substitution(rest) || rest.starts_with("<<") || rest.starts_with("$'")) {
+        return {none, false};
+    }
+    switch (text[place]) {
+        case '"': return end_of_double_quotes(text, place);
+        case '\'': {
+            const std::size_t end = text.find('\'', place + 1);
+            return {end == none ? none : end + 1};
+        }
+        case '\\': return {std::min(place + 2, text.size())};
+        case '#':
+            if (begins_word(text, place)) return {std::min(text.find('\n', place), text.size())};
+            return {place + 1};
+        default: return {place + 1};
+    }
+}
+
+}  // namespace
+
+const char* find_open_quotation(std::string_view command) noexcept {
+    for (std::size_t place = 0; place < command.size();) {
+        const End end = step(command, place);
+        if (!end.is_sure) return nullptr;
+        if (end.place == none) return fault;
+        place = end.place;
+    }
+    return nullptr;
+}
+
+}  // namespace batch
