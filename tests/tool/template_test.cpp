@@ -33,6 +33,11 @@ TEST(Template, puts_values_at_their_marks) {
     EXPECT_EQ(text("{.} {/} {//} {/.}", {"p/q.tar.gz"}), "p/q.tar q.tar.gz p q.tar");
 }
 
+TEST(Template, has_no_value_behind_its_last_line) {
+    EXPECT_EQ(text("echo\n\n", {"reboot"}), "echo reboot");
+    EXPECT_EQ(text("echo {}\n", {"a"}), "echo a");
+}
+
 TEST(Template, a_dot_in_the_name_of_a_folder_begins_no_extension) {
     EXPECT_EQ(text("{.} {/.}", {"a.b/c"}), "a.b/c c");
 }
@@ -196,6 +201,20 @@ const std::vector<Place> places{
     {"eval 'printf \"%s|\" \"$ASYNCIO_BATCH_ARG_1\"' # {}", "V|"},
 };
 
+/// In what the shell reads as a text, quotation marks stand as they are.
+const std::vector<Place> documents{
+    {"cat <<X\n{}\nX", "V\n"},
+    {"cat <<X; printf '%s|' {}\nit's {} {}\nX\nprintf '%s|' \"{}\"", "it's V V\nV|V|"},
+    {"cat <<-X\n\tsay \"{}\"\n\tX\nprintf '%s|' {}", "say \"V\"\nV|"},
+    {"cat <<X; cat << Y\na {}\nX\nb {}\nY", "a V\nb V\n"},
+    {"cat <<X; cat <<Y\nX\n{}\nY", "V\n"},
+    {"cat <<'X'\nit's $HOME ` \\{}\nX\nprintf '%s|' {}", "it's $HOME ` \\{}\nV|"},
+    {"cat <<X\n$(printf '%s.' {}) {}\nX", "V. V\n"},
+    {"cat <<X\na {}\n X\nXX\nX", "a V\n X\nXX\n"},
+    {"printf '%s|' $((1 << 2)) {}\n: 2 {}", "4|V|"},
+    {"while read x; do printf '%s|' {}; done <<X\n1\nX\nprintf '%s|' 'x {}'", "V|x V|"},
+};
+
 std::string with_value(const std::string& expected, const std::string& value) {
     std::string whole;
     for (const char character : expected) {
@@ -222,6 +241,28 @@ TEST(Template, gives_a_hostile_value_to_the_program_as_it_is) {
     }
 }
 
+TEST(Template, puts_values_into_here_documents_as_they_are) {
+    for (const Place& place : documents) {
+        const Template command(place.command, 1);
+        for (const std::string& value : hostile) {
+            EXPECT_EQ(output_of(command.script(), command.variables(Texts{value})),
+                      with_value(place.expected, value))
+                << place.command << "\nvalue: " << value;
+            // A substitution takes newlines away at its end, also that of the shown text.
+            if (value.ends_with('\n')) continue;
+            EXPECT_EQ(output_of(text(place.command, {value}), {}),
+                      with_value(place.expected, value))
+                << text(place.command, {value});
+        }
+    }
+    const std::string ends_it = "a\nX\necho run\nX";
+    EXPECT_EQ(output_of(text("cat <<X\n{}\nX", {ends_it}), {}), ends_it + "\n");
+    EXPECT_THROW(Template("cat <<X\nx\nX", 1), TemplateError) << "the value would be its end";
+    for (const char* literal : {"cat <<'X'\n{}\nX", "cat <<\"X\"\n{#}\nX", "cat <<\\X\n{/}\nX"}) {
+        EXPECT_THROW(Template(literal, 1), TemplateError) << literal;
+    }
+}
+
 TEST(Template, is_shown_as_a_command_that_does_the_same) {
     for (const Place& place : places) {
         // Quotation inside backticks is read twice; comments are as they were; the last place has
@@ -240,10 +281,11 @@ TEST(Template, is_shown_as_a_command_that_does_the_same) {
 TEST(Template, can_never_run_a_value_even_where_its_place_is_not_understood) {
     const std::string attack = "x'\"`touch pwned`$(touch pwned)\ntouch pwned\n;touch pwned;'\"";
     for (const std::string odd :
-         {"cat <<X\n{}\nX", "cat <<'X'\n{}\nX", "printf %s $((1 + 1)){}", "echo $'{}'",
-          "echo $'\\'{}", "echo \"$(case x in x) echo {};; esac)\" {}", "echo \"${x:-'{}'}\"",
-          "echo `echo {}`", "# {}\n: {}", "echo \\{}", "echo 'a\\{}'", "echo \"`echo \"{}\"`\"",
-          "echo {", "while read x; do echo \"$x\"; done <<X\n\"{}\"\nX"}) {
+         {"cat <<X\n{}\nX", "cat <<'X'\n\\{}\nX\n: {}", "echo $((1<<2))\n{}",
+          "printf %s $((1 + 1)){}", "echo $'{}'", "echo $'\\'{}",
+          "echo \"$(case x in x) echo {};; esac)\" {}", "echo \"${x:-'{}'}\"", "echo `echo {}`",
+          "# {}\n: {}", "echo \\{}", "echo 'a\\{}'", "echo \"`echo \"{}\"`\"", "echo {",
+          "while read x; do echo \"$x\"; done <<X\n\"{}\"\nX"}) {
         const Template command(odd, 1);
         const std::string written =
             output_of("cd \"${TMPDIR:-/tmp}\"; rm -f pwned; " + command.script() +

@@ -1,8 +1,11 @@
 #include "batch/template.h"
 
+#include "batch/here_document.h"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <deque>
 #include <optional>
 #include <utility>
 
@@ -64,14 +67,21 @@ std::string in_single_quotes(std::string_view text) {
     return result;
 }
 
-std::string in_double_quotes(std::string_view text) {
-    constexpr std::string_view special = "$`\"\\";
+std::string with_backslashes(std::string_view text, std::string_view special) {
     std::string result;
     for (const char character : text) {
         if (special.find(character) != special.npos) result += '\\';
         result += character;
     }
     return result;
+}
+
+std::string in_double_quotes(std::string_view text) { return with_backslashes(text, "$`\"\\"); }
+
+/// A line of the value may be the one that ends the document, so lines go in by a substitution.
+std::string in_here_document(std::string_view text) {
+    if (text.find('\n') == text.npos) return with_backslashes(text, "$`\\");
+    return "$(printf %s '" + in_single_quotes(text) + "')";
 }
 
 }  // namespace
@@ -102,6 +112,8 @@ public:
 
     std::vector<Piece> parse() {
         while (!rest_.empty()) {
+            if (at_line_begin_ && is_in_document() && take_end_of_document()) continue;
+            at_line_begin_ = false;
             if (auto mark = take_mark()) {
                 end_literal();
                 pieces_.push_back(std::move(*mark));
@@ -113,11 +125,18 @@ public:
         return std::move(pieces_);
     }
 
+    /// The last line is the end of a here-document, to which nothing may be added.
+    bool ends_with_document() const { return at_line_begin_; }
+
 private:
     /// What is open: a quotation (`'` or `"`), a substitution (`(` or a backtick), or nothing.
     char open() const { return open_.empty() ? '\0' : open_.back(); }
 
+    /// In its own text, and not in a substitution there.
+    bool is_in_document() const { return reads_documents_ && open_.empty(); }
+
     Quotation quotation() const {
+        if (is_in_document()) return Quotation::here_document;
         if (open() == '"') return Quotation::double_quotes;
         return open() == '\'' ? Quotation::single_quotes : Quotation::none;
     }
@@ -138,6 +157,7 @@ private:
         piece.quotation = quotation();
         if (mark == "#" || mark == "%") {
             piece.kind = mark == "#" ? Kind::number : Kind::slot;
+            require_expansion();
             return piece;
         }
         piece.kind = Kind::value;
@@ -150,11 +170,20 @@ private:
         if (error == std::errc::result_out_of_range || suffix == suffixes.end())
             return std::nullopt;
         piece.part = suffix->part;
+        require_expansion();
         return piece;
+    }
+
+    void require_expansion() const {
+        if (!is_in_document() || !documents_.front().is_literal) return;
+        throw TemplateError(
+            fmt::format("the shell puts no value into <<'{0}' ... {0}: write <<{0}, or \\{{}}",
+                        documents_.front().end));
     }
 
     void read_character() {
         const char character = rest_.front();
+        if (is_in_document()) return read_document();
         if (open() == '\'') {
             if (character == '\'') open_.pop_back();
             return add(1);
@@ -172,8 +201,41 @@ private:
             case '(':
             case ')': return read_parenthesis(character);
             case '#': return read_hash();
+            case '<': return read_here_operator();
+            case '\n':
+                // The documents of a line begin behind it.
+                at_line_begin_ = true;
+                reads_documents_ |= open_.empty() && !documents_.empty();
+                return add(1);
             default: return add(1);
         }
+    }
+
+    void read_here_operator() {
+        auto document = open_.empty() ? begin_here_document(rest_) : std::nullopt;
+        if (!document) return add(rest_.starts_with("<<<") ? 3 : 1);
+        documents_.push_back(std::move(*document));
+        add(here_operator(rest_).size());
+    }
+
+    /// Quotation marks mean nothing there.
+    void read_document() {
+        const char character = rest_.front();
+        at_line_begin_ = character == '\n';
+        const bool is_literal = documents_.front().is_literal;
+        if (character == '\\') return read_escape();
+        if (is_literal || (character != '`' && !rest_.starts_with("$("))) return add(1);
+        open_ += character == '`' ? '`' : '(';
+        add(character == '`' ? 1 : 2);
+    }
+
+    bool take_end_of_document() {
+        const std::string_view line = first_line(rest_);
+        if (!documents_.front().ends_at(line)) return false;
+        add(std::min(line.size() + 1, rest_.size()));
+        documents_.pop_front();
+        reads_documents_ = !documents_.empty();
+        return true;
     }
 
     void toggle(char character) {
@@ -223,12 +285,20 @@ private:
     std::string open_;
     std::string literal_;
     std::vector<Piece> pieces_;
+    std::deque<HereDocument> documents_;
+    bool reads_documents_ = false;
+    bool at_line_begin_ = false;
 };
 
-Template::Template(std::string_view text, std::size_t lists)
-    : lists_(lists), pieces_(Parser(text).parse()) {
+Template::Template(std::string_view text, std::size_t lists) : lists_(lists) {
+    // Behind a newline, the value of a template without a mark would be a command of its own.
+    Parser parser(text.substr(0, text.find_last_not_of('\n') + 1));
+    pieces_ = parser.parse();
     const auto is_mark = [](const Piece& piece) { return piece.kind != Kind::literal; };
     if (std::ranges::none_of(pieces_, is_mark)) {
+        if (parser.ends_with_document()) {
+            throw TemplateError("nothing can stand behind the end of a here-document: write {}");
+        }
         pieces_.push_back({.literal = " "});
         pieces_.push_back({.kind = Kind::value});
     }
@@ -263,7 +333,8 @@ void Template::add_to_script(const Piece& piece) {
     }
     names_slot_ |= piece.kind == Kind::slot;
     // In single quotes nothing refers to anything, so they are closed for the variables.
-    const bool needs_quotes = piece.quotation != Quotation::double_quotes;
+    const bool needs_quotes =
+        piece.quotation == Quotation::none || piece.quotation == Quotation::single_quotes;
     const char* gap = piece.quotation == Quotation::none ? "\" \"" : " ";
     std::string references;
     for (const std::string& name : names(piece)) {
@@ -314,6 +385,7 @@ std::string Template::shown(const Piece& piece, const Filling& filling) const {
             case Quotation::none: words += quoted(value); break;
             case Quotation::double_quotes: words += in_double_quotes(value); break;
             case Quotation::single_quotes: words += in_single_quotes(value); break;
+            case Quotation::here_document: words += in_here_document(value); break;
         }
     }
     return words;

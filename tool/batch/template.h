@@ -58,7 +58,8 @@ inline constexpr std::string_view value_variable = "ASYNCIO_BATCH_ARG_";
 class Template {
 public:
     /// For commands with so many values each.
-    /// Throws: TemplateError for a mark of a list that is not there.
+    /// Throws: TemplateError for a mark of a list that is not there, and for one in a here-document
+    /// that the shell takes as it stands (`<<'END'`).
     Template(std::string_view text, std::size_t lists);
 
     /// What the shell runs; the same for all commands.
@@ -74,7 +75,7 @@ public:
     bool names_slot() const noexcept { return names_slot_; }
 
 private:
-    enum class Quotation : std::uint8_t { none, double_quotes, single_quotes };
+    enum class Quotation : std::uint8_t { none, double_quotes, single_quotes, here_document };
     enum class Kind : std::uint8_t { literal, value, number, slot };
 
     /// Literal text, or a mark.

@@ -1,0 +1,38 @@
+#include "batch/here_document.h"
+
+#include <algorithm>
+#include <cstddef>
+
+namespace batch {
+
+bool HereDocument::ends_at(std::string_view line) const {
+    if (may_be_indented) line.remove_prefix(std::min(line.find_first_not_of('\t'), line.size()));
+    return line == end;
+}
+
+std::string_view first_line(std::string_view text) { return text.substr(0, text.find('\n')); }
+
+std::string_view here_operator(std::string_view text) {
+    std::size_t begin = text.starts_with("<<-") ? 3 : 2;
+    begin = std::min(text.find_first_not_of(" \t", begin), text.size());
+    return text.substr(0, text.find_first_of(" \t\n;&|()<>", begin));
+}
+
+std::optional<HereDocument> begin_here_document(std::string_view text) {
+    if (!text.starts_with("<<") || text.starts_with("<<<")) return std::nullopt;
+    const std::string_view all = here_operator(text);
+    HereDocument document;
+    document.may_be_indented = text.starts_with("<<-");
+    for (const char character : all.substr(document.may_be_indented ? 3 : 2)) {
+        const bool quotes = std::string_view("'\"\\").find(character) != std::string_view::npos;
+        document.is_literal |= quotes;
+        if (!quotes && character != ' ' && character != '\t') document.end += character;
+    }
+    while (text.find('\n') != text.npos) {
+        text.remove_prefix(text.find('\n') + 1);
+        if (document.ends_at(first_line(text))) return document;
+    }
+    return std::nullopt;
+}
+
+}  // namespace batch
