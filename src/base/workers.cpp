@@ -2,7 +2,6 @@
 
 #include <asyncio/exceptions.h>
 
-#include "base/after_fork.h"
 #include "base/call_stack.h"
 #include "base/log.h"
 
@@ -80,10 +79,19 @@ void join_at_exit() {
     }
 }
 
+/// A fork may come while another thread holds the lock; in the child nobody would give it back.
+void keep_usable_after_fork() noexcept {
+    ::pthread_atfork([] { all_pools().mutex.lock(); }, [] { all_pools().mutex.unlock(); },
+                     [] {
+                         generation.fetch_add(1);
+                         all_pools().mutex.unlock();
+                     });
+}
+
 AllPools& all_pools() {
     static AllPools& all = *[] {
-        call_in_forked_children([] { generation.fetch_add(1); });
         auto* made = new AllPools;
+        keep_usable_after_fork();
         std::atexit(&join_at_exit);
         return made;
     }();

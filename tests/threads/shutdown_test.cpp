@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -343,6 +344,30 @@ TEST(fork, leaves_the_threads_behind_and_the_child_is_told) {
         EXPECT_EQ(status, 0);
         EXPECT_EQ(co_await loop.run_in_executor(pool, square, 3), 9);
     });
+}
+
+/// Another thread makes and ends pools all the time, and the list of them is long, so that most
+/// forks come while that thread holds the lock of the list.
+TEST(fork, a_child_uses_threads_though_its_parent_was_making_pools) {
+    std::vector<std::unique_ptr<ThreadPoolExecutor>> many;
+    for (int i = 0; i < 5000; ++i) many.push_back(std::make_unique<ThreadPoolExecutor>());
+    std::atomic<bool> stop = false;
+    std::jthread other([&stop] {
+        while (!stop) const ThreadPoolExecutor short_lived;
+    });
+    for (int i = 0; i < 20; ++i) {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            ::alarm(20);
+            const auto main = []() -> Coro<int> { co_return co_await to_thread(square, 3); };
+            ::_exit(asyncio::run(main()) == 9 ? 0 : 1);
+        }
+        int status = -1;
+        ::waitpid(child, &status, 0);
+        EXPECT_EQ(status, 0);
+        if (status != 0) break;
+    }
+    stop = true;
 }
 
 }  // namespace
