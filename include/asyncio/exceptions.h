@@ -167,7 +167,8 @@ public:
 /// Python: `BaseExceptionGroup`.
 class [[gnu::visibility("default")]] ExceptionGroup : public std::exception {
 public:
-    /// `errors` must not be empty. An element may hold an `ExceptionGroup` in turn.
+    /// An element may hold an `ExceptionGroup` in turn.
+    /// Throws: `std::invalid_argument` if `errors` is empty, or an element is null.
     ExceptionGroup(std::string_view message, std::vector<std::exception_ptr> errors);
 
     /// "message (2 errors): first; second".
@@ -245,6 +246,9 @@ std::exception_ptr error_with(const char* what) noexcept {
 
 /// For a handle that refers to nothing: RuntimeError "this Task is empty: …".
 [[noreturn, gnu::cold]] void throw_empty(const char* type);
+
+/// For an error that is a null pointer: RuntimeError "set_exception(): the exception_ptr is null".
+[[noreturn, gnu::cold]] void throw_null_exception(const char* function);
 
 }  // namespace internal
 }  // namespace asyncio

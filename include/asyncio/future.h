@@ -20,7 +20,6 @@ namespace internal {
 /// In debug mode: says so if `waiter`, which is about to wait for `awaited` at `place`, closes a
 /// circle of tasks that wait for each other.
 void warn_of_circle(TaskCore& waiter, FutureBase& awaited, const PromiseBase* place) noexcept;
-[[noreturn, gnu::cold]] void throw_null_exception();
 
 /// Waits for a future, and keeps it alive meanwhile.
 class FutureWaiter : public lowlevel::Waiter {
@@ -235,7 +234,7 @@ public:
     /// Throws: InvalidStateError if it is done; RuntimeError if `error` is null.
     void set_exception(std::exception_ptr error) const {
         this->existing().require_loop("set_exception");
-        if (error == nullptr) internal::throw_null_exception();
+        if (error == nullptr) internal::throw_null_exception("set_exception()");
         this->state_->set(Outcome<T>::failure(std::move(error)));
     }
     template <class Error>

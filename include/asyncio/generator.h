@@ -286,10 +286,11 @@ public:
     internal::GeneratorStep<T> next() { return {promise(), nullptr}; }
 
     /// The same, but `co_yield` throws `error` in the generator. One that has not begun or has
-    /// ended throws it at once.
+    /// ended throws it at once. Throws: RuntimeError if `error` is a null pointer.
     template <class Error>
     internal::GeneratorStep<T> athrow(Error&& error) {
         if constexpr (std::is_same_v<std::decay_t<Error>, std::exception_ptr>) {
+            if (error == nullptr) internal::throw_null_exception("athrow()");
             return {promise(), std::forward<Error>(error)};
         } else {
             return {promise(), std::make_exception_ptr(std::forward<Error>(error))};

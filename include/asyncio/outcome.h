@@ -27,6 +27,9 @@ namespace internal {
 /// Whether `error` holds a `CancelledError`. Costs no throw.
 bool is_cancellation(const std::exception_ptr& error) noexcept;
 
+/// For an outcome that was to fail with a null pointer.
+[[gnu::cold]] std::exception_ptr no_failure() noexcept;
+
 /// How a result of type T is stored: nothing as `None`, a reference as a pointer.
 template <class T>
 using Stored = std::conditional_t<
@@ -115,7 +118,7 @@ public:
     }
     ~Outcome() { reset(); }
 
-    /// An outcome that is `error`. A null pointer is a mistake of the caller.
+    /// An outcome that is `error`; for a null pointer, a RuntimeError that says so.
     static Outcome failure(std::exception_ptr error) noexcept {
         Outcome outcome;
         outcome.fail(std::move(error));
@@ -161,6 +164,8 @@ public:
 
     void fail(std::exception_ptr error) noexcept {
         reset();
+        if (error == nullptr) [[unlikely]]
+            error = internal::no_failure();
         const bool cancellation = internal::is_cancellation(error);
         std::construct_at(std::addressof(error_), std::move(error));
         state_ = cancellation ? State::cancelled : State::error;

@@ -167,8 +167,9 @@ public:
         outcome.emplace(std::forward<Value>(value)...);
         return keep(std::move(outcome));
     }
-    /// The same with an error.
+    /// The same with an error. Throws: RuntimeError if that is null.
     bool set_exception(std::exception_ptr error) {
+        if (error == nullptr) internal::throw_null_exception("set_exception()");
         return keep(Outcome<T>::failure(std::move(error)));
     }
     template <class Error>

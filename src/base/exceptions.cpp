@@ -2,8 +2,9 @@
 
 #include <asyncio/outcome.h>
 
-#include <cassert>
+#include <algorithm>
 #include <cstdlib>
+#include <stdexcept>
 #include <typeinfo>
 
 #include <cxxabi.h>
@@ -71,7 +72,8 @@ OsError::OsError(int error, std::string_view operation)
 
 ExceptionGroup::ExceptionGroup(std::string_view message, std::vector<std::exception_ptr> errors)
     : message_(message), errors_(std::move(errors)), what_(group_message(message_, errors_)) {
-    assert(!errors_.empty() && "an ExceptionGroup holds at least one error");
+    if (errors_.empty() || std::ranges::find(errors_, nullptr) != errors_.end())
+        throw std::invalid_argument("an ExceptionGroup holds at least one error, and none is null");
 }
 
 ExceptionGroup::Split
@@ -109,6 +111,11 @@ std::vector<std::exception_ptr> ExceptionGroup::flatten() const {
     return leaves;
 }
 
+std::exception_ptr internal::no_failure() noexcept {
+    return error_with<RuntimeError>("an Outcome that failed without an error: the exception_ptr is "
+                                    "null; give an exception");
+}
+
 bool internal::is_cancellation(const std::exception_ptr& error) noexcept {
     return error != nullptr && holds_cancellation(error);
 }
@@ -126,6 +133,10 @@ std::string describe(const std::exception_ptr& error) {
     } catch (...) {
         return current_exception_type();
     }
+}
+
+void internal::throw_null_exception(const char* function) {
+    throw RuntimeError(std::string(function) + ": the exception_ptr is null; give an exception");
 }
 
 void internal::throw_empty(const char* type) {

@@ -161,10 +161,6 @@ void FutureBase::refuse_await(TaskCore& task) const {
                                                        : " awaits a future of another event loop"));
 }
 
-void throw_null_exception() {
-    throw RuntimeError("set_exception(): the exception_ptr is null; give an exception");
-}
-
 /// Out of the way of `resumed`, for it is rare.
 void FutureWaiter::prefer_awaited() {
     const FutureBase& self = task().future();

@@ -145,6 +145,13 @@ TEST(exception_group, what_a_visitor_throws_leaves_for_each) {
                  std::domain_error);
 }
 
+TEST(exception_group, of_nothing_or_of_a_null_pointer_is_refused) {
+    EXPECT_THROW(ExceptionGroup("none", {}), std::invalid_argument);
+    EXPECT_THROW(ExceptionGroup("null", {std::exception_ptr()}), std::invalid_argument);
+    EXPECT_THROW(ExceptionGroup("both", {pointer_to(std::runtime_error("a")), nullptr}),
+                 std::invalid_argument);
+}
+
 TEST(exception_group, may_hold_things_that_are_no_std_exception) {
     const ExceptionGroup group("mixed", {pointer_to(1), pointer_to(CancelledError("x"))});
     EXPECT_STREQ(group.what(), "mixed (2 errors): int; cancelled: x");

@@ -6,6 +6,7 @@
 
 #include <asyncio.h>
 
+#include "support/how.h"
 #include "support/log_capture.h"
 #include "support/run_test.h"
 
@@ -194,6 +195,38 @@ TEST(future, an_exception_that_is_null_is_refused) {
         EXPECT_FALSE(future.done());
         future.set_result(3);
         EXPECT_EQ(co_await future, 3);
+    });
+}
+
+TEST(ThreadPromise, an_exception_that_is_null_is_refused) {
+    asyncio::ThreadPromise<int> promise;
+    asyncio::ThreadFuture<int> future = promise.future();
+    EXPECT_TRUE(contains(refusal_of([&] { promise.set_exception(std::exception_ptr()); }),
+                         "set_exception(): the exception_ptr is null"));
+    promise.set_result(3);
+    EXPECT_EQ(future.get(), 3);
+}
+
+TEST(AsyncGenerator, an_exception_that_is_null_is_refused) {
+    run_test([]() -> Coro<> {
+        auto generator = []() -> asyncio::AsyncGenerator<int> {
+            co_yield 1;
+            co_yield 2;
+        }();
+        EXPECT_EQ(co_await generator.next(), 1);
+        EXPECT_TRUE(
+            contains(refusal_of([&] { static_cast<void>(generator.athrow(std::exception_ptr())); }),
+                     "athrow(): the exception_ptr is null"));
+        EXPECT_EQ(co_await generator.next(), 2) << "it stands where it stood";
+        co_await generator.aclose();
+    });
+}
+
+TEST(outcome, one_that_failed_without_an_error_says_so) {
+    run_test([]() -> Coro<> {
+        const auto fails = []() -> Coro<int> { co_return asyncio::Outcome<int>::failure(nullptr); };
+        EXPECT_TRUE(contains(co_await support::how(fails()), "without an error"));
+        EXPECT_TRUE(contains(co_await support::how(create_task(fails())), "without an error"));
     });
 }
 
