@@ -104,7 +104,7 @@ public:
     }
 
     void cancel_all() {
-        for (const Task<T>& task : tasks_) task.cancel();
+        for (const Task<T>& task : tasks_) CancelWalk({}).ask_for(*here.task, *task.state());
     }
     std::size_t started() const noexcept { return tasks_.size(); }
     Join end_of(std::size_t index) const noexcept { return Join(*tasks_[index].state()); }

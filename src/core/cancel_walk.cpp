@@ -14,6 +14,16 @@ CancelWalk::~CancelWalk() {
 
 bool CancelWalk::ask(FutureBase& future) noexcept { return walk(&future); }
 
+bool CancelWalk::ask_for(CancelRelay& asker, FutureBase& future) noexcept {
+    enter(asker);
+    base_ = &asker;
+    const bool answer = walk(&future);
+    base_ = nullptr;
+    top_ = nullptr;
+    leave(asker);
+    return answer;
+}
+
 void CancelWalk::pass_on(CancelRelay& relay, FutureBase& first) noexcept {
     enter(relay);
     walk(&first);
@@ -25,7 +35,7 @@ bool CancelWalk::walk(FutureBase* asked) noexcept {
     bool answer = false;
     for (;;) {
         while (asked != nullptr) asked = arrive(*asked, answer);
-        if (top_ == nullptr) return answer;
+        if (top_ == base_) return answer;
         asked = top_->answered(answer, message_);
         if (asked != nullptr) continue;
         CancelRelay& relay = *top_;

@@ -119,7 +119,7 @@ Coro<Outcome<void>> TaskGroup::wait_for_start(const TaskRef& child, internal::St
         state.abandoned = true;
         // A group that is shutting down has told it already, and once more would disturb its
         // cleanup.
-        if (!aborting_) child.cancel();
+        if (!aborting_) internal::CancelWalk({}).ask_for(parent_, child.core()->future());
         co_await internal::Join(child.core()->future());
         // The cancellation that leaves now stands for all that have come meanwhile.
         internal::here.task->withdraw();
@@ -141,8 +141,15 @@ void TaskGroup::cancel() {
 
 void TaskGroup::abort() {
     aborting_ = true;
-    children_.for_each(
-        [](internal::Resident& child) { static_cast<Child&>(child).task->cancel({}); });
+    children_.for_each([this](internal::Resident& resident) {
+        internal::FutureBase& child = *static_cast<Child&>(resident).task;
+        // Until its body has ended the parent does not wait for its children, and can be awaited.
+        if (exiting_) {
+            internal::CancelWalk({}).ask_for(parent_, child);
+        } else {
+            child.cancel({});
+        }
+    });
 }
 
 void TaskGroup::interrupt_parent() {

@@ -7,19 +7,17 @@
 
 #include "core/core_help.h"
 #include "support/run_test.h"
-#include "support/tracked.h"
 
+#include <array>
+#include <cstddef>
 #include <optional>
 #include <string>
-#include <thread>
-#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 namespace {
 
-using asyncio::AsyncGenerator;
 using asyncio::CancelledError;
 using asyncio::Coro;
 using asyncio::create_task;
@@ -28,12 +26,12 @@ using asyncio::Future;
 using asyncio::gather;
 using asyncio::sleep;
 using asyncio::Task;
+using asyncio::TaskGroup;
 using core_help::end_of;
 using support::contains;
 using support::LogCapture;
 using support::run_test;
 using support::TestLoop;
-using support::Tracked;
 using namespace std::chrono_literals;
 
 constexpr int many = 100'000;
@@ -369,6 +367,81 @@ TEST(cancel_circle, CAN_25_closing_the_loop_ends_a_circle) {
     LogCapture::take();  // that tasks were left
 }
 
+/// Scopes whose child waits for `other`, which waits for the task of the scope.
+Coro<> in_group(Task<> other) {
+    co_await asyncio::task_group([&](TaskGroup& group) -> Coro<> {
+        group.create_task(wait_for_task(other));
+        co_return;
+    });
+}
+Coro<> in_start(Task<> other) {
+    const auto starts = [&](asyncio::TaskStatus<>) -> Coro<> { co_await other; };
+    co_await asyncio::task_group([&](TaskGroup& group) -> Coro<> { co_await group.start(starts); });
+}
+Coro<> in_map(Task<> other) {
+    const std::vector<int> items{1, 2, 3};
+    const auto wait = [&](int) -> Coro<> { co_await other; };
+    co_await asyncio::map_concurrent(items, wait, {.limit = 2});
+}
+Coro<> in_race(Task<> other) {
+    const auto wait = [&]() -> Coro<> { co_await other; };
+    const std::vector both{wait, wait};
+    co_await asyncio::staggered_race(both, 1ms);
+}
+constexpr std::array scopes{&in_group, &in_start, &in_map, &in_race};
+
+/// The task of the scope stands first, the other second.
+void circle_through(Coro<> (*scope)(Task<>), EventLoop& loop, std::vector<Task<>>& tasks) {
+    const auto first = [&tasks, scope]() -> Coro<> { co_await scope(tasks[1]); };
+    const auto second = [&tasks]() -> Coro<> { co_await tasks[0]; };
+    tasks.push_back(loop.create_task(first));
+    tasks.push_back(loop.create_task(second));
+}
+
+TEST(cancel_circle, CAN_25_a_child_that_waits_for_the_task_of_its_scope) {
+    for (const auto scope : scopes) {
+        for (const std::size_t asked : {0U, 1U}) {
+            run_test([scope, asked]() -> Coro<> {
+                std::vector<Task<>> tasks;
+                circle_through(scope, asyncio::get_running_loop(), tasks);
+                co_await sleep(5ms);
+                EXPECT_TRUE(tasks[asked].cancel());
+                for (const Task<>& task : tasks) EXPECT_EQ(co_await end_of(task), "cancelled: ");
+            });
+        }
+    }
+}
+
+TEST(cancel_circle, a_child_that_waits_for_the_task_of_its_scope_ends_with_the_loop) {
+    const LogCapture log;
+    for (const auto scope : scopes) {
+        std::vector<Task<>> tasks;
+        TestLoop loop;
+        circle_through(scope, *loop, tasks);
+        loop->call_later(5ms, [&] { loop->stop(); });
+        loop->run_forever();
+        loop->close();
+        for (const Task<>& task : tasks) EXPECT_TRUE(task.cancelled());
+    }
+    LogCapture::take();  // that tasks were left
+}
+
+TEST(cancel_circle, a_child_that_fails_ends_one_that_waits_for_the_task_of_the_group) {
+    run_test([]() -> Coro<> {
+        std::vector<Task<>> tasks;
+        const auto scope = [&]() -> Coro<> {
+            co_await asyncio::task_group([&](TaskGroup& group) -> Coro<> {
+                group.create_task(wait_for_task(tasks[0]));
+                group.create_task(core_help::fail_after(1ms, "failed"));
+                co_return;
+            });
+        };
+        tasks.push_back(create_task(scope));
+        EXPECT_EQ(co_await end_of(tasks[0]), "error");
+        EXPECT_EQ(tasks[0].cancelling(), 0U);
+    });
+}
+
 TEST(cancel_circle, the_end_of_run_ends_a_circle) {
     const LogCapture log;
     std::vector<Task<>> tasks;
@@ -444,115 +517,6 @@ TEST(cancel_circle, debug_mode_names_the_tasks_and_the_places_when_it_forms) {
     };
     loop->run_until_complete(body());
     loop->close();
-}
-
-// The end of what holds each other.
-
-struct Link {
-    std::optional<Task<Link>> before;
-};
-
-TEST(long_chain, futures_that_hold_each_other_are_destroyed_without_a_stack) {
-    run_test([]() -> Coro<> {
-        EventLoop& loop = asyncio::get_running_loop();
-        // By a callback of the one that holds the next.
-        Future<> last = loop.create_future();
-        const Future<> kept = last;
-        for (int i = 0; i < many; ++i) {
-            const Future<> holder = loop.create_future();
-            holder.add_done_callback([last] {});
-            last = holder;
-        }
-        last = Future<>();
-        EXPECT_TRUE(kept.state()->only_reference());
-        // By a gather of it.
-        last = gather(kept);
-        for (int i = 0; i < many; ++i) last = gather(last);
-        kept.set_result();
-        co_await last;
-        co_await sleep(0s);
-        last = Future<>();
-        EXPECT_TRUE(kept.state()->only_reference());
-        // By a result.
-        const auto link = [](std::optional<Task<Link>> before) -> Coro<Link> {
-            co_return Link{std::move(before)};
-        };
-        std::optional<Task<Link>> task;
-        for (int i = 0; i < many; ++i) task = create_task(link(std::move(task)));
-        co_await sleep(0s);
-        task.reset();
-    });
-}
-
-Coro<> one_after(Coro<> before, Tracked) { co_await std::move(before); }
-Coro<> one_after_all(std::vector<Coro<>> before, Tracked) {
-    for (Coro<>& one : before) co_await std::move(one);
-}
-
-/// Each holds the one before, by turns as an argument and in a container.
-Coro<> held_coroutines() {
-    Coro<> last = []() -> Coro<> { co_return; }();
-    for (int i = 0; i < many / 2; ++i) {
-        std::vector<Coro<>> before;
-        before.push_back(one_after(std::move(last), Tracked()));
-        last = one_after_all(std::move(before), Tracked());
-    }
-    return last;
-}
-
-TEST(long_chain, coroutines_that_hold_each_other_are_destroyed_without_a_stack) {
-    {
-        const Coro<> outside = held_coroutines();
-    }
-    EXPECT_EQ(Tracked::alive(), 0) << "where no loop runs";
-    std::thread([chain = held_coroutines()]() mutable {
-        const Coro<> here = std::move(chain);
-    }).join();
-    run_test([]() -> Coro<> {
-        const Task<> never_begun = create_task(held_coroutines());
-        never_begun.cancel();
-        EXPECT_EQ(co_await end_of(never_begun), "cancelled: ");
-        EXPECT_EQ(Tracked::alive(), 0) << "those of a task that never began";
-        {
-            const Coro<> inside = held_coroutines();
-        }
-        EXPECT_EQ(Tracked::alive(), 0) << "in a step";
-        const auto ignores = [](Coro<>) -> Coro<> { co_return; };
-        co_await ignores(held_coroutines());
-        EXPECT_EQ(Tracked::alive(), 0) << "the argument of one that has ended";
-        co_await held_coroutines();
-        EXPECT_EQ(Tracked::alive(), 0) << "those that have run";
-    });
-}
-
-AsyncGenerator<int> numbers(Tracked) {
-    for (int i = 0;; ++i) co_yield i;
-}
-AsyncGenerator<int> of_another(AsyncGenerator<int> other, Tracked) {
-    while (const auto value = co_await other.next()) co_yield *value + 1;
-}
-AsyncGenerator<int> held_generators() {
-    AsyncGenerator<int> last = numbers(Tracked());
-    for (int i = 0; i < many; ++i) last = of_another(std::move(last), Tracked());
-    return last;
-}
-
-TEST(long_chain, generators_that_hold_each_other_are_destroyed_without_a_stack) {
-    {
-        const AsyncGenerator<int> outside = held_generators();
-    }
-    EXPECT_EQ(Tracked::alive(), 0) << "those that never began";
-    run_test([]() -> Coro<> {
-        AsyncGenerator<int> asked = held_generators();
-        EXPECT_EQ(co_await asked.next(), many);
-        co_await asked.aclose();
-        {
-            const AsyncGenerator<int> closed = std::move(asked);
-        }
-        co_await asyncio::get_running_loop().shutdown_asyncgens();
-        EXPECT_EQ(Tracked::alive(), 0) << "each has been closed when the one before had ended";
-    });
-    EXPECT_EQ(Tracked::alive(), 0);
 }
 
 }  // namespace

@@ -9,7 +9,8 @@
 // The same links are the marks of the walk. A request reaches each relay once, however many ways
 // lead there: tasks that share what they wait for would else be asked once for each path, and there
 // can be exponentially many. And a request that comes back to its own path has gone round in a
-// circle: tasks that wait for each other, or a gather that contains the task that awaits it. There
+// circle: tasks that wait for each other, a gather that contains the task that awaits it, or a
+// child that waits for the task whose scope waits for its children. There
 // nobody is left whose end would wake the others, so the innermost task on the path is woken
 // itself, and its end unwinds the rest, as at the end of a chain.
 //
@@ -67,6 +68,9 @@ public:
 
     /// Asks `future` to end, and whatever it waits for. False if it has ended.
     bool ask(FutureBase& future) noexcept;
+    /// The same for `asker`, which is to end when `future` has: a scope winds up its children. A
+    /// wait for `asker`, somewhere along the way, closes a circle.
+    bool ask_for(CancelRelay& asker, FutureBase& future) noexcept;
     /// `relay` has received the request already, and wants `first` to be asked.
     void pass_on(CancelRelay& relay, FutureBase& first) noexcept;
 
@@ -83,6 +87,8 @@ private:
     std::string_view message_;
     /// The end of the path.
     CancelRelay* top_ = nullptr;
+    /// Where the path begins, if that is to be asked nothing.
+    CancelRelay* base_ = nullptr;
     CancelRelay* left_last_ = nullptr;
 };
 
