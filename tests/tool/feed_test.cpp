@@ -203,6 +203,7 @@ TEST(Feed, a_quotation_without_an_end_is_refused_before_anything_runs) {
         << ended.errors;
     EXPECT_TRUE(contains(ended.errors, "give them as values")) << ended.errors;
     EXPECT_EQ(batch({"-0"}, {.input = std::string("echo no\0echo \"\0", 15)}).output, "");
+    EXPECT_EQ(batch({"--dry-run"}, {.input = "echo no\nls 'it's'\n"}).output, "");
     // The shell's own message is a verdict of the command that a user has typed.
     const Ended typed = batch({"-k", "echo 'a", "echo b"});
     EXPECT_EQ(typed.status, 1);

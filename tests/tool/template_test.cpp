@@ -212,6 +212,9 @@ const std::vector<Place> documents{
     {"cat <<X\n$(printf '%s.' {}) {}\nX", "V. V\n"},
     {"cat <<X\na {}\n X\nXX\nX", "a V\n X\nXX\n"},
     {"printf '%s|' $((1 << 2)) {}\n: 2 {}", "4|V|"},
+    {"cat <<X\n$(printf '%s.' {}\n:) {}\nX", "V. V\n"},
+    {"cat <<X\n\\$( {}\nX\nprintf '%s|' {}", "$( V\nV|"},
+    {"X() { :; }; printf '%s|' $((1 << X)){}\nprintf '%s|' {}\nX", "1V|V|"},
     {"while read x; do printf '%s|' {}; done <<X\n1\nX\nprintf '%s|' 'x {}'", "V|x V|"},
 };
 
@@ -258,6 +261,9 @@ TEST(Template, puts_values_into_here_documents_as_they_are) {
     const std::string ends_it = "a\nX\necho run\nX";
     EXPECT_EQ(output_of(text("cat <<X\n{}\nX", {ends_it}), {}), ends_it + "\n");
     EXPECT_THROW(Template("cat <<X\nx\nX", 1), TemplateError) << "the value would be its end";
+    // Without the line that ends it, this may be arithmetic of another shell.
+    EXPECT_EQ(Template("((y <<X)); echo {}\necho {}", 1).script(),
+              "((y <<X)); echo \"${ASYNCIO_BATCH_ARG_1}\"\necho \"${ASYNCIO_BATCH_ARG_1}\"");
     for (const char* literal : {"cat <<'X'\n{}\nX", "cat <<\"X\"\n{#}\nX", "cat <<\\X\n{/}\nX"}) {
         EXPECT_THROW(Template(literal, 1), TemplateError) << literal;
     }
