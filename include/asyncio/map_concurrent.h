@@ -151,14 +151,15 @@ public:
     }
 
 private:
-    Coro<> work(TaskGroup& group) {
-        Outcome<void> end = co_await settle(work_through(group));
+    // A worker returns an empty outcome. Only a frame that returns one lies on the boundary on
+    // which results pass through it.
+    Coro<Outcome<T>> work(TaskGroup& group) {
+        Outcome<Outcome<T>> end = co_await settle(work_through(group));
         if (end.cancelled()) worker_cancelled(group, end.error());
-        co_await LeaveWith{end};
-        co_return;
+        co_return std::move(end);
     }
 
-    Coro<> work_through(TaskGroup& group) {
+    Coro<Outcome<T>> work_through(TaskGroup& group) {
         while (begun_ < count_) {
             co_await room.enter();
             // The last item may have begun meanwhile. Whoever waits in line shall see that, too.
@@ -175,14 +176,11 @@ private:
                 completions.put(index);
                 continue;
             }
-            Outcome<void> end;
-            if (std::exception_ptr error = item_failed(group, outcomes[index].error())) {
-                end.fail(std::move(error));
-                co_await LeaveWith{end};
-                co_return;
-            }
+            if (std::exception_ptr error = item_failed(group, outcomes[index].error()))
+                co_return Outcome<Outcome<T>>::failure(std::move(error));
             completions.put(index);
         }
+        co_return Outcome<T>();
     }
 
     Coro<Outcome<T>> attempts(ItemOf<Items> item) {

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -172,6 +173,34 @@ TEST(results, what_must_lie_on_a_wide_boundary_does) {
         const auto in_thread = get_running_loop().run_in_executor(nullptr, [] { return Wide(); });
         co_await in_thread;
         EXPECT_TRUE(lies_well(in_thread.result()));
+    });
+}
+
+/// Counts those of its kind that have ever stood where they must not.
+struct alignas(64) Watched {
+    Watched() { look(); }
+    Watched(Watched&&) noexcept { look(); }
+    Watched& operator=(Watched&&) = default;
+    void look() const { badly += reinterpret_cast<std::uintptr_t>(this) % alignof(Watched) != 0; }
+    static inline int badly = 0;
+};
+
+TEST(results, what_must_lie_on_a_wide_boundary_does_on_its_way_through_a_map) {
+    run_test([]() -> Coro<> {
+        const auto watched = [](int number) -> Coro<Watched> {
+            co_await sleep(0s);
+            if (number == 3) throw std::runtime_error("three");
+            co_return Watched();
+        };
+        const std::vector<int> few{1, 2};
+        const std::vector<int> with_error{1, 2, 3};
+        for (int i = 0; i < 10; ++i) {
+            const auto values = co_await asyncio::map_concurrent(few, watched);
+            EXPECT_EQ(values.size(), 2U);
+            const auto outcomes = co_await asyncio::map_settled(with_error, watched);
+            EXPECT_TRUE(outcomes[2].failed());
+        }
+        EXPECT_EQ(Watched::badly, 0);
     });
 }
 
