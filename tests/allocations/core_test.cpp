@@ -57,6 +57,19 @@ AsyncGenerator<int> tidy_numbers(bool& has_ended) {
     if (error != nullptr) std::rethrow_exception(error);
 }
 
+/// Awaits a task that was cancelled with `long_text`. Where there was no memory for that, the
+/// cancellation has no reason.
+template <class Handle>
+Coro<> require_reason(const Handle& task) {
+    std::string reason = "none";
+    try {
+        co_await task;
+    } catch (const CancelledError& cancelled) {
+        reason = cancelled.message();
+    }
+    require(reason == long_text || reason.empty(), "reason");
+}
+
 }  // namespace
 
 // Runs and tasks.
@@ -130,13 +143,7 @@ SCENARIO(chain_of_tasks_cancelled_at_its_head) {
     for (int i = 0; i < 20; ++i) chain.push_back(create_task(wait_for_task(chain.back())));
     co_await sleep(1ms);
     chain.back().cancel(long_text);
-    std::string reason;
-    try {
-        co_await chain.back();
-    } catch (const CancelledError& cancelled) {
-        reason = cancelled.message();
-    }
-    require(reason == long_text || reason.empty(), "reason");
+    co_await require_reason(chain.back());
     require(chain.front().cancelled(), "cancelled");
 }
 
@@ -146,13 +153,7 @@ SCENARIO(cancel_with_a_message) {
     auto task = create_task(wait_for_ever());
     co_await sleep(1ms);
     task.cancel(long_text);
-    std::string reason = "none";
-    try {
-        co_await task;
-    } catch (const CancelledError& cancelled) {
-        reason = cancelled.message();
-    }
-    require(reason == long_text || reason.empty(), "reason");
+    co_await require_reason(task);
 }
 
 SCENARIO(cancel_before_the_first_step_and_of_itself) {
@@ -172,13 +173,7 @@ SCENARIO(cancel_a_future_and_those_who_wait) {
     auto task = create_task(wait_for_future(future));
     co_await sleep(1ms);
     future.cancel(long_text);
-    std::string reason = "none";
-    try {
-        co_await task;
-    } catch (const CancelledError& cancelled) {
-        reason = cancelled.message();
-    }
-    require(reason == long_text || reason.empty(), "reason");
+    co_await require_reason(task);
 }
 
 SCENARIO(shield_and_its_waiter_cancelled) {
