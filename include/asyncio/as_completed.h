@@ -4,7 +4,9 @@
 // Thread-safety: loop thread only.
 
 #include <asyncio/gather.h>
+#include <asyncio/internal/alarm.h>
 #include <asyncio/internal/completions.h>
+#include <asyncio/internal/future_watch.h>
 #include <asyncio/internal/handles.h>
 #include <asyncio/task.h>
 
@@ -24,38 +26,24 @@ struct AsCompletedOptions {
 
 namespace internal {
 
-/// What does not depend on the type. Its nodes stand in the waiting lists of the futures until they
-/// have been reported, the time is over, or nobody can ask any more.
-class AsCompletedBase {
+/// The part of an iteration that does not depend on the type. It watches each future until that has
+/// been reported, the time is over, or the iteration is dropped.
+class AsCompletedBase : FutureWatch<AsCompletedBase>, Alarm<AsCompletedBase> {
 public:
     AsCompletedBase(EventLoop& loop, const AsCompletedOptions& options, std::size_t count);
-    AsCompletedBase(const AsCompletedBase&) = delete;
-    AsCompletedBase& operator=(const AsCompletedBase&) = delete;
-    ~AsCompletedBase();
 
-    void watch(std::size_t index, FutureBase& future) noexcept;
+    using FutureWatch::watch;
 
     Completions completions;
 
 private:
-    struct Part : Ready {
-        AsCompletedBase* owner;
-        std::size_t index;
-    };
-    struct Expiry : Ready {
-        AsCompletedBase* owner;
-    };
+    friend FutureWatch;
+    friend Alarm;
 
-    static void part_done(Ready& node) noexcept;
-    static void expire(Ready& node) noexcept;
-    void stop_watching() noexcept;
+    void future_ended(std::size_t index, FutureBase& future) noexcept;
+    void alarm_rings() noexcept;
 
-    EventLoop& loop_;
-    std::size_t count_;
     std::size_t unfinished_;
-    std::unique_ptr<Part[]> parts_;
-    Timer timer_;
-    Expiry expiry_;
 };
 
 template <class Handle>

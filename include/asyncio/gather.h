@@ -1,10 +1,10 @@
 #pragma once
 // Running several awaitables together and collecting what they return.
 
+#include <asyncio/internal/future_watch.h>
 #include <asyncio/internal/handles.h>
 #include <asyncio/task.h>
 
-#include <memory>
 #include <optional>
 #include <ranges>
 #include <tuple>
@@ -19,29 +19,22 @@ namespace internal {
 /// The parts' futures each hold one of our nodes. Until the last of them has reported, the gather
 /// keeps itself alive, and with it the parts: nobody else need hold either. A part that nobody sets
 /// never reports, so a loop that closes ends this.
-class GatherBase : AtClose, public CancelRelay {
+class GatherBase : AtClose, public CancelRelay, FutureWatch<GatherBase> {
 public:
     FutureBase* awaited(std::size_t index) const noexcept final {
-        return index < count_ ? parts_[index].child : nullptr;
+        return index < watched_count() ? watched(index) : nullptr;
     }
 
 protected:
-    /// One child's end, reported to its gather one iteration later.
-    struct Part : Ready {
-        GatherBase* gather;
-        /// Kept alive by the handles of the derived class.
-        FutureBase* child;
-    };
-
-    explicit GatherBase(std::size_t count)
-        : parts_(std::make_unique<Part[]>(count)), count_(count), unfinished_(count) {
+    explicit GatherBase(std::size_t count) : FutureWatch(count), unfinished_(count) {
         AtClose::run = &loop_closes;
     }
     virtual ~GatherBase() = default;
 
     /// Takes the gather's own reference to itself.
     void keep_until_reported() noexcept;
-    void watch(std::size_t index, FutureBase& child) noexcept;
+    /// The handles of the derived class keep the futures alive.
+    using FutureWatch::watch;
 
     virtual FutureBase& outer() noexcept = 0;
     virtual void collect() = 0;
@@ -51,7 +44,9 @@ protected:
     bool errors_are_results_ = false;
 
 private:
-    static void part_done(Ready& node) noexcept;
+    friend FutureWatch;
+
+    void future_ended(std::size_t index, FutureBase& child) noexcept;
     static void loop_closes(AtClose& listener) noexcept;
     FutureBase* receive(std::string_view message) noexcept final;
     FutureBase* answered(bool will_end, std::string_view message) noexcept final;
@@ -59,8 +54,6 @@ private:
     void child_failed(FutureBase& child);
     void conclude();
 
-    std::unique_ptr<Part[]> parts_;
-    std::size_t count_;
     std::size_t unfinished_;
     /// Somebody has cancelled the gather: it ends, with this or the first error, when every child
     /// has.

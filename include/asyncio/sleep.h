@@ -2,6 +2,7 @@
 // Waiting for time to pass.
 
 #include <asyncio/delay.h>
+#include <asyncio/internal/alarm.h>
 #include <asyncio/lowlevel/waiter.h>
 
 #include <memory>
@@ -13,6 +14,9 @@ namespace internal {
 class SleepAwaiter : public lowlevel::Waiter {
 public:
     explicit SleepAwaiter(Duration delay) noexcept : delay_(delay) {}
+    /// Leaves the alarm alone, which may never have been made. If it was, it has rung or was
+    /// stopped: a parked task is resumed before its frame goes.
+    ~SleepAwaiter() {}
 
     bool await_ready() const noexcept { return false; }
 
@@ -20,46 +24,41 @@ public:
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
         TaskCore& sleeper = task("asyncio::sleep()");
         if (delay_ <= Duration::zero()) return yield(coroutine);
-        std::construct_at(&alarm_, sleeper);
-        EventLoop& loop = *here.loop;
-        loop.arm(alarm_.timer, add_saturating(loop.time(), delay_));
+        std::construct_at(&alarm_, sleeper)->ring_after(delay_);
         park(coroutine, &abort);
     }
 
     void await_resume() { resumed(); }
 
 private:
-    /// What the timer makes ready. The task could be that itself, but then it would resume in the
-    /// iteration in which its timer expires. In Python the timer sets a future, and that takes one
-    /// more: until then a sleep can still be cancelled, and other callbacks of the moment come
-    /// first.
-    struct Alarm : Ready {
-        explicit Alarm(TaskCore& sleeper) noexcept : task(sleeper) {
-            run = [](Ready& node) noexcept { here.loop->schedule(static_cast<Alarm&>(node).task); };
-            timer.target = this;
-            timer.touched_next = &sleeper;
+    /// Makes the sleeper ready. The timer could do that itself, but then the task would resume in
+    /// the iteration in which the timer expires. In Python the timer sets a future, and that takes
+    /// one iteration more: until then the sleep can still be cancelled, and other callbacks of the
+    /// moment come first.
+    class WakeUp : public Alarm<WakeUp> {
+    public:
+        explicit WakeUp(TaskCore& sleeper) noexcept : Alarm(*here.loop), sleeper_(sleeper) {
+            touches_next(&sleeper);
         }
+        using Alarm::ring_after;
+        using Alarm::stop_alarm;
 
-        TaskCore& task;
-        Timer timer;
+    private:
+        friend Alarm;
+        void alarm_rings() noexcept { alarm_loop().schedule(sleeper_); }
+
+        TaskCore& sleeper_;
     };
 
     static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
-        Alarm& alarm = static_cast<SleepAwaiter&>(waiter).alarm_;
-        if (alarm.timer.armed()) {
-            alarm.task.loop().disarm(alarm.timer);
-        } else if (alarm.linked()) {
-            alarm.unlink();
-        } else {
-            return Abort::too_late;
-        }
-        return Abort::removed;
+        const bool was_set = static_cast<SleepAwaiter&>(waiter).alarm_.stop_alarm();
+        return was_set ? Abort::removed : Abort::too_late;
     }
 
     Duration delay_;
     /// Made for a wait only: the most frequent sleep is that of zero, which gives others a turn.
     union {
-        Alarm alarm_;
+        WakeUp alarm_;
     };
 };
 

@@ -5,13 +5,14 @@
 // Thread-safety: loop thread only.
 
 #include <asyncio/gather.h>
+#include <asyncio/internal/alarm.h>
 #include <asyncio/internal/body.h>
 #include <asyncio/internal/completions.h>
+#include <asyncio/internal/future_watch.h>
 #include <asyncio/task.h>
 
 #include <cstddef>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <ranges>
 #include <utility>
@@ -33,12 +34,9 @@ struct RaceResult {
 namespace internal {
 
 /// What happens in a race, in its order.
-class RaceWatch {
+class RaceWatch : FutureWatch<RaceWatch>, Alarm<RaceWatch> {
 public:
     RaceWatch(EventLoop& loop, std::size_t count, std::optional<Duration> delay);
-    RaceWatch(const RaceWatch&) = delete;
-    RaceWatch& operator=(const RaceWatch&) = delete;
-    ~RaceWatch();
 
     /// Another one has been started, and its delay begins.
     void started(FutureBase& runner);
@@ -46,24 +44,20 @@ public:
     Completions::Wait next() noexcept { return events_.next(); }
     /// Whether `event` says that the runner started last takes long. One that said so about an
     /// earlier one has been overtaken by events.
-    bool is_overdue(std::size_t event) const noexcept { return event == count_ + started_; }
+    bool is_overdue(std::size_t event) const noexcept { return event == overdue_event(); }
 
 private:
-    struct Part : Ready {
-        RaceWatch* race;
-        std::size_t event;
-    };
+    friend FutureWatch;
+    friend Alarm;
 
-    static void happened(Ready& node) noexcept;
+    void future_ended(std::size_t index, FutureBase&) noexcept { events_.put(index); }
+    void alarm_rings() noexcept { events_.put(overdue_event()); }
+    /// The numbers behind those of the runners stand for their delays.
+    std::size_t overdue_event() const noexcept { return watched_count() + started_; }
 
-    EventLoop& loop_;
-    std::size_t count_;
     std::optional<Duration> delay_;
     std::size_t started_ = 0;
     Completions events_;
-    std::unique_ptr<Part[]> parts_;
-    Timer timer_;
-    Part overdue_;
 };
 
 /// One race in progress, in the frame of `staggered_race`.

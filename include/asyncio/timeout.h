@@ -10,6 +10,7 @@
 #include <asyncio/coro.h>
 #include <asyncio/delay.h>
 #include <asyncio/exceptions.h>
+#include <asyncio/internal/alarm.h>
 #include <asyncio/internal/body.h>
 #include <asyncio/task.h>
 
@@ -46,15 +47,8 @@ Coro<AwaitResult<Given>> wait_for_scope(Given awaitable, Duration delay);
 /// A limit that is running. The body of `timeout` may take it by reference. Only the functions of
 /// this file make one, for they see to its end.
 /// Python: `asyncio.Timeout`.
-class Timeout {
+class Timeout : internal::Alarm<Timeout> {
 public:
-    Timeout(const Timeout&) = delete;
-    Timeout& operator=(const Timeout&) = delete;
-    ~Timeout() {
-        if (state_ <= State::expiring) [[unlikely]]
-            stand_down();  // the scope was dropped before its end
-    }
-
     /// The deadline, on the loop's clock; nothing if there is none.
     std::optional<TimePoint> when() const noexcept { return when_; }
     /// Moves the deadline; nothing takes it away. From any task of the loop.
@@ -64,6 +58,7 @@ public:
     bool expired() const noexcept { return state_ == State::expiring || state_ == State::expired; }
 
 private:
+    friend Alarm;
     template <class Body>
     friend Coro<internal::BodyResult<Body, Timeout>>
     internal::timeout_scope(std::optional<Duration> delay, std::optional<TimePoint> when,
@@ -102,30 +97,19 @@ private:
     /// Ends the scope if its limit has not been reached: the outcome then stays the body's.
     bool left_in_time() noexcept {
         if (state_ != State::entered) return false;
-        stand_down();
+        stop_alarm();
         state_ = State::left;
         return true;
     }
 
-    struct Expiry : internal::Ready {
-        Timeout* timeout = nullptr;
-    };
-
-    static void expire(internal::Ready& node) noexcept;
+    /// The deadline has come.
+    void alarm_rings() noexcept;
     void set_deadline(TimePoint now);
-    void stand_down() noexcept {
-        if (timer_.armed()) loop_.disarm(timer_);
-        if (expiry_.linked()) [[unlikely]]
-            expiry_.unlink();
-    }
 
     std::optional<TimePoint> when_;
     internal::TaskCore& task_;
     /// The one under which the scope began.
     const internal::CancelMask* mask_;
-    EventLoop& loop_;
-    internal::Timer timer_;
-    Expiry expiry_;
     /// Requests the task had at entry. One that was pending then is not counted, so that it still
     /// wins at the end.
     std::int64_t requests_at_entry_;

@@ -1,11 +1,12 @@
 #pragma once
 // Waiting for some of several tasks, without cancelling any.
 
+#include <asyncio/internal/alarm.h>
 #include <asyncio/internal/awaitable.h>
+#include <asyncio/internal/future_watch.h>
 #include <asyncio/internal/handles.h>
 #include <asyncio/task.h>
 
-#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <vector>
@@ -35,37 +36,25 @@ struct WaitResult {
 
 namespace internal {
 
-/// One wait in progress. Its nodes stand in the waiting lists of the futures until it is over.
-class WaitState {
+/// One wait in progress.
+class WaitState : FutureWatch<WaitState>, Alarm<WaitState> {
 public:
     WaitState(EventLoop& loop, const WaitOptions& options, std::size_t count);
-    WaitState(const WaitState&) = delete;
-    WaitState& operator=(const WaitState&) = delete;
-    ~WaitState();
 
-    void watch(std::size_t index, FutureBase& future) noexcept;
+    using FutureWatch::watch;
     /// Done when the wait is over.
     const Future<>& released() const noexcept { return released_; }
 
 private:
-    struct Part : Ready {
-        WaitState* wait;
-        FutureBase* future;
-    };
-    struct Expiry : Ready {
-        WaitState* wait;
-    };
+    friend FutureWatch;
+    friend Alarm;
 
-    static void part_done(Ready& node) noexcept;
+    void future_ended(std::size_t index, FutureBase& future) noexcept;
+    void alarm_rings() noexcept { release(); }
     void release() noexcept;
 
-    EventLoop& loop_;
     ReturnWhen return_when_;
-    std::size_t count_;
     std::size_t unfinished_;
-    std::unique_ptr<Part[]> parts_;
-    Timer timer_;
-    Expiry expiry_;
     Future<> released_;
 };
 

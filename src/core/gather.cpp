@@ -9,14 +9,6 @@ void GatherBase::keep_until_reported() noexcept {
     outer().loop().at_close().push_back(*this);
 }
 
-void GatherBase::watch(std::size_t index, FutureBase& child) noexcept {
-    Part& part = parts_[index];
-    part.gather = this;
-    part.child = &child;
-    part.run = &part_done;
-    child.notify(part);
-}
-
 FutureBase* GatherBase::receive(std::string_view) noexcept {
     any_will_end_ = false;
     asked_ = 0;
@@ -33,23 +25,19 @@ FutureBase* GatherBase::answered(bool will_end, std::string_view message) noexce
     return nullptr;
 }
 
-void GatherBase::part_done(Ready& node) noexcept {
-    auto& part = static_cast<Part&>(node);
-    GatherBase& gather = *part.gather;
-    if (!part.child->succeeded()) gather.child_failed(*part.child);
-    if (--gather.unfinished_ > 0) return;
-    gather.conclude();
-    gather.AtClose::unlink();
-    gather.outer().release();  // the gather's reference to itself
+void GatherBase::future_ended(std::size_t, FutureBase& child) noexcept {
+    if (!child.succeeded()) child_failed(child);
+    if (--unfinished_ > 0) return;
+    conclude();
+    AtClose::unlink();
+    outer().release();  // the gather's reference to itself
 }
 
 /// What has not reported never will. As any future of a closed loop that is not done, this stays
 /// so, for whoever still has a handle.
 void GatherBase::loop_closes(AtClose& listener) noexcept {
     auto& gather = static_cast<GatherBase&>(listener);
-    for (std::size_t index = 0; index < gather.count_; ++index) {
-        if (gather.parts_[index].linked()) gather.parts_[index].unlink();
-    }
+    gather.stop_watching();
     gather.outer().release();  // the gather's reference to itself
 }
 

@@ -1,14 +1,15 @@
 // What the loop asks of the tasks it keeps: that all of them come to an end.
 
 #include <asyncio/future.h>
+#include <asyncio/internal/future_watch.h>
 #include <asyncio/task.h>
 
 #include "base/log.h"
 
-#include <memory>
 #include <new>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace asyncio::internal {
@@ -37,41 +38,28 @@ void report_error_of(TaskCore& task) noexcept {
 }
 
 /// Counts the tasks down and stops the loop at zero.
-struct Countdown {
-    struct Part : Ready {
-        Countdown* countdown;
-        TaskRef task;
-    };
-
+class Countdown : FutureWatch<Countdown> {
+public:
     /// Throws: `std::bad_alloc`; nothing has happened then.
-    explicit Countdown(EventLoop& on)
-        : loop(on), tasks(all_tasks(on)), parts(std::make_unique<Part[]>(tasks.size())) {
-        for (std::size_t index = 0; index < tasks.size(); ++index) {
-            parts[index].countdown = this;
-            parts[index].task = tasks[index];
-            parts[index].run = &part_done;
-            tasks[index].core()->future().notify(parts[index]);
-        }
-        left = tasks.size();
-    }
-    Countdown(const Countdown&) = delete;
-    Countdown& operator=(const Countdown&) = delete;
-    ~Countdown() {
-        for (std::size_t index = 0; index < tasks.size(); ++index) {
-            if (parts[index].linked()) parts[index].unlink();
-        }
+    explicit Countdown(EventLoop& loop) : Countdown(loop, all_tasks(loop)) {}
+
+private:
+    friend FutureWatch;
+
+    Countdown(EventLoop& loop, std::vector<TaskRef> tasks)
+        : FutureWatch(tasks.size()), loop_(loop), tasks_(std::move(tasks)), left_(tasks_.size()) {
+        for (std::size_t index = 0; index < tasks_.size(); ++index)
+            watch(index, tasks_[index].core()->future());
     }
 
-    static void part_done(Ready& node) noexcept {
-        auto& part = static_cast<Part&>(node);
-        report_error_of(*part.task.core());
-        if (--part.countdown->left == 0) part.countdown->loop.stop();
+    void future_ended(std::size_t index, FutureBase&) noexcept {
+        report_error_of(*tasks_[index].core());
+        if (--left_ == 0) loop_.stop();
     }
 
-    EventLoop& loop;
-    std::vector<TaskRef> tasks;
-    std::unique_ptr<Part[]> parts;
-    std::size_t left = 0;
+    EventLoop& loop_;
+    std::vector<TaskRef> tasks_;
+    std::size_t left_;
 };
 
 /// Stops the loop at the end of one task.

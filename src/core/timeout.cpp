@@ -3,14 +3,11 @@
 namespace asyncio {
 
 Timeout::Timeout(internal::TaskCore& task, TimePoint now, std::optional<TimePoint> when)
-    : when_(when),
+    : Alarm(*internal::here.loop),
+      when_(when),
       task_(task),
       mask_(task.mask()),
-      loop_(*internal::here.loop),
       requests_at_entry_(std::int64_t{task.cancelling()} - (task.must_cancel() ? 1 : 0)) {
-    expiry_.timeout = this;
-    expiry_.run = &expire;
-    timer_.target = &expiry_;
     set_deadline(now);
 }
 
@@ -22,8 +19,8 @@ void Timeout::reschedule(std::optional<Deadline> when) {
         case State::entered: break;
     }
     when_ = when;
-    stand_down();
-    set_deadline(loop_.time());
+    stop_alarm();
+    set_deadline(alarm_loop().time());
 }
 
 /// A deadline that has passed still lets the body begin: it takes effect one iteration later, like
@@ -31,22 +28,20 @@ void Timeout::reschedule(std::optional<Deadline> when) {
 void Timeout::set_deadline(TimePoint now) {
     if (!when_ || *when_ == internal::never) return;
     if (*when_ <= now) {
-        loop_.schedule(expiry_);
+        ring_soon();
     } else {
-        loop_.arm(timer_, *when_);
+        ring_at(*when_);
     }
 }
 
-void Timeout::expire(internal::Ready& node) noexcept {
-    Timeout& self = *static_cast<Expiry&>(node).timeout;
-    self.state_ = State::expiring;
-    self.task_.cancel({}, self.mask_);
+void Timeout::alarm_rings() noexcept {
+    state_ = State::expiring;
+    task_.cancel({}, mask_);
 }
 
 /// True if the body's cancellation is this scope's doing and nobody else's.
 bool Timeout::leave_and_decide(bool body_cancelled) {
     if (left_in_time()) return false;
-    stand_down();
     state_ = State::expired;
     const bool only_ours = std::int64_t{task_.uncancel()} <= requests_at_entry_;
     // A request the body never felt goes with the scope that made it. `uncancel` sees to that only

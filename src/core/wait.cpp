@@ -3,43 +3,20 @@
 namespace asyncio::internal {
 
 WaitState::WaitState(EventLoop& loop, const WaitOptions& options, std::size_t count)
-    : loop_(loop),
+    : FutureWatch(count),
+      Alarm(loop),
       return_when_(options.return_when),
-      count_(count),
       unfinished_(count),
-      parts_(std::make_unique<Part[]>(count)),
       released_(loop.create_future()) {
-    if (!options.timeout) return;
-    expiry_.wait = this;
-    expiry_.run = [](Ready& node) noexcept { static_cast<Expiry&>(node).wait->release(); };
-    timer_.target = &expiry_;
-    loop_.arm(timer_, add_saturating(loop_.time(), *options.timeout));
+    if (options.timeout) ring_after(*options.timeout);
 }
 
-WaitState::~WaitState() {
-    loop_.disarm(timer_);
-    if (expiry_.linked()) expiry_.unlink();
-    for (std::size_t index = 0; index < count_; ++index) {
-        if (parts_[index].linked()) parts_[index].unlink();
-    }
-}
-
-void WaitState::watch(std::size_t index, FutureBase& future) noexcept {
-    Part& part = parts_[index];
-    part.wait = this;
-    part.future = &future;
-    part.run = &part_done;
-    future.notify(part);
-}
-
-void WaitState::part_done(Ready& node) noexcept {
-    auto& part = static_cast<Part&>(node);
-    WaitState& self = *part.wait;
-    --self.unfinished_;
-    const bool failed = !part.future->cancelled() && part.future->error() != nullptr;
-    const bool enough = self.unfinished_ == 0 || self.return_when_ == ReturnWhen::FIRST_COMPLETED ||
-                        (self.return_when_ == ReturnWhen::FIRST_EXCEPTION && failed);
-    if (enough) self.release();
+void WaitState::future_ended(std::size_t, FutureBase& future) noexcept {
+    --unfinished_;
+    const bool failed = !future.cancelled() && future.error() != nullptr;
+    const bool enough = unfinished_ == 0 || return_when_ == ReturnWhen::FIRST_COMPLETED ||
+                        (return_when_ == ReturnWhen::FIRST_EXCEPTION && failed);
+    if (enough) release();
 }
 
 void WaitState::release() noexcept {

@@ -36,7 +36,8 @@ int exit_status(int pidfd, siginfo_t& info, int options) noexcept {
 // --- The beginning ------------------------------------------------------------------------------
 
 ProcessState::ProcessState(EventLoop& loop, const SpawnRequest& request)
-    : loop_(loop),
+    : Alarm(loop),
+      loop_(loop),
       program_(request.arguments.front()),
       has_group_(request.makes_group()),
       ends_group_(request.end_group_at_exit) {
@@ -44,9 +45,6 @@ ProcessState::ProcessState(EventLoop& loop, const SpawnRequest& request)
     exit_poll_.events = POLLIN;
     exit_poll_.on_finished = &exit_reported;
     exit_poll_.process = this;
-    retry_.run = &look_again;
-    retry_.process = this;
-    retry_timer_.target = &retry_;
     AtClose::run = &loop_closes;
     loop.at_close().push_back(*this);
 }
@@ -122,23 +120,22 @@ void ProcessState::exit_reported(lowlevel::Operation& operation) noexcept {
 }
 
 void ProcessState::look_again_later() noexcept {
-    if (retry_timer_.armed() || retry_.linked()) return;
+    if (is_alarm_set()) return;
     retain();
     try {
-        loop_.arm(retry_timer_, loop_.time() + retry_interval);
+        ring_after(retry_interval);
     } catch (const std::bad_alloc&) {
-        loop_.schedule(retry_);  // earlier than need be, which needs no memory
+        ring_soon();  // earlier than needed, which takes no memory
     }
 }
 
-void ProcessState::look_again(Ready& node) noexcept {
-    ProcessState& self = *static_cast<Retry&>(node).process;
-    if (self.loop_.is_closed()) {
-        self.reap_killed();
-    } else if (!self.returncode_ && !self.reap()) {
-        self.look_again_later();
+void ProcessState::alarm_rings() noexcept {
+    if (loop_.is_closed()) {
+        reap_killed();
+    } else if (!returncode_ && !reap()) {
+        look_again_later();
     }
-    self.release();
+    release();
 }
 
 /// The loop has closed without memory for a last wait. The process was killed a moment ago, so its

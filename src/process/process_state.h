@@ -16,6 +16,7 @@
 // Thread-safety: none.
 
 #include <asyncio/event_loop.h>
+#include <asyncio/internal/alarm.h>
 #include <asyncio/lowlevel/fd.h>
 #include <asyncio/subprocess.h>
 
@@ -27,7 +28,7 @@
 
 namespace asyncio::internal {
 
-class ProcessState final : public Pooled, private AtClose {
+class ProcessState final : public Pooled, private AtClose, private Alarm<ProcessState> {
 public:
     /// Starts the child. Throws: as `spawn`.
     static Process start(EventLoop& loop, const SpawnRequest& request);
@@ -62,9 +63,7 @@ private:
     struct ExitPoll : lowlevel::Operation {
         ProcessState* process = nullptr;
     };
-    struct Retry : Ready {
-        ProcessState* process = nullptr;
-    };
+    friend Alarm;
 
     ProcessState(EventLoop& loop, const SpawnRequest& request);
     ~ProcessState();
@@ -87,14 +86,13 @@ private:
     void check_sent(int error, int signal_number) const;
 
     static void exit_reported(lowlevel::Operation& operation) noexcept;
-    static void look_again(Ready& node) noexcept;
+    /// It is time to look again.
+    void alarm_rings() noexcept;
     static void loop_closes(AtClose& listener) noexcept;
 
     EventLoop& loop_;
     lowlevel::Fd pidfd_;
     ExitPoll exit_poll_;
-    Retry retry_;
-    Timer retry_timer_;
     IntrusiveList<ProcessWaiter::Place> line_;
 
     // Second handles to the streams, for a `communicate` that goes on when the Process has moved.
