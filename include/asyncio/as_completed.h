@@ -8,6 +8,7 @@
 #include <asyncio/internal/completions.h>
 #include <asyncio/internal/future_watch.h>
 #include <asyncio/internal/handles.h>
+#include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/task.h>
 
 #include <algorithm>
@@ -91,15 +92,8 @@ private:
 };
 
 template <class Handle>
-class [[nodiscard]] AsCompletedNext {
-public:
-    explicit AsCompletedNext(std::shared_ptr<AsCompletedState<Handle>> state) noexcept
-        : state_(std::move(state)) {}
-    auto operator co_await() const noexcept { return AsCompletedAwaiter<Handle>(state_); }
-
-private:
-    std::shared_ptr<AsCompletedState<Handle>> state_;
-};
+using AsCompletedNext =
+    lowlevel::Awaiting<AsCompletedAwaiter<Handle>, std::shared_ptr<AsCompletedState<Handle>>>;
 
 /// Without those that are there already.
 template <class Handle>

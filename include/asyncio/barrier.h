@@ -13,6 +13,7 @@
 // Thread-safety: loop thread only.
 
 #include <asyncio/internal/wait_queue.h>
+#include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/outcome.h>
 
 #include <cstddef>
@@ -56,14 +57,7 @@ private:
 }  // namespace internal
 
 /// What `Barrier::wait` returns.
-class [[nodiscard]] BarrierWait {
-public:
-    explicit BarrierWait(Barrier& barrier) noexcept : barrier_(barrier) {}
-    auto operator co_await() const noexcept { return internal::BarrierAwaiter(barrier_); }
-
-private:
-    Barrier& barrier_;
-};
+using BarrierWait = lowlevel::Awaiting<internal::BarrierAwaiter, Barrier&>;
 
 /// Holds tasks back until `parties` of them are there; can be used again and again.
 ///

@@ -15,6 +15,7 @@
 #include <asyncio/coro.h>
 #include <asyncio/internal/body.h>
 #include <asyncio/lock.h>
+#include <asyncio/lowlevel/awaiting.h>
 
 #include <concepts>
 #include <cstddef>
@@ -72,14 +73,7 @@ private:
 }  // namespace internal
 
 /// What `Condition::wait` returns.
-class [[nodiscard]] ConditionWait {
-public:
-    explicit ConditionWait(Condition& condition) noexcept : condition_(condition) {}
-    auto operator co_await() const noexcept { return internal::ConditionAwaiter(condition_); }
-
-private:
-    Condition& condition_;
-};
+using ConditionWait = lowlevel::Awaiting<internal::ConditionAwaiter, Condition&>;
 
 /// A lock, and a place to wait for news about what it protects.
 ///

@@ -5,6 +5,7 @@
 // })`.
 
 #include <asyncio/internal/wait_queue.h>
+#include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/outcome.h>
 
 namespace asyncio {
@@ -34,14 +35,7 @@ private:
 }  // namespace internal
 
 /// What `Event::wait` returns.
-class [[nodiscard]] EventWait {
-public:
-    explicit EventWait(Event& event) noexcept : event_(event) {}
-    auto operator co_await() const noexcept { return internal::EventAwaiter(event_); }
-
-private:
-    Event& event_;
-};
+using EventWait = lowlevel::Awaiting<internal::EventAwaiter, Event&>;
 
 /// A flag; not set at first.
 ///

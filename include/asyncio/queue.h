@@ -8,6 +8,7 @@
 // Thread-safety: loop thread only.
 
 #include <asyncio/internal/queue_base.h>
+#include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/outcome.h>
 
 #include <algorithm>
@@ -88,14 +89,7 @@ private:
 
 /// What `get` and `next` return.
 template <class Awaiter, class Queue>
-class [[nodiscard]] QueueTake {
-public:
-    explicit QueueTake(Queue& queue) noexcept : queue_(queue) {}
-    auto operator co_await() const noexcept { return Awaiter(queue_); }
-
-private:
-    Queue& queue_;
-};
+using QueueTake = lowlevel::Awaiting<Awaiter, Queue&>;
 
 /// What `put` returns; it has the item.
 template <class Queue>

@@ -3,6 +3,7 @@
 
 #include <asyncio/delay.h>
 #include <asyncio/internal/alarm.h>
+#include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/lowlevel/waiter.h>
 
 #include <memory>
@@ -65,14 +66,7 @@ private:
 }  // namespace internal
 
 /// What `sleep` returns.
-class [[nodiscard]] Sleep {
-public:
-    explicit Sleep(Duration delay) noexcept : delay_(delay) {}
-    auto operator co_await() const noexcept { return internal::SleepAwaiter(delay_); }
-
-private:
-    Duration delay_;
-};
+using Sleep = lowlevel::Awaiting<internal::SleepAwaiter, Duration>;
 
 /// Suspends the calling task for `delay`, measured on the loop's monotonic clock.
 ///

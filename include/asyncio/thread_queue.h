@@ -20,6 +20,7 @@
 #include <asyncio/internal/intrusive_list.h>
 #include <asyncio/internal/loop_threads.h>
 #include <asyncio/internal/thread_event.h>
+#include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/lowlevel/waiter.h>
 
 #include <cstddef>
@@ -212,23 +213,8 @@ class ThreadQueue : public internal::ThreadQueueBase {
         T& item_;
     };
 
-    class [[nodiscard]] Get {
-    public:
-        explicit Get(ThreadQueue& queue) noexcept : queue_(queue) {}
-        auto operator co_await() const noexcept { return GetAwaiter(queue_); }
-
-    private:
-        ThreadQueue& queue_;
-    };
-
-    class [[nodiscard]] Next {
-    public:
-        explicit Next(ThreadQueue& queue) noexcept : queue_(queue) {}
-        auto operator co_await() const noexcept { return NextAwaiter(queue_); }
-
-    private:
-        ThreadQueue& queue_;
-    };
+    using Get = lowlevel::Awaiting<GetAwaiter, ThreadQueue&>;
+    using Next = lowlevel::Awaiting<NextAwaiter, ThreadQueue&>;
 
     class [[nodiscard]] Put {
     public:

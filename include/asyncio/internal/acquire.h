@@ -8,6 +8,7 @@
 
 #include <asyncio/held.h>
 #include <asyncio/internal/wait_queue.h>
+#include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/outcome.h>
 
 #include <coroutine>
@@ -53,13 +54,6 @@ private:
 
 /// What `acquire` returns.
 template <class Source>
-class [[nodiscard]] Acquire {
-public:
-    explicit Acquire(Source& source) noexcept : source_(source) {}
-    auto operator co_await() const noexcept { return AcquireAwaiter<Source>(source_); }
-
-private:
-    Source& source_;
-};
+using Acquire = lowlevel::Awaiting<AcquireAwaiter<Source>, Source&>;
 
 }  // namespace asyncio::internal

@@ -12,6 +12,7 @@
 // Thread-safety: loop thread only.
 
 #include <asyncio/internal/future_base.h>
+#include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/lowlevel/waiter.h>
 
 #include <cstddef>
@@ -30,7 +31,7 @@ public:
     static constexpr std::size_t late = none - 1;
 
     class Next;
-    struct Wait;
+    using Wait = lowlevel::Awaiting<Next, Completions&>;
 
     /// `total` numbers will come in all.
     Completions(EventLoop& loop, std::size_t total) : loop_(loop), total_(total) {}
@@ -106,12 +107,7 @@ private:
     std::size_t number_ = none;
 };
 
-struct Completions::Wait {
-    Completions& completions;
-    auto operator co_await() const noexcept { return Next(completions); }
-};
-
-inline Completions::Wait Completions::next() noexcept { return Wait{*this}; }
+inline Completions::Wait Completions::next() noexcept { return Wait(*this); }
 
 /// Opens once, and lets the one task through that waits.
 class Gate {
@@ -169,7 +165,7 @@ private:
 class Room {
 public:
     class Entry;
-    struct Wait;
+    using Wait = lowlevel::Awaiting<Entry, Room&>;
 
     Room(EventLoop& loop, std::size_t places) noexcept : loop_(loop), free_(places) {}
     Room(const Room&) = delete;
@@ -223,12 +219,7 @@ private:
     bool was_given_ = false;
 };
 
-struct Room::Wait {
-    Room& room;
-    auto operator co_await() const noexcept { return Entry(room); }
-};
-
-inline Room::Wait Room::enter() noexcept { return Wait{*this}; }
+inline Room::Wait Room::enter() noexcept { return Wait(*this); }
 
 /// Waits until `future` is done, whatever its end, and passes no cancellation on to it. Requests
 /// that come meanwhile are felt at the next wait.

@@ -17,6 +17,7 @@
 //
 // Thread-safety: loop thread only.
 
+#include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/lowlevel/operation.h>
 #include <asyncio/lowlevel/waiter.h>
 
@@ -115,28 +116,21 @@ struct OperationRequest {
     std::size_t size = 0;
 };
 
-/// What `perform` returns.
-class [[nodiscard]] Perform {
-    class Awaiter final : public OperationAwaiter {
-    public:
-        explicit Awaiter(const OperationRequest& request) noexcept {
-            operation_.kind = request.kind;
-            operation_.fd = request.fd;
-            operation_.events = request.events;
-            operation_.buffer = request.buffer;
-            operation_.size = request.size;
-        }
-        bool await_ready() { return start("lowlevel::perform()"); }
-        int await_resume() { return result(); }
-    };
-
+class PerformAwaiter final : public OperationAwaiter {
 public:
-    explicit Perform(const OperationRequest& request) noexcept : request_(request) {}
-    auto operator co_await() const noexcept { return Awaiter(request_); }
-
-private:
-    OperationRequest request_;
+    explicit PerformAwaiter(const OperationRequest& request) noexcept {
+        operation_.kind = request.kind;
+        operation_.fd = request.fd;
+        operation_.events = request.events;
+        operation_.buffer = request.buffer;
+        operation_.size = request.size;
+    }
+    bool await_ready() { return start("lowlevel::perform()"); }
+    int await_resume() { return result(); }
 };
+
+/// What `perform` returns.
+using Perform = Awaiting<PerformAwaiter, OperationRequest>;
 
 /// Carries out one operation: `int ready = co_await perform({.fd = fd, .events = POLLIN})`.
 ///
