@@ -54,6 +54,7 @@
 #include "backend/fork_guard.h"
 #include "backend/look_clock.h"
 #include "backend/make_backend.h"
+#include "backend/operation_kind.h"
 #include "backend/wake_event.h"
 
 #include <array>
@@ -82,29 +83,22 @@ struct Slot {
     bool idle() const noexcept { return reads.empty() && writes.empty() && polls.empty(); }
 };
 
-std::uint32_t interest_of(const Operation& operation) noexcept {
-    switch (operation.kind) {
-        case OperationKind::read: return EPOLLIN;
-        case OperationKind::write: return EPOLLOUT;
-        // The poll bits and the epoll bits are the same on Linux.
-        default: return static_cast<std::uint16_t>(operation.events);
-    }
-}
-
 OperationList& line_of(Slot& slot, const Operation& operation) noexcept {
-    switch (operation.kind) {
-        case OperationKind::read: return slot.reads;
-        case OperationKind::write: return slot.writes;
-        default: return slot.polls;
+    switch (interest_of(operation.kind)) {
+        case Interest::readable: return slot.reads;
+        case Interest::writable: return slot.writes;
+        case Interest::asked:
+        case Interest::none: break;
     }
+    return slot.polls;
 }
 
-std::uint32_t interest_of(Slot& slot) noexcept {
-    std::uint32_t interest = 0;
-    if (!slot.reads.empty()) interest |= EPOLLIN;
-    if (!slot.writes.empty()) interest |= EPOLLOUT;
-    slot.polls.for_each([&](Operation& poll) { interest |= interest_of(poll); });
-    return interest;
+std::uint32_t events_of(Slot& slot) noexcept {
+    std::uint32_t events = 0;
+    if (!slot.reads.empty()) events |= EPOLLIN;
+    if (!slot.writes.empty()) events |= EPOLLOUT;
+    slot.polls.for_each([&](Operation& poll) { events |= events_of(poll); });
+    return events;
 }
 
 void finish(Operation& operation, int result) noexcept {
@@ -201,7 +195,7 @@ int EpollBackend::park(Operation& operation) noexcept {
     Slot& slot = slots_[static_cast<std::size_t>(operation.fd)];
     if (slot.idle()) slot.armed = 0;
     const std::uint32_t mode = slot.armed_by_edge() ? EPOLLET : EPOLLONESHOT;
-    const int error = arm(operation.fd, slot, slot.armed | interest_of(operation), mode);
+    const int error = arm(operation.fd, slot, slot.armed | events_of(operation), mode);
     if (error != 0) return error;
     line_of(slot, operation).push_back(operation);
     operation.state = Operation::State::in_flight;
@@ -312,14 +306,14 @@ void EpollBackend::serve(int fd, std::uint32_t ready, OperationList& finished) n
     const std::uint32_t mode = useless || slot.armed_by_edge() ? EPOLLET : EPOLLONESHOT;
     // By edge, interest in what is not waited for any more does no harm, and a change of it would
     // report once more what is known.
-    if (slot.armed_by_edge() && (interest_of(slot) & ~slot.armed) == 0) return;
-    const int error = arm(fd, slot, interest_of(slot), mode);
+    if (slot.armed_by_edge() && (events_of(slot) & ~slot.armed) == 0) return;
+    const int error = arm(fd, slot, events_of(slot), mode);
     if (error != 0) fail_all(slot, error, finished);
 }
 
 void EpollBackend::serve_polls(Slot& slot, std::uint32_t ready, OperationList& finished) noexcept {
     slot.polls.for_each([&](Operation& poll) {
-        const std::uint32_t answer = ready & (interest_of(poll) | EPOLLERR | EPOLLHUP);
+        const std::uint32_t answer = ready & (events_of(poll) | EPOLLERR | EPOLLHUP);
         if (answer == 0) return;
         poll.unlink();
         report(poll, static_cast<int>(answer), finished);

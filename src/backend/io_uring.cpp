@@ -64,6 +64,7 @@ std::unique_ptr<asyncio::lowlevel::Backend> asyncio::lowlevel::make_io_uring_bac
 #include "backend/attempt.h"
 #include "backend/fork_guard.h"
 #include "backend/look_clock.h"
+#include "backend/operation_kind.h"
 #include "backend/ring.h"
 #include "backend/wake_event.h"
 
@@ -82,18 +83,9 @@ std::unique_ptr<asyncio::lowlevel::Backend> asyncio::lowlevel::make_io_uring_bac
 namespace asyncio::lowlevel {
 namespace {
 
-/// The poll events for which the operation waits.
-unsigned interest_of(const Operation& operation) noexcept {
-    switch (operation.kind) {
-        case OperationKind::read: return POLLIN;
-        case OperationKind::write: return POLLOUT;
-        default: return static_cast<std::uint16_t>(operation.events);
-    }
-}
-
-/// Those, and the ones that poll(2) reports unasked.
+/// The events for which the operation waits, and those that poll(2) reports unasked.
 int answers_of(const Operation& operation) noexcept {
-    return static_cast<int>(interest_of(operation)) | POLLERR | POLLHUP;
+    return events_of(operation) | POLLERR | POLLHUP;
 }
 
 /// A number that no other thread of the process ever has. (What the system offers, numbers and
@@ -351,7 +343,7 @@ void IoUringBackend::arm_poll(Operation& operation) noexcept {
     const auto prepare =
         has(operation, by_change) ? &::io_uring_prep_poll_multishot : &::io_uring_prep_poll_add;
     io_uring_sqe& entry = ring_.next_entry();
-    prepare(&entry, operation.fd, interest_of(operation));
+    prepare(&entry, operation.fd, events_of(operation));
     ::io_uring_sqe_set_data64(&entry, address_of(operation));
 }
 
@@ -432,7 +424,7 @@ int IoUringBackend::outcome_of_poll(Operation& operation, int result) noexcept {
     const int outcome = attempt(operation, scratch_);
     if (outcome != would_block) return outcome;
     // Once, somebody else may have been faster. An answer that nobody asked for stays.
-    const bool asked_for = (answer & static_cast<int>(interest_of(operation))) != 0;
+    const bool asked_for = (answer & events_of(operation)) != 0;
     const bool useless = !asked_for || has(operation, tried_in_vain);
     mark(operation, useless ? by_change : tried_in_vain);
     return would_block;

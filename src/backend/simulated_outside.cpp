@@ -3,6 +3,7 @@
 #include <asyncio/exceptions.h>
 
 #include "backend/attempt.h"
+#include "backend/operation_kind.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -16,15 +17,6 @@
 namespace asyncio::lowlevel::simulated {
 
 namespace {
-
-/// After which events an operation is worth another try.
-std::int16_t events_to_watch(const Operation& operation) noexcept {
-    switch (operation.kind) {
-        case OperationKind::read: return POLLIN;
-        case OperationKind::write: return POLLOUT;
-        default: return operation.events;
-    }
-}
 
 timespec as_timespec(Duration duration) noexcept {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration);
@@ -88,7 +80,7 @@ bool Outside::list_descriptors() noexcept {
             if (useless_.contains(operation.fd)) return;
             const auto [entry, is_new] = place_.try_emplace(operation.fd, watched_.size());
             if (is_new) watched_.push_back(pollfd{operation.fd, 0, 0});
-            watched_[entry->second].events |= events_to_watch(operation);
+            watched_[entry->second].events |= static_cast<std::int16_t>(events_of(operation));
         });
     } catch (const std::bad_alloc&) {
         watched_.resize(1);
