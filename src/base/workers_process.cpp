@@ -2,6 +2,8 @@
 
 #include <asyncio/exceptions.h>
 
+#include "base/spawn_setup.h"
+
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -33,11 +35,9 @@ constexpr int channel_number = 3;
 /// A process that has been told to end and does not is killed after so many milliseconds.
 constexpr int patience_ms = 2000;
 
-[[noreturn]] void refuse(int error) { throw OsError(error, "start a worker process"); }
+constexpr const char* operation = "start a worker process";
 
-void require(int error) {
-    if (error != 0) refuse(error);
-}
+[[noreturn]] void refuse(int error) { throw OsError(error, operation); }
 
 /// Both ends, close-on-exec, with numbers that the process's own cannot collide with.
 void make_channel(Fd& ours, Fd& theirs) {
@@ -52,57 +52,13 @@ void make_channel(Fd& ours, Fd& theirs) {
     }
 }
 
-/// What happens between fork and exec: standard input is empty, the socket has its number, and
-/// everything else is closed.
-class FileActions {
-public:
-    explicit FileActions(int channel) {
-        require(::posix_spawn_file_actions_init(&actions_));
-        int error =
-            ::posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-        if (error == 0)
-            error = ::posix_spawn_file_actions_adddup2(&actions_, channel, channel_number);
-        if (error == 0)
-            error = ::posix_spawn_file_actions_addclosefrom_np(&actions_, channel_number + 1);
-        if (error == 0) return;
-        ::posix_spawn_file_actions_destroy(&actions_);
-        refuse(error);
-    }
-    FileActions(const FileActions&) = delete;
-    FileActions& operator=(const FileActions&) = delete;
-    ~FileActions() { ::posix_spawn_file_actions_destroy(&actions_); }
-
-    const posix_spawn_file_actions_t* get() const noexcept { return &actions_; }
-
-private:
-    posix_spawn_file_actions_t actions_;
-};
-
-/// No signal is blocked, and those the library ignores have their default action.
-class Attributes {
-public:
-    Attributes() {
-        require(::posix_spawnattr_init(&attributes_));
-        sigset_t signals;
-        sigemptyset(&signals);
-        ::posix_spawnattr_setsigmask(&attributes_, &signals);
-        sigaddset(&signals, SIGPIPE);
-        ::posix_spawnattr_setsigdefault(&attributes_, &signals);
-        ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    }
-    Attributes(const Attributes&) = delete;
-    Attributes& operator=(const Attributes&) = delete;
-    ~Attributes() { ::posix_spawnattr_destroy(&attributes_); }
-
-    const posix_spawnattr_t* get() const noexcept { return &attributes_; }
-
-private:
-    posix_spawnattr_t attributes_;
-};
-
 pid_t start_own_program(int channel) {
-    const FileActions actions(channel);
-    const Attributes attributes;
+    // Standard input is empty, the socket has its number, and every other descriptor is closed.
+    SpawnFileActions actions(operation);
+    actions.open(STDIN_FILENO, "/dev/null", O_RDONLY);
+    actions.copy(channel, channel_number);
+    actions.close_from(channel_number + 1);
+    const SpawnAttributes attributes(operation);
     std::string marker = std::string(variable) + "=" + std::to_string(::getpid());
     std::vector<char*> environment;
     for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry)
@@ -112,8 +68,9 @@ pid_t start_own_program(int channel) {
     char mark[] = "(worker)";
     char* arguments[] = {program_invocation_name, mark, nullptr};
     pid_t pid = -1;
-    require(::posix_spawn(&pid, "/proc/self/exe", actions.get(), attributes.get(), arguments,
-                          environment.data()));
+    const int error = ::posix_spawn(&pid, "/proc/self/exe", actions.get(), attributes.get(),
+                                    arguments, environment.data());
+    if (error != 0) refuse(error);
     return pid;
 }
 

@@ -2,6 +2,7 @@
 
 #include <asyncio/exceptions.h>
 
+#include "base/spawn_setup.h"
 #include "process/find_program.h"
 #include "process/pidfd.h"
 
@@ -110,106 +111,40 @@ private:
 
 // --- What the child does before exec ------------------------------------------------------------
 
-/// `posix_spawn` returns its error, and allocates.
-void require(int error) {
-    if (error != 0) throw OsError(error, "prepare a spawn");
+constexpr const char* preparation = "prepare a spawn";
+
+void add_standard(SpawnFileActions& actions, std::size_t index, const Stdio& stdio,
+                  const Descriptors& descriptors) {
+    const int target = static_cast<int>(index);
+    switch (stdio.kind()) {
+        case Stdio::Kind::inherit: return;
+        case Stdio::Kind::null: return actions.open(target, "/dev/null", O_RDWR);
+        case Stdio::Kind::output: return actions.copy(STDOUT_FILENO, target);
+        case Stdio::Kind::pipe:
+        case Stdio::Kind::descriptor: return actions.copy(descriptors.source(index), target);
+    }
 }
 
-class FileActions {
-public:
-    FileActions(const SpawnRequest& request, const Descriptors& descriptors) {
-        require(::posix_spawn_file_actions_init(&actions_));
-        try {
-            for (std::size_t i = 0; i < 3; ++i) add_standard(i, request.standard[i], descriptors);
-            add_passed(request.pass_fds);
-            if (!request.cwd.empty()) {
-                require(::posix_spawn_file_actions_addchdir_np(&actions_, request.cwd.c_str()));
-            }
-        } catch (...) {
-            ::posix_spawn_file_actions_destroy(&actions_);
-            throw;
-        }
+/// Keeps the descriptors in `passed`, closes all others from 3 on, marked for exec or not.
+///
+/// There is one action that closes many, all numbers from some number on, and a passed number may
+/// be large. So the passed ones first move down to 3, 4, 5, …, where none of them can be in the way
+/// of another: sorted and distinct, each moves to a number that is not above its own. What follows
+/// them is closed, and they move back, the highest first.
+void add_passed(SpawnFileActions& actions, std::vector<int> passed) {
+    std::sort(passed.begin(), passed.end());
+    passed.erase(std::unique(passed.begin(), passed.end()), passed.end());
+    std::erase_if(passed, [](int fd) { return fd < first_free_number; });
+    const int count = static_cast<int>(passed.size());
+    for (int i = 0; i < count; ++i) actions.copy(passed[i], first_free_number + i);
+    actions.close_from(first_free_number + count);
+    for (int i = count - 1; i >= 0; --i) {
+        const int lowered = first_free_number + i;
+        if (passed[i] == lowered) continue;
+        actions.copy(lowered, passed[i]);
+        if (!std::binary_search(passed.begin(), passed.end(), lowered)) actions.close(lowered);
     }
-    FileActions(const FileActions&) = delete;
-    FileActions& operator=(const FileActions&) = delete;
-    ~FileActions() { ::posix_spawn_file_actions_destroy(&actions_); }
-
-    const posix_spawn_file_actions_t* get() const noexcept { return &actions_; }
-
-private:
-    void add_standard(std::size_t index, const Stdio& stdio, const Descriptors& descriptors) {
-        const int target = static_cast<int>(index);
-        switch (stdio.kind()) {
-            case Stdio::Kind::inherit: return;
-            case Stdio::Kind::null:
-                return require(
-                    ::posix_spawn_file_actions_addopen(&actions_, target, "/dev/null", O_RDWR, 0));
-            case Stdio::Kind::output: return add_copy(STDOUT_FILENO, target);
-            case Stdio::Kind::pipe:
-            case Stdio::Kind::descriptor: return add_copy(descriptors.source(index), target);
-        }
-    }
-
-    /// A copy onto itself makes the descriptor survive exec.
-    void add_copy(int from, int to) {
-        require(::posix_spawn_file_actions_adddup2(&actions_, from, to));
-    }
-
-    /// Keeps the descriptors in `passed`, closes all others from 3 on, marked for exec or not.
-    ///
-    /// There is one action that closes many, all numbers from some number on, and a passed number
-    /// may be large. So the passed ones first move down to 3, 4, 5, …, where none of them can be in
-    /// the way of another: sorted and distinct, each moves to a number that is not above its own.
-    /// What follows them is closed, and they move back, the highest first.
-    void add_passed(std::vector<int> passed) {
-        std::sort(passed.begin(), passed.end());
-        passed.erase(std::unique(passed.begin(), passed.end()), passed.end());
-        std::erase_if(passed, [](int fd) { return fd < first_free_number; });
-        const int count = static_cast<int>(passed.size());
-        for (int i = 0; i < count; ++i) add_copy(passed[i], first_free_number + i);
-        require(::posix_spawn_file_actions_addclosefrom_np(&actions_, first_free_number + count));
-        for (int i = count - 1; i >= 0; --i) {
-            const int lowered = first_free_number + i;
-            if (passed[i] == lowered) continue;
-            add_copy(lowered, passed[i]);
-            if (!std::binary_search(passed.begin(), passed.end(), lowered))
-                require(::posix_spawn_file_actions_addclose(&actions_, lowered));
-        }
-    }
-
-    posix_spawn_file_actions_t actions_;
-};
-
-class Attributes {
-public:
-    explicit Attributes(const SpawnRequest& request) {
-        require(::posix_spawnattr_init(&attributes_));
-        // The back-ends ignore SIGPIPE, and what is ignored stays so through exec. What is handled
-        // becomes default by itself.
-        sigset_t signals;
-        sigemptyset(&signals);
-        ::posix_spawnattr_setsigmask(&attributes_, &signals);
-        sigaddset(&signals, SIGPIPE);
-        sigaddset(&signals, SIGINT);
-        ::posix_spawnattr_setsigdefault(&attributes_, &signals);
-        int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
-        if (request.start_new_session) {
-            flags |= POSIX_SPAWN_SETSID;
-        } else if (request.process_group) {
-            flags |= POSIX_SPAWN_SETPGROUP;
-            ::posix_spawnattr_setpgroup(&attributes_, *request.process_group);
-        }
-        ::posix_spawnattr_setflags(&attributes_, static_cast<short>(flags));
-    }
-    Attributes(const Attributes&) = delete;
-    Attributes& operator=(const Attributes&) = delete;
-    ~Attributes() { ::posix_spawnattr_destroy(&attributes_); }
-
-    const posix_spawnattr_t* get() const noexcept { return &attributes_; }
-
-private:
-    posix_spawnattr_t attributes_;
-};
+}
 
 /// The form in which C passes lists of strings. `exec` does not write to them.
 std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
@@ -221,8 +156,16 @@ std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
 }
 
 pid_t start(const SpawnRequest& request, const Descriptors& descriptors) {
-    const FileActions actions(request, descriptors);
-    const Attributes attributes(request);
+    SpawnFileActions actions(preparation);
+    for (std::size_t i = 0; i < 3; ++i) add_standard(actions, i, request.standard[i], descriptors);
+    add_passed(actions, request.pass_fds);
+    if (!request.cwd.empty()) actions.change_directory(request.cwd);
+    SpawnAttributes attributes(preparation);
+    if (request.start_new_session) {
+        attributes.start_session();
+    } else if (request.process_group) {
+        attributes.join_group(*request.process_group);
+    }
     const std::string path = find_program(request);
     const std::vector<char*> arguments = pointers_to(request.arguments);
     std::vector<char*> environment;
