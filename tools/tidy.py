@@ -77,16 +77,16 @@ PUBLIC_HEADERS_ONLY = ("src/tls/*", "src/http/*", "src/db/*", "src/process/*",
 
 # Every header below include/asyncio has a floor. `include/asyncio.h` is the umbrella over them.
 HEADERS_OF_FLOOR = {
-    "base": "exceptions debug delay outcome lowlevel/fd internal/frame_pool "
+    "base": "exceptions debug delay outcome lowlevel/awaiting lowlevel/fd internal/frame_pool "
             "internal/intrusive_list internal/prefetch internal/ref internal/requirements "
             "internal/rethrow "
             "internal/thread_event internal/time internal/unique_function internal/worker_job "
             "internal/bind",
     "backend": "lowlevel/backend lowlevel/operation",
-    "loop": "event_loop loop_handle internal/context_state internal/loop_gate internal/step",
+    "loop": "event_loop loop_handle lowlevel/alarm internal/context_state internal/loop_gate internal/step",
     "core": "coro task future task_group gather timeout sleep run wait shield context generator "
             "lowlevel/waiter internal/awaitable internal/body internal/future_base "
-            "internal/task_core finally exit_stack as_completed map_concurrent staggered_race "
+            "internal/future_watch internal/task_core finally exit_stack as_completed map_concurrent staggered_race "
             "internal/cancel_mask internal/cancel_walk internal/completions internal/handles "
             "internal/settled_call internal/uncaught inspect main timeout_scope internal/foreign",
     "sync": "sync lock event condition semaphore barrier held queue "

@@ -4,10 +4,10 @@
 // Thread-safety: loop thread only.
 
 #include <asyncio/gather.h>
-#include <asyncio/internal/alarm.h>
 #include <asyncio/internal/completions.h>
 #include <asyncio/internal/future_watch.h>
 #include <asyncio/internal/handles.h>
+#include <asyncio/lowlevel/alarm.h>
 #include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/task.h>
 
@@ -29,7 +29,7 @@ namespace internal {
 
 /// The part of an iteration that does not depend on the type. It watches each future until that has
 /// been reported, the time is over, or the iteration is dropped.
-class AsCompletedBase : FutureWatch<AsCompletedBase>, Alarm<AsCompletedBase> {
+class AsCompletedBase : FutureWatch<AsCompletedBase>, lowlevel::Alarm<AsCompletedBase> {
 public:
     AsCompletedBase(EventLoop& loop, const AsCompletedOptions& options, std::size_t count);
 

@@ -2,7 +2,7 @@
 // Waiting for time to pass.
 
 #include <asyncio/delay.h>
-#include <asyncio/internal/alarm.h>
+#include <asyncio/lowlevel/alarm.h>
 #include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/lowlevel/waiter.h>
 
@@ -36,7 +36,7 @@ private:
     /// the iteration in which the timer expires. In Python the timer sets a future, and that takes
     /// one iteration more: until then the sleep can still be cancelled, and other callbacks of the
     /// moment come first.
-    class WakeUp : public Alarm<WakeUp> {
+    class WakeUp : public lowlevel::Alarm<WakeUp> {
     public:
         explicit WakeUp(TaskCore& sleeper) noexcept : Alarm(*here.loop), sleeper_(sleeper) {
             touches_next(&sleeper);

@@ -5,10 +5,10 @@
 // Thread-safety: loop thread only.
 
 #include <asyncio/gather.h>
-#include <asyncio/internal/alarm.h>
 #include <asyncio/internal/body.h>
 #include <asyncio/internal/completions.h>
 #include <asyncio/internal/future_watch.h>
+#include <asyncio/lowlevel/alarm.h>
 #include <asyncio/task.h>
 
 #include <cstddef>
@@ -34,7 +34,7 @@ struct RaceResult {
 namespace internal {
 
 /// What happens in a race, in its order.
-class RaceWatch : FutureWatch<RaceWatch>, Alarm<RaceWatch> {
+class RaceWatch : FutureWatch<RaceWatch>, lowlevel::Alarm<RaceWatch> {
 public:
     RaceWatch(EventLoop& loop, std::size_t count, std::optional<Duration> delay);
 

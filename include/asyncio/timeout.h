@@ -10,8 +10,8 @@
 #include <asyncio/coro.h>
 #include <asyncio/delay.h>
 #include <asyncio/exceptions.h>
-#include <asyncio/internal/alarm.h>
 #include <asyncio/internal/body.h>
+#include <asyncio/lowlevel/alarm.h>
 #include <asyncio/task.h>
 
 #include <optional>
@@ -47,7 +47,7 @@ Coro<AwaitResult<Given>> wait_for_scope(Given awaitable, Duration delay);
 /// A limit that is running. The body of `timeout` may take it by reference. Only the functions of
 /// this file make one, for they see to its end.
 /// Python: `asyncio.Timeout`.
-class Timeout : internal::Alarm<Timeout> {
+class Timeout : lowlevel::Alarm<Timeout> {
 public:
     /// The deadline, on the loop's clock; nothing if there is none.
     std::optional<TimePoint> when() const noexcept { return when_; }

@@ -1,10 +1,10 @@
 #pragma once
 // Waiting for some of several tasks, without cancelling any.
 
-#include <asyncio/internal/alarm.h>
 #include <asyncio/internal/awaitable.h>
 #include <asyncio/internal/future_watch.h>
 #include <asyncio/internal/handles.h>
+#include <asyncio/lowlevel/alarm.h>
 #include <asyncio/task.h>
 
 #include <optional>
@@ -37,7 +37,7 @@ struct WaitResult {
 namespace internal {
 
 /// One wait in progress.
-class WaitState : FutureWatch<WaitState>, Alarm<WaitState> {
+class WaitState : FutureWatch<WaitState>, lowlevel::Alarm<WaitState> {
 public:
     WaitState(EventLoop& loop, const WaitOptions& options, std::size_t count);
 

@@ -16,7 +16,7 @@
 // Thread-safety: none.
 
 #include <asyncio/event_loop.h>
-#include <asyncio/internal/alarm.h>
+#include <asyncio/lowlevel/alarm.h>
 #include <asyncio/lowlevel/fd.h>
 #include <asyncio/subprocess.h>
 
@@ -28,7 +28,7 @@
 
 namespace asyncio::internal {
 
-class ProcessState final : public Pooled, private AtClose, private Alarm<ProcessState> {
+class ProcessState final : public Pooled, private AtClose, private lowlevel::Alarm<ProcessState> {
 public:
     /// Starts the child. Throws: as `spawn`.
     static Process start(EventLoop& loop, const SpawnRequest& request);

@@ -17,19 +17,19 @@
 
 #include <asyncio/event_loop.h>
 
-namespace asyncio::internal {
+namespace asyncio::lowlevel {
 
 /// `Owner` derives from `Alarm<Owner>`, has `void alarm_rings() noexcept`, and makes `Alarm<Owner>`
 /// its friend.
 template <class Owner>
-class Alarm : Ready {
+class Alarm : internal::Ready {
 public:
     Alarm(const Alarm&) = delete;
     Alarm& operator=(const Alarm&) = delete;
 
 protected:
     explicit Alarm(EventLoop& loop) noexcept : alarm_loop_(loop) {
-        run = [](Ready& node) noexcept {
+        run = [](internal::Ready& node) noexcept {
             static_cast<Owner&>(static_cast<Alarm&>(node)).alarm_rings();
         };
         timer_.target = this;
@@ -41,7 +41,9 @@ protected:
     /// Throws: `std::bad_alloc`; the alarm is not set then.
     void ring_at(TimePoint when) { alarm_loop_.arm(timer_, when); }
     /// The same, so long from now on.
-    void ring_after(Duration delay) { ring_at(add_saturating(alarm_loop_.time(), delay)); }
+    void ring_after(Duration delay) {
+        ring_at(internal::add_saturating(alarm_loop_.time(), delay));
+    }
     /// In the next iteration.
     void ring_soon() noexcept { alarm_loop_.schedule(*this); }
 
@@ -66,7 +68,7 @@ protected:
 
 private:
     EventLoop& alarm_loop_;
-    Timer timer_;
+    internal::Timer timer_;
 };
 
-}  // namespace asyncio::internal
+}  // namespace asyncio::lowlevel
