@@ -1,3 +1,28 @@
+// What a gather does when a part ends, when it is cancelled, and when its loop closes.
+//
+// The parts' futures each hold a node of the gather (`Part`). A part that ends makes its node
+// ready, so `part_done` runs one iteration later. The last report completes the gather's own
+// future, and the task that awaits the gather runs one iteration after that. So a gather resumes
+// two iterations after its last part has ended. This is CPython's order, where `_done_callback` is
+// a done-callback of each child.
+//
+// Ownership. The nodes lie in one array of the gather, and the gather holds handles of its parts.
+// In return the lists of the parts' futures point into that array. Therefore the gather holds a
+// reference to itself from its beginning until the last part has reported. A part that is never set
+// never reports, so the gather also stands in the loop's list of what must be told of its end
+// (`AtClose`); without that, such a gather would be a leak.
+//
+// Errors. The first error of a part completes the gather at once. The other parts go on, because
+// nothing may cancel tasks that the program still holds. Their later errors are marked as seen, as
+// in Python: the gather has failed already and can have one error only. Debug mode logs them.
+//
+// A cancelled gather waits until all parts have ended, unlike Python's, so that no part runs on
+// without an owner. `cancel_requested_` is set when at least one part has accepted the request.
+// From then on the first error is stored and not delivered, and an error that is no cancellation
+// replaces one that is: the parts' CancelledErrors are the answer to the request, while a failure
+// in a cleanup is news that must reach the caller. If no part fails or is cancelled (all of them
+// ignored the request), the gather still ends with a CancelledError.
+
 #include <asyncio/gather.h>
 
 #include "base/log.h"
@@ -17,12 +42,17 @@ void GatherBase::watch(std::size_t index, FutureBase& child) noexcept {
     child.notify(part);
 }
 
+/// The request visits the parts one after the other: `receive` names the first, `answered` each
+/// further one. The walk stays a loop that way, however the gathers are nested. `asked_` can be a
+/// member, because a walk visits every gather at most once.
 FutureBase* GatherBase::receive(std::string_view) noexcept {
     any_will_end_ = false;
     asked_ = 0;
     return outer().done() ? nullptr : awaited(0);
 }
 
+/// As in Python, the gather counts as cancelled only if a part has accepted the request. If all
+/// parts had ended, their results stand although they have not been reported yet.
 FutureBase* GatherBase::answered(bool will_end, std::string_view message) noexcept {
     any_will_end_ |= will_end;
     if (FutureBase* const next = awaited(++asked_)) return next;
@@ -33,6 +63,8 @@ FutureBase* GatherBase::answered(bool will_end, std::string_view message) noexce
     return nullptr;
 }
 
+/// The reference to itself goes last. It may be the last one, when the program has dropped the
+/// future of the gather.
 void GatherBase::part_done(Ready& node) noexcept {
     auto& part = static_cast<Part&>(node);
     GatherBase& gather = *part.gather;
@@ -43,8 +75,9 @@ void GatherBase::part_done(Ready& node) noexcept {
     gather.outer().release();  // the gather's reference to itself
 }
 
-/// What has not reported never will. As any future of a closed loop that is not done, this stays
-/// so, for whoever still has a handle.
+/// Parts that have not reported never will, because their loop is closing. The gather stays
+/// pending, as any future of a closed loop that is not done, for a program that still has a handle.
+/// The nodes must leave the lists of the parts: those futures may live longer than the gather.
 void GatherBase::loop_closes(AtClose& listener) noexcept {
     auto& gather = static_cast<GatherBase&>(listener);
     for (std::size_t index = 0; index < gather.count_; ++index) {
@@ -57,22 +90,21 @@ void GatherBase::child_failed(FutureBase& child) {
     if (errors_are_results_) return;
     std::exception_ptr error = child.error();
     child.mark_retrieved();
-    // While a cancelled gather waits for its children, a failure outranks the cancellations it
-    // asked for.
+    // See "Errors" above: a failure outranks the cancellations that the gather itself asked for.
     const bool outranks = cancel_requested_ && first_error_ != nullptr &&
                           is_cancellation(first_error_) && !is_cancellation(error);
     if (first_error_ == nullptr || outranks) {
         first_error_ = error;
         if (!cancel_requested_ && !outer().done()) set_error(std::move(error));
     } else if (outer().loop().get_debug()) {
-        // Python drops it without a word.
+        // Python drops it silently.
         log(LogLevel::debug, "a part of a gather that had failed already ended with an error", [&] {
             return "a part of a gather that had failed already ended with: " + describe(error);
         });
     }
 }
 
-/// The last child has reported.
+/// The last part has reported. A gather that failed early has been done since then.
 void GatherBase::conclude() {
     if (outer().done()) return;
     if (first_error_ != nullptr) return set_error(std::move(first_error_));
@@ -80,7 +112,7 @@ void GatherBase::conclude() {
     try {
         collect();
     } catch (...) {
-        // A value that could not be copied, or that somebody else has moved out.
+        // A value could not be copied, or another handle has moved it out of its task.
         set_error(std::current_exception());
     }
 }

@@ -1,4 +1,30 @@
-// What the loop asks of the tasks it keeps: that all of them come to an end.
+// How a loop brings its tasks to an end: cancel all, run until they have ended, and again for the
+// tasks they have started meanwhile.
+//
+// `run` does this after the main coroutine has ended, as Python's `_cancel_all_tasks` does, and
+// `EventLoop::close` does it for what is left. The loop itself cannot, because on its floor a
+// resident is only a list entry.
+//
+// One round:
+// 1. A node is registered with every task, behind the waiters that are there. When the last node
+//    has run, the loop stops.
+// 2. All tasks are cancelled, in the order of their creation. No task runs inside that; each
+//    delivers its request in the next iteration.
+// 3. The loop runs until it is stopped. An error of a task is reported to the exception handler,
+//    since no code awaits these tasks.
+// Tasks that were started meanwhile are the next round's. There is no limit to the rounds: a
+// program that always starts another task never ends, and Python's does not either. After five
+// seconds the tasks that still run are named in the log.
+//
+// A task may also never end because it waits for something that cannot come. The simulated back-end
+// notices that (`DeadlockError`); on the others the loop waits, because a thread or a signal may
+// still come. After a deadlock the masks are lifted: a cleanup that was protected from cancellation
+// is cancelled after all, because no other end is in sight. If there was no mask to lift, the loop
+// gives up and the tasks stay; nothing can be destroyed that waits.
+//
+// Memory. An end without memory must still be an end. The round's nodes are one allocation; if that
+// fails, the tasks are waited for one after the other with a node on the stack. The warning is
+// dropped without memory, and reports are shortened.
 
 #include <asyncio/future.h>
 #include <asyncio/task.h>
@@ -24,7 +50,8 @@ std::string name_list(EventLoop& loop) {
     return names;
 }
 
-/// A task has ended. Nobody else looks at its error.
+/// A task has ended, and no code will ask for its error. A cancellation is what was asked for, so
+/// it is not reported.
 void report_error_of(TaskCore& task) noexcept {
     FutureBase& future = task.future();
     if (future.succeeded() || future.cancelled()) return;
@@ -56,12 +83,15 @@ struct Countdown {
     }
     Countdown(const Countdown&) = delete;
     Countdown& operator=(const Countdown&) = delete;
+    /// A deadlock leaves nodes in the lists of tasks that wait for ever.
     ~Countdown() {
         for (std::size_t index = 0; index < tasks.size(); ++index) {
             if (parts[index].linked()) parts[index].unlink();
         }
     }
 
+    /// Runs one iteration after the task has ended, behind the tasks that waited for it: these are
+    /// cancelled too and may still use its result.
     static void part_done(Ready& node) noexcept {
         auto& part = static_cast<Part&>(node);
         report_error_of(*part.task.core());
@@ -74,7 +104,7 @@ struct Countdown {
     std::size_t left = 0;
 };
 
-/// Stops the loop at the end of one task.
+/// Stops the loop at the end of one task: the way that needs no allocation.
 struct OneEnd : Ready {
     explicit OneEnd(TaskCore& of) noexcept : task(&of) {
         run = [](Ready& node) noexcept {
@@ -102,12 +132,15 @@ bool run_until_stopped(EventLoop& loop) {
         log(LogLevel::error, "shutting down: deadlock",
             [&] { return std::string("shutting down: ") + deadlock.what(); });
     } catch (const std::bad_alloc&) {
-        // There was none for the tree.
+        // The text of a DeadlockError is an allocation. There was a deadlock, and no memory to
+        // describe it.
         log(LogLevel::error, "shutting down: deadlock");
     }
     return false;
 }
 
+/// The caller cancels the warning at the end of its round: it is about the tasks of this round
+/// only.
 TimerHandle warn_after_patience(EventLoop& loop) noexcept {
     try {
         return loop.call_later(patience, [&loop] {
@@ -123,8 +156,9 @@ void cancel_all(EventLoop& loop) {
         [](Resident& resident) { static_cast<TaskCore&>(resident).cancel({}); });
 }
 
-/// Waits for one task after the other, which needs no memory. Those that they start stand behind
-/// them in the list, and are not among those that were cancelled.
+/// Waits for one task after the other, which needs no memory. Tasks that these start stand behind
+/// them in the list and have higher numbers than `newest`. They were not cancelled, so they are
+/// left for the next round.
 bool wait_singly(EventLoop& loop, std::uint64_t newest) {
     while (!loop.residents().empty()) {
         auto& first = static_cast<TaskCore&>(loop.residents().front());
@@ -135,10 +169,12 @@ bool wait_singly(EventLoop& loop, std::uint64_t newest) {
     return true;
 }
 
-/// False if there are tasks that never end.
+/// One round. False if there are tasks that never end.
 bool cancel_and_wait(EventLoop& loop) {
     std::optional<Countdown> countdown;
     try {
+        // The nodes come before the requests, so that a lack of memory is found before anything has
+        // changed.
         countdown.emplace(loop);
     } catch (const std::bad_alloc&) {
     }
@@ -152,7 +188,8 @@ bool cancel_and_wait(EventLoop& loop) {
     return ended;
 }
 
-/// A cleanup that would wait for ever is cancelled after all. False if there is none.
+/// Cancels the cleanups that would wait for ever, by taking their masks away. False if there is
+/// none: then nothing is left to try.
 bool lift_masks(EventLoop& loop) noexcept {
     bool any = false;
     loop.residents().for_each(
@@ -162,8 +199,8 @@ bool lift_masks(EventLoop& loop) noexcept {
 
 }  // namespace
 
-/// Cancels all tasks and runs them to their end. Those they start meanwhile get the same, for as
-/// long as it takes. A loop also closes where there is no memory: only reports need any.
+/// Cancels all tasks and runs them to their end. Tasks that they start meanwhile get the same, for
+/// as long as it takes. A loop also closes where there is no memory: only reports need any.
 void wind_up_residents(EventLoop& loop) {
     while (!loop.residents().empty()) {
         if (!cancel_and_wait(loop) && !lift_masks(loop)) return;
