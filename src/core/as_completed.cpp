@@ -1,3 +1,10 @@
+// `as_completed`: a node in the list of each future, and a timer over all of them.
+//
+// A future that ends makes its node ready, and the node's turn puts the number of the future into
+// `completions` one iteration later: CPython's `_on_completion` is a done-callback as well. The
+// nodes lie in one array of the iteration object, and are taken out of the futures' lists when that
+// object goes. The futures themselves go on; nothing here cancels them.
+
 #include <asyncio/as_completed.h>
 
 namespace asyncio::internal {
@@ -17,12 +24,15 @@ AsCompletedBase::AsCompletedBase(EventLoop& loop, const AsCompletedOptions& opti
     loop_.arm(timer_, add_saturating(loop_.time(), *options.timeout));
 }
 
+/// The iteration may be dropped early. Neither the timer nor a future may then point into this
+/// object.
 AsCompletedBase::~AsCompletedBase() {
     loop_.disarm(timer_);
     if (expiry_.linked()) expiry_.unlink();
     stop_watching();
 }
 
+/// Also for nodes that are in the ready queue: unlinking works in whichever list a node is.
 void AsCompletedBase::stop_watching() noexcept {
     for (std::size_t index = 0; index < count_; ++index) {
         if (parts_[index].linked()) parts_[index].unlink();
@@ -40,11 +50,14 @@ void AsCompletedBase::watch(std::size_t index, FutureBase& future) noexcept {
 void AsCompletedBase::part_done(Ready& node) noexcept {
     auto& part = static_cast<Part&>(node);
     AsCompletedBase& self = *part.owner;
+    // Nothing can be late any more, and an armed timer would keep the loop from noticing a
+    // deadlock.
     if (--self.unfinished_ == 0) self.loop_.disarm(self.timer_);
     self.completions.put(part.index);
 }
 
-/// What has not been reported by now is late, even if it is done.
+/// A future that has not been reported by now is late, even if it is done: its node is in the ready
+/// queue behind this one. CPython clears its list of futures in the same way.
 void AsCompletedBase::expire(Ready& node) noexcept {
     AsCompletedBase& self = *static_cast<Expiry&>(node).owner;
     self.stop_watching();

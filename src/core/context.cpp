@@ -1,3 +1,6 @@
+// Identities of context variables. A variable is known by a number and not by its address: a
+// context may outlive the variable, and another variable may come to lie at the same address.
+
 #include <asyncio/context.h>
 
 #include <atomic>

@@ -1,3 +1,17 @@
+// How a stack of cleanups is undone, whatever fails on the way.
+//
+// The cleanups run from the last one pushed to the first, all of them under one mask: a request to
+// cancel waits until the last cleanup has ended. A cleanup is taken off the stack before it runs,
+// so it runs once, even if it fails or asks for the stack again.
+//
+// Each cleanup is given the error that is on its way out at that moment: first the body's, then
+// whatever the cleanups before it have made of it. It may answer in four ways:
+// - It ends with a value that is false: the error stays as it is.
+// - It ends with true: the error is dealt with, and the next cleanup sees none.
+// - It throws the error that it was given: no new error has come.
+// - It throws another error: both are kept, and leave together as one ExceptionGroup. In Python the
+//   second error leaves, and the first is its context; here no error is hidden.
+
 #include <asyncio/exit_stack.h>
 
 #include "base/log.h"
@@ -10,10 +24,13 @@
 namespace asyncio {
 namespace {
 
+// The message of the group that several errors leave in.
 constexpr auto several = "errors of a body and of its cleanups";
 
 }  // namespace
 
+/// A destructor cannot await, so the cleanups cannot run here. Their callables are destroyed
+/// unused, which is a mistake of the program.
 AsyncExitStack::~AsyncExitStack() {
     if (exits_.empty()) return;
     internal::log(LogLevel::error, "an AsyncExitStack was destroyed before its cleanups had run",
@@ -35,8 +52,8 @@ Coro<> AsyncExitStack::aclose() {
 
 namespace {
 
-/// What is on its way out. Where there is no memory to keep an error, `bad_alloc` is what leaves,
-/// and the cleanups go on.
+/// The errors on their way out. Without memory to keep an error, `bad_alloc` is what leaves, and
+/// the cleanups go on: they matter more than the report.
 class Errors {
 public:
     void add(std::exception_ptr error) noexcept {
@@ -66,6 +83,8 @@ private:
 
 }  // namespace
 
+/// Returns the error instead of throwing it, so that the caller throws once, in the frame of the
+/// program's await.
 Coro<std::exception_ptr> AsyncExitStack::unwind(const std::exception_ptr& body_error) {
     const internal::CancelMask mask(*internal::here.task);
     Errors errors;
@@ -76,7 +95,7 @@ Coro<std::exception_ptr> AsyncExitStack::unwind(const std::exception_ptr& body_e
         const std::exception_ptr given = errors.joined();
         const Outcome<bool> left = co_await internal::settled_call(exit, given);
         if (left.failed()) {
-            // One that lets go what it was given has not failed itself.
+            // A cleanup that lets the error pass which it was given has not failed itself.
             if (left.error() != given) errors.add(left.error());
         } else if (left.value()) {
             errors.clear();

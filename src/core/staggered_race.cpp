@@ -1,3 +1,11 @@
+// The events of a race, in the order in which they happen: a runner has ended, or the runner
+// started last has taken too long. Both are numbers in one `Completions`, so the race awaits one
+// source and handles one event at a time.
+//
+// Numbers below the count stand for ends. The number count + n says that the delay of the n-th
+// runner has passed. An event that is taken after a further runner was started carries an old
+// number, and is ignored (`is_overdue`).
+
 #include <asyncio/staggered_race.h>
 
 namespace asyncio::internal {
@@ -8,7 +16,8 @@ RaceWatch::RaceWatch(EventLoop& loop, std::size_t count, std::optional<Duration>
       delay_(delay),
       events_(loop, Completions::none),
       parts_(std::make_unique<Part[]>(count)) {
-    // Each ends once and takes long once.
+    // A runner ends once, and its delay passes at most once. The room is reserved before the first
+    // runner starts, so that `happened`, which is `noexcept`, never allocates.
     events_.reserve(2 * count);
     overdue_.race = this;
     overdue_.run = &happened;
@@ -23,6 +32,9 @@ RaceWatch::~RaceWatch() {
     }
 }
 
+/// The delay of the runner before is over: its timer, and its event if that is already in the ready
+/// queue, must not count for the new one. The last runner needs no delay, because there is no
+/// further one to start.
 void RaceWatch::started(FutureBase& runner) {
     Part& part = parts_[started_];
     part.race = this;

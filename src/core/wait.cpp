@@ -1,3 +1,15 @@
+// `wait`: a node in the list of each future, a timer, and one future (`released_`) that says when
+// enough has ended.
+//
+// A future that ends makes its node ready; the node's turn counts it, one iteration later. If that
+// is enough, `released_` is set, and the waiting task runs one iteration after that. CPython's
+// `_wait` has the same two steps (`_on_completion` sets a `waiter` future). Which futures are done
+// is decided when the task runs, not when `released_` was set: futures that have ended in between
+// count as done.
+//
+// Nothing here owns or cancels the futures. The nodes leave their lists when the call ends, also
+// when it is cancelled.
+
 #include <asyncio/wait.h>
 
 namespace asyncio::internal {
@@ -32,6 +44,7 @@ void WaitState::watch(std::size_t index, FutureBase& future) noexcept {
     future.notify(part);
 }
 
+/// A cancelled future is no failure for `FIRST_EXCEPTION`, as in Python.
 void WaitState::part_done(Ready& node) noexcept {
     auto& part = static_cast<Part&>(node);
     WaitState& self = *part.wait;
@@ -42,6 +55,7 @@ void WaitState::part_done(Ready& node) noexcept {
     if (enough) self.release();
 }
 
+/// The timer and the last future may both come in one iteration.
 void WaitState::release() noexcept {
     if (!released_.done()) released_.set_result();
 }
