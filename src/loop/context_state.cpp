@@ -1,9 +1,17 @@
+// Values of context variables: finding one, and setting one by copying the list.
+//
+// A list is never changed after it was made, so tasks can share it by reference. Setting a variable
+// costs a copy of the list, which is right for values that are set rarely and inherited by every
+// task.
+
 #include <asyncio/internal/context_state.h>
 
 #include <algorithm>
 
 namespace asyncio::internal {
 
+/// Not in `here`, which must have neither constructor nor destructor. Code outside every loop is no
+/// hot path.
 ContextRef& thread_context() noexcept {
     thread_local ContextRef context;
     return context;
