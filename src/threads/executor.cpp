@@ -1,3 +1,10 @@
+// The public face of a pool of threads. The pool itself is `base/workers.cpp`, which knows neither
+// loops nor jobs with results; how a job's result comes back to a loop is in `loop_threads.cpp`.
+//
+// The pool is shared (`shared_ptr`) between this object and its threads. So a thread that does not
+// end in time can be left to itself: what it uses of the pool stays valid after this object has
+// been destroyed.
+
 #include <asyncio/executor.h>
 
 #include "base/workers.h"
@@ -9,8 +16,8 @@
 namespace asyncio {
 namespace {
 
-/// Python's: more threads than processors, since most jobs wait for something; but not more and
-/// more.
+/// Python's number: more threads than processors, since most jobs wait for something, but not
+/// without limit on a large machine.
 std::size_t default_worker_count() noexcept {
     return std::min<std::size_t>(32, std::max(1U, std::thread::hardware_concurrency()) + 4);
 }
@@ -26,6 +33,8 @@ ThreadPoolExecutor::~ThreadPoolExecutor() {
     if (!shut_down_) shutdown();
 }
 
+/// If the pool refuses the job, the job is given back to `job`, whose destructor drops it: the
+/// future of the job ends as cancelled, and the caller gets the error.
 void ThreadPoolExecutor::submit(ExecutorJob job) {
     internal::WorkerJob* given = job.release();
     try {
@@ -36,6 +45,8 @@ void ThreadPoolExecutor::submit(ExecutorJob job) {
     }
 }
 
+/// The order matters. After `close` no job can be added, so what `drop_queued` leaves is what is
+/// running. A job is dropped by cancelling its future, which reaches its loop as any result does.
 void ThreadPoolExecutor::shutdown(ShutdownOptions options) {
     shut_down_ = true;
     workers_->close(nullptr);

@@ -1,12 +1,12 @@
-// A program that uses `ProcessPoolExecutor` is started again as its worker. Nothing asks the user
-// to write something into `main` for that: the library has a constructor that is run before, sees
-// that this process is a worker, serves, and ends the process.
+// A program that uses `ProcessPoolExecutor` is started again as its worker. The user need not write
+// anything into `main` for that: the library has a constructor that runs before `main`, sees that
+// this process is a worker, serves, and ends the process.
 //
-// The jobs are the user's functions, and may use his static objects. Those are initialised by
-// constructors too, in the order in which the linker has put them, some before ours and some
-// behind. So ours first runs what is left of the executable's: the loader would do the same next.
-// (Where the library is a shared one it comes before the executable, and runs all of the
-// executable's.)
+// The jobs are the user's functions, and may use the program's static objects. Those are
+// initialised by constructors too, in the order in which the linker has put them, some before the
+// library's and some behind it. So the library's constructor first runs the executable's remaining
+// constructors, as the loader would do next. (Where the library is a shared one it is initialised
+// before the executable, and runs all of the executable's constructors.)
 
 #include "threads/process_worker.h"
 
@@ -30,7 +30,7 @@ using Constructor = void (*)(int, char**, char**);
 
 void serve_if_worker(int argc, char** argv, char** environment);
 
-/// The constructors of the executable; none if it tells nothing about itself.
+/// The constructors of the executable, from its dynamic section; none if it has no such section.
 std::span<const Constructor> constructors_of_executable() noexcept {
     struct Found {
         const Constructor* first = nullptr;
@@ -57,7 +57,7 @@ std::span<const Constructor> constructors_of_executable() noexcept {
     return {found.first, found.bytes / sizeof(Constructor)};
 }
 
-/// Those behind ours; all, if ours is not among them.
+/// The constructors behind the library's own; all, if it is not among them.
 std::span<const Constructor> constructors_left() noexcept {
     const std::span<const Constructor> all = constructors_of_executable();
     for (std::size_t i = 0; i < all.size(); ++i) {
@@ -71,12 +71,12 @@ std::span<const Constructor> constructors_left() noexcept {
     if (socket < 0) return;
     const WorkerChannel channel(socket);
     for (const Constructor construct : constructors_left()) construct(argc, argv, environment);
-    // Ends when the program closes the socket, or has ended.
+    // The loop ends when the program closes the socket or has ended.
     std::string request;
     try {
         while (channel.receive_message(request)) {
             const std::string answer = answer_request(request);
-            std::fflush(nullptr);  // what a job prints is there when it has ended
+            std::fflush(nullptr);  // what a job has printed is visible when its result is
             if (!channel.send_message(answer)) break;
         }
     } catch (const std::bad_alloc&) {
@@ -87,6 +87,7 @@ std::span<const Constructor> constructors_left() noexcept {
 
 }  // namespace
 
+/// An archive gives the linker a file only if a symbol of it is used. This is the symbol.
 void require_worker_hook() noexcept {}
 
 }  // namespace asyncio::internal

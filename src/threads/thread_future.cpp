@@ -1,3 +1,24 @@
+// A coroutine that is sent to a loop from another thread, and the thread that waits for its result.
+//
+// The two sides share one object. Its end is decided once, under the mutex (`claim_end`): by the
+// loop's side with a result, or by the thread with a cancellation. The side that has claimed it
+// writes the outcome and then announces it. So a cancelled ThreadFuture is done at once, as
+// Python's concurrent future is, even if the task still cleans up.
+//
+// The way of a call:
+// 1. `send` posts the object to the loop; one of its two references travels with it.
+// 2. Its turn in the loop (`start`) makes the task, and registers with the task's future.
+// 3. When the task has ended, `task_ended` takes the result over, wakes the thread, and drops the
+//    reference.
+//
+// A cancellation from the thread may come before the task exists, while it runs, or after it has
+// ended. `has_task_` is written and read under the same mutex as the end, so exactly one side tells
+// the task: either the thread finds a task and posts a request, or `start` finds that the end was
+// claimed.
+//
+// A loop that closes gives the object its turn too, and `start` then refuses it. So a thread that
+// waits is always woken.
+
 #include <asyncio/thread_future.h>
 
 #include <asyncio/exceptions.h>
@@ -13,6 +34,7 @@ void ThreadEnd::release() noexcept {
     if (release_reference(references_)) delete this;
 }
 
+/// The loop's handler cannot be asked from this thread, so the log is what is left.
 void ThreadEnd::report_unseen(const std::exception_ptr& error) noexcept {
     constexpr auto what = "an exception of a ThreadFuture was never retrieved";
     log(LogLevel::error, what, [&] { return std::string(what) + ": " + describe(error); });
@@ -23,6 +45,8 @@ bool ThreadEnd::wait_until(TimePoint deadline) {
     return ended_.wait_until(deadline);
 }
 
+/// Does not wait for the other side: its result, when it comes, finds the end claimed and is
+/// dropped.
 bool ThreadEnd::cancel() noexcept {
     if (!claim_end()) return false;
     fail(std::make_exception_ptr(CancelledError()));
@@ -35,6 +59,8 @@ bool ThreadEnd::claim_end() noexcept {
     return !std::exchange(is_done_, true);
 }
 
+/// The event is set under the mutex, so that `at_end` finds either an end or a place to leave its
+/// job. The job runs without the mutex, because it may drop this object.
 void ThreadEnd::announce_end() noexcept {
     WorkerJob* job = nullptr;
     {
@@ -58,7 +84,7 @@ void ThreadEnd::at_end(WorkerJob& job) noexcept {
 
 // --- A call: the thread's side -------------------------------------------------------------------
 
-/// One reference for each side.
+/// Begins with two references, one for each side.
 ThreadCall::ThreadCall(std::shared_ptr<LoopGate> gate) noexcept
     : ThreadEnd(2), gate_(std::move(gate)) {
     run = &start;
@@ -66,6 +92,8 @@ ThreadCall::ThreadCall(std::shared_ptr<LoopGate> gate) noexcept
     cancel_request_.call = this;
 }
 
+/// On the loop's own thread the node joins the ready queue directly. If the loop is closed the
+/// other side will never come, so its reference is dropped here.
 void ThreadCall::send() {
     if (gate_ != nullptr && gate_->leads_to(here.loop)) return here.loop->schedule(*this);
     if (gate_ != nullptr && gate_->post(*this)) return;
@@ -80,6 +108,8 @@ void ThreadCall::require_other_thread() const {
                            "which would wait for itself; await the coroutine");
 }
 
+/// The request to the task is a node of its own, because the call's node may be registered with the
+/// task's future at that moment. It travels with a reference of its own.
 bool ThreadCall::cancel() noexcept {
     if (!ThreadEnd::cancel()) return false;
     bool has_task = false;
@@ -96,6 +126,7 @@ bool ThreadCall::cancel() noexcept {
 
 // --- A call: the loop's side ---------------------------------------------------------------------
 
+/// The coroutine never ran: it is dropped on the loop's thread, where its arguments belong.
 void ThreadCall::refuse(std::exception_ptr error) noexcept {
     if (claim_end()) {
         fail(std::move(error));
@@ -105,14 +136,16 @@ void ThreadCall::refuse(std::exception_ptr error) noexcept {
     release();
 }
 
-/// Whether the thread has cancelled before the task was there to be told. If not, the thread sends
-/// its request itself from here on: either it finds that there is a task or this finds the end.
+/// Whether the thread has cancelled before the task was there. If not, the thread sends its
+/// requests itself from here on.
 bool ThreadCall::was_cancelled_before() noexcept {
     const std::lock_guard lock(mutex_);
     has_task_ = !is_done_;
     return is_done_;
 }
 
+/// The coroutine has moved into the task, or has failed to; in both cases nothing is left to be
+/// given.
 void ThreadCall::start(Ready& node) noexcept {
     auto& self = static_cast<ThreadCall&>(node);
     if (self.gate_->is_shut())
@@ -135,6 +168,7 @@ void ThreadCall::task_ended(Ready& node) noexcept {
     self.release();
 }
 
+/// The task may have ended while the request was on its way.
 void ThreadCall::cancel_task(Ready& node) noexcept {
     ThreadCall& self = *static_cast<CancelRequest&>(node).call;
     if (self.future_ != nullptr) self.future_->cancel({});
