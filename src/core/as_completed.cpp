@@ -50,8 +50,8 @@ void AsCompletedBase::watch(std::size_t index, FutureBase& future) noexcept {
 void AsCompletedBase::part_done(Ready& node) noexcept {
     auto& part = static_cast<Part&>(node);
     AsCompletedBase& self = *part.owner;
-    // Nothing can be late any more, and an armed timer would keep the loop from noticing a
-    // deadlock.
+    // All futures have been reported, so none can be late. An armed timer would keep the loop from
+    // noticing a deadlock.
     if (--self.unfinished_ == 0) self.loop_.disarm(self.timer_);
     self.completions.put(part.index);
 }

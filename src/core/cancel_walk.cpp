@@ -113,7 +113,7 @@ void CancelWalk::leave(CancelRelay& relay) noexcept {
     left_last_ = &relay;
 }
 
-/// Who asked `relay`; null at the beginning of the path.
+/// The relay that asked `relay`; null at the beginning of the path.
 CancelRelay* CancelWalk::asker_of(const CancelRelay& relay) const noexcept {
     auto* const asker = reinterpret_cast<CancelRelay*>(relay.walk_link);
     return asker != &relay ? asker : nullptr;

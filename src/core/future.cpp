@@ -1,5 +1,5 @@
-// The end of a future and what follows from it: the wake-up of those who wait, done-callbacks,
-// reports of errors that were never asked for, and the destruction of long chains.
+// The end of a future and what follows from it: the wake-up of its waiters, done-callbacks, reports
+// of errors that were never asked for, and the destruction of long chains.
 //
 // Completion. `complete` writes the status and appends the whole list of waiters to the loop's
 // ready queue. Nothing runs inside it. Tasks, done-callbacks, and the nodes of `gather` and `wait`
@@ -7,9 +7,9 @@
 // iteration. CPython calls `call_soon` once for each of them, with the same result. Here it is six
 // stores for a list of any length, unless there are done-callbacks among them.
 //
-// Why nothing runs at once. `set_result` would be faster if it resumed a waiter directly. Then code
-// would run in the middle of the caller's function, the order of events would depend on who awaits
-// what, and a chain of futures would be a recursion.
+// Why `complete` runs nothing. `set_result` would be faster if it resumed a waiter directly. Then
+// code would run in the middle of the caller's function, the order of events would depend on the
+// structure of the awaits, and a chain of futures would be a recursion.
 //
 // Ownership. A future is counted by its handles, and by every task that waits for it (the awaiter
 // holds a `Ref`). A node in its list does not count, because it is part of something that has a
@@ -91,8 +91,8 @@ FutureBase::~FutureBase() {
     });
 }
 
-/// A plain future has nobody to hand the request to, so it ends at once and wakes its waiters. As
-/// in Python, cancelling a future that is done marks its error as seen.
+/// A plain future waits for nothing to which it could hand the request, so it ends at once and
+/// wakes its waiters. As in Python, cancelling a future that is done marks its error as seen.
 bool FutureBase::cancel(std::string_view message) {
     if (done()) {
         retrieved_ = true;

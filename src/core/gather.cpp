@@ -1,4 +1,4 @@
-// What a gather does when a part ends, when it is cancelled, and when its loop closes.
+// A gather: the end of a part, a cancellation, and the close of the loop.
 //
 // The parts' futures each hold a node of the gather (`Part`). A part that ends makes its node
 // ready, so `part_done` runs one iteration later. The last report completes the gather's own

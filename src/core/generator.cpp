@@ -1,5 +1,5 @@
-// Generators and the loop: how control goes to and fro, who owns a generator that is left
-// unfinished, and how all of them end with the run.
+// Generators and the loop: how control goes to and fro, which side owns an unfinished generator,
+// and how all of them end with the run.
 //
 // Running. A generator runs in the task of the code that asks for its next value, as if it were a
 // part of that coroutine. `run_for` notes the asker as the continuation and leaves the generator's
@@ -33,7 +33,7 @@
 // The end of a run closes all orphans and all live generators together, each in a task of its own,
 // after the program's tasks have ended and while the loop still runs: Python's
 // `shutdown_asyncgens`. A generator that yields again instead of ending is not asked a second time.
-// It waits for nothing at that point, so its frame can be destroyed.
+// At its `co_yield` it waits for nothing, so its frame can be destroyed.
 
 #include <asyncio/generator.h>
 
@@ -53,8 +53,8 @@ namespace internal {
 
 // Running.
 
-/// Whatever can be refused is refused before a member changes. An exception here leaves the asker's
-/// `co_await`, and the generator stays as it was.
+/// Refusals come before any member changes: an exception here leaves the asker's `co_await`, and
+/// the generator stays as it was.
 void GeneratorCore::run_for(std::coroutine_handle<> asker, PromiseBase* asker_promise,
                             std::exception_ptr thrown_in) {
     constexpr auto function = "AsyncGenerator::next(), athrow() or aclose()";

@@ -1,5 +1,5 @@
 // The part of `map_concurrent`, `map_settled` and `map_as_completed` that does not depend on the
-// types: who takes the next item, when, and what an error means.
+// types: which worker takes the next item, when, and what an error means.
 //
 // The workers are tasks of one task group, so they end with the call, and an error of one ends the
 // others. There are `limit` of them. A worker takes the item `begun_++`, runs its attempts, stores
@@ -7,9 +7,9 @@
 // between two awaits. Items are therefore begun in order and end in any order.
 //
 // Three things can make a worker wait before an item: the rate (`Pace`), the delay before another
-// attempt, and, with `map_as_completed`, results that nobody has taken yet (`Room`). The room is
-// twice the limit: the workers can run ahead of a slow consumer by one item each, and no further,
-// so memory stays bounded.
+// attempt, and, with `map_as_completed`, results that the consumer has not taken yet (`Room`). The
+// room is twice the limit: the workers can run ahead of a slow consumer by one item each, and no
+// further, so memory stays bounded.
 //
 // How an error is handled depends on where it comes from:
 // - An item fails, and `cancel_rest` is set: the worker throws the error, and the group cancels the

@@ -5,7 +5,7 @@
 // `EventLoop::close` does it for what is left. The loop itself cannot, because on its floor a
 // resident is only a list entry.
 //
-// One round:
+// The steps of a round:
 // 1. A node is registered with every task, behind the waiters that are there. When the last node
 //    has run, the loop stops.
 // 2. All tasks are cancelled, in the order of their creation. No task runs inside that; each
@@ -169,7 +169,7 @@ bool wait_singly(EventLoop& loop, std::uint64_t newest) {
     return true;
 }
 
-/// One round. False if there are tasks that never end.
+/// Runs one round. False if there are tasks that never end.
 bool cancel_and_wait(EventLoop& loop) {
     std::optional<Countdown> countdown;
     try {

@@ -9,7 +9,7 @@
 // to the task, which destroys it when it completes. Every other frame belongs to the coroutine that
 // awaits it. An awaiter lies in the frame that waits, so the task only points to it.
 //
-// One step:
+// The parts of a step:
 // 1. The loop takes the task's node off the ready queue and calls its `run`. This pointer is
 //    `first_step` until the task has begun, and `step` from then on, so that no step asks a flag
 //    whether it is the first one.

@@ -1,5 +1,5 @@
-// What a task group does when a child ends, when its parent is cancelled, and when its body is
-// over. It is CPython's `TaskGroup` step by step, because the outcome of every race in here is
+// A task group: the end of a child, the cancellation of the parent, and the end of the body. The
+// code follows CPython's `TaskGroup` step by step, because the outcome of every race in here is
 // visible to the program.
 //
 // The parts. The group object lies in the frame of `task_group_scope`. The parent task runs the
@@ -20,11 +20,11 @@
 // ended already. After an `abort` later errors are only collected.
 //
 // Whose request was it? The parent may be cancelled by this group, by a limit or a group around it,
-// by one inside it, and by any other task, all in one iteration. CPython's answer is to count.
+// by a scope inside it, and by any other task, all in one iteration. CPython's answer is to count.
 // `cancelling()` of the parent at the beginning and at the end of the body is compared with its
-// value at the end, and the group's own request is subtracted. A request that was pending at the
-// beginning is not counted as known (`requests_at_entry_`), because it has not been delivered yet
-// and must still leave.
+// value at the end of the group, and the group's own request is subtracted. A request that was
+// pending at the beginning is not counted as known (`requests_at_entry_`), because it has not been
+// delivered yet and must still leave.
 //
 // Starting a child with `start` adds a child that is not a full member yet. Until it calls
 // `started`, its error belongs to the task that waits in `start` and not to the group, and its
@@ -168,8 +168,8 @@ Coro<Outcome<void>> TaskGroup::wait_for_start(const TaskRef& child, internal::St
         // disturb its cleanup.
         if (!aborting_) internal::CancelWalk({}).ask_for(parent_, child.core()->future());
         co_await internal::Join(child.core()->future());
-        // One CancelledError leaves for all requests that have come during the two waits, as with
-        // any await.
+        // All requests that have come during the two waits leave as one CancelledError, as with any
+        // await.
         internal::here.task->withdraw();
     }
     co_return waited;
@@ -224,7 +224,7 @@ Coro<TaskGroup::End> TaskGroup::finish() {
     while (!children_.empty()) {
         const Outcome<void> waited = co_await internal::settle(Rest(*this));
         // A cancellation that comes while the children are ending already changes nothing for them.
-        // It is not lost: the parent's count keeps it.
+        // The request is not lost: the parent's count keeps it, and `conclude` looks there.
         if (waited.cancelled() && !aborting_) {
             cancellation = waited.error();
             abort();

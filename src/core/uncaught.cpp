@@ -94,7 +94,7 @@ constinit thread_local Trail left_run{};
 /// How many of the frames on this thread's stack are those that an error of `run` leaves.
 constinit thread_local unsigned frames_left = 0;
 
-// What is said.
+// The text of a report.
 
 std::string type_name(const std::type_info* type) {
     if (type == nullptr) return "an error of unknown type";

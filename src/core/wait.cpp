@@ -7,8 +7,8 @@
 // is decided when the task runs, not when `released_` was set: futures that have ended in between
 // count as done.
 //
-// Nothing here owns or cancels the futures. The nodes leave their lists when the call ends, also
-// when it is cancelled.
+// This object neither owns nor cancels the futures. The nodes leave their lists when the call ends,
+// also when it is cancelled.
 
 #include <asyncio/wait.h>
 

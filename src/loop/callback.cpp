@@ -1,5 +1,5 @@
-// What becomes of a callback: it runs once, or it is cancelled, or the loop closes before its turn.
-// The states are in `callback.h`; here each function is one of the steps between them.
+// The life of a callback: it runs once, or it is cancelled, or the loop closes before its turn. The
+// states are in `callback.h`; here each function is one of the steps between them.
 //
 // The node has one reference of the loop's, from its creation until its turn, and one for each
 // handle. The loop's reference is dropped by `run_node`, or by `cancel` if the node waits for a

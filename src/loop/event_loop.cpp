@@ -16,23 +16,16 @@
 // is in flight, the back-end is not even asked before the 61 steps are over. While nothing is
 // ready, every iteration waits in the back-end, which is the only place where a program sleeps.
 //
-// What a look finds does not go behind the ready tasks, as it would in CPython: with ten tasks that
-// compute 5 ms each, a descriptor would be served 50 ms late. It does not go before all of them
-// either, or a few busy descriptors could starve the rest. `serve_finished` runs one of each in
-// turn.
+// An operation that a look finds finished does not go behind the ready tasks, as it would in
+// CPython: with ten tasks that compute 5 ms each, a descriptor would be served 50 ms late. It does
+// not go before all of them either, or a few busy descriptors could starve the rest.
+// `serve_finished` runs one of each in turn.
 //
-// What may run inside a look: `on_finished` of an operation. That function makes a task ready and
-// does not resume it, so no code of the program runs below a look, and the loop can be in the
-// middle of a batch there.
+// The only code that runs inside a look is `on_finished` of an operation. By its contract it makes
+// a task ready and does not resume it, so no code of the program runs below a look, and the loop
+// can be in the middle of a batch there.
 //
-// The end. `close` brings everything to its end that could still touch the loop, in this order:
-// 1. tasks, then generators: they run, with the loop running;
-// 2. owners of operations that no task awaits (`at_close_`) cancel them, and the loop waits until
-//    every operation has been reported, since the kernel may write into its memory until then;
-// 3. the gate for other threads shuts; what was posted before is in the inbox;
-// 4. timers and ready nodes get their turn once. A node finds the loop closed and only releases
-//    what it holds.
-// Nothing is destroyed in a list: each node knows what it owns, and the loop does not.
+// The loop destroys no node: each node knows what it owns, and the loop does not.
 //
 // Ownership. The loop owns its back-end, its timers' heap and its gate (shared with handles that
 // outlive it). It does not own the nodes in its lists: tasks have a reference that they drop
@@ -127,7 +120,7 @@ void EventLoop::run_forever() {
             look();
         }
         expire_timers();  // 3. what was due becomes ready, behind it
-        // 4. what is ready now runs; what becomes ready meanwhile does not
+        // 4. what is ready at this moment runs; what becomes ready meanwhile does not
         if (!ready_.empty()) run_batch();
     } while (!stopping_);
 }

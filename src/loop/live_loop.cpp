@@ -1,8 +1,8 @@
 // The list of loops that exist, behind one mutex for the process.
 //
-// It is asked when a handle is used outside its loop, and changed when a loop is made or destroyed,
-// so a list that is searched is enough. A number is given once: 32 bits last for four billion
-// loops.
+// The list is searched when a handle is used outside its loop, and changed when a loop is made or
+// destroyed, so a list without an index is enough. A number is given once: 32 bits last for four
+// billion loops.
 
 #include "loop/live_loop.h"
 

@@ -1,5 +1,5 @@
-// A barrier, seen from a waiter that is woken: has the barrier opened for me, must I leave with an
-// error, or do I wait again?
+// A barrier, seen from a waiter that is woken: the barrier has opened, or the waiter must leave
+// with an error, or it waits again.
 //
 // The barrier has one line for all waiters, whatever they wait for: tasks inside wait for the
 // barrier to open, tasks outside wait for the round before to drain. Every change of the state
@@ -7,7 +7,7 @@
 // If it does not, the node goes back into the line, and its task has not run. CPython builds the
 // same on a Condition and its `wait_for`, and the order of events is the same.
 //
-// One round, for a barrier of n parties:
+// A round, for a barrier of n parties:
 // 1. While the barrier fills, a task that comes counts itself in (`arrive`) and waits. The count is
 //    also the index it will return.
 // 2. The n-th task sets `draining`, wakes all, and goes on at once.

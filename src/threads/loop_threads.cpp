@@ -60,9 +60,9 @@ LoopJob::LoopJob(LoopThreads& threads) : loop_(threads.loop()), gate_(threads.lo
     Ready::run = &run_on_loop;
 }
 
-/// One transition of the state; false if the other side was first. The result of the call was
-/// written before and must be visible to the side that sees the new state, hence the order. The two
-/// notes are for the thread sanitizer.
+/// A transition of the state; false if the other side was first. The result of the call was written
+/// before and must be visible to the side that sees the new state, hence the order. The two notes
+/// are for the thread sanitizer.
 bool LoopJob::step(State from, State to) noexcept {
     tell_release(state_);
     const bool done = state_.compare_exchange_strong(from, to, std::memory_order_acq_rel);

@@ -1,5 +1,5 @@
 #pragma once
-// What turns a start of the program into a worker process: a hook before `main`.
+// The hook before `main` that turns a start of the program into a worker process.
 
 namespace asyncio::internal {
 

@@ -1,5 +1,6 @@
 #pragma once
-// Handles of unlike futures in one list: which type the list has, and how each gets into it.
+// Handles of different futures in one list: which type the list has, and how each argument of
+// `wait` or `as_completed` gets into it.
 
 #include <asyncio/task.h>
 
@@ -14,7 +15,8 @@ namespace asyncio::internal {
 template <class Handle>
 concept AnyHandle = FutureLike<Handle> || std::derived_from<std::remove_cvref_t<Handle>, FutureRef>;
 
-/// What `wait` and `as_completed` take: a handle, or what a task can be made of.
+/// The arguments of `wait` and `as_completed`: a handle, or an awaitable of which a task can be
+/// made.
 template <class Given>
 concept Watchable = AnyHandle<Given> || Awaitable<Given>;
 
@@ -69,7 +71,7 @@ auto handles_of(Range&& range) {
     return handles;
 }
 
-/// In the order given.
+/// The handles of all arguments, in the order given.
 template <class... Given>
 auto list_of_handles(Given&&... awaitables) {
     using Handle = CommonHandle<HandleOf<Given>...>;

@@ -3,8 +3,8 @@
 //
 // Everything that waits in this library waits in one of these lists: the ready queue, the waiters
 // of a future, the finished operations of a back-end. An element is in one list at most, so one
-// pair of pointers serves all of them, nothing is allocated to wait, and leaving from the middle
-// (which is what a cancellation does) costs four stores.
+// pair of pointers serves all of them, and nothing is allocated to wait. Leaving from the middle,
+// as a cancellation does, costs three stores.
 //
 // The list is a ring through a sentinel: no operation has a special case for "first" or "last". A
 // node that is in no list has `next == nullptr`; that is the only state the owner may destroy it
@@ -27,7 +27,8 @@ struct ListNode {
 
     bool linked() const noexcept { return next != nullptr; }
 
-    /// Leaves whatever list the node is in. The node must be linked.
+    /// Leaves the list that the node is in. The node must be linked. The list need not be known, so
+    /// a timer or a future can be left without a pointer to it.
     void unlink() noexcept {
         assert(linked());
         previous->next = next;
@@ -55,7 +56,7 @@ public:
 
     Element& pop_front() noexcept {
         Element& first = front();
-        // As `unlink`, knowing who stands before: the loop does this once for every step.
+        // As `unlink`, but the neighbour in front is known: the loop does this once for every step.
         ListNode* second = first.next;
         ends_.next = second;
         second->previous = &ends_;
@@ -63,7 +64,8 @@ public:
         return first;
     }
 
-    /// Moves every element of `other` behind ours, in order; `other` is empty afterwards. O(1).
+    /// Moves every element of `other` to the end of this list, in order; `other` is empty
+    /// afterwards. O(1).
     void append(IntrusiveList& other) noexcept {
         if (other.empty()) return;
         ListNode* first = other.ends_.next;
@@ -95,6 +97,8 @@ public:
         }
     }
 
+    /// O(n), for reports only: a counter would have to be kept in step by `unlink`, which does not
+    /// know the list.
     std::size_t count() const noexcept {
         std::size_t elements = 0;
         for (const ListNode* node = ends_.next; node != &ends_; node = node->next) ++elements;

@@ -11,8 +11,8 @@ namespace asyncio::internal {
 template <class Signature>
 class UniqueFunction;
 
-/// Small callables could live inside; they do not, because every use in the library already sits in
-/// a block of its own and callbacks are not on the fast path.
+/// The callable is always on the heap. Small ones could be kept inside the object, but every use in
+/// the library is part of an allocated block anyway, and callbacks are not on the fast path.
 template <class Result, class... Arguments>
 class UniqueFunction<Result(Arguments...)> {
 public:
