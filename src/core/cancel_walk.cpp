@@ -8,6 +8,7 @@
 // cancel must not fail. So the path is kept in the relays, as in the pointer reversal of Schorr and
 // Waite (1967): each relay on the path stores who asked it.
 //
+// `walk_link` of a relay has three kinds of values:
 //   0              the walk has not come here
 //   a pointer      the relay is on the path; the pointer leads to its asker, and at the beginning
 //                  of the path to the relay itself

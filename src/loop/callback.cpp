@@ -12,6 +12,8 @@
 namespace asyncio {
 namespace internal {
 
+/// The context is copied at the call of `call_soon`, as in Python: a variable that the caller sets
+/// later is not seen by the callback.
 CallbackNode::CallbackNode(EventLoop& loop, UniqueFunction<void()> function)
     : loop_(loop), function_(std::move(function)), context_(current_context().copy()) {
     run = &run_node;
@@ -30,9 +32,9 @@ bool CallbackNode::leave_scheduled(State to) noexcept {
 void CallbackNode::cancel() noexcept {
     if (!leave_scheduled(State::cancelled)) return wait_while_running();
     function_ = {};
-    // A callback with a deadline is the loop thread's alone, so its timer can go at once. One that
-    // is queued stays queued, because another thread may be cancelling it, and is skipped when its
-    // turn comes.
+    // A callback with a deadline belongs to the loop's thread alone, so its timer can be called off
+    // at once. A callback that is queued stays queued, because another thread may be cancelling it,
+    // and is skipped when its turn comes.
     if (timer.armed()) {
         loop_.disarm(timer);
         release();
@@ -46,6 +48,8 @@ bool CallbackNode::cancelled() const noexcept {
     return state_.load(std::memory_order_acquire) == State::cancelled;
 }
 
+/// `state_.wait` sleeps in the kernel if the callback takes long. The loop's own thread never
+/// waits: the callback would be waiting for itself.
 void CallbackNode::wait_while_running() const noexcept {
     if (here.loop != &loop_) state_.wait(State::running, std::memory_order_acquire);
 }
@@ -97,6 +101,7 @@ void Handle::cancel() noexcept {
 
 bool Handle::cancelled() const noexcept { return node_ != nullptr && node_->cancelled(); }
 
+/// As given to `call_at`, and still there when the timer has fired or was cancelled, as in Python.
 TimePoint TimerHandle::when() const {
     if (node_ == nullptr) internal::throw_empty("TimerHandle");
     return node_->when;

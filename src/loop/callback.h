@@ -31,6 +31,8 @@ class CallbackNode : public Ready, public Pooled {
 public:
     CallbackNode(EventLoop& loop, UniqueFunction<void()> function);
 
+    /// A reference is only ever made from another one, so the increment needs no order. The last
+    /// decrement must see everything that the others have done before the node is deleted.
     void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
     void release() noexcept {
         if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;

@@ -23,6 +23,7 @@ std::shared_ptr<const void> ContextState::find(std::uint64_t id) const noexcept 
     return entry != entries_->end() ? entry->value : nullptr;
 }
 
+/// A new list with one entry replaced. Contexts that share the old list do not notice.
 void ContextState::assign(std::uint64_t id, std::shared_ptr<const void> value) {
     auto entries = entries_ != nullptr ? std::make_shared<ContextEntries>(*entries_)
                                        : std::make_shared<ContextEntries>();

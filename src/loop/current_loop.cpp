@@ -61,6 +61,7 @@ void set_event_loop(std::nullptr_t) noexcept {
     current() = {.loop = nullptr, .number = 0, .set = true};
 }
 
+/// The running loop first. The current one counts only while no loop runs on this thread.
 EventLoop& internal::running_or_current_loop(const char* function) {
     if (here.loop != nullptr) return *here.loop;
     if (EventLoop* loop = current_loop()) return *loop;

@@ -25,6 +25,13 @@
 // a task ready and does not resume it, so no code of the program runs below a look, and the loop
 // can be in the middle of a batch there.
 //
+// The end. `close` brings everything to its end that could still touch the loop, in this order:
+// 1. Tasks, then generators: these run, and the loop runs for them.
+// 2. Owners of operations that no task awaits (`at_close_`) cancel them, and the loop waits until
+//    every operation has been reported: the kernel may write into their memory until then.
+// 3. The gate for other threads shuts. A node that was posted before is in the inbox.
+// 4. Timers and ready nodes get their turn once. A node finds the loop closed and only releases
+//    what it holds.
 // The loop destroys no node: each node knows what it owns, and the loop does not.
 //
 // Ownership. The loop owns its back-end, its timers' heap and its gate (shared with handles that
@@ -55,6 +62,7 @@ class TimerHeap final : public BasicTimerHeap<Timer> {};
 EventLoop::EventLoop(LoopOptions options)
     : EventLoop(lowlevel::make_backend(options.backend), options) {}
 
+/// The back-end comes first and may throw: a loop without one does not exist.
 EventLoop::EventLoop(std::unique_ptr<lowlevel::Backend> backend, LoopOptions options)
     : backend_(std::move(backend)),
       timers_(std::make_unique<internal::TimerHeap>()),
@@ -67,6 +75,8 @@ EventLoop::EventLoop(std::unique_ptr<lowlevel::Backend> backend, LoopOptions opt
         internal::log(LogLevel::debug, std::string("event loop on the back-end ") + backend_name());
 }
 
+/// A loop that was never closed is closed here, and its tasks are run to their end. Python's
+/// destructor warns, and closes without running them.
 EventLoop::~EventLoop() {
     close();
     drop_ready();  // a future of the closed loop may have scheduled something since
@@ -109,17 +119,18 @@ private:
 /// of the batch still runs, and what it makes ready does not.
 void EventLoop::run_forever() {
     const RunScope scope(*this);
-    // A caller that runs single iterations gets a look at the back-end in each.
+    // `stop` before `run_forever` is the idiom for a single iteration. Such a caller must get a
+    // look at the back-end each time, or it would notice its operations only after 61 steps.
     if (stopping_) unobserved_steps_ = steps_between_looks;
     do {
-        take_inbox();  // 1. what other threads and signal handlers want
+        take_inbox();  // 1. posts of other threads and signal handlers
         if (ready_.empty()) {
-            // 2. wait, but not past the next deadline; what finished becomes ready
+            // 2. wait, but not past the next deadline; finished operations become ready
             wait_until_ready();
         } else if (look_is_due()) [[unlikely]] {
             look();
         }
-        expire_timers();  // 3. what was due becomes ready, behind it
+        expire_timers();  // 3. timers that are due become ready, behind them
         // 4. what is ready at this moment runs; what becomes ready meanwhile does not
         if (!ready_.empty()) run_batch();
     } while (!stopping_);
@@ -147,12 +158,16 @@ inline void EventLoop::take_inbox() noexcept {
 
 /// Two comparisons in the usual case. While nothing is in flight `steps_before_look_` is as high as
 /// the limit, so the back-end is not even asked.
+/// At the limit of 61 steps the answer is yes without asking: a program that never rests must
+/// notice its descriptors even if its back-end keeps no time.
 inline bool EventLoop::look_is_due() noexcept {
     return unobserved_steps_ >= steps_before_look_ &&
            (unobserved_steps_ >= steps_between_looks || backend_->look_is_due());
 }
 
 /// A loop that was stopped does not sleep: it looks once and ends.
+/// The deadline is that of the earliest timer. A timer that was armed by another thread's post is
+/// not missed: the post wakes the back-end, and the next iteration asks again.
 void EventLoop::wait_until_ready() {
     unobserved_steps_ = 0;
     wait(stopping_ ? internal::at_once : timers_->earliest());
@@ -161,6 +176,9 @@ void EventLoop::wait_until_ready() {
 /// Looks at the back-end while tasks are ready. Tasks whose operation has finished are kept apart
 /// in `finished_`, because they are not to stand behind the others: each of those may compute for
 /// as long as it likes.
+/// `on_finished` puts its task into `ready_`, so the queue is emptied into `others` before and put
+/// back afterwards; what is in `ready_` in between is what the look has brought. Moving a list
+/// costs the same for any length.
 void EventLoop::look() {
     internal::ReadyList others;
     others.append(ready_);
@@ -172,6 +190,8 @@ void EventLoop::look() {
 
 /// The list of finished operations is walked here and not in the back-end, so that `on_finished`
 /// may submit the next operation at once.
+/// A deadlock is the simulated back-end's answer that nothing is left that could ever happen. The
+/// exception carries the await tree, because the tasks are still there to be described.
 void EventLoop::wait(TimePoint deadline) {
     lowlevel::OperationList finished;
     if (backend_->wait(deadline, finished) == lowlevel::Backend::Waited::deadlock) [[unlikely]] {
@@ -184,6 +204,8 @@ void EventLoop::wait(TimePoint deadline) {
     }
 }
 
+/// The clock is read once for all timers of an iteration, and not at all while there are none. A
+/// timer that comes due during the batch waits for the next iteration, as in CPython.
 inline void EventLoop::expire_timers() noexcept {
     if (!timers_->empty()) expire_until(backend_->now());
 }
@@ -191,6 +213,7 @@ inline void EventLoop::expire_timers() noexcept {
 /// In groups of 16: a timer and its target lie in the frame that waits, and neither the frame nor
 /// the task has been touched for as long as it waited. All of a group are fetched from memory at
 /// the same time, before the first of them is scheduled.
+/// Timers with one deadline come off the heap in the order in which they were armed.
 void EventLoop::expire_until(TimePoint when) noexcept {
     std::array<internal::Timer*, 16> due;
     while (const std::size_t count = timers_->take_due(when, internal::Timer::disarmed, due)) {
@@ -209,6 +232,10 @@ inline void EventLoop::run_step(internal::Ready& node) {
     ++unobserved_steps_;
 }
 
+/// The batch is taken whole, so nodes that are made ready by its steps collect in `ready_`. A node
+/// may also leave the batch before its turn (a cancelled wait, a limit that was kept): the list is
+/// intrusive, so it is unlinked from wherever it is, and the loop asks for emptiness after every
+/// step.
 inline void EventLoop::run_batch() {
     internal::ReadyList batch;
     batch.take(ready_);
@@ -232,6 +259,8 @@ inline void EventLoop::run_batch() {
 /// Runs one task whose operation has finished and one other, in turn, so that neither kind starves
 /// the other. When no others are left in this iteration, the rest of the finished come first in the
 /// next one.
+/// The rest goes in front of `ready_` by two moves: behind the finished ones stands what the batch
+/// has made ready, in its own order.
 void EventLoop::serve_finished(internal::ReadyList& batch) {
     while (!finished_.empty() && !batch.empty()) {
         run_step(finished_.pop_front());
@@ -243,6 +272,8 @@ void EventLoop::serve_finished(internal::ReadyList& batch) {
     ready_.append(finished_);
 }
 
+/// See the end of the text at the top. Each line leaves the loop in a state in which the next one
+/// can do its work; the order cannot be changed.
 void EventLoop::close() {
     if (running_) throw RuntimeError("EventLoop::close() cannot close a running event loop");
     if (is_closed()) return;
@@ -253,6 +284,8 @@ void EventLoop::close() {
     // From here on no thread can bring anything. A node that was posted before is in the inbox, and
     // gets its turn with the rest.
     gate_->shut();
+    // Set after the gate has shut and before the nodes below run: a callback among them must see
+    // that the loop is closed, and then does not run.
     closed_ = true;
     expire_until(internal::never);
     drop_ready();
@@ -269,7 +302,8 @@ void EventLoop::drop_ready() noexcept {
 }
 
 /// Every operation must be reported before the back-end goes: the memory it uses belongs to the
-/// back-end until then.
+/// back-end until then. A listener is taken off the list before it is called, because it may
+/// destroy itself.
 void EventLoop::collect_operations() {
     while (!at_close_.empty()) {
         internal::AtClose& listener = at_close_.pop_front();
@@ -298,6 +332,8 @@ void EventLoop::check_can_run() const {
 
 // Callbacks.
 
+/// One allocation for the node and one for the callable. Tasks do not come here: their node is part
+/// of the task.
 Handle EventLoop::call_soon(internal::UniqueFunction<void()> callback) {
     check_open("EventLoop::call_soon()");
     check_thread();
@@ -328,6 +364,8 @@ TimerHandle EventLoop::call_at(Deadline when, internal::UniqueFunction<void()> c
     return TimerHandle(node);
 }
 
+/// The only way to give a callback to a loop from another thread through the loop itself. The
+/// caller vouches for the loop's existence; `LoopHandle` is for callers that cannot.
 Handle EventLoop::call_soon_threadsafe(internal::UniqueFunction<void()> callback) {
     check_open("EventLoop::call_soon_threadsafe()");
     auto* node = new internal::CallbackNode(*this, std::move(callback));
@@ -360,6 +398,8 @@ void EventLoop::take_in(internal::Ready& node) noexcept {
 
 void EventLoop::arm(internal::Timer& timer, TimePoint when) { timers_->push(timer, when); }
 
+/// Calling off a timer is a store in a table, not a search in the heap (`timer_heap.h`). Most
+/// timers are limits that are called off.
 void EventLoop::disarm(internal::Timer& timer) noexcept {
     if (timer.armed()) timers_->remove(timer, internal::Timer::disarmed);
 }
@@ -393,6 +433,8 @@ void EventLoop::call_exception_handler(const ErrorContext& context) noexcept {
     }
 }
 
+/// The text is made only if the log is written, and without memory a fixed text takes its place
+/// (`base/log.h`).
 void EventLoop::default_exception_handler(const ErrorContext& context) noexcept {
     internal::log(LogLevel::error, context.message, [&context] {
         std::string line(context.message);

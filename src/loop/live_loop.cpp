@@ -22,6 +22,7 @@ IntrusiveList<LiveLoop>& live() noexcept {
     static IntrusiveList<LiveLoop> list;
     return list;
 }
+/// Guarded by the mutex. 0 is the number of no loop.
 std::uint32_t last_number = 0;
 
 /// A fork may come while another thread holds the lock, and in the child that thread does not

@@ -16,6 +16,7 @@ void StepWatch::begin(Duration limit, const void* stack_end, Describe describe) 
     stall_watch_->begin(limit, stack_end, describe);
 }
 
+/// Returns how long the step has taken.
 Duration StepWatch::stop() const noexcept { return stall_watch_->end(); }
 
 /// The stack was written down by a signal handler while the step still ran, so it shows the place

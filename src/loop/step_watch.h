@@ -55,6 +55,7 @@ private:
 
     /// Null outside debug mode.
     StallWatch* stall_watch_ = nullptr;
+    /// `slow_callback_duration` when the step began.
     Duration limit_{};
 };
 
