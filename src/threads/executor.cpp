@@ -29,6 +29,8 @@ ThreadPoolExecutor::ThreadPoolExecutor(ThreadPoolOptions options)
                                                                 : default_worker_count(),
                                        std::string(options.thread_name_prefix))) {}
 
+/// Blocks, as the end of Python's `with ThreadPoolExecutor()` does: jobs may use objects that go
+/// next.
 ThreadPoolExecutor::~ThreadPoolExecutor() {
     if (!shut_down_) shutdown();
 }
@@ -60,6 +62,7 @@ std::size_t ThreadPoolExecutor::max_workers() const noexcept { return workers_->
 
 std::size_t ThreadPoolExecutor::thread_count() const { return workers_->thread_count(); }
 
+/// For reports of an end that hangs: the reader must learn which function holds it up.
 std::vector<std::string> ThreadPoolExecutor::busy() const { return workers_->busy(); }
 
 }  // namespace asyncio

@@ -11,11 +11,15 @@
 // In CPython the result takes the same way: `call_soon_threadsafe`, and then the callback of
 // `wrap_future`.
 //
-// Ownership. A job has two references. The thread's is given up when the thread has nothing more to
-// do with it: after the post it has gone over to the loop with the node. The loop's is given up by
-// `leave_loop`, once, when the result was delivered, when the future was cancelled, or when the
-// loop closes. Being in the list of the loop's jobs is what says that the loop's side has not left
-// yet.
+// Ownership. A job has two references. The thread's reference is given up when the thread has
+// nothing more to do with the job; with the post it goes over to the loop. The loop's reference is
+// given up by `leave_loop`, once: when the result was delivered, when the future was cancelled, or
+// when the loop closes. A job that stands in the list of the loop's jobs has not been left by the
+// loop yet.
+//
+// The function and its arguments are destroyed apart from the job, and on a thread that the program
+// can predict: on the worker as soon as the call has ended, or on the loop's thread if the future
+// was cancelled before a worker had begun. So a captured object never waits for the last reference.
 //
 // The race between the end of the call and a cancellation is decided by one compare-and-swap of the
 // state. If the cancellation wins, the worker finds `abandoned` and drops the result. If the worker
@@ -70,6 +74,8 @@ bool LoopJob::step(State from, State to) noexcept {
     return done;
 }
 
+/// The last reference may go on either side. Nothing in the job cares: the future and the function
+/// have gone before.
 void LoopJob::release() noexcept {
     if (release_reference(references_)) delete this;
 }
@@ -133,12 +139,13 @@ void LoopJob::abandon() noexcept {
     leave_loop();
 }
 
+/// The state stays as it is, so a job that is queued still runs; the gate then refuses its post.
 void LoopJob::detach() noexcept { leave_loop(); }
 
 // --- The loop's part -----------------------------------------------------------------------------
 
-/// Made with the first job: most loops have none, and one pointer is all that the loop then keeps.
-/// It registers for the end of the run and for the close of the loop, and deletes itself there.
+/// Made with the first job: most loops have none, and keep only a null pointer. The object
+/// registers for the end of the run and for the close of the loop, and deletes itself at the close.
 LoopThreads& LoopThreads::of(EventLoop& loop) {
     LoopThreads*& threads = loop.threads();
     if (threads == nullptr) threads = new LoopThreads(loop);
@@ -152,11 +159,14 @@ LoopThreads::LoopThreads(EventLoop& loop) : loop_(loop) {
     loop.at_close().push_back(*this);
 }
 
+/// A run that ended before its shutdown leaves this object in the list of listeners.
 LoopThreads::~LoopThreads() {
     if (AtShutdown::linked()) AtShutdown::unlink();
     loop_.threads() = nullptr;
 }
 
+/// Called before the job is given to an executor: a worker may post the result before `submit` has
+/// returned.
 void LoopThreads::add(LoopJob& job) noexcept {
     jobs_.push_back(job);
     loop_.expect_wakes(1);
@@ -194,6 +204,7 @@ Coro<void> LoopThreads::loop_shuts_down(AtShutdown& listener, Duration limit) {
 
 namespace {
 
+/// Silent if no thread is busy: the pool may have ended while the warning was on its way.
 void warn_of_busy(const ThreadPoolExecutor& executor, const char* what) {
     std::string names;
     for (const std::string& line : executor.busy()) names += "\n    " + line;
@@ -226,12 +237,17 @@ Coro<void> LoopThreads::shutdown_default_executor(std::optional<Duration> limit)
         warn_of_busy(*executor, "shutting down, but these threads are still busy:");
     });
     Coro<> end = wait_for(last->future(), limit);
+    executor->shutdown({.wait = false});
+    // From here on nothing fails. The pool is closed twice: the second call brings the last job,
+    // which runs on this thread at once if the pool has no worker left.
     default_executor_ = nullptr;
+    executor->shutdown({.wait = false});
     executor->shutdown({.wait = false});
     executor->workers_->close(job.release());
     Outcome<void> outcome = co_await settle(std::move(end));
     warning.cancel();
     // A cancellation of this coroutine is thrown; the pool is closed by then, and ends by itself.
+    // Any other failure is the limit's TimeoutError.
     if (outcome.cancelled()) outcome.value();
     if (outcome.failed())
         warn_of_busy(*executor,

@@ -39,7 +39,8 @@ bool contains_code(const dl_phdr_info& module, std::uintptr_t address) noexcept 
     return false;
 }
 
-/// Calls `visit(module)` for the executable and its libraries until it answers true.
+/// Calls `visit(module)` for the executable and its libraries until it answers true. The loader's
+/// own list is asked and not `/proc/self/maps`: it gives the load addresses, and needs no file.
 template <class Visit>
 void for_each_module(Visit visit) {
     ::dl_iterate_phdr(
@@ -52,6 +53,8 @@ void for_each_module(Visit visit) {
 // --- Errors --------------------------------------------------------------------------------------
 
 template <class Error>
+/// Makes the error from its text alone: the only thing that all types in `known_errors` can be made
+/// from.
 [[noreturn]] void throw_as(const std::string& what) {
     throw Error(what);
 }
@@ -73,6 +76,7 @@ const auto known_errors =
           std::logic_error, std::range_error, std::overflow_error, std::underflow_error,
           std::runtime_error, RuntimeError, TimeoutError, SerializationError, CancelledError>();
 
+/// The name as a C++ programmer writes it; the name as the compiler writes it if that fails.
 std::string readable(const char* name) {
     int status = 0;
     char* demangled = abi::__cxa_demangle(name, nullptr, nullptr, &status);
@@ -102,6 +106,8 @@ std::string describe_error() {
     return to.take();
 }
 
+/// Runs in the program, on the pool's thread. The error reaches the awaiting task as the result of
+/// the job.
 [[noreturn]] void throw_error(ByteReader& from) {
     const std::string type = from.take<std::string>();
     const std::string what = from.take<std::string>();
@@ -113,7 +119,8 @@ std::string describe_error() {
 
 }  // namespace
 
-/// A function that was made at run time is in no file, so it has no place.
+/// Names the place by the module that contains it. A function that was made at run time is in no
+/// file, so it has no place.
 CodePlace place_of(const void* code) {
     const auto address = reinterpret_cast<std::uintptr_t>(code);
     CodePlace place;
@@ -142,6 +149,7 @@ const void* code_at(const CodePlace& place) {
     return reinterpret_cast<const void*>(address);
 }
 
+/// Both addresses are written as places, in the order in which `answer_request` reads them.
 std::string write_request(RemoteInvoke invoke, const void* function, std::string arguments) {
     ByteWriter to;
     for (const void* code : {reinterpret_cast<const void*>(invoke), function}) {
@@ -173,6 +181,7 @@ std::string answer_request(std::string_view request) noexcept {
     }
 }
 
+/// The result is not unpacked here: its type is known to the caller only.
 std::string_view read_answer(std::string_view answer) {
     ByteReader from(answer);
     if (from.take<Answer>() == Answer::error) throw_error(from);

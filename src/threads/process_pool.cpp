@@ -32,6 +32,7 @@ namespace internal {
 /// threads, since a thread may outlive the pool.
 class ProcessPool {
 public:
+    /// Every program that makes a pool needs the hook before `main` (`process_worker.cpp`).
     explicit ProcessPool(std::size_t jobs_per_process) noexcept
         : jobs_per_process_(jobs_per_process) {
         require_worker_hook();
@@ -63,7 +64,8 @@ private:
 
 namespace {
 
-/// The process of one of the pool's threads.
+/// The process of one of the pool's threads, from its start to its end. The pool lists its number
+/// as long as it lives. Starting the process may throw; the object does not exist then.
 class OwnProcess {
 public:
     explicit OwnProcess(std::shared_ptr<ProcessPool> pool)
@@ -94,13 +96,15 @@ thread_local std::optional<OwnProcess> own;
 
 }  // namespace
 
-/// Runs on a thread of the pool. Returns the bytes of the answer.
+/// Runs on a thread of the pool. Returns the bytes of the answer. The thread blocks in `ask` until
+/// the process has answered or has ended; both are seen at the socket.
 std::string call_in_process(const std::shared_ptr<ProcessPool>& pool, std::string_view request,
                             const void* function) {
     // A process that has ended while it was idle has lost no job, so it is replaced without an
     // error.
     if (own && (own->is_spent() || !(*own)->is_there())) own.reset();
     if (!own) own.emplace(pool);
+    // Counted before the answer: a job that ends the process was a job too.
     own->count_job();
     std::optional<std::string> answer;
     try {
@@ -120,6 +124,8 @@ std::string call_in_process(const std::shared_ptr<ProcessPool>& pool, std::strin
 
 }  // namespace internal
 
+/// One process for each processor by default, and not more as with threads: jobs for processes
+/// compute.
 ProcessPoolExecutor::ProcessPoolExecutor(ProcessPoolOptions options)
     : pool_(std::make_shared<internal::ProcessPool>(options.max_tasks_per_child)),
       threads_({.max_workers = options.max_workers != 0

@@ -66,9 +66,12 @@ std::span<const Constructor> constructors_left() noexcept {
     return all;
 }
 
+/// Runs in every start of a program that uses a pool. In all but the workers the first line
+/// returns, at the cost of one look into the environment.
 [[gnu::constructor]] void serve_if_worker(int argc, char** argv, char** environment) {
     const int socket = enter_worker_process();
     if (socket < 0) return;
+    // From here on this process never returns to the program: `main` does not run.
     const WorkerChannel channel(socket);
     for (const Constructor construct : constructors_left()) construct(argc, argv, environment);
     // The loop ends when the program closes the socket or has ended.

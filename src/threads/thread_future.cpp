@@ -30,6 +30,7 @@ namespace asyncio::internal {
 
 // --- Both sides ----------------------------------------------------------------------------------
 
+/// The count is atomic: the two sides drop their references on two threads.
 void ThreadEnd::release() noexcept {
     if (release_reference(references_)) delete this;
 }
@@ -40,6 +41,7 @@ void ThreadEnd::report_unseen(const std::exception_ptr& error) noexcept {
     log(LogLevel::error, what, [&] { return std::string(what) + ": " + describe(error); });
 }
 
+/// A thread that runs the loop of the call would wait for itself, which is refused.
 bool ThreadEnd::wait_until(TimePoint deadline) {
     require_other_thread();
     return ended_.wait_until(deadline);
@@ -54,6 +56,7 @@ bool ThreadEnd::cancel() noexcept {
     return true;
 }
 
+/// The single decision about how this ends. Every later claim fails.
 bool ThreadEnd::claim_end() noexcept {
     const std::lock_guard lock(mutex_);
     return !std::exchange(is_done_, true);
@@ -71,6 +74,8 @@ void ThreadEnd::announce_end() noexcept {
     if (job != nullptr) job->run(*job);
 }
 
+/// The job belongs to the caller, who keeps it alive until it has run. One job is enough: an end
+/// has one awaiting side.
 void ThreadEnd::at_end(WorkerJob& job) noexcept {
     {
         const std::lock_guard lock(mutex_);
@@ -161,6 +166,8 @@ void ThreadCall::start(Ready& node) noexcept {
     self.future_->notify(self);
 }
 
+/// The node was registered with the task's future, so this runs one iteration after the task has
+/// ended: behind the tasks that have awaited it before.
 void ThreadCall::task_ended(Ready& node) noexcept {
     auto& self = static_cast<ThreadCall&>(node);
     self.future_ = nullptr;

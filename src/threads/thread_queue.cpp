@@ -60,6 +60,8 @@ void take_threads(ThreadQueueBase::Line& line, ThreadQueueBase::Line& threads) n
 
 }  // namespace
 
+/// As `shutdown`, for threads only. The places of tasks stay in their lines, which live on with the
+/// tasks.
 ThreadQueueBase::~ThreadQueueBase() {
     Line refused;
     {
@@ -82,12 +84,16 @@ bool ThreadQueueLines::leave(QueuePlace& place) noexcept {
     return true;
 }
 
+/// The caller holds the mutex and has moved the item, or does so before it releases the mutex. The
+/// wake-up is left to the caller too, because it must come after that.
 QueuePlace& ThreadQueueBase::serve_first(Line& line) noexcept {
     QueuePlace& place = line.pop_front();
     place.state = State::served;
     return place;
 }
 
+/// A deadline that passes in the moment of the service loses: `leave` fails, and the item is
+/// returned although it is late.
 bool ThreadQueueBase::wait_blocking_quietly(ThreadPlace& place, TimePoint deadline) noexcept {
     if (!place.event.wait_until(deadline)) {
         if (place.lines->leave(place)) return false;
@@ -98,6 +104,8 @@ bool ThreadQueueBase::wait_blocking_quietly(ThreadPlace& place, TimePoint deadli
     return place.state == State::served;
 }
 
+/// The state is read without the mutex: after the wake-up, or after `leave`, the place belongs to
+/// this thread alone.
 bool ThreadQueueBase::wait_blocking(ThreadPlace& place, TimePoint deadline) {
     const bool served = wait_blocking_quietly(place, deadline);
     if (place.state == State::refused) throw QueueShutDown();
@@ -136,6 +144,8 @@ void QueueWaiter::end_wait() {
     if (place_.state == State::refused) throw QueueShutDown();
 }
 
+/// `removed` only if the place was still in its line. Otherwise a wake-up with an item is on its
+/// way.
 lowlevel::Waiter::Abort QueueWaiter::abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
     auto& self = static_cast<QueueWaiter&>(waiter);
     return self.lines_->leave(self.place_) ? Abort::removed : Abort::too_late;
