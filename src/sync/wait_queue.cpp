@@ -1,6 +1,15 @@
 // The rare parts of a line of waiters: its first use in a loop, and its end while tasks still wait
 // in it. `wait_queue.h` describes the usual way.
 //
+// A queue may be destroyed before its waiters, since programs end that way: the main coroutine
+// leaves a local queue, and the workers that wait in it are cancelled afterwards. Each waiter is
+// then detached, so that it does not touch the queue again. What happens to its wait depends on
+// where it is:
+//   waiting    it waits on, in no line, until it is cancelled
+//   woken      it is taken out of the ready queue and waits on, because its wake-up meant something
+//              that has gone. It keeps its turn if the queue's owner says that it has what it
+//              waited for, or if a request to cancel was made
+//   cancelled  it leaves the line; its task is ready already
 // Waiters in the line are found there. Waiters that were woken are in no list of the queue, and are
 // searched among the tasks of the loop. A list of them would need a second pair of links in each
 // waiter, and stores at every wake-up, for a case that is rare.

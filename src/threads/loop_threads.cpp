@@ -242,7 +242,6 @@ Coro<void> LoopThreads::shutdown_default_executor(std::optional<Duration> limit)
     // which runs on this thread at once if the pool has no worker left.
     default_executor_ = nullptr;
     executor->shutdown({.wait = false});
-    executor->shutdown({.wait = false});
     executor->workers_->close(job.release());
     Outcome<void> outcome = co_await settle(std::move(end));
     warning.cancel();
