@@ -237,7 +237,6 @@ Coro<void> LoopThreads::shutdown_default_executor(std::optional<Duration> limit)
         warn_of_busy(*executor, "shutting down, but these threads are still busy:");
     });
     Coro<> end = wait_for(last->future(), limit);
-    executor->shutdown({.wait = false});
     // From here on nothing fails. The pool is closed twice: the second call brings the last job,
     // which runs on this thread at once if the pool has no worker left.
     default_executor_ = nullptr;
