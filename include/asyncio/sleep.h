@@ -1,5 +1,5 @@
 #pragma once
-// Waiting for time to pass.
+// `sleep`: waiting for time to pass.
 
 #include <asyncio/delay.h>
 #include <asyncio/lowlevel/waiter.h>
@@ -10,6 +10,7 @@ namespace asyncio {
 
 namespace internal {
 
+/// The awaiter of `sleep`.
 class SleepAwaiter : public lowlevel::Waiter {
 public:
     explicit SleepAwaiter(Duration delay) noexcept : delay_(delay) {}
@@ -29,10 +30,10 @@ public:
     void await_resume() { resumed(); }
 
 private:
-    /// What the timer makes ready. The task could be that itself, but then it would resume in the
-    /// iteration in which its timer expires. In Python the timer sets a future, and that takes one
-    /// more: until then a sleep can still be cancelled, and other callbacks of the moment come
-    /// first.
+    /// The node that the timer makes ready; it makes the task ready. The timer could make the task
+    /// ready itself, but then the task would resume in the iteration in which its timer expires. In
+    /// Python the timer sets a future, and the task resumes one iteration later: until then the
+    /// sleep can be cancelled, and other callbacks of the same iteration run first.
     struct Alarm : Ready {
         explicit Alarm(TaskCore& sleeper) noexcept : task(sleeper) {
             run = [](Ready& node) noexcept { here.loop->schedule(static_cast<Alarm&>(node).task); };
@@ -44,6 +45,8 @@ private:
         Timer timer;
     };
 
+    /// A cancellation: takes the timer out of the heap, or the alarm out of the ready queue. If the
+    /// alarm has run, the task is in the ready queue, and it is too late.
     static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
         Alarm& alarm = static_cast<SleepAwaiter&>(waiter).alarm_;
         if (alarm.timer.armed()) {
@@ -57,7 +60,8 @@ private:
     }
 
     Duration delay_;
-    /// Made for a wait only: the most frequent sleep is that of zero, which gives others a turn.
+    /// Constructed only when the sleep waits. The most frequent sleep is `sleep(0s)`, which lets
+    /// other tasks run and needs no timer.
     union {
         Alarm alarm_;
     };
@@ -65,7 +69,8 @@ private:
 
 }  // namespace internal
 
-/// What `sleep` returns.
+/// The return type of `sleep`. Eight bytes; the awaiter is made in the frame of the coroutine that
+/// awaits it.
 class [[nodiscard]] Sleep {
 public:
     explicit Sleep(Duration delay) noexcept : delay_(delay) {}
@@ -77,20 +82,22 @@ private:
 
 /// Suspends the calling task for `delay`, measured on the loop's monotonic clock.
 ///
-/// A zero or negative `delay` lets every other ready task run once and returns. The task wakes no
-/// earlier than asked and, on a busy loop, later: the wake-up waits for the batch in progress. A
-/// delay beyond 292 years never ends.
-/// Throws: RuntimeError if it is not awaited in a task; `std::invalid_argument` if the delay is not
-/// a number.
-/// Cancellation: always yields; when cancelled the timer is gone and nothing else has changed.
+/// A zero or negative `delay` lets every other ready task run once and returns. The task never
+/// wakes early. On a busy loop it wakes later, because the iteration in progress is finished first.
+/// A delay beyond 292 years never ends.
+/// Throws: RuntimeError if it is not awaited in a task; `std::invalid_argument` if `delay` is not a
+/// number (NaN).
+/// Cancellation: always a cancellation point, and always yields. When cancelled, the timer is gone
+/// and nothing else has changed.
 /// Thread-safety: loop thread only. Cost: O(log timers), no allocation.
 /// Python: `asyncio.sleep`, without its `result` argument.
 inline Sleep sleep(Delay delay) noexcept { return Sleep(delay); }
 
-// A bare number. `sleep(1);` where both this namespace and <unistd.h> are open would otherwise be
-// the system's `sleep(unsigned)`, which stops the whole program. For an `int` or a `double` a
-// template fits better than that; for an `unsigned` nothing fits better, but the call becomes
-// ambiguous, and compilers show the line of each candidate.
+// Refuses a bare number. Where both this namespace and <unistd.h> are visible, `sleep(1);` would
+// otherwise call the system's `sleep(unsigned)`, which stops the whole program. For an `int` or a
+// `double` this template is the better match. For an `unsigned` the system's function matches
+// exactly; the second declaration makes that call ambiguous, and compilers show the line of each
+// candidate.
 template <internal::BareNumber Number>
 Sleep sleep(Number) {
     static_assert(internal::never_true<Number>, "a time needs a unit: sleep(1s)");

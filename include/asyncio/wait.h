@@ -1,5 +1,12 @@
 #pragma once
-// Waiting for some of several tasks, without cancelling any.
+// `wait`: waiting for some of several tasks, without cancelling any of them.
+//
+// The wait holds one node in each future's list of waiters, and one timer. Each node that runs
+// decides whether the wait is over; the first one that says so sets a future on which the calling
+// task waits. So the calling task is resumed once, however many tasks end. What is left in the
+// lists is taken out at the end.
+//
+// Thread-safety: loop thread only.
 
 #include <asyncio/internal/awaitable.h>
 #include <asyncio/internal/handles.h>
@@ -20,13 +27,14 @@ enum class ReturnWhen : std::uint8_t {
 };
 using enum ReturnWhen;
 
+/// When a `wait` ends.
 struct WaitOptions {
-    /// Nothing: without limit.
+    /// The limit, counted from the beginning of the wait. Without a value there is no limit.
     std::optional<Delay> timeout = std::nullopt;
     ReturnWhen return_when = ReturnWhen::ALL_COMPLETED;
 };
 
-/// Every task given to `wait` is in one of the two, in the order given.
+/// The result of `wait`. Every task that was given is in one of the two lists, in the order given.
 template <class Handle>
 struct WaitResult {
     std::vector<Handle> done;
@@ -35,7 +43,7 @@ struct WaitResult {
 
 namespace internal {
 
-/// One wait in progress. Its nodes stand in the waiting lists of the futures until it is over.
+/// One wait in progress. Its nodes stand in the futures' lists of waiters until the wait is over.
 class WaitState {
 public:
     WaitState(EventLoop& loop, const WaitOptions& options, std::size_t count);
@@ -43,15 +51,18 @@ public:
     WaitState& operator=(const WaitState&) = delete;
     ~WaitState();
 
+    /// Registers the node of one future.
     void watch(std::size_t index, FutureBase& future) noexcept;
-    /// Done when the wait is over.
+    /// A future that is done when the wait is over.
     const Future<>& released() const noexcept { return released_; }
 
 private:
+    /// The node in the list of one future.
     struct Part : Ready {
         WaitState* wait;
         FutureBase* future;
     };
+    /// The node that the timer makes ready at the limit.
     struct Expiry : Ready {
         WaitState* wait;
     };
@@ -71,13 +82,13 @@ private:
 
 }  // namespace internal
 
-/// Waits for tasks or futures as `options` say.
+/// Waits for tasks or futures, until the condition in `options` holds or the time is over.
 ///
-/// A list of unlike ones is one of `TaskRef`, or of `FutureRef` where not all are tasks.
-/// Never cancels one and never throws an error of one: look at `done`. When the timeout passes,
-/// what is not done is in `pending`.
-/// Throws: `std::invalid_argument` if there is nothing to wait for.
-/// Cancellation: the tasks go on.
+/// For tasks with different results, pass a list of `TaskRef`, or of `FutureRef` if not all of them
+/// are tasks. This function never cancels a task and never throws the error of a task: look at
+/// `done`. When the time is over, the tasks that are not done are in `pending`.
+/// Throws: `std::invalid_argument` if the list is empty.
+/// Cancellation: ends the wait. The tasks go on.
 /// Python: `asyncio.wait`.
 template <internal::AnyHandle Handle>
 Coro<WaitResult<Handle>> wait(std::vector<Handle> handles, WaitOptions options = {}) {
@@ -114,8 +125,8 @@ Coro<WaitResult<CommonHandle<HandleOf<Given>...>>> wait_for_all(WaitOptions opti
 
 }  // namespace internal
 
-/// The same for any other range of what can be awaited: a set of tasks, an array, a vector of
-/// coroutines. These become tasks when the wait begins; `done` and `pending` hold the tasks.
+/// The same for any other range of awaitables: a set of tasks, an array, a vector of coroutines.
+/// Coroutines become tasks when the wait begins; `done` and `pending` hold these tasks.
 /// Python: takes no coroutines since 3.11.
 template <internal::WatchableRange Range>
 auto wait(Range&& awaitables, WaitOptions options = {}) {
@@ -129,7 +140,8 @@ auto wait(Range&& awaitables, WaitOptions options = {}) {
     }
 }
 
-// The same one by one: `wait(f(), task)`, `wait(a, b, {.return_when = FIRST_COMPLETED})`.
+// The same with the awaitables as arguments: `wait(f(), task)`,
+// `wait(a, b, {.return_when = FIRST_COMPLETED})`.
 
 template <internal::Watchable A>
 auto wait(A&& a, WaitOptions options = {}) {
