@@ -73,7 +73,8 @@ void append_frames(std::string& text, const PromiseBase* innermost) {
     }
 }
 
-/// " waits for Task-7", for a task that waits for another one or for a gather.
+/// " waits for Task-7", for a task that waits for another one or for a gather. A gather has no
+/// name; its parts are tasks of the same list.
 void append_awaited(std::string& text, const CancelRelay& relay) {
     FutureBase* const awaited = relay.awaited(0);
     CancelRelay* const next = awaited != nullptr ? awaited->relay() : nullptr;
@@ -117,6 +118,8 @@ public:
     explicit Reachable(FutureBase& first) noexcept { add(&first, none); }
 
     /// The way to `wanted`, nearest last; empty if there is none.
+    /// Breadth first, so the way that is found is a shortest one. A future that is done is no
+    /// obstacle, and is left out.
     std::vector<CancelRelay*> way_to(const TaskCore& wanted) {
         for (std::size_t index = 0; index < count_; ++index) {
             CancelRelay* const relay = steps_[index].future->relay();
@@ -142,6 +145,7 @@ private:
         steps_[count_++] = {future, reached_from};
         return true;
     }
+    /// From `index` back to the start: the nearest comes last, as `way_to` promises.
     std::vector<CancelRelay*> way_back(std::size_t index) {
         std::vector<CancelRelay*> way;
         for (; index != none; index = steps_[index].reached_from)
@@ -179,6 +183,8 @@ std::string describe_circle(TaskCore& waiter, FutureBase& awaited, const Promise
 
 }  // namespace
 
+/// A task that has a pending request will not wait, so it closes no circle. The program is warned
+/// and goes on: a circle may still be opened by a cancellation.
 void warn_of_circle(TaskCore& waiter, FutureBase& awaited, const PromiseBase* place) noexcept {
     if (waiter.must_cancel()) return;  // it will not wait
     try {
@@ -197,6 +203,8 @@ std::string describe_residents(EventLoop& loop) {
 
 }  // namespace internal
 
+/// Reads the state of the tasks while they are parked, so it may be called at any time on the
+/// loop's thread.
 std::string format_tasks(EventLoop& loop) {
     std::string text = "tasks of the event loop: " + std::to_string(loop.residents().count());
     internal::append_tasks(text, loop);

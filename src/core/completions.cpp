@@ -36,6 +36,7 @@ void Completions::put(std::size_t number) noexcept {
     loop_.schedule(*next.waiting_task_);
 }
 
+/// Kept out of line: a task of another loop is a mistake of the program.
 void Completions::Next::refuse_loop() {
     throw RuntimeError("AsCompleted::next() is to be awaited in the event loop of its tasks");
 }

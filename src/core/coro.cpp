@@ -47,6 +47,7 @@ void destroy_deep(std::coroutine_handle<> frame, PromiseBase& promise) noexcept 
 
 }  // namespace
 
+/// The usual case is the first branch: a loop runs, and the stack is not deep.
 void destroy_nested(std::coroutine_handle<> frame, PromiseBase& promise) noexcept {
     if (stack_position() >= here.stack_limit && here.stack_limit != nullptr) [[likely]] {
         frame.destroy();

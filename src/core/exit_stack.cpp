@@ -43,6 +43,7 @@ AsyncExitStack::~AsyncExitStack() {
 
 Coro<> AsyncExitStack::aclose() {
     internal::running_task("AsyncExitStack::aclose()");
+    // No body has failed here; the errors are those of the cleanups only.
     const std::exception_ptr none;
     Outcome<void> end;
     end.emplace();
@@ -67,6 +68,8 @@ public:
         errors_.clear();
         without_memory_ = nullptr;
     }
+    /// Called for every cleanup, because each is given the error that is on its way out at that
+    /// moment.
     std::exception_ptr joined() const noexcept {
         if (without_memory_ != nullptr) return without_memory_;
         try {

@@ -130,11 +130,13 @@ void FutureBase::replace_cancel_message(std::unique_ptr<std::string> message) no
     delete std::exchange(cancel_message_, message.release());
 }
 
+/// Usually the loop runs here, and the list of loops is not searched.
 void FutureBase::require_existing_loop(const char* function) const {
     if (!loop_runs_here() && !loop_exists(loop_number_))
         throw RuntimeError(std::string(function) + "(): the event loop of this future is gone");
 }
 
+/// A callback that is registered on a closed loop would never run.
 void FutureBase::require_open_loop(const char* function) const {
     require_loop(function);
     if (loop_.is_closed())
@@ -246,6 +248,8 @@ DoneCallback::DoneCallback(FutureBase& future, Function function)
 
 void DoneCallback::keep_future() noexcept { future_.retain(); }
 
+/// Found by searching the list: a future has few callbacks, and an id that pointed to a node could
+/// dangle.
 bool DoneCallback::remove(FutureBase& future, CallbackId id) noexcept {
     if (future.done()) return false;  // a callback that has not run is in the ready queue
     DoneCallback* found = nullptr;

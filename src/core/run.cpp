@@ -119,6 +119,7 @@ EventLoop& Runner::get_loop() {
     return *loop_;
 }
 
+/// Python has the same refusal, with the same words.
 EventLoop& Runner::loop_to_run() {
     if (internal::here.loop != nullptr)
         throw RuntimeError("asyncio::run() cannot be called from a running event loop");
@@ -171,6 +172,8 @@ void Runner::shut_down() {
     }
 }
 
+/// Steps 1 to 3 of the end. Task reports by SIGQUIT work here too: an end that hangs is when they
+/// are needed.
 void Runner::wind_up() {
     loop_->begin_to_close();
     const TaskReport report(*loop_);
@@ -179,6 +182,7 @@ void Runner::wind_up() {
     shut_down();
 }
 
+/// Marked as closed first: an error in the middle must not let a second call begin again.
 void Runner::close() {
     if (closed_) return;
     if (loop_ && loop_->is_running()) throw RuntimeError("cannot close a runner while it runs");

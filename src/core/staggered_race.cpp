@@ -48,6 +48,7 @@ void RaceWatch::started(FutureBase& runner) {
     loop_.arm(timer_, add_saturating(loop_.time(), *delay_));
 }
 
+/// Runs one iteration after a runner has ended, or in the iteration in which its delay has passed.
 void RaceWatch::happened(Ready& node) noexcept {
     const auto& part = static_cast<Part&>(node);
     part.race->events_.put(part.event);

@@ -96,6 +96,7 @@ constinit thread_local unsigned frames_left = 0;
 
 // The text of a report.
 
+/// The name as a programmer writes it, or the compiler's own if that fails.
 std::string type_name(const std::type_info* type) {
     if (type == nullptr) return "an error of unknown type";
     int status = 0;
@@ -114,6 +115,7 @@ std::string type_of(const std::exception_ptr& error) {
     }
 }
 
+/// The places of the program's awaits. Frames of the library's scopes are left out.
 std::string places(const Trail& way) {
     std::string text;
     for (std::size_t index = 0; index < way.count; ++index) {
@@ -186,6 +188,7 @@ void error_leaves_run(const std::exception_ptr& error) noexcept {
 LeavingRun::LeavingRun() noexcept { ++frames_left; }
 LeavingRun::~LeavingRun() { --frames_left; }
 
+/// Goes to standard error, where the runtime library also reports an uncaught exception.
 void report_uncaught(const std::exception_ptr& error) noexcept {
     try {
         std::string text =

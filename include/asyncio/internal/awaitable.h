@@ -92,6 +92,7 @@ public:
     explicit SettleAwaiter(Given&& awaitable)
         : awaiter_(own_awaiter_of(std::forward<Given>(awaitable))) {}
 
+    /// An await may be refused here: a `Coro` that was awaited before, for example.
     bool await_ready() noexcept {
         try {
             return awaiter_.await_ready();

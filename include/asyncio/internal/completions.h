@@ -23,7 +23,9 @@
 
 namespace asyncio::internal {
 
-/// Does not know what the numbers stand for. Its owner puts each number once.
+/// The numbers of what has ended, and the tasks that wait for one. It does not know what the
+/// numbers stand for. Its owner puts each number once, and says at the beginning how many there
+/// will be.
 class Completions {
 public:
     /// Every number has been taken or promised: nothing will come any more.
@@ -44,6 +46,7 @@ public:
     void reserve(std::size_t count) { ready_.reserve(count); }
     /// `co_await completions.next()` gives the next number, `none`, or `late`.
     Wait next() noexcept;
+    /// Hands `number` to the first waiting task, or keeps it. Does not allocate after `reserve`.
     void put(std::size_t number) noexcept;
     /// Every number that has not come yet is late from here on.
     void expire() noexcept;
@@ -53,12 +56,15 @@ private:
 
     EventLoop& loop_;
     IntrusiveList<Next> waiting_;
+    /// Numbers that have come while no task waited, oldest first. Taken ones stay: the vector is
+    /// reserved once for all, and an index is cheaper than a queue.
     std::vector<std::size_t> ready_;
     /// How many of `ready_` have been taken.
     std::size_t taken_ = 0;
     std::size_t total_;
     /// How many numbers have been taken by a task, or are promised to a task that waits.
     std::size_t promised_ = 0;
+    /// `expire` was called; numbers that come later are dropped.
     bool expired_ = false;
 };
 
@@ -74,6 +80,7 @@ public:
         TaskCore& self = task("AsCompleted::next()");
         if (&self.loop() != &completions_.loop_) [[unlikely]]
             refuse_loop();
+        // A waiting task will get a number, so the number counts as promised from here on.
         ++completions_.promised_;
         completions_.waiting_.push_back(*this);
         waiting_task_ = &self;
@@ -98,6 +105,7 @@ private:
     [[noreturn, gnu::cold]] static void refuse_loop();
     static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
         auto& self = static_cast<Next&>(waiter);
+        // Out of the line means that a number has been handed over.
         if (!self.linked()) return Abort::too_late;
         self.unlink();
         --self.completions_.promised_;
@@ -109,6 +117,7 @@ private:
     std::size_t number_ = none;
 };
 
+/// A value that makes its awaiter in the frame that awaits.
 struct Completions::Wait {
     Completions& completions;
     auto operator co_await() const noexcept { return Next(completions); }
@@ -126,6 +135,7 @@ public:
     Gate& operator=(const Gate&) = delete;
 
     bool is_open() const noexcept { return open_; }
+    /// The task runs in the next iteration. Opening twice is allowed.
     void open() noexcept {
         open_ = true;
         if (waiting_ != nullptr) loop_.schedule(*std::exchange(waiting_, nullptr));
@@ -133,6 +143,7 @@ public:
 
 private:
     EventLoop& loop_;
+    /// The task that waits; null if none does, and once it has been woken.
     TaskCore* waiting_ = nullptr;
     bool open_ = false;
 };
@@ -181,6 +192,7 @@ public:
 
     /// `co_await room.enter()` takes a place.
     Wait enter() noexcept;
+    /// Gives a place back, to the first task that waits.
     void leave() noexcept;
 
 private:
@@ -225,9 +237,11 @@ private:
 
     Room& room_;
     TaskCore* waiting_task_ = nullptr;
+    /// `Room::leave` has given its place to this wait.
     bool was_given_ = false;
 };
 
+/// A value that makes its awaiter in the frame that awaits.
 struct Room::Wait {
     Room& room;
     auto operator co_await() const noexcept { return Entry(room); }

@@ -78,6 +78,7 @@ private:
     Phase phase_ = Phase::starting;
 };
 
+/// The promise of a bridge: `ForeignWait` and a place for the result.
 template <class T>
 class BridgePromise;
 
@@ -123,6 +124,8 @@ public:
     Bridge<T> get_return_object() noexcept {
         return {std::coroutine_handle<BridgePromise>::from_promise(*this)};
     }
+    /// The bridge runs at once, and stays suspended at its end, so that the awaiter can read the
+    /// outcome.
     std::suspend_never initial_suspend() const noexcept { return {}; }
     FinalAwaiter final_suspend() const noexcept { return {}; }
     void unhandled_exception() noexcept { this->outcome.fail(std::current_exception()); }
@@ -154,6 +157,7 @@ public:
         : awaitable_(static_cast<Given&&>(awaitable)) {}
     ForeignAwaiter(const ForeignAwaiter&) = delete;
     ForeignAwaiter& operator=(const ForeignAwaiter&) = delete;
+    /// Null if the wait was abandoned: the frame then belongs to the bridge.
     ~ForeignAwaiter() {
         if (bridge_) bridge_.destroy();
     }

@@ -37,10 +37,12 @@ struct ListNode {
     }
 };
 
-/// `Element` derives from `ListNode`. The list does not own its elements.
+/// `Element` derives from `ListNode`. The list does not own its elements: each has its owner
+/// elsewhere, and leaves the list before it is destroyed.
 template <class Element>
 class IntrusiveList {
 public:
+    /// Not movable: the elements at both ends point into this object.
     IntrusiveList() noexcept { make_empty(); }
     IntrusiveList(const IntrusiveList&) = delete;
     IntrusiveList& operator=(const IntrusiveList&) = delete;

@@ -45,6 +45,7 @@ public:
         if (has_given_) std::destroy_at(std::addressof(given_));
     }
 
+    /// A call that has thrown has nothing to wait for.
     bool await_ready() { return !has_awaiter_ || awaiter_.await_ready(); }
 
     template <class Promise>
@@ -109,6 +110,8 @@ auto settled_call(Callable& callable, Arguments&... arguments) {
     const auto call = [&callable, &arguments...]() -> decltype(auto) {
         return std::invoke(callable, arguments...);
     };
+    // The closure holds references only. It may stand in an expression with `co_await` on g++
+    // before 13, which destroys other temporary closures twice (`body.h`).
     static_assert(std::is_trivially_destructible_v<decltype(call)>);
     return SettledCall(call);
 }

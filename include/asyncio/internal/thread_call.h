@@ -20,12 +20,14 @@
 
 namespace asyncio::internal {
 
-/// The part that does not depend on the type of the result.
+/// The part that does not depend on the type of the result: the decision about the end, and the
+/// wait for it.
 class ThreadEnd {
 public:
     ThreadEnd(const ThreadEnd&) = delete;
     ThreadEnd& operator=(const ThreadEnd&) = delete;
 
+    /// Asks the event, and not `is_done_`: the end is decided before the outcome is in place.
     bool done() const noexcept { return ended_.is_set(); }
     bool cancelled() const noexcept { return done() && is_cancelled_; }
     bool wait_until(TimePoint deadline);
@@ -42,6 +44,7 @@ protected:
     explicit ThreadEnd(std::uint32_t references) noexcept : references_(references) {}
     virtual ~ThreadEnd() = default;
 
+    /// Writes an error as the outcome. The caller has claimed the end.
     virtual void fail(std::exception_ptr error) noexcept = 0;
     /// Throws: RuntimeError if this thread would wait for itself.
     virtual void require_other_thread() const {}
@@ -57,19 +60,23 @@ protected:
     static void report_unseen(const std::exception_ptr& error) noexcept;
 
     mutable std::mutex mutex_;
+    /// The end has been claimed. Under the mutex.
     bool is_done_ = false;
     bool is_cancelled_ = false;
 
 private:
+    /// The job to run at the end; null if there is none. Under the mutex.
     WorkerJob* at_end_ = nullptr;
     ThreadEvent ended_;
     std::atomic<std::uint32_t> references_;
 };
 
+/// The outcome. A template over its base, because a call and a promise have different bases and the
+/// same outcome.
 template <class T, class Base = ThreadEnd>
 class ThreadEndOf : public Base {
 public:
-    /// For the side that waits, once this is done.
+    /// For the side that waits, once this is done: from then on no other thread touches it.
     Outcome<T>& outcome() noexcept { return outcome_; }
 
     /// False if another caller was first; the outcome is dropped then.
@@ -131,6 +138,7 @@ private:
     bool was_cancelled_before() noexcept;
     void require_other_thread() const final;
 
+    /// A node of its own, because the call's node may stand in the list of the task's future.
     struct CancelRequest : Ready {
         ThreadCall* call = nullptr;
     };
@@ -171,10 +179,13 @@ private:
         } catch (...) {
             outcome.fail(std::current_exception());
         }
+        // The task is dropped before the thread is woken, so that what the coroutine held is gone
+        // when the waiting thread goes on.
         task = {};
         this->end(std::move(outcome));
     }
 
+    /// The coroutine on its way to the loop; empty once it is a task.
     std::optional<Given> given_;
     Task<Result> task_;
 };

@@ -1,6 +1,9 @@
 #pragma once
 // A callable that is moved, never copied, and called once or more:
 // `std::move_only_function<void()>` of C++23.
+//
+// `std::function` does not do, because it demands that its callable can be copied, and callbacks
+// capture tasks, sockets and unique pointers.
 
 #include <memory>
 #include <type_traits>

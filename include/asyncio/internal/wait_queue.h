@@ -8,10 +8,10 @@
 //   woken      in the loop's ready queue, until it runs in the next iteration
 //   cancelled  still in the queue, in its old place; the task is ready, and leaves when it runs
 //
-// A cancelled waiter keeps its place for that one iteration because CPython's do, and programs can
-// see it. A release of a lock whose first waiter has just been cancelled wakes no task; the
-// cancelled one does it when it runs. With the same rule here, a program has the same order of
-// events in both.
+// A cancelled waiter keeps its place for that one iteration because CPython's waiters do, and
+// programs can see it. A release of a lock whose first waiter has just been cancelled wakes no
+// task; the cancelled one does it when it runs. With the same rule here, a program has the same
+// order of events in both.
 //
 // A waiter that was woken and is cancelled before it runs has taken something with it: a permit, a
 // notification, the news of an item. It finds the request when it runs. The awaiter then gives what
@@ -118,6 +118,8 @@ protected:
     bool cancellation_noted_;
 };
 
+/// The line. Its owner (a lock, an event, a queue) says what a wake-up means. The owner's
+/// destructor calls `abandon`; the line cannot, because it does not know what its waiters wait for.
 class WaitQueue {
 public:
     WaitQueue() noexcept = default;
@@ -135,8 +137,8 @@ public:
     using KeepsTurn = bool (*)(QueuedWaiter& waiter) noexcept;
 
     /// Called by the destructor of the queue's owner, if the queue is in use: detaches all waiters.
-    /// Returns how many wait on. Without `keeps_turn` no wake-up can be carried out. Cost:
-    /// O(waiters), and O(tasks of the loop) if a woken waiter has not run yet.
+    /// Returns how many wait on. Without `keeps_turn` no wake-up can be carried out.
+    /// Cost: O(waiters), and O(tasks of the loop) if a woken waiter has not run yet.
     std::size_t abandon(KeepsTurn keeps_turn = nullptr) noexcept;
 
     /// The same, with a warning in debug mode. `what` with its article: "a lock".
@@ -212,6 +214,7 @@ private:
     friend QueuedWaiter;
     using State = QueuedWaiter::State;
 
+    /// The waiter has left the line and joins the ready queue with the same link.
     void wake(QueuedWaiter& waiter) noexcept {
         waiter.state_ = State::woken;
         ++woken_;
