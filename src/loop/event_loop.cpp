@@ -157,17 +157,17 @@ inline void EventLoop::take_inbox() noexcept {
 }
 
 /// Two comparisons in the usual case. While nothing is in flight `steps_before_look_` is as high as
-/// the limit, so the back-end is not even asked.
-/// At the limit of 61 steps the answer is yes without asking: a program that never rests must
-/// notice its descriptors even if its back-end keeps no time.
+/// the limit, so the back-end is not even asked. At the limit of 61 steps the answer is yes without
+/// asking: a program that never rests must notice its descriptors even if its back-end keeps no
+/// time.
 inline bool EventLoop::look_is_due() noexcept {
     return unobserved_steps_ >= steps_before_look_ &&
            (unobserved_steps_ >= steps_between_looks || backend_->look_is_due());
 }
 
-/// A loop that was stopped does not sleep: it looks once and ends.
-/// The deadline is that of the earliest timer. A timer that was armed by another thread's post is
-/// not missed: the post wakes the back-end, and the next iteration asks again.
+/// A loop that was stopped does not sleep: it looks once and ends. The deadline is that of the
+/// earliest timer. A timer that was armed by another thread's post is not missed: the post wakes
+/// the back-end, and the next iteration asks again.
 void EventLoop::wait_until_ready() {
     unobserved_steps_ = 0;
     wait(stopping_ ? internal::at_once : timers_->earliest());
@@ -175,10 +175,9 @@ void EventLoop::wait_until_ready() {
 
 /// Looks at the back-end while tasks are ready. Tasks whose operation has finished are kept apart
 /// in `finished_`, because they are not to stand behind the others: each of those may compute for
-/// as long as it likes.
-/// `on_finished` puts its task into `ready_`, so the queue is emptied into `others` before and put
-/// back afterwards; what is in `ready_` in between is what the look has brought. Moving a list
-/// costs the same for any length.
+/// as long as it likes. `on_finished` puts its task into `ready_`, so the queue is emptied into
+/// `others` before and put back afterwards; what is in `ready_` in between is what the look has
+/// brought. Moving a list costs the same for any length.
 void EventLoop::look() {
     internal::ReadyList others;
     others.append(ready_);
@@ -189,9 +188,9 @@ void EventLoop::look() {
 }
 
 /// The list of finished operations is walked here and not in the back-end, so that `on_finished`
-/// may submit the next operation at once.
-/// A deadlock is the simulated back-end's answer that nothing is left that could ever happen. The
-/// exception carries the await tree, because the tasks are still there to be described.
+/// may submit the next operation at once. A deadlock is the simulated back-end's answer that
+/// nothing is left that could ever happen. The exception carries the await tree, because the tasks
+/// are still there to be described.
 void EventLoop::wait(TimePoint deadline) {
     lowlevel::OperationList finished;
     if (backend_->wait(deadline, finished) == lowlevel::Backend::Waited::deadlock) [[unlikely]] {
@@ -212,8 +211,8 @@ inline void EventLoop::expire_timers() noexcept {
 
 /// In groups of 16: a timer and its target lie in the frame that waits, and neither the frame nor
 /// the task has been touched for as long as it waited. All of a group are fetched from memory at
-/// the same time, before the first of them is scheduled.
-/// Timers with one deadline come off the heap in the order in which they were armed.
+/// the same time, before the first of them is scheduled. Timers with one deadline come off the heap
+/// in the order in which they were armed.
 void EventLoop::expire_until(TimePoint when) noexcept {
     std::array<internal::Timer*, 16> due;
     while (const std::size_t count = timers_->take_due(when, internal::Timer::disarmed, due)) {
@@ -258,9 +257,8 @@ inline void EventLoop::run_batch() {
 
 /// Runs one task whose operation has finished and one other, in turn, so that neither kind starves
 /// the other. When no others are left in this iteration, the rest of the finished come first in the
-/// next one.
-/// The rest goes in front of `ready_` by two moves: behind the finished ones stands what the batch
-/// has made ready, in its own order.
+/// next one. The rest goes in front of `ready_` by two moves: behind the finished ones stands what
+/// the batch has made ready, in its own order.
 void EventLoop::serve_finished(internal::ReadyList& batch) {
     while (!finished_.empty() && !batch.empty()) {
         run_step(finished_.pop_front());
