@@ -1,5 +1,5 @@
 #pragma once
-// What the child of a fork has to forget: locks and threads that only the parent has.
+// The things that the child of a fork has to forget: locks and threads that only the parent has.
 
 namespace asyncio::internal {
 

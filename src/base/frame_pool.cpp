@@ -18,7 +18,7 @@
 // The end of a thread. `free_lists` is plain data, so that reaching it costs one addition and no
 // check whether it was constructed. Plain data has no destructor. The `Cutter` has one, and the
 // language registers it when the thread first uses the object. Cutting uses it; a thread that only
-// frees comes to it through `free_first_frame`. One case is left out to keep the fast paths short:
+// frees comes to it through `free_first_frame`. A case is left out to keep the fast paths short:
 // a thread that only takes a list from the depot, and never empties it, is not registered, and its
 // list is lost to the pool when it ends.
 //

@@ -14,9 +14,9 @@
 // and the chunk may serve any size. A single free block in the list of a thread keeps its chunk
 // from being empty: the sweep cannot see it, and does not need to.
 //
-// Locks. One mutex guards everything. The callers first ask atomics without it (`empty`,
+// Locks. A single mutex guards everything. The callers first ask atomics without it (`empty`,
 // `has_rest`, `empty_chunks_`), because most of the time there is nothing to take. Such an answer
-// may be out of date by the time it is used. Nothing depends on it: a thread that misses a list
+// may be out of date by the time it is used. No result depends on it: a thread that misses a list
 // cuts new blocks, and a thread that finds the list gone does the same.
 //
 // Without memory for the vector, a list stays a list: the next user of its blocks is slower, and

@@ -24,7 +24,7 @@
 // and the usual throw, which knows all forms, does the work. So each step returns nothing at the
 // first surprise.
 //
-// Nothing is allocated and nothing is locked here, except what `_Unwind_Find_FDE` does for itself.
+// No code here allocates or locks, except what `_Unwind_Find_FDE` does for itself.
 
 #include "base/landing.h"
 

@@ -35,7 +35,7 @@
 // destructors of the objects that the handler's `try` block leaves into that landing, so they run.
 // The unwinder is never asked to continue from a place that it has not walked to itself.
 //
-// What the thread keeps. `std::uncaught_exceptions` counts an exception from here on, as the usual
+// The thread's count. `std::uncaught_exceptions` counts an exception from here on, as the usual
 // throw does, and `__cxa_begin_catch` at the landing counts it back. The exception is a dependent
 // one: the object that is thrown stays shared with every `exception_ptr` that refers to it.
 
@@ -48,7 +48,7 @@
 
 namespace asyncio::internal {
 
-/// One slot per thread is enough: the caller throws it at once, and `rethrow` empties it.
+/// A slot per thread is enough: the caller throws it at once, and `rethrow` empties it.
 std::exception_ptr& to_throw(const std::exception_ptr& error) noexcept {
     thread_local std::exception_ptr kept;
     kept = error;

@@ -53,7 +53,7 @@ struct SecondBase {
 };
 struct Probe final : FirstBase, SecondBase {};
 
-/// What a handler sees of the error, and the notes of the runtime library about it. Compared as a
+/// The handler's view of the error, and the notes of the runtime library about it. Compared as a
 /// whole.
 struct Sight {
     bool caught = false;

@@ -383,7 +383,7 @@ StallWatch::~StallWatch() {
 void StallWatch::enroll() noexcept {
     watchdog_ = nullptr;
     try {
-        // Whatever the unwinder has to prepare, it prepares here and not in the handler.
+        // The unwinder prepares itself here and not in the handler.
         prepare_to_interrupt();
         Watchdog& watchdog = Watchdog::of_process();
         install_handler(&handle_signal);

@@ -109,7 +109,7 @@ void join_pool(Workers& pool, TimePoint deadline) {
     pool.join_or_leave();
 }
 
-/// One deadline for all pools together. The list is taken out first, because a pool that ends
+/// A single deadline for all pools. The list is taken out first, because a pool that ends
 /// removes itself from it under the same mutex.
 void join_at_exit() {
     AllPools& all = all_pools();

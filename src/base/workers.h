@@ -72,7 +72,7 @@ private:
     struct Worker {
         std::string name;
         std::thread thread;
-        /// What an idle worker sleeps on.
+        /// An idle worker sleeps on this.
         ThreadEvent woken;
         /// The job's name; null while the worker is idle. Copied from the job, which may be
         /// destroyed before `busy` is asked.

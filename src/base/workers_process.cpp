@@ -15,9 +15,9 @@
 //  4. The worker (`enter_worker_process`) checks that its parent is the process named there and
 //     that the other end of the socket belongs to it. It then removes the variable and serves.
 //
-// Talking. A message is a length of eight bytes and that many bytes. One request is under way at a
-// time, since a worker belongs to one thread of the pool, which waits for the answer. So no message
-// needs a number, and a lost one means that the process is lost.
+// Talking. A message is a length of eight bytes and that many bytes. A single request is under way
+// at a time, since a worker belongs to one thread of the pool, which waits for the answer. So no
+// message needs a number, and a lost one means that the process is lost.
 //
 // The end. Three things can end a worker, and each must be noticed without a limit of time, because
 // a job may run for hours.
@@ -326,7 +326,7 @@ int enter_worker_process() noexcept {
     ::unsetenv(variable);    // processes that a job starts are not workers
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     // The parent may have ended before the request was in force. The process would then have
-    // another parent, and would never be told of an end.
+    // another parent, and the signal would never come.
     if (::getppid() != parent_pid || !is_from_parent(::getppid())) ::_exit(1);
     // Programs that a job starts must not hold the channel open.
     ::fcntl(channel_number, F_SETFD, FD_CLOEXEC);
