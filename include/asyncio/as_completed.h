@@ -27,6 +27,7 @@
 
 namespace asyncio {
 
+/// The options of `as_completed`.
 struct AsCompletedOptions {
     /// The limit for the whole iteration, counted from the call of `as_completed`. Without a value
     /// there is no limit.
@@ -216,6 +217,9 @@ auto as_completed(A&& a, B&& b, More&&... more) {
                                                                std::forward<More>(more)...),
                                      {});
 }
+// With options there is one function for each number of awaitables, because options in braces can
+// be passed only to a parameter of a known type. For more than three awaitables, pass a vector.
+
 template <internal::Watchable A, internal::Watchable B>
 auto as_completed(A&& a, B&& b, AsCompletedOptions options) {
     EventLoop& loop = internal::running_loop("asyncio::as_completed()");

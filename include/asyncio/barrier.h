@@ -103,8 +103,8 @@ private:
 /// never wait.
 class Barrier {
 public:
-    /// Throws: `std::invalid_argument` if `parties` is less than 1.
-    /// A barrier for rounds of `parties` tasks.
+    /// A barrier for rounds of `parties` tasks. Throws: `std::invalid_argument` if `parties` is
+    /// less than 1.
     explicit Barrier(std::ptrdiff_t parties);
     ~Barrier() { waiting_.abandon_and_warn("a barrier", &internal::BarrierAwaiter::settle); }
 

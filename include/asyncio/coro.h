@@ -244,7 +244,7 @@ private:
 };
 
 /// Reports a `Coro` that is destroyed before it has ended. `place` is the await that it has
-/// reached. In debug mode, a coroutine that never ran is worth a warning. A coroutine that is
+/// reached. A coroutine that never ran is logged as a warning in debug mode. A coroutine that is
 /// suspended in the middle ends the program: see the top of the file.
 void report_dropped(std::coroutine_handle<> coroutine, std::source_location place) noexcept;
 

@@ -7,6 +7,8 @@
 
 namespace asyncio {
 
+/// How serious a line of the log is. In debug mode the library logs lines of the level `debug`,
+/// too.
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
 /// Receives every line that the library logs, without a newline at the end. A sink is any callable.

@@ -8,8 +8,8 @@
 // a negative time, which has passed already. A template parameter for every duration would be
 // instantiated for each unit, and could not stand in an options struct.
 //
-// A bare number does not compile, since its unit is unknown: Python counts in seconds, C in
-// milliseconds or microseconds. The error message says what to write.
+// A bare number does not compile, since its unit is unknown: Python counts in seconds, poll(2) in
+// milliseconds. The error message says what to write.
 
 #include <asyncio/internal/time.h>
 
@@ -79,10 +79,12 @@ class Delay {
 public:
     /// Zero.
     constexpr Delay() noexcept = default;
-    template <class Rep, class Period>
+        /// From any duration. Implicit, so that a call can say `sleep(1s)`.
+template <class Rep, class Period>
     constexpr Delay(const std::chrono::duration<Rep, Period>& given)
         : duration_(internal::saturated(given)) {}
-    template <internal::BareNumber Number>
+        /// Refuses a bare number with a sentence that says what to write.
+template <internal::BareNumber Number>
     constexpr Delay(Number) {
         static_assert(internal::never_true<Number>, "a time needs a unit: sleep(1s)");
     }
@@ -113,7 +115,9 @@ public:
     template <class Span>
     constexpr Deadline(const std::chrono::time_point<Clock, Span>& given)
         : when_(internal::saturated(given.time_since_epoch())) {}
-    template <class Other, class Span>
+        /// Refuses a time point of another clock: `steady_clock` and the loop's clock need not
+        /// agree.
+template <class Other, class Span>
         requires(!std::same_as<Other, Clock>)
     constexpr Deadline(const std::chrono::time_point<Other, Span>&) {
         static_assert(internal::never_true<Other>,
@@ -128,7 +132,8 @@ public:
         static_assert(internal::never_true<Number>, "a time needs a unit: loop.time() + 1s");
     }
 
-    constexpr TimePoint time_point() const noexcept { return when_; }
+        /// The value as a `std::chrono` time point, for arithmetic.
+constexpr TimePoint time_point() const noexcept { return when_; }
     constexpr operator TimePoint() const noexcept { return when_; }
 
 private:

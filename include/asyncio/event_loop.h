@@ -1,5 +1,6 @@
 #pragma once
-// The event loop: the only `while` of a program that waits.
+// The event loop: waits until an event has happened, runs the tasks and callbacks that have become
+// ready, and begins again.
 //
 // The rules of an iteration, which every other part builds on, and which are CPython's:
 //   - The callbacks and tasks that are ready when an iteration starts run in it. A callback or task
@@ -17,9 +18,9 @@
 // rules could be faster in places, for example by resuming a waiter at once inside `set_result`;
 // then the order of events would depend on the depth of calls.
 //
-// What the loop does not know. It runs nodes (`internal::Ready`), and does not know whether a node
-// is a task, a callback or a timer's target. It keeps lists of tasks and generators without knowing
-// what they are, and asks one floor up (`core/residents.cpp`, `core/generator.cpp`) when it has to
+// Layers. The loop runs nodes (`internal::Ready`), and does not know whether a node is a task, a
+// callback or the target of a timer. It keeps lists of tasks and generators without knowing what
+// they are, and asks one floor up (`core/residents.cpp`, `core/generator.cpp`) when it has to
 // describe them or bring them to an end. So the loop can be read, and tested, without tasks.
 //
 // How other threads reach the loop. They push nodes onto the inbox, a lock-free stack that the loop
@@ -80,7 +81,7 @@ struct Timer {
 
     /// The timer's entry in the heap's table; see `base/timer_heap.h`.
     std::uint32_t slot = disarmed;
-    Ready* target;  // set before it is armed
+    Ready* target;  // set before the timer is armed
     /// The memory that `target` will touch first when it runs, to be fetched into the cache in
     /// advance.
     const void* touched_next = this;
@@ -187,9 +188,9 @@ public:
 /// The argument of the exception handler. The views are valid during the call.
 /// Python: the `context` dictionary of `loop.call_exception_handler`.
 struct ErrorContext {
-    std::string_view message;           ///< What happened, as a sentence.
-    std::exception_ptr exception = {};  ///< Null if there was none.
-    std::string_view task_name = {};    ///< Empty if no task is concerned.
+    std::string_view message;           ///< A sentence that says what happened.
+    std::exception_ptr exception = {};  ///< Null if there was no exception.
+    std::string_view task_name = {};    ///< The name of the task; empty if it is not about a task.
 };
 
 /// The exception handler of a loop: any callable, also a closure with a state. An empty one stands
@@ -198,7 +199,8 @@ using ExceptionHandler = std::function<void(EventLoop& loop, const ErrorContext&
 
 /// How a loop is made.
 struct LoopOptions {
-    lowlevel::BackendKind backend = lowlevel::BackendKind::automatic;
+        /// How the loop reaches the kernel.
+lowlevel::BackendKind backend = lowlevel::BackendKind::automatic;
     /// Whether the loop runs in debug mode. Without a value, `ASYNCIO_DEBUG` decides.
     std::optional<bool> debug = std::nullopt;
     /// As `set_eager_tasks`.
@@ -309,9 +311,14 @@ public:
 
     // Futures and tasks (defined in future.h and task.h).
 
-    template <class T = void>
+        /// A new future of this loop. Python: `loop.create_future`.
+template <class T = void>
     Future<T> create_future();
-    template <class T>
+        /// Schedules `coroutine` as a task of this loop, which need not run yet. In all else as the
+        /// free
+    /// function `create_task`. Throws: RuntimeError if the loop is closed. There are two functions
+    /// instead of a default argument, because `TaskOptions` is not complete in this header.
+template <class T>
     Task<T> create_task(Coro<T> coroutine, const TaskOptions& options);
     template <class T>
     Task<T> create_task(Coro<T> coroutine);
@@ -472,7 +479,7 @@ private:
     void collect_operations();
     void drop_ready() noexcept;
 
-    /// The only member that waits.
+    /// The part that talks to the kernel. Nothing else in the loop waits.
     std::unique_ptr<lowlevel::Backend> backend_;
     std::shared_ptr<internal::LoopGate> gate_ = std::make_shared<internal::LoopGate>(*this);
     /// The ready queue.

@@ -183,7 +183,8 @@ public:
     /// "message (2 errors): first; second".
     const char* what() const noexcept override { return what_.c_str(); }
     const std::string& message() const noexcept { return message_; }
-    std::span<const std::exception_ptr> exceptions() const noexcept { return errors_; }
+        /// The elements of the group, in the order given. An element may be a group itself.
+std::span<const std::exception_ptr> exceptions() const noexcept { return errors_; }
 
     /// Calls `visit(error)` for every error of type `Error` in this group and the groups inside it,
     /// in order.
@@ -220,6 +221,7 @@ private:
     std::string what_;
 };
 
+/// The two parts of `ExceptionGroup::split`. Python: a tuple of the same two.
 struct ExceptionGroup::Split {
     std::optional<ExceptionGroup> match;
     std::optional<ExceptionGroup> rest;

@@ -105,7 +105,8 @@ struct ShutdownOptions {
 /// Python: `concurrent.futures.ThreadPoolExecutor`.
 class ThreadPoolExecutor final : public Executor {
 public:
-    explicit ThreadPoolExecutor(ThreadPoolOptions options = {});
+        /// Makes a pool. The first thread is started when the first job comes.
+explicit ThreadPoolExecutor(ThreadPoolOptions options = {});
     /// Moves a pool that is not in use yet. `other` can only be destroyed after that.
     ThreadPoolExecutor(ThreadPoolExecutor&& other) noexcept
         : workers_(std::move(other.workers_)), shut_down_(other.shut_down_.exchange(true)) {}

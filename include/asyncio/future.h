@@ -115,7 +115,7 @@ public:
         this->resumed();
         return this->state().outcome().value();
     }
-    /// Non-throwing, for the scopes.
+    /// For `settle`: the result or the error as a value, without a throw.
     Outcome<Seen> take_outcome() {
         if (std::exception_ptr cancellation = this->resumed_quietly()) [[unlikely]]
             return Outcome<Seen>::failure(std::move(cancellation));
@@ -141,7 +141,7 @@ public:
         this->resumed();
         return this->state().hand_over().value();
     }
-    /// Non-throwing, for the scopes.
+    /// For `settle`: the result or the error as a value, without a throw.
     Outcome<T> take_outcome() {
         if (std::exception_ptr cancellation = this->resumed_quietly()) [[unlikely]]
             return Outcome<T>::failure(std::move(cancellation));
@@ -232,7 +232,7 @@ public:
     const Ref<FutureState<T>>& state() const noexcept { return state_; }
 
 protected:
-    /// What the handle refers to. Throws: RuntimeError if that is nothing.
+    /// The state behind the handle. Throws: RuntimeError if there is none.
     FutureState<T>& existing() const {
         if (!state_) [[unlikely]]
             throw_empty("Future or Task");
@@ -312,6 +312,7 @@ public:
         : state_(std::move(state)) {}
 
     explicit operator bool() const noexcept { return static_cast<bool>(state_); }
+    /// Whether two handles refer to the same future.
     bool operator==(const FutureRef& other) const noexcept {
         return state_.get() == other.state_.get();
     }
@@ -341,7 +342,7 @@ public:
     const internal::Ref<internal::FutureBase>& state() const noexcept { return state_; }
 
 protected:
-    /// What is referred to. Throws: RuntimeError if that is nothing.
+    /// The state behind the handle. Throws: RuntimeError if there is none.
     internal::FutureBase& existing() const {
         if (!state_) [[unlikely]]
             internal::throw_empty("FutureRef or TaskRef");

@@ -265,18 +265,18 @@ concept AwaitableRange = std::ranges::input_range<Range> && !Awaitable<Range> &&
 }  // namespace internal
 
 /// Runs awaitables together, and gives all their results. Coroutines become tasks at once, in
-/// argument order. Tasks and futures are watched as they are.
+/// argument order. Tasks and futures are watched as they are. While no loop runs, new tasks go to
+/// the thread's current loop (see `set_event_loop`).
 ///
 /// Returns a future of all results in argument order: a tuple, with `None` for a part without a
 /// value. If no part has a value, the future has none.
-/// Throws, at the await: the first error of a part, at once; **the other parts go on**. Use
-/// `task_group` if they should stop.
-/// Cancellation: cancelling the gather cancels every part that has not ended. The gather ends when
-/// all parts have ended (Python's may end before). If all parts have ended already, or the gather
-/// has failed, `cancel` returns false and nothing changes. While no loop runs, the tasks go to the
-/// thread's current loop (see `set_event_loop`).
+/// The await throws the first error of a part, at once; **the other parts go on**. Use `task_group`
+/// if they should stop.
 /// Throws: RuntimeError if no loop runs and the thread has no current loop; `std::invalid_argument`
 /// for a future of another loop.
+/// Cancellation: cancelling the gather cancels every part that has not ended. The gather ends when
+/// all parts have ended (Python's may end before). If all parts have ended already, or the gather
+/// has failed, `cancel` returns false and nothing changes.
 /// Python: `asyncio.gather(*aws)`.
 template <class... Given>
     requires(internal::Awaitable<Given> && ...)
@@ -319,6 +319,7 @@ auto gather_settled(Given&&... awaitables) {
                   internal::ensure_future_on(loop, std::forward<Given>(awaitables))...}});
 }
 
+/// The same for a range. The future holds a vector of outcomes.
 template <internal::AwaitableRange Range>
 auto gather_settled(Range&& awaitables) {
     EventLoop& loop = internal::running_or_current_loop("asyncio::gather_settled()");

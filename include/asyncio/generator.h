@@ -4,7 +4,7 @@
 // The generator runs in the task that asks for the next value, as if it were a part of the asking
 // coroutine. A limit around the asker, or a cancellation of the asker's task, therefore reaches the
 // wait inside the generator. Between two values the generator stands at its `co_yield` and belongs
-// to no task. The next value may be asked for by another task of the same loop.
+// to no task. Another task of the same loop may ask for the next value.
 //
 // How control goes back and forth. The asker suspends and leaves the generator's handle in
 // `here.next`; the generator, at its `co_yield`, leaves the asker's handle there. The trampoline
@@ -17,10 +17,10 @@
 // do. So the end is an empty optional, and `while (auto value = co_await generator.next())` is the
 // loop.
 //
-// The end before the end. A program may stop asking while the generator stands at a `co_yield`. A
-// frame that has begun may hold something whose cleanup needs an await, so destroying the frame
-// would skip that cleanup. Instead `aclose` lets the `co_yield` throw `GeneratorExit`. The
-// generator unwinds, and awaits where it must.
+// Closing. A program may stop asking while the generator stands at a `co_yield`. A frame that has
+// begun may hold something whose cleanup needs an await, so destroying the frame would skip that
+// cleanup. Instead `aclose` lets the `co_yield` throw `GeneratorExit`. The generator unwinds, and
+// awaits where it must.
 //
 // A generator that is dropped before its end and without `aclose` is adopted by the loop: a
 // destructor cannot await. The loop closes it in a task of its own, at once or, at the latest, at
@@ -28,10 +28,12 @@
 // ended. The cleanup runs under a mask that holds cancellations back, because the end of a run
 // cancels all tasks and would cut the cleanup short.
 //
-// The states, and what a destructor of the handle does in each: `created` and `finished`, the frame
-// is destroyed; `yielded`, the loop adopts the generator; `running`, a task still waits for its
-// next value, so the frame is only marked (`disowned_`), and the awaiter of that task brings it to
-// its end when it gets control.
+// When the handle is destroyed, the state of the generator decides:
+//   created, finished   The frame is destroyed.
+//   yielded             The loop adopts the generator.
+//   running             A task waits for the next value. The generator is only marked
+//                       (`disowned_`), and the awaiter of that task destroys it, or gives it to the
+//                       loop, when it gets control.
 //
 // Thread-safety: loop thread only.
 
@@ -62,7 +64,7 @@ public:
     enum class State : std::uint8_t {
         created,   ///< Has not run yet.
         yielded,   ///< Stands at a `co_yield`.
-        running,   ///< Runs, or waits for something, on behalf of an asker.
+        running,   ///< Runs or waits, for the task of an asker.
         finished,  ///< Will not run again.
     };
 
@@ -331,8 +333,8 @@ public:
     internal::GeneratorStep<T> next() { return {promise(), nullptr}; }
 
     /// As `next`, but the `co_yield` at which the generator stands throws `error`. If the generator
-    /// has not begun or has ended, `error` is thrown to the caller, and a generator that has not
-    /// begun never does.
+    /// has not begun or has ended, `error` is thrown to the caller. A generator that has not begun
+    /// counts as ended after that, and never runs.
     /// Throws: as `next`; RuntimeError if `error` is a null pointer.
     /// Python: `athrow`.
     template <class Error>

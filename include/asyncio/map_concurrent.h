@@ -21,8 +21,8 @@
 // needs their order of arrival as well, which is a queue of numbers (`Completions`), and it needs a
 // bound: with a slow body, results would accumulate. For this there is a `Room` with twice as many
 // places as workers. An item takes a place when it begins and gives it back when the body takes its
-// result. So the workers always have something to do while the body is busy, and never more than
-// that.
+// result. So the workers have enough to do while the body is busy, and the number of results in
+// memory is bounded.
 //
 // Cancellations need care, because a group ignores a child that ends as cancelled, and here such a
 // child leaves items without a result. `worker_cancelled` and `item_failed` tell the cases apart:

@@ -137,9 +137,11 @@ public:
         return outcome;
     }
 
-    /// Whether there is no end yet; a value; an error or a cancellation.
+    /// Whether there is no end yet.
     bool empty() const noexcept { return state_ == State::empty; }
+    /// Whether it ended with a value.
     bool has_value() const noexcept { return state_ == State::value; }
+    /// Whether it ended with an error or was cancelled.
     bool failed() const noexcept { return state_ >= State::error; }
     /// Whether the error is a `CancelledError`.
     bool cancelled() const noexcept { return state_ == State::cancelled; }
@@ -165,7 +167,10 @@ public:
         return move_out();
     }
 
-    template <class... Arguments>
+        /// Ends with a value, made of `arguments`. Replaces what was there. If the constructor
+        /// throws, the
+    /// outcome is empty.
+template <class... Arguments>
     void emplace(Arguments&&... arguments) {
         reset();
         if constexpr (std::is_reference_v<T>) {

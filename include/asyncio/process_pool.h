@@ -80,7 +80,8 @@ struct ProcessPoolOptions {
 /// Python: `concurrent.futures.ProcessPoolExecutor`.
 class ProcessPoolExecutor {
 public:
-    explicit ProcessPoolExecutor(ProcessPoolOptions options = {});
+        /// Makes a pool. The first process is started when the first job comes.
+explicit ProcessPoolExecutor(ProcessPoolOptions options = {});
     ProcessPoolExecutor(const ProcessPoolExecutor&) = delete;
     ProcessPoolExecutor& operator=(const ProcessPoolExecutor&) = delete;
     /// Calls `shutdown()` unless that was done, so it blocks until every job has ended.

@@ -52,7 +52,8 @@ struct RunOptions {
     std::optional<bool> debug = std::nullopt;
     /// How the loop reaches the kernel. `simulated` gives a world with a virtual clock, for tests.
     lowlevel::BackendKind backend = lowlevel::BackendKind::automatic;
-    Sigint sigint = Sigint::cancel_main;
+        /// What Ctrl-C does.
+Sigint sigint = Sigint::cancel_main;
     /// As `EventLoop::set_eager_tasks`.
     bool eager_tasks = false;
     /// How long the end waits for jobs on threads of the default executor. Threads that are still

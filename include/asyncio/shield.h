@@ -26,7 +26,7 @@ public:
         AtClose::run = [](AtClose& listener) noexcept {
             static_cast<ShieldState&>(listener).loop_closes();
         };
-        this->retain();  // our own
+        this->retain();  // until `inner_done` or `loop_closes`
         this->loop_.at_close().push_back(*this);
         inner_->notify(*this);
     }

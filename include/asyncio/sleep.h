@@ -1,5 +1,11 @@
 #pragma once
 // `sleep`: waiting for time to pass.
+//
+// The timer lies in the awaiter, and so in the frame of the coroutine that sleeps. A sleep
+// allocates nothing, and a million sleeping tasks cost a million entries in the loop's heap of
+// timers.
+//
+// Thread-safety: loop thread only.
 
 #include <asyncio/delay.h>
 #include <asyncio/lowlevel/waiter.h>

@@ -100,8 +100,8 @@ private:
 
 /// The event of a writer that a task waits for.
 enum class WriterEvent : std::uint8_t {
-    drained,  ///< What is buffered is down to the low mark, or never was above the high one.
-    sent,     ///< Everything up to a mark is with the kernel.
+    drained,  ///< The buffer is down to the low mark, or never was above the high one.
+    sent,     ///< The kernel has taken everything up to a mark.
     closed,   ///< The descriptor is closed.
 };
 
@@ -238,7 +238,8 @@ public:
     /// Closes the descriptor and drops the buffer. A read that is waiting gets the end of the
     /// stream. Closing twice is allowed.
     void close() const noexcept;
-    bool is_closing() const;
+        /// Whether `close` was called.
+bool is_closing() const;
 
 private:
     friend class internal::ProcessState;

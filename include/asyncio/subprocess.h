@@ -34,7 +34,8 @@ namespace asyncio {
 /// Where one of a child's three standard descriptors leads.
 class Stdio {
 public:
-    enum class Kind : std::uint8_t { inherit, pipe, output, null, descriptor };
+        /// As `INHERIT`, `PIPE`, `STDOUT`, `DEVNULL`, and `fd`.
+enum class Kind : std::uint8_t { inherit, pipe, output, null, descriptor };
 
     constexpr explicit Stdio(Kind kind, int number = -1) noexcept : kind_(kind), number_(number) {}
     /// A descriptor of this process: a file, a socket, the end of a pipe. The child gets a copy,
@@ -61,7 +62,8 @@ inline constexpr Stdio DEVNULL{Stdio::Kind::null};
 /// How a program is started. The texts and lists behind the views are copied when the function that
 /// takes the options is called.
 struct SubprocessOptions {
-    Stdio stdin = INHERIT;
+        /// Where the child's standard input, output and error lead.
+Stdio stdin = INHERIT;
     Stdio stdout = INHERIT;
     Stdio stderr = INHERIT;
     /// The child's working directory. Empty: that of this process.

@@ -16,8 +16,8 @@
 //
 // The end. When the outermost coroutine has ended, the task moves the result from the coroutine's
 // promise into the future, destroys the frame, and then completes the future. The order matters.
-// Destructors of arguments run while `current_task()` still names this task. And the waiters, which
-// resume one iteration later, find everything released that the frame held. The result is not
+// Destructors of arguments run while `current_task()` still names this task. When the waiters
+// resume, one iteration later, everything that the frame held has been released. The result is not
 // written into the future directly, because a `Coro` does not know whether a task or another
 // coroutine will run it.
 //
@@ -27,8 +27,8 @@
 // which is a definite moment: nothing is collected later.
 //
 // Cancellation before the first step. The coroutine never runs; the frame and its arguments are
-// destroyed, and the future ends as cancelled. A coroutine that must run a cleanup in any case
-// therefore leaves the set-up to its caller.
+// destroyed, and the future ends as cancelled. Only the destructors of the arguments run. An object
+// that has to be released in any case is therefore passed as an argument.
 //
 // Thread-safety: loop thread only.
 
@@ -150,7 +150,8 @@ public:
     /// The context the task runs in. Defined in context.h.
     Context get_context() const;
 
-    /// As the functions of `Task` with the same names.
+    // As the functions of `Task` with the same names.
+
     bool cancel(std::string_view message = {}) const { return existing_core().cancel(message); }
     std::size_t cancelling() const { return existing_core().cancelling(); }
     std::size_t uncancel() const { return existing_core().uncancel(); }
@@ -193,6 +194,7 @@ public:
 
     /// The name from the options or from `set_name`; "Task-N" if there was none.
     std::string get_name() const { return existing_core().name(); }
+    /// Changes the name. The text is copied.
     void set_name(std::string_view name) const { existing_core().set_name(name); }
 
     /// The context the task runs in. Defined in context.h.
@@ -226,6 +228,7 @@ public:
         }
     }
 
+    /// Implicit, so that tasks of different types can stand in one list.
     operator TaskRef() const { return TaskRef(this->state_ ? core_ : nullptr); }
 
 private:
@@ -365,7 +368,7 @@ concept FutureLike = requires(const std::remove_cvref_t<Handle>& handle) {
     } -> std::same_as<const Ref<FutureState<typename std::remove_cvref_t<Handle>::value_type>>&>;
 };
 
-/// Throws: RuntimeError if the handle refers to nothing.
+/// Refuses a handle that refers to no future. Throws: RuntimeError.
 template <class Handle>
 void require_existing(const Handle& handle) {
     if (!handle) [[unlikely]]
@@ -419,8 +422,8 @@ decltype(auto) EventLoop::run_until_complete(Awaitable&& awaitable) {
     internal::run_until_done(*this, *future.state());
     using Value = typename decltype(future)::value_type;
     // The caller keeps the handle of a future or task that it gave, and may ask it for the result
-    // again. So the result is copied where that is possible. In all other cases nobody else has a
-    // handle, and the result is moved out.
+    // again. So the result is copied where that is possible. In all other cases no other handle
+    // exists, and the result is moved out.
     if constexpr (internal::FutureLike<Awaitable> && copyable_result<internal::Stored<Value>>) {
         return static_cast<Value>(future.result());
     } else {

@@ -268,7 +268,7 @@ Future<T> wrap_future(ThreadFuture<T>&& future, EventLoop& loop) {
     if (loop.is_closed())
         throw RuntimeError("the event loop is closed: asyncio::wrap_future() needs one that is "
                            "open");
-    future.done();  // an empty one is refused
+    future.done();  // throws for an empty handle
     auto& threads = internal::LoopThreads::of(loop);
     return (new internal::WrapJob<T>(threads, std::move(future)))->start(threads);
 }

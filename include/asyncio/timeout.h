@@ -250,8 +250,8 @@ Coro<AwaitResult<Given>> wait_for_expired(Given awaitable) {
 
 }  // namespace internal
 
-/// Runs `body` with a limit: `co_await timeout(1s, [&]() -> Coro<int> { …
-/// })`. The body may take a `Timeout&`.
+/// Runs `body` with a limit: `co_await timeout(1s, [&]() -> Coro<int> { … })`. The body may take a
+/// `Timeout&`.
 ///
 /// `delay` is measured from the moment in which the scope is awaited. `std::nullopt` means no
 /// limit. Zero or less expires at the first await that waits. The body runs in the calling task.

@@ -22,8 +22,8 @@ namespace asyncio {
 /// When `wait` returns. The names are Python's constants.
 enum class ReturnWhen : std::uint8_t {
     ALL_COMPLETED,    ///< When every task is done.
-    FIRST_COMPLETED,  ///< When one is.
-    FIRST_EXCEPTION,  ///< When one has failed (a cancelled one has not), or all are done.
+    FIRST_COMPLETED,  ///< When one task is done.
+    FIRST_EXCEPTION,  ///< When one task has failed (not: was cancelled), or all are done.
 };
 using enum ReturnWhen;
 
@@ -31,7 +31,8 @@ using enum ReturnWhen;
 struct WaitOptions {
     /// The limit, counted from the beginning of the wait. Without a value there is no limit.
     std::optional<Delay> timeout = std::nullopt;
-    ReturnWhen return_when = ReturnWhen::ALL_COMPLETED;
+        /// Which ends of tasks end the wait.
+ReturnWhen return_when = ReturnWhen::ALL_COMPLETED;
 };
 
 /// The result of `wait`. Every task that was given is in one of the two lists, in the order given.

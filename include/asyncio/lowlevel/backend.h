@@ -36,7 +36,6 @@
 //     mistake: cancel and collect first.
 // 10. Finishing order is unspecified between operations that finish together. The simulated
 //     back-end shuffles it.
-//
 // 11. Threads may use a back-end one after the other, whatever is in flight. A thread that has
 //     called `wait` calls `hand_over` before another one takes over. Destruction counts as use.
 //
@@ -58,7 +57,8 @@ class [[gnu::visibility("default")]] Backend {
 public:
     /// The answer of `submit`.
     enum class Submitted : std::uint8_t { in_flight, finished };
-    enum class Waited : std::uint8_t {
+        /// The answer of `wait`.
+enum class Waited : std::uint8_t {
         ok,
         /// This wait could not have ended: the deadline is `never`, no operation in flight can
         /// still finish, and no wake-up is expected. Only the simulated back-end can know this. A

@@ -14,7 +14,8 @@ namespace asyncio::lowlevel {
 class Fd {
 public:
     Fd() noexcept = default;
-    explicit Fd(int number) noexcept : number_(number) {}
+        /// Takes the ownership of the descriptor `number`.
+explicit Fd(int number) noexcept : number_(number) {}
     Fd(Fd&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
     Fd& operator=(Fd&& other) noexcept {
         if (this != &other) {

@@ -38,7 +38,6 @@
 // of a buffer. The back-end reads into one buffer of its own when there is something to read, and
 // calls that function with the bytes.
 //
-//
 // Thread-safety: loop thread only.
 
 #include <asyncio/internal/intrusive_list.h>
@@ -53,8 +52,8 @@ namespace asyncio::lowlevel {
 enum class OperationKind : std::uint8_t {
     read,   ///< Up to `size` bytes into `buffer`; 0 is the end of the stream.
     write,  ///< Up to `size` bytes from `buffer`; may write fewer, never 0 unless asked to.
-    /// Until one of `events` (POLLIN, POLLOUT, …) holds; the result is the mask that does. Also a
-    /// pidfd's wait.
+    /// Waits until one of `events` (POLLIN, POLLOUT, …) holds. The result is the mask of those that
+    /// do. A pidfd becomes readable when its process has ended.
     poll,
     /// Makes a pipe: `buffer` is `int[2]`, read end first. Both ends non-blocking and
     /// close-on-exec.
@@ -66,9 +65,11 @@ enum class OperationKind : std::uint8_t {
 enum class Blocking : std::uint8_t {
     unknown,   ///< No knowledge: a back-end that must know asks the kernel.
     never,     ///< Non-blocking mode: the call says EAGAIN when it must.
-    possible,  ///< The call may hold up the thread, as with a file.
+    possible,  ///< The call may block the thread, as with a file.
 };
 
+/// One request: what to do, its present owner, and its result. The top of the file says how it is
+/// used.
 struct Operation : internal::ListNode {
     /// The present owner of the operation. Written by the back-end alone, so that the caller can
     /// tell at any time whether it may touch the operation.

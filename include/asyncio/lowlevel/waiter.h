@@ -32,10 +32,15 @@ class WaitQueue;
 
 namespace asyncio::lowlevel {
 
+/// Derive an awaiter from it: see the top of the file.
 class Waiter {
 public:
-    enum class Abort : std::uint8_t { removed, passed_on, too_late };
-    using AbortHook = Abort (*)(Waiter& waiter, std::string_view message) noexcept;
+        /// The answer of a hook to a request to cancel. The top of the file says what each means.
+enum class Abort : std::uint8_t { removed, passed_on, too_late };
+        /// Called at most once for each request, while the task is parked. `message` is the reason
+        /// of the
+    /// request, for a hook that passes the request on. It must not run the task.
+using AbortHook = Abort (*)(Waiter& waiter, std::string_view message) noexcept;
 
 protected:
     Waiter() noexcept {}
@@ -117,10 +122,12 @@ private:
     internal::TaskCore* task_ = nullptr;
     /// Set by `park`.
     AbortHook hook_;
-    /// Set when the hook has answered `removed`.
+    /// The cancellation has woken the task: the hook has answered `removed`, or a circle of waits
+    /// was opened at this task.
     bool interrupted_ = false;
     /// This is an `internal::QueuedWaiter`.
     bool queued_ = false;
+    /// This is an `internal::FutureWaiter`.
     bool for_future_ = false;
 };
 
