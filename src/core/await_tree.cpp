@@ -7,8 +7,9 @@
 // read.
 //
 // In debug mode every wait for a future is also checked for a circle, at the moment in which it
-// would be closed: the task that is about to wait is searched among what the future waits for. Such
-// tasks would wait for ever, and on a real back-end without a word.
+// would be closed: the task that is about to wait is searched among the futures it would wait for,
+// directly and through others. Tasks in a circle wait for ever, and on a real back-end the program
+// would hang without any message.
 
 #include "core/await_tree.h"
 

@@ -1,11 +1,12 @@
-// How a stack of cleanups is undone, whatever fails on the way.
+// A stack of cleanups: the order in which they run, and the error that leaves when some of them
+// fail.
 //
 // The cleanups run from the last one pushed to the first, all of them under one mask: a request to
 // cancel waits until the last cleanup has ended. A cleanup is taken off the stack before it runs,
 // so it runs once, even if it fails or asks for the stack again.
 //
-// Each cleanup is given the error that is on its way out at that moment: first the body's, then
-// whatever the cleanups before it have made of it. It may answer in four ways:
+// Each cleanup is given the error that would leave at that moment: first the body's, then the
+// result of the cleanups that have run. It may answer in four ways:
 // - It ends with a value that is false: the error stays as it is.
 // - It ends with true: the error is dealt with, and the next cleanup sees none.
 // - It throws the error that it was given: no new error has come.
@@ -53,8 +54,8 @@ Coro<> AsyncExitStack::aclose() {
 
 namespace {
 
-/// The errors on their way out. Without memory to keep an error, `bad_alloc` is what leaves, and
-/// the cleanups go on: they matter more than the report.
+/// The errors that would leave at this moment. Without memory to keep an error, `bad_alloc` is what
+/// leaves, and the cleanups go on: they matter more than the report.
 class Errors {
 public:
     void add(std::exception_ptr error) noexcept {
@@ -68,8 +69,7 @@ public:
         errors_.clear();
         without_memory_ = nullptr;
     }
-    /// Called for every cleanup, because each is given the error that is on its way out at that
-    /// moment.
+    /// Called for every cleanup, because each is given the error that would leave at that moment.
     std::exception_ptr joined() const noexcept {
         if (without_memory_ != nullptr) return without_memory_;
         try {

@@ -11,12 +11,12 @@
 // code would run in the middle of the caller's function, the order of events would depend on the
 // structure of the awaits, and a chain of futures would be a recursion.
 //
-// Ownership. A future is counted by its handles, and by every task that waits for it (the awaiter
-// holds a `Ref`). A node in its list does not count, because it is part of something that has a
-// reference anyway. The exception is a done-callback: its node is an allocation of its own. Until
-// the completion it belongs to the future and dies with it. From the completion until its turn it
-// belongs to the ready queue, and holds a reference to the future, which it needs as its argument.
-// If it held one before, a future that is never set would keep itself alive.
+// Ownership. Every handle of a future holds a reference, and so does every task that waits for it
+// (by the `Ref` in the awaiter). A node in its list holds none, because it is part of an object
+// that has a reference anyway. The exception is a done-callback: its node is an allocation of its
+// own. Until the completion it belongs to the future and dies with it. From the completion until
+// its turn it belongs to the ready queue, and holds a reference to the future, which it needs as
+// its argument. If it held one before, a future that is never set would keep itself alive.
 //
 // A future may outlive its loop, and another loop may come to lie at the address of the first. So a
 // future also stores the number of its loop, and `require_loop` compares both before anything

@@ -6,22 +6,22 @@
 // two iterations after its last part has ended. This is CPython's order, where `_done_callback` is
 // a done-callback of each child.
 //
-// Ownership. The nodes lie in one array of the gather, and the gather holds handles of its parts.
-// In return the lists of the parts' futures point into that array. Therefore the gather holds a
-// reference to itself from its beginning until the last part has reported. A part that is never set
-// never reports, so the gather also stands in the loop's list of what must be told of its end
-// (`AtClose`); without that, such a gather would be a leak.
+// Ownership. The gather holds handles of its parts and has one array with the nodes. The lists of
+// the parts' futures point into that array. Therefore the gather holds a reference to itself from
+// its beginning until the last part has reported. A part may be a future that is never set and
+// never reports, so the gather also stands in the loop's list of objects that must be told of its
+// end (`AtClose`); without that, such a gather would be a leak.
 //
-// Errors. The first error of a part completes the gather at once. The other parts go on, because
-// nothing may cancel tasks that the program still holds. Their later errors are marked as seen, as
-// in Python: the gather has failed already and can have one error only. Debug mode logs them.
+// Errors. The first error of a part completes the gather at once. The other parts go on: this is
+// Python's rule, and programs depend on it. Their later errors are marked as seen, as in Python:
+// the gather has failed already and can have one error only. Debug mode logs them.
 //
 // A cancelled gather waits until all parts have ended, unlike Python's, so that no part runs on
 // without an owner. `cancel_requested_` is set when at least one part has accepted the request.
 // From then on the first error is stored and not delivered, and an error that is no cancellation
-// replaces one that is: the parts' CancelledErrors are the answer to the request, while a failure
-// in a cleanup is news that must reach the caller. If no part fails or is cancelled (all of them
-// ignored the request), the gather still ends with a CancelledError.
+// replaces one that is: the parts' CancelledErrors are only the answer to the request, while a
+// failure in a cleanup must reach the caller. If no part fails or is cancelled (all of them ignored
+// the request), the gather still ends with a CancelledError.
 
 #include <asyncio/gather.h>
 

@@ -1,5 +1,5 @@
-// Generators and the loop: how control goes to and fro, which side owns an unfinished generator,
-// and how all of them end with the run.
+// Generators and the loop: how control passes between asker and generator, which side owns an
+// unfinished generator, and how all of them end with the run.
 //
 // Running. A generator runs in the task of the code that asks for its next value, as if it were a
 // part of that coroutine. `run_for` notes the asker as the continuation and leaves the generator's
@@ -9,9 +9,9 @@
 // generator waits for something, its task is parked there, and a cancellation of the task reaches
 // that wait.
 //
-// States: `created` until the first value is asked for, then `running` and `yielded` in turn, at
-// last `finished`. Only a `running` generator has a task, and only a `yielded` one can be closed by
-// throwing into it.
+// States: `created` until the first value is asked for, then `running` and `yielded` in turn, and
+// finally `finished`. Only a `running` generator has a task, and only a `yielded` one can be closed
+// by throwing into it.
 //
 // Ownership. The `AsyncGenerator` handle owns the frame. What happens when it is destroyed depends
 // on the state (`disown`):

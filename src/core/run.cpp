@@ -1,4 +1,4 @@
-// A run from outside: making the loop, running the main coroutine with Ctrl-C in mind, and the
+// A run from outside: making the loop, running a main coroutine that Ctrl-C can cancel, and the
 // order in which everything ends.
 //
 // The end of a run, in Python's order:

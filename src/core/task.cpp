@@ -14,7 +14,7 @@
 //    `first_step` until the task has begun, and `step` from then on, so that no step asks a flag
 //    whether it is the first one.
 // 2. The step writes the task and its context into `here`, clears `parked_`, and resumes the
-//    coroutine at `point_`. That is the innermost one, the one that has parked; the frames that
+//    coroutine at `point_`. This is the innermost coroutine, which has parked; the frames that
 //    await it are not touched on the way down.
 // 3. Coroutines that end hand over to their parents through `here.next` (`step.h`). The call
 //    returns when a coroutine has parked, or when the outermost one has ended.
@@ -25,7 +25,7 @@
 // The order of events is CPython's. A new task has its first step in the iteration after
 // `create_task`. A woken task runs one iteration after it was woken. A task that was cancelled
 // before its first step runs no line of its coroutine: Python throws the CancelledError into a
-// coroutine that has not begun, which comes to the same.
+// coroutine that has not begun, which has the same effect.
 //
 // A request to cancel:
 // 1. A task that has ended refuses it.
@@ -231,9 +231,9 @@ bool TaskCore::cancel(std::string_view message, const CancelMask* asked_under) {
     return true;
 }
 
-/// Counts the request, and tries to deliver it to the wait in progress. Returns the future that the
-/// task waits for if that one is to be asked; the caller asks it. This function does not, so that a
-/// chain of tasks is walked by a loop and not by a recursion.
+/// Counts the request, and tries to deliver it to the wait in progress. If the task waits for a
+/// future, the function returns that future, and its caller asks the future to end. Otherwise each
+/// task of a chain would ask the next one from in here, and the walk would be a recursion.
 ///
 /// The mask is compared by address: the request passes if the scope that makes it began under the
 /// same mask, so inside the cleanup. `by_itself_` is what lets a task that has cancelled itself,
@@ -274,9 +274,9 @@ FutureBase* TaskCore::abort_or_pass_on(std::string_view message) noexcept {
     return nullptr;
 }
 
-/// Wakes the task with `interrupted_` set, after its source has let go of it. Without the flag in
-/// the awaiter a pending request and a delivered one would look the same, and a wait that returns
-/// an effect could not tell whether it had one.
+/// Wakes the task with `interrupted_` set; its source does not know it any more. The flag in the
+/// awaiter distinguishes a wait that was ended by the request from a wait that has had its effect
+/// while a request is pending.
 ///
 /// A task that is not parked is running or about to run, so it needs no help.
 bool TaskCore::break_wait() noexcept {
@@ -318,7 +318,8 @@ FutureBase* TaskCore::answered(bool will_end, std::string_view) noexcept {
 bool TaskCore::answer() noexcept { return !future().done(); }
 
 /// At zero, a request that was not delivered is taken back too, as in Python since 3.13. Scopes
-/// rely on it: a limit that is reached after its body has had its last wait must leave no trace.
+/// rely on it: a limit that is reached after the last wait of its body must not leave a request
+/// behind.
 std::uint32_t TaskCore::uncancel() noexcept {
     if (requests_ > 0 && --requests_ == 0) withdraw();
     return requests_;
@@ -352,10 +353,10 @@ void throw_no_task(const char* function) {
 
 // Holding cancellation back.
 
-/// The request is kept by the outermost mask that is younger than the scope that asked: when that
-/// mask ends, the scope is the innermost place again, and the request concerns it. Masks form a
-/// list from the innermost outwards, so the search ends at the mask whose outer neighbour is the
-/// scope's own.
+/// The request is kept by the first mask that the task entered after the asking scope began. When
+/// this mask ends, no mask stands between the scope and the task's code any more. Masks form a list
+/// from the innermost outwards, so the search ends at the mask whose outer neighbour is the scope's
+/// own.
 void TaskCore::hold_back(std::string_view message, const CancelMask* asked_under) noexcept {
     CancelMask* first_since = mask_;
     while (first_since->outer_ != asked_under) first_since = first_since->outer_;

@@ -362,8 +362,8 @@ TimerHandle EventLoop::call_at(Deadline when, internal::UniqueFunction<void()> c
     return TimerHandle(node);
 }
 
-/// The only way to give a callback to a loop from another thread through the loop itself. The
-/// caller vouches for the loop's existence; `LoopHandle` is for callers that cannot.
+/// The way to give a callback to a loop from another thread, for callers that know that the loop
+/// exists. `LoopHandle` is for callers that do not.
 Handle EventLoop::call_soon_threadsafe(internal::UniqueFunction<void()> callback) {
     check_open("EventLoop::call_soon_threadsafe()");
     auto* node = new internal::CallbackNode(*this, std::move(callback));

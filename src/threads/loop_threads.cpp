@@ -74,8 +74,8 @@ bool LoopJob::step(State from, State to) noexcept {
     return done;
 }
 
-/// The last reference may go on either side. Nothing in the job cares: the future and the function
-/// have gone before.
+/// The last reference may be dropped on either thread. By then the future and the function, which
+/// belong to one thread, have gone.
 void LoopJob::release() noexcept {
     if (release_reference(references_)) delete this;
 }

@@ -1,5 +1,5 @@
 // A call in another process of the same program: finding the name of a function and the function of
-// a name, and the bytes that go to and fro.
+// a name, and the format of requests and answers.
 //
 // A request is: file and offset of the code that unpacks the call, file and offset of the function,
 // the arguments. An answer is: one byte, then the bytes of the result, or the type name and the

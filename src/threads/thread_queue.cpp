@@ -20,7 +20,7 @@
 // wait.
 //
 // The end of a queue. Threads that wait are refused, because nothing else would ever wake them.
-// Tasks wait on: they will be cancelled one day, and then leave the line through the lists
+// Tasks wait on: the program cancels them later, and they leave the line through the lists
 // (`ThreadQueueLines`), which they share with the queue.
 
 #include <asyncio/thread_queue.h>

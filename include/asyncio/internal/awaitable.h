@@ -46,8 +46,8 @@ concept Awaitable = requires(AwaiterOf<Given>& awaiter) {
 };
 
 template <class T>
-/// A result that refers to a temporary would dangle once the awaiter has gone; an lvalue reference
-/// is the awaitable's promise that the object lives on.
+/// A result that refers to a temporary would dangle once the awaiter has gone. An lvalue reference
+/// is kept: it means that the object lives elsewhere.
 using WithoutRvalueReference =
     std::conditional_t<std::is_rvalue_reference_v<T>, std::remove_reference_t<T>, T>;
 
@@ -64,7 +64,7 @@ template <class Awaiter>
 concept OwnAwaiter =
     std::is_base_of_v<lowlevel::Waiter, Awaiter> || requires { typename Awaiter::SuspendsTask; };
 
-/// Defined in foreign.h, which comes with whatever makes tasks.
+/// Defined in foreign.h, which every header that makes tasks includes.
 template <class Given>
 class ForeignAwaiter;
 

@@ -1,7 +1,7 @@
 #pragma once
 // Holding cancellation back while a task cleans up.
 //
-// A cleanup may have to wait: for a peer's good-bye, for a file to be written. The cancellation
+// A cleanup may have to wait: for a peer's last message, for a file to be written. The cancellation
 // that led to the cleanup has been delivered and does not disturb it any more, but a second one
 // would cut it short. While a mask lives, it keeps requests from outside, and makes them when it is
 // destroyed. A limit or a group that began before the mask is outside, too.

@@ -7,11 +7,12 @@
 //
 // A block may be freed on another thread than the one that allocated it, so the lists of the
 // threads must meet. Otherwise, where coroutines are made on one thread and run on another, the
-// first thread would cut chunk after chunk and the second would hoard what it frees. A thread keeps
-// at most two lists of a class, the one in use and a full one in reserve. It hands further full
-// lists to a depot, and takes a list from there before it cuts a new chunk. (These are Bonwick's
-// magazines: "Magazines and Vmem", USENIX 2001. The reserve keeps a thread whose demand goes up and
-// down around a full list away from the depot.) When a thread ends, its lists go to the depot too.
+// first thread would cut chunk after chunk, and the second would never use what it frees. A thread
+// keeps at most two lists of a class, the one in use and a full one in reserve. It hands further
+// full lists to a depot, and takes a list from there before it cuts a new chunk. (These are
+// Bonwick's magazines: "Magazines and Vmem", USENIX 2001. The reserve keeps a thread whose demand
+// goes up and down around a full list away from the depot.) When a thread ends, its lists go to the
+// depot too.
 //
 // Memory is cut in chunks of one size class. When all blocks of a chunk are in the depot, the chunk
 // can serve another class (`base/frame_stock.h`). So a program that works in phases, each with

@@ -14,8 +14,8 @@
 // order of events in both.
 //
 // A waiter that was woken and is cancelled before it runs has taken something with it: a permit, a
-// notification, the news of an item. It finds the request when it runs. The awaiter then gives what
-// it has taken to the next waiter, and throws. So every wait ends with `leave` and a look at
+// notification, a chance to take an item. It finds the request when it runs. The awaiter then gives
+// what it has taken to the next waiter, and throws. So every wait ends with `leave` and a look at
 // `cancelled()`; this is how no wake-up is ever lost.
 //
 // `wake` makes the waiter's own node ready, and not the task. The node usually runs the next step
