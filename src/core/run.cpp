@@ -6,11 +6,10 @@
 // 2. Asynchronous generators that are left are closed (`generator.cpp`), which may start tasks;
 //    these end as well.
 // 3. The listeners of the loop's shutdown run, in the order of their registration. The default
-//    executor is one: its threads may still call into the loop, so the loop runs while it waits for
-//    them. After each listener the tasks that have appeared are ended again.
-// 4. The loop is closed. From then on no thread and no callback can bring anything.
-// Each step can only be taken while what later steps end is still usable: a cleanup of a task may
-// use a generator, and both may use a thread.
+//    executor registers one: its threads may still call into the loop, so the loop runs while it
+//    waits for them. After each listener the tasks that have appeared are ended again.
+// 4. The loop is closed. From then on no thread and no callback can reach it.
+// The order is given by use: a cleanup of a task may use a generator, and both may use a thread.
 //
 // Ctrl-C. The signal handler may do almost nothing: it may not allocate, lock, or touch the task.
 // It posts a node, which lies in a frame of this file, to the loop's inbox, which is lock-free and

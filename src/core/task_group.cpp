@@ -9,10 +9,10 @@
 // has reported, the parent is made ready and runs one iteration later.
 //
 // Ownership. A `Child` belongs to the group. It holds a reference to its task until it has
-// reported, so nothing can happen to the child's error before that. The node of a child that failed
-// is kept in `failed_` instead of being deleted: the errors are collected at the end, and to note a
-// failure needs no memory. The group cannot go before its children have ended, because its frame
-// waits for them.
+// reported, so the error of a child cannot be lost when the program drops its handle. The node of a
+// child that failed is kept in `failed_` instead of being deleted: the errors are collected at the
+// end, and to note a failure needs no memory. The group cannot go before its children have ended,
+// because its frame waits for them.
 //
 // How it ends early. `abort` cancels the children, once. `interrupt_parent` cancels the parent, so
 // that its body or its wait ends; this request is the group's own, and `conclude` takes it back.
@@ -156,10 +156,10 @@ void TaskGroup::ended_unready(internal::FutureBase& task, internal::StartBase& s
     starting.told.open();
 }
 
-/// Two waits in a row. The first can be cancelled; then the child is told to end, and the second
-/// wait lasts until it has, so that no half-started child is left behind. The request is handed on
-/// with the parent as the asker: the child may itself wait for the parent, which makes a circle
-/// that the walk has to open.
+/// Two waits, one after the other. The first can be cancelled; then the child is told to end, and
+/// the second wait lasts until it has ended, so that no child is left that has started but is not
+/// ready. The request is handed on with the parent as the asker: the child may itself wait for the
+/// parent, which makes a circle that the walk has to open.
 Coro<Outcome<void>> TaskGroup::wait_for_start(const TaskRef& child, internal::StartBase& state) {
     Outcome<void> waited = co_await internal::settle(internal::Gate::Passage(state.told));
     if (waited.failed()) {
@@ -249,10 +249,11 @@ TaskGroup::End TaskGroup::conclude(std::exception_ptr cancellation) {
     const bool has_errors = body_failed || !failed_.empty();
     // A request from outside may have been swallowed on the way:
     // - by the wait for the children, when the group was aborting already: `finish` has ignored it;
-    // - by the body, together with the group's own request: one CancelledError stands for both.
-    // In both cases it leaves now. A request that the body has swallowed without any request of the
-    // group stays swallowed, as in Python: the program has decided so. `known` is the count from
-    // which on a request is one of these.
+    // - by the body, together with the group's own request: both were delivered as one
+    //   CancelledError.
+    // In both cases it leaves here, as a CancelledError. A request that the body has swallowed
+    // without any request of the group stays swallowed, as in Python: the program has decided so. A
+    // count above `known` means that there is such a request.
     const std::int64_t known = parent_interrupted_ ? requests_at_entry_ : requests_at_finish_;
     if (!has_errors && parent_.cancelling() > known && !parent_.must_cancel()) {
         return {parent_.take_cancellation()};

@@ -10,10 +10,10 @@
 // - The body ends before `expiry_` has its turn: `stand_down` takes the node out of the ready
 //   queue, and the limit was kept.
 // - `expiry_` comes first, and the body was woken already: the request is too late for that wait.
-//   If the body has no further one, it ends with its result; the scope withdraws the request, and
+//   If the body has no further wait, it ends with its result; the scope withdraws the request, and
 //   the result stands.
-// - A request of others comes too, before or after: the count shows it, and the CancelledError
-//   leaves as it is. A cancellation from outside wins over a limit.
+// - Another request comes too, before or after: the count shows it, and the CancelledError leaves
+//   as it is. A cancellation from outside wins over a limit.
 // - A request was pending when the scope began: the constructor does not count it, so it wins at
 //   the end. CPython counts it, and turns it into a TimeoutError.
 //
