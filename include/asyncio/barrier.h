@@ -6,7 +6,7 @@
 // leave one by one, each in its own step. A task that comes for the next round during this time
 // waits outside, until the last task of the present round has left. Without the second phase a fast
 // task could enter the next round and be counted again, while a slow task of the present round is
-// still inside. One round would then open with a task too few.
+// still inside. The barrier would then open with a task too few.
 //
 //    state       a task that arrives           a task inside
 //    filling     goes inside and waits         waits

@@ -12,8 +12,8 @@ namespace asyncio {
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
 /// Receives every line that the library logs, without a newline at the end. A sink is any callable.
-/// It may be called from any thread, and from several threads at once. An exception that leaves it
-/// is dropped, since the library has no other place to report it.
+/// The library may call it from any thread, and from several threads at once. An exception that
+/// leaves the sink is dropped, since the library has no other place to report it.
 using LogSink = std::function<void(LogLevel level, std::string_view line)>;
 
 /// Replaces the sink and returns the previous one. `nullptr` restores the default sink, which

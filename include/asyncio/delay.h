@@ -79,12 +79,12 @@ class Delay {
 public:
     /// Zero.
     constexpr Delay() noexcept = default;
-        /// From any duration. Implicit, so that a call can say `sleep(1s)`.
-template <class Rep, class Period>
+    /// From any duration. Implicit, so that a call can say `sleep(1s)`.
+    template <class Rep, class Period>
     constexpr Delay(const std::chrono::duration<Rep, Period>& given)
         : duration_(internal::saturated(given)) {}
-        /// Refuses a bare number with a sentence that says what to write.
-template <internal::BareNumber Number>
+    /// Refuses a bare number with a sentence that says what to write.
+    template <internal::BareNumber Number>
     constexpr Delay(Number) {
         static_assert(internal::never_true<Number>, "a time needs a unit: sleep(1s)");
     }
@@ -115,9 +115,8 @@ public:
     template <class Span>
     constexpr Deadline(const std::chrono::time_point<Clock, Span>& given)
         : when_(internal::saturated(given.time_since_epoch())) {}
-        /// Refuses a time point of another clock: `steady_clock` and the loop's clock need not
-        /// agree.
-template <class Other, class Span>
+    /// Refuses a time point of another clock, whose zero need not be that of the loop's clock.
+    template <class Other, class Span>
         requires(!std::same_as<Other, Clock>)
     constexpr Deadline(const std::chrono::time_point<Other, Span>&) {
         static_assert(internal::never_true<Other>,
@@ -132,8 +131,8 @@ template <class Other, class Span>
         static_assert(internal::never_true<Number>, "a time needs a unit: loop.time() + 1s");
     }
 
-        /// The value as a `std::chrono` time point, for arithmetic.
-constexpr TimePoint time_point() const noexcept { return when_; }
+    /// The value as a `std::chrono` time point, for arithmetic.
+    constexpr TimePoint time_point() const noexcept { return when_; }
     constexpr operator TimePoint() const noexcept { return when_; }
 
 private:

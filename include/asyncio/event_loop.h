@@ -5,9 +5,9 @@
 // The rules of an iteration, which every other part builds on, and which are CPython's:
 //   - The callbacks and tasks that are ready when an iteration starts run in it. A callback or task
 //     that becomes ready during the iteration runs in the next one.
-//   - The ready queue is first in, first out. One exception: a task whose operation is found
-//     finished while other tasks are ready takes turns with these, one of each. (CPython appends it
-//     to the queue; a descriptor then waits for every task that computes.)
+//   - The ready queue is first in, first out. There is one exception: a task whose operation is
+//     found finished while other tasks are ready takes turns with these, one of each. (CPython
+//     appends it to the queue; a descriptor then waits for every task that computes.)
 //   - Within an iteration, finished operations become ready before expired timers. Timers with the
 //     same deadline become ready in the order in which they were armed. (CPython leaves that last
 //     order open.)
@@ -199,8 +199,8 @@ using ExceptionHandler = std::function<void(EventLoop& loop, const ErrorContext&
 
 /// How a loop is made.
 struct LoopOptions {
-        /// How the loop reaches the kernel.
-lowlevel::BackendKind backend = lowlevel::BackendKind::automatic;
+    /// How the loop reaches the kernel.
+    lowlevel::BackendKind backend = lowlevel::BackendKind::automatic;
     /// Whether the loop runs in debug mode. Without a value, `ASYNCIO_DEBUG` decides.
     std::optional<bool> debug = std::nullopt;
     /// As `set_eager_tasks`.
@@ -311,14 +311,14 @@ public:
 
     // Futures and tasks (defined in future.h and task.h).
 
-        /// A new future of this loop. Python: `loop.create_future`.
-template <class T = void>
+    /// A new future of this loop. Python: `loop.create_future`.
+    template <class T = void>
     Future<T> create_future();
-        /// Schedules `coroutine` as a task of this loop, which need not run yet. In all else as the
-        /// free
-    /// function `create_task`. Throws: RuntimeError if the loop is closed. There are two functions
-    /// instead of a default argument, because `TaskOptions` is not complete in this header.
-template <class T>
+    /// Schedules `coroutine` as a task of this loop, which need not run yet. In all else as the
+    /// free function `create_task`. Throws: RuntimeError if the loop is closed. There are two
+    /// functions instead of a default argument, because `TaskOptions` is not complete in this
+    /// header.
+    template <class T>
     Task<T> create_task(Coro<T> coroutine, const TaskOptions& options);
     template <class T>
     Task<T> create_task(Coro<T> coroutine);
@@ -430,7 +430,7 @@ template <class T>
     /// before.
     std::uint32_t number() const noexcept { return live_.number(); }
 
-    /// From now on the loop runs only to bring its tasks to an end. That is allowed inside another
+    /// From now on the loop runs only to bring its tasks to an end. This is allowed inside another
     /// running loop, too.
     void begin_to_close() noexcept { closing_ = true; }
 
@@ -527,7 +527,7 @@ EventLoop& get_running_loop();
 /// The loop that runs on this thread. While no loop runs, the thread's current loop: the one that
 /// was given to `set_event_loop`.
 ///
-/// On the process's first thread, the first call makes a loop if none was set. That loop exists
+/// On the process's first thread, the first call makes a loop if none was set. The loop exists
 /// until the program ends.
 /// Throws: RuntimeError if there is no such loop.
 /// Python: `asyncio.get_event_loop`, as it is up to 3.13. 3.14 makes no loop.

@@ -183,8 +183,8 @@ public:
     /// "message (2 errors): first; second".
     const char* what() const noexcept override { return what_.c_str(); }
     const std::string& message() const noexcept { return message_; }
-        /// The elements of the group, in the order given. An element may be a group itself.
-std::span<const std::exception_ptr> exceptions() const noexcept { return errors_; }
+    /// The elements of the group, in the order given. An element may be a group itself.
+    std::span<const std::exception_ptr> exceptions() const noexcept { return errors_; }
 
     /// Calls `visit(error)` for every error of type `Error` in this group and the groups inside it,
     /// in order.

@@ -105,8 +105,8 @@ struct ShutdownOptions {
 /// Python: `concurrent.futures.ThreadPoolExecutor`.
 class ThreadPoolExecutor final : public Executor {
 public:
-        /// Makes a pool. The first thread is started when the first job comes.
-explicit ThreadPoolExecutor(ThreadPoolOptions options = {});
+    /// Makes a pool. The first thread is started when the first job comes.
+    explicit ThreadPoolExecutor(ThreadPoolOptions options = {});
     /// Moves a pool that is not in use yet. `other` can only be destroyed after that.
     ThreadPoolExecutor(ThreadPoolExecutor&& other) noexcept
         : workers_(std::move(other.workers_)), shut_down_(other.shut_down_.exchange(true)) {}
@@ -125,8 +125,8 @@ explicit ThreadPoolExecutor(ThreadPoolOptions options = {});
     std::size_t max_workers() const noexcept;
     /// The number of threads that have been started and have not ended.
     std::size_t thread_count() const;
-    /// What the busy threads do at the moment, one line for each: "thread asyncio_0, busy for 3.2 s
-    /// with read_file".
+    /// A line for each busy thread, with the function that it runs: "thread asyncio_0, busy for 3.2
+    /// s with read_file".
     std::vector<std::string> busy() const;
 
 private:

@@ -20,9 +20,9 @@
 // for ever needs a limit of its own inside, and such a limit works under the mask.
 //
 // An exit is a closure that returns `Coro<bool>`, whatever it was made of: a callback, a function,
-// a manager, a resource. One type in the list keeps the unwinding to one loop. What is taken over
-// (`enter_async_context`, `push_closing`) lies in its own allocation, so that a reference to it
-// stays valid while the list grows.
+// a manager, a resource. With one type in the list, the unwinding is one loop. A manager or a
+// resource that is taken over (`enter_async_context`, `push_closing`) lies in its own allocation,
+// so that a reference to it stays valid while the list grows.
 //
 // A destructor cannot await, so a stack that is destroyed with exits left cannot run them. It logs
 // an error. `async_exit_stack` always unwinds: it makes the coroutine that does so before the body

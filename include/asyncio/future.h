@@ -13,8 +13,8 @@
 // that it has there.
 //
 // The waiters. The list of a future holds `internal::Ready` nodes of three kinds: tasks that await
-// it, done-callbacks, and the nodes of `gather`, `wait` and their relatives. One list for all kinds
-// keeps them in the order of their registration. A task that waits needs no node of its own,
+// it, done-callbacks, and the nodes of `gather`, `wait` and their relatives. A single list for all
+// kinds keeps them in the order of their registration. A task that waits needs no node of its own,
 // because the task is the node; so awaiting allocates nothing.
 //
 // References. A handle and a waiting task each hold a reference. A done-callback holds none before

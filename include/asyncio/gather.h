@@ -51,8 +51,8 @@ namespace internal {
 /// The part that does not depend on the types: counts the parts that have ended, and decides what
 /// their ends mean for the gather.
 ///
-/// It is a class without a template parameter, so the code exists once in the library and not once
-/// for each combination of result types.
+/// The class has no template parameter, so its code exists once in the library and not once for
+/// each combination of result types.
 class GatherBase : AtClose, public CancelRelay {
 public:
     /// For the walk of a cancellation, and for the await tree: the parts, one after the other.
@@ -104,8 +104,8 @@ private:
     /// The last part has reported.
     void conclude();
 
-    /// One array for all nodes: the number of parts is known from the start, and a node must not
-    /// move while it stands in a list.
+    /// The nodes of all parts, in one array: the number of parts is known from the start, and a
+    /// node must not move while it stands in a list.
     std::unique_ptr<Part[]> parts_;
     std::size_t count_;
     std::size_t unfinished_;
@@ -269,9 +269,8 @@ concept AwaitableRange = std::ranges::input_range<Range> && !Awaitable<Range> &&
 /// the thread's current loop (see `set_event_loop`).
 ///
 /// Returns a future of all results in argument order: a tuple, with `None` for a part without a
-/// value. If no part has a value, the future has none.
-/// The await throws the first error of a part, at once; **the other parts go on**. Use `task_group`
-/// if they should stop.
+/// value. If no part has a value, the future has none. The await throws the first error of a part,
+/// at once; **the other parts go on**. Use `task_group` if they should stop.
 /// Throws: RuntimeError if no loop runs and the thread has no current loop; `std::invalid_argument`
 /// for a future of another loop.
 /// Cancellation: cancelling the gather cancels every part that has not ended. The gather ends when

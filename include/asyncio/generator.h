@@ -299,7 +299,8 @@ private:
 /// awaits behind the handler: `std::exception_ptr error; try { … co_yield … } catch (…) { error =
 /// std::current_exception(); } co_await cleanup(); if (error) std::rethrow_exception(error);`.
 /// Lifetime: as for `Coro`, references given to the coroutine function must live until the
-/// generator has ended. That may be at the end of the run, if the loop has to close it.
+/// generator has ended. The end may come at the end of the run, if the loop has to close the
+/// generator.
 /// Python: an asynchronous generator; without `asend`.
 template <class T>
 class [[nodiscard]] AsyncGenerator {

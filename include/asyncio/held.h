@@ -53,7 +53,7 @@ public:
 
 private:
     Source* source_ = nullptr;
-    /// What the source notes about the beginning of the hold. Empty for a lock.
+    /// A note of the source about the beginning of the hold. Empty for a lock.
     [[no_unique_address]] typename Source::HeldSince since_;
 };
 

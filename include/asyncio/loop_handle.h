@@ -20,7 +20,7 @@ namespace asyncio {
 /// times, or a thread that is not joined, keeps a handle instead, and learns from each call whether
 /// the loop was still there. Copies refer to the same loop. A handle keeps a few words alive, not
 /// the loop.
-/// Thread-safety: any thread. One handle object is used by one thread at a time, like a
+/// Thread-safety: any thread. A handle object is used by one thread at a time, like a
 /// `std::shared_ptr`.
 /// Python: none; there the loop is an object that the garbage collector keeps, and
 /// `call_soon_threadsafe` raises RuntimeError once it is closed.

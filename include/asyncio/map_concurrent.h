@@ -1,6 +1,6 @@
 #pragma once
-// One coroutine for each of many items, and a limit on how many run at a time: `gather` with a
-// limit, a rate and second attempts.
+// `map_concurrent`: a coroutine for each of many items, and a limit on how many run at a time. It
+// is `gather` with a limit, a rate and second attempts.
 //
 // A fixed number of workers take the items in turn. The workers are tasks of one task group, as
 // many as may run at a time. So a million items need no million tasks: memory grows with the limit
@@ -48,11 +48,11 @@
 
 namespace asyncio {
 
-/// What the error of one item means for the others.
+/// Whether the error of an item ends the others.
 enum class OnError : std::uint8_t {
     /// The running items are cancelled and waited for. Items that have not begun never begin.
     cancel_rest,
-    /// Nothing. All items run, and the errors are thrown at the end.
+    /// All items run. The errors are thrown at the end.
     carry_on,
 };
 
@@ -67,7 +67,7 @@ struct MapOptions {
     /// The wait before the second attempt of an item. It doubles before each further attempt. The
     /// item keeps its worker during the wait.
     Delay retry_delay = {};
-    /// What an item that has failed for good means for the others.
+    /// Whether an item that has failed for good ends the others.
     OnError on_error = OnError::cancel_rest;
 };
 
@@ -80,7 +80,7 @@ struct SettledMapOptions {
     Delay retry_delay = {};
 };
 
-/// One result of `map_as_completed`.
+/// A result of `map_as_completed`.
 template <class T>
 struct Mapped {
     /// The number of the item in its range, counted from 0.
@@ -140,7 +140,7 @@ public:
 
     /// The numbers of the items that have ended, for `MapResults::next`.
     Completions completions;
-    /// One place for each item that has begun and whose result has not been taken.
+    /// The places. An item that has begun holds a place until its result has been taken.
     Room room;
 
 protected:
@@ -164,7 +164,7 @@ template <class Items, class Function>
 using MapResult =
     typename BodyResultOf<std::invoke_result_t<std::decay_t<Function>&, ItemOf<Items>>>::type;
 
-/// One map in progress. It lives in the frame of the call. `Items` is a view.
+/// A map in progress, in the frame of the call. `Items` is a view.
 template <class Items, class Function>
 class Map final : public MapBase {
 public:
@@ -185,9 +185,9 @@ public:
     }
 
 private:
-    // One worker. It returns an outcome that holds nothing, instead of `void`. The reason is
-    // alignment: only a frame whose own result has the type `Outcome<T>` is aligned for the results
-    // of T that pass through it.
+    // A worker. The coroutine returns an outcome that holds nothing, instead of `void`. The reason
+    // is alignment: only a frame whose own result has the type `Outcome<T>` is aligned for the
+    // results of T that pass through it.
     Coro<Outcome<T>> work(TaskGroup& group) {
         Outcome<Outcome<T>> end = co_await settle(work_through(group));
         if (end.cancelled()) worker_cancelled(group, end.error());

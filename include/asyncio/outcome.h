@@ -167,10 +167,9 @@ public:
         return move_out();
     }
 
-        /// Ends with a value, made of `arguments`. Replaces what was there. If the constructor
-        /// throws, the
-    /// outcome is empty.
-template <class... Arguments>
+    /// Ends with a value, made of `arguments`. Replaces what was there. If the constructor throws,
+    /// the outcome is empty.
+    template <class... Arguments>
     void emplace(Arguments&&... arguments) {
         reset();
         if constexpr (std::is_reference_v<T>) {

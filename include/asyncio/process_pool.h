@@ -32,7 +32,7 @@ namespace internal {
 
 class ProcessPool;
 
-/// One call. Returns the answer's bytes.
+/// Sends one call to a process. Returns the bytes of the answer.
 /// Throws: BrokenProcessPool; OsError if no process can be started. Any thread of a pool.
 std::string call_in_process(const std::shared_ptr<ProcessPool>& pool, std::string_view request,
                             const void* function);
@@ -80,8 +80,8 @@ struct ProcessPoolOptions {
 /// Python: `concurrent.futures.ProcessPoolExecutor`.
 class ProcessPoolExecutor {
 public:
-        /// Makes a pool. The first process is started when the first job comes.
-explicit ProcessPoolExecutor(ProcessPoolOptions options = {});
+    /// Makes a pool. The first process is started when the first job comes.
+    explicit ProcessPoolExecutor(ProcessPoolOptions options = {});
     ProcessPoolExecutor(const ProcessPoolExecutor&) = delete;
     ProcessPoolExecutor& operator=(const ProcessPoolExecutor&) = delete;
     /// Calls `shutdown()` unless that was done, so it blocks until every job has ended.
@@ -94,7 +94,7 @@ explicit ProcessPoolExecutor(ProcessPoolOptions options = {});
     std::size_t max_workers() const noexcept { return threads_.max_workers(); }
     /// The process ids of the processes that exist at the moment.
     std::vector<int> process_ids() const;
-    /// What the busy processes do, one line for each, as `ThreadPoolExecutor::busy`.
+    /// A line for each busy process, as `ThreadPoolExecutor::busy`.
     std::vector<std::string> busy() const { return threads_.busy(); }
 
     /// Marks this class for `run_in_executor`: the call is not run as it is, but turned into a

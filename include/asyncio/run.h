@@ -35,7 +35,7 @@ public:
 
 }  // namespace internal
 
-/// What Ctrl-C does while a Runner runs on the main thread of the process.
+/// The effect of Ctrl-C while a Runner runs on the main thread of the process.
 enum class Sigint : std::uint8_t {
     /// The first Ctrl-C cancels the main task, and `run` throws KeyboardInterrupt if that was the
     /// reason for the end of the task. The second one ends the process, which is the default action
@@ -52,8 +52,8 @@ struct RunOptions {
     std::optional<bool> debug = std::nullopt;
     /// How the loop reaches the kernel. `simulated` gives a world with a virtual clock, for tests.
     lowlevel::BackendKind backend = lowlevel::BackendKind::automatic;
-        /// What Ctrl-C does.
-Sigint sigint = Sigint::cancel_main;
+    /// The effect of Ctrl-C.
+    Sigint sigint = Sigint::cancel_main;
     /// As `EventLoop::set_eager_tasks`.
     bool eager_tasks = false;
     /// How long the end waits for jobs on threads of the default executor. Threads that are still

@@ -46,18 +46,17 @@ struct Serializer;
 /// Collects the bytes of values. `put` appends values; `take` gives all bytes away.
 class ByteWriter {
 public:
-        /// Appends `count` bytes as they are.
-void put_bytes(const void* bytes, std::size_t count) {
+    /// Appends `count` bytes as they are.
+    void put_bytes(const void* bytes, std::size_t count) {
         bytes_.append(static_cast<const char*>(bytes), count);
     }
-        /// Appends values, one after the other, without marks between them: the reader knows the
-        /// types.
-template <class... Values>
+    /// Appends values, one after the other, without marks between them: the reader knows the types.
+    template <class... Values>
     void put(const Values&... values) {
         (Serializer<Values>::write(*this, values), ...);
     }
-        /// Gives all bytes away; the writer is empty afterwards.
-std::string take() noexcept { return std::move(bytes_); }
+    /// Gives all bytes away; the writer is empty afterwards.
+    std::string take() noexcept { return std::move(bytes_); }
 
 private:
     std::string bytes_;
@@ -79,8 +78,8 @@ public:
         bytes_.remove_prefix(count);
         return taken;
     }
-        /// The next value, which must have been written as a T. Throws: SerializationError.
-template <class T>
+    /// The next value, which must have been written as a T. Throws: SerializationError.
+    template <class T>
     T take() {
         return Serializer<T>::read(*this);
     }

@@ -15,8 +15,8 @@ namespace internal {
 /// The future that `shield` returns. It ends as the inner future ends; the inner future does not
 /// know of it.
 ///
-/// It keeps itself and the inner future alive until that has ended, or until the loop closes. The
-/// program may drop its handle of the shield before.
+/// The shield keeps itself and the inner future alive until the inner one has ended, or until the
+/// loop closes. The program may drop its handle of the shield before.
 template <class T>
 class ShieldState final : public FutureState<T>, private Ready, private AtClose {
 public:

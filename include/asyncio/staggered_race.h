@@ -3,7 +3,7 @@
 // success wins. Examples are "happy eyeballs" (IPv6 first, IPv4 a little later), and a second
 // server that is asked when the first one takes long.
 //
-// One task runs the race: the calling one. It waits for events, which are numbers in a queue
+// The calling task runs the race. It waits for events, which are numbers in a queue
 // (`internal::Completions`): a runner has ended, or the delay since the last start has passed.
 // After each event it decides whether to start the next runner or to stop. No runner knows of the
 // others. CPython chains the runners instead: each one waits for the one before, and starts the
@@ -38,7 +38,7 @@ struct RaceResult {
     std::optional<internal::Element<T>> winner_result;
     /// The number of the winner, counted from 0; empty if no runner has succeeded.
     std::optional<std::size_t> winner_index;
-    /// One element for each runner that was started: its error or its CancelledError; null for the
+    /// An element for each runner that was started: its error or its CancelledError; null for the
     /// winner, and for a runner that succeeded too late.
     std::vector<std::exception_ptr> exceptions;
 };
@@ -81,7 +81,7 @@ private:
     Part overdue_;
 };
 
-/// One race in progress. It lives in the frame of `staggered_race`.
+/// A race in progress, in the frame of `staggered_race`.
 template <class T, class Functions>
 class Race {
 public:
@@ -199,7 +199,7 @@ Coro<RaceResult<RunnerResult<Functions>>> race_scope(Functions functions,
         race.take_error_of(index);
     }
     if (error != nullptr) {
-        // It stands for all requests that have come while the runners were ending.
+        // This cancellation stands for all requests that have come while the runners were ending.
         if (is_cancellation(error)) here.task->withdraw();
         co_return Outcome<RaceResult<T>>::failure(std::move(error));
     }

@@ -179,9 +179,9 @@ private:
 /// The reading end of a byte stream. A handle that was default-constructed or moved from refers to
 /// no stream. It is false, and throws RuntimeError when it is used.
 ///
-/// One task reads at a time: a read that begins while another read waits throws RuntimeError.
-/// Errors: a read throws OsError when the system reports an error, and so do all later reads. The
-/// hang-up of a terminal (EIO) is the end of the stream, not an error.
+/// Only one task may read at a time: a read that begins while another read waits throws
+/// RuntimeError. Errors: a read throws OsError when the system reports an error, and so do all
+/// later reads. The hang-up of a terminal (EIO) is the end of the stream, not an error.
 /// Cancellation: every read is a cancellation point if it must wait. Bytes that have come stay in
 /// the stream, in order. A read that finds what it needs in the buffer does not yield.
 /// Python: `asyncio.StreamReader`. Differences: there is no `feed_data`, and the stream reads only
@@ -238,8 +238,8 @@ public:
     /// Closes the descriptor and drops the buffer. A read that is waiting gets the end of the
     /// stream. Closing twice is allowed.
     void close() const noexcept;
-        /// Whether `close` was called.
-bool is_closing() const;
+    /// Whether `close` was called.
+    bool is_closing() const;
 
 private:
     friend class internal::ProcessState;

@@ -34,8 +34,8 @@ namespace asyncio {
 /// Where one of a child's three standard descriptors leads.
 class Stdio {
 public:
-        /// As `INHERIT`, `PIPE`, `STDOUT`, `DEVNULL`, and `fd`.
-enum class Kind : std::uint8_t { inherit, pipe, output, null, descriptor };
+    /// As `INHERIT`, `PIPE`, `STDOUT`, `DEVNULL`, and `fd`.
+    enum class Kind : std::uint8_t { inherit, pipe, output, null, descriptor };
 
     constexpr explicit Stdio(Kind kind, int number = -1) noexcept : kind_(kind), number_(number) {}
     /// A descriptor of this process: a file, a socket, the end of a pipe. The child gets a copy,
@@ -62,8 +62,8 @@ inline constexpr Stdio DEVNULL{Stdio::Kind::null};
 /// How a program is started. The texts and lists behind the views are copied when the function that
 /// takes the options is called.
 struct SubprocessOptions {
-        /// Where the child's standard input, output and error lead.
-Stdio stdin = INHERIT;
+    /// Where the child's standard input, output and error lead.
+    Stdio stdin = INHERIT;
     Stdio stdout = INHERIT;
     Stdio stderr = INHERIT;
     /// The child's working directory. Empty: that of this process.
@@ -186,8 +186,8 @@ public:
     /// Takes the bytes that a cancelled `communicate` had read. Never waits.
     Output take_output();
 
-    /// Sends a signal. If the process has ended, nothing happens, and no other process gets the
-    /// signal.
+    /// Sends a signal. If the process has ended, the call has no effect, and no other process gets
+    /// the signal.
     /// Throws: OsError (EPERM for a process that has changed to another user, EINVAL for a number
     /// that is no signal).
     void send_signal(int signal_number) const;
@@ -198,8 +198,8 @@ public:
 
     /// Sends a signal to every process in the process's own group, so also to its children.
     ///
-    /// Nothing happens if no process of the group is left. Linux before 6.9 cannot name a group
-    /// safely after its leader was reaped; nothing happens then, either.
+    /// The call has no effect if no process of the group is left. Linux before 6.9 cannot name a
+    /// group safely after its leader was reaped; the call has no effect then, either.
     /// Throws: RuntimeError if the process has no group of its own (`process_group`,
     /// `start_new_session`); OsError.
     void send_signal_to_group(int signal_number) const;

@@ -4,15 +4,15 @@
 // A task is one object with two base classes. `FutureState<T>` is the part that other tasks use: a
 // result that is not there yet, and the list of waiters. `TaskCore` is the part that the loop uses:
 // a node of the ready queue, the coroutine at which the task stands, and the bookkeeping of its
-// cancellation. Python has the same inheritance (`Task` is a `Future`). One object means one
+// cancellation. Python has the same inheritance (`Task` is a `Future`). A single object means one
 // allocation and one reference count, and everything that takes a future also takes a task.
 //
-// Ownership. The task owns the frame of its outermost coroutine. That frame owns the coroutine it
-// awaits, and so on, down to the awaiter at which the task is parked. Two kinds of references keep
-// the task object alive. The loop holds one from the creation of the task until its end, and every
-// handle (`Task`, `TaskRef`, an awaiting task) holds one. So a program may drop the handle: the
-// task goes on in the background and loses nothing. CPython's loop holds its tasks weakly there,
-// and a task without a handle can vanish in the middle.
+// Ownership. The task owns the frame of its outermost coroutine. The frame owns the coroutine that
+// it awaits, and so on, down to the awaiter at which the task is parked. Two kinds of references
+// keep the task object alive. The loop holds one from the creation of the task until its end, and
+// every handle (`Task`, `TaskRef`, an awaiting task) holds one. So a program may drop the handle:
+// the task goes on in the background and loses nothing. CPython's loop holds its tasks weakly
+// there, and a task without a handle can vanish in the middle.
 //
 // The end. When the outermost coroutine has ended, the task moves the result from the coroutine's
 // promise into the future, destroys the frame, and then completes the future. The order matters.
@@ -272,9 +272,9 @@ Task<T> create_task(Coro<T> coroutine, const TaskOptions& options = {}) {
 /// `create_task([text]() -> Coro<> { … })`. A coroutine that is a lambda refers to its closure, so
 /// the closure has to live as long as the coroutine. Here it does.
 ///
-/// Lifetime: what the closure captures by reference must live until the task has ended.
 /// g++ before 13 destroys a temporary closure twice if it captures a value with a destructor. The
 /// library refuses to compile such a call: give the closure a name, and pass the name.
+/// Lifetime: what the closure captures by reference must live until the task has ended.
 template <class Function>
     requires internal::CoroutineFunction<Function>
 auto create_task(Function&& function, const TaskOptions& options = {}) {

@@ -27,8 +27,8 @@
 // and a child that has failed is noted by moving its node to another list. Only the ExceptionGroup
 // itself allocates.
 //
-// A group waits for its children, and a child may wait for the task of its own group. That is a
-// circle of waits. A request to cancel breaks it: the walk of the request knows that the parent
+// A group waits for its children, and a child may wait for the task of its own group. The two make
+// a circle of waits. A request to cancel breaks it: the walk of the request knows that the parent
 // waits for its children (`CancelWalk::ask_for`).
 //
 // Thread-safety: loop thread only.

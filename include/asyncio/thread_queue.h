@@ -250,10 +250,9 @@ class ThreadQueue : public internal::ThreadQueueBase {
         T& item_;
     };
 
-        /// The return types of `get`, `next` and `put`: small values that make their awaiter in the
-        /// frame of
-    /// the coroutine that awaits them.
-class [[nodiscard]] Get {
+    /// The return types of `get`, `next` and `put`: small values that make their awaiter in the
+    /// frame of the coroutine that awaits them.
+    class [[nodiscard]] Get {
     public:
         explicit Get(ThreadQueue& queue) noexcept : queue_(queue) {}
         auto operator co_await() const noexcept { return GetAwaiter(queue_); }

@@ -23,8 +23,8 @@
 namespace asyncio {
 namespace internal {
 
-/// What the limit's object and its scope share. Each holds a reference, because either may outlive
-/// the other.
+/// The record that the limit's object and its scope share. Each holds a reference, because either
+/// may outlive the other.
 struct TimeoutRecord {
     std::optional<TimePoint> when;
     /// The limit of the running scope; null before and after.

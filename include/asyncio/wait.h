@@ -3,8 +3,8 @@
 //
 // The wait holds one node in each future's list of waiters, and one timer. Each node that runs
 // decides whether the wait is over; the first one that says so sets a future on which the calling
-// task waits. So the calling task is resumed once, however many tasks end. What is left in the
-// lists is taken out at the end.
+// task waits. So the calling task is resumed once, however many tasks end. The nodes that are left
+// in the lists are taken out at the end.
 //
 // Thread-safety: loop thread only.
 
@@ -31,8 +31,8 @@ using enum ReturnWhen;
 struct WaitOptions {
     /// The limit, counted from the beginning of the wait. Without a value there is no limit.
     std::optional<Delay> timeout = std::nullopt;
-        /// Which ends of tasks end the wait.
-ReturnWhen return_when = ReturnWhen::ALL_COMPLETED;
+    /// Which ends of tasks end the wait.
+    ReturnWhen return_when = ReturnWhen::ALL_COMPLETED;
 };
 
 /// The result of `wait`. Every task that was given is in one of the two lists, in the order given.
@@ -44,7 +44,7 @@ struct WaitResult {
 
 namespace internal {
 
-/// One wait in progress. Its nodes stand in the futures' lists of waiters until the wait is over.
+/// A wait in progress. Its nodes stand in the futures' lists of waiters until the wait is over.
 class WaitState {
 public:
     WaitState(EventLoop& loop, const WaitOptions& options, std::size_t count);

@@ -57,8 +57,8 @@ class [[gnu::visibility("default")]] Backend {
 public:
     /// The answer of `submit`.
     enum class Submitted : std::uint8_t { in_flight, finished };
-        /// The answer of `wait`.
-enum class Waited : std::uint8_t {
+    /// The answer of `wait`.
+    enum class Waited : std::uint8_t {
         ok,
         /// This wait could not have ended: the deadline is `never`, no operation in flight can
         /// still finish, and no wake-up is expected. Only the simulated back-end can know this. A

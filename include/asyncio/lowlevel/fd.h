@@ -7,15 +7,15 @@ namespace asyncio::lowlevel {
 
 /// Owns a file descriptor and closes it. Move-only. −1 is "none".
 ///
-/// The destructor makes a plain system call. That is right for pipes, sockets and pidfds, whose
+/// The destructor makes a plain system call. The call is right for pipes, sockets and pidfds, whose
 /// close does not block, and before a loop runs. A descriptor that the simulated back-end has made
 /// is closed through the back-end instead (`OperationKind::close`), because its number is no
 /// descriptor of the kernel.
 class Fd {
 public:
     Fd() noexcept = default;
-        /// Takes the ownership of the descriptor `number`.
-explicit Fd(int number) noexcept : number_(number) {}
+    /// Takes the ownership of the descriptor `number`.
+    explicit Fd(int number) noexcept : number_(number) {}
     Fd(Fd&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
     Fd& operator=(Fd&& other) noexcept {
         if (this != &other) {

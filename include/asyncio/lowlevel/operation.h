@@ -68,7 +68,7 @@ enum class Blocking : std::uint8_t {
     possible,  ///< The call may block the thread, as with a file.
 };
 
-/// One request: what to do, its present owner, and its result. The top of the file says how it is
+/// A request: what to do, its present owner, and its result. The top of the file says how it is
 /// used.
 struct Operation : internal::ListNode {
     /// The present owner of the operation. Written by the back-end alone, so that the caller can

@@ -35,12 +35,11 @@ namespace asyncio::lowlevel {
 /// Derive an awaiter from it: see the top of the file.
 class Waiter {
 public:
-        /// The answer of a hook to a request to cancel. The top of the file says what each means.
-enum class Abort : std::uint8_t { removed, passed_on, too_late };
-        /// Called at most once for each request, while the task is parked. `message` is the reason
-        /// of the
-    /// request, for a hook that passes the request on. It must not run the task.
-using AbortHook = Abort (*)(Waiter& waiter, std::string_view message) noexcept;
+    /// The answer of a hook to a request to cancel. The top of the file says what each means.
+    enum class Abort : std::uint8_t { removed, passed_on, too_late };
+    /// Called while the task is parked, when a request to cancel has come. `message` is the reason
+    /// of the request, for a hook that passes the request on. The hook must not run the task.
+    using AbortHook = Abort (*)(Waiter& waiter, std::string_view message) noexcept;
 
 protected:
     Waiter() noexcept {}
