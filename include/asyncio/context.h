@@ -158,6 +158,7 @@ public:
         token.old_ = find();
         token.id_ = id_;
         context.made().assign(id_, std::make_shared<const T>(std::move(value)));
+        // After `assign`, which makes the context if there was none.
         token.context_ = context;
         return token;
     }

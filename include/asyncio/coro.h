@@ -226,6 +226,8 @@ public:
     void await_suspend(std::coroutine_handle<Parent> parent) noexcept {
         child_.promise().continuation = parent;
         child_.promise().caller = promise_base(parent);
+        // A child that has started is parked: its source wakes the task, and the child resumes the
+        // parent at its end. A child that was too deep to start is started by the trampoline.
         if (!started_) here.next = child_;
     }
 

@@ -49,8 +49,8 @@ private:
 
 /// A flag; not set at first.
 ///
-/// Lifetime: the event may be destroyed at any time. Tasks that `set()` has woken return from their
-/// wait all the same. Tasks that are still waiting then wait on until they are cancelled.
+/// Lifetime: the event may be destroyed at any time. A task that `set()` has woken returns from its
+/// wait even then. Tasks that are still waiting wait on until they are cancelled.
 /// Python: `asyncio.Event`.
 class Event {
 public:

@@ -145,6 +145,7 @@ public:
     explicit ExecutorFuture(EventLoop& loop) noexcept : FutureState<T>(loop) {}
 
     bool cancel(std::string_view message) override {
+        // A future that is done has its result already, and no job to give up.
         if (!FutureState<T>::cancel(message)) return false;
         if (job_ != nullptr) std::exchange(job_, nullptr)->abandon();
         return true;
@@ -208,6 +209,8 @@ public:
           future_(Ref<ExecutorFuture<Result>>::adopt(new ExecutorFuture<Result>(threads.loop()))),
           call_(Call{std::forward<Parts>(parts)...}) {
         using Function = decltype(call_->function);
+        // The name of the job in messages. A wrapper (`CallInContext`, a call to another process)
+        // names the function inside it.
         this->called = &typeid(Function);
         if constexpr (std::is_pointer_v<Function>)
             this->code = reinterpret_cast<const void*>(call_->function);
@@ -248,6 +251,7 @@ private:
         future_ = {};
     }
 
+    /// A stop source costs an allocation, so it is made only for a function that takes a token.
     static std::stop_source make_stop() {
         if constexpr (Call::takes_stop_token) return {};
         return std::stop_source(std::nostopstate);
@@ -282,6 +286,7 @@ auto start_job(LoopThreads& threads, Executor& executor, Function&& function,
         new Job(threads, std::forward<Function>(function),
                 std::tuple<std::decay_t<Arguments>...>(std::forward<Arguments>(arguments)...));
     auto future = job->future();
+    // Before `submit`: the job may run, and end, before `submit` returns.
     threads.add(*job);
     // If the executor throws, the job is dropped and the future is cancelled. The caller gets the
     // exception and never sees the future.

@@ -19,7 +19,7 @@
 //
 // References. A handle and a waiting task each hold a reference. A done-callback holds none before
 // the future is done, since otherwise a future that is never set would keep itself alive. A future
-// that loses its last reference destroys the callbacks that are still registered.
+// that loses its last reference destroys the callbacks that are still registered; they do not run.
 //
 // Two ways to await. `co_await future` leaves the handle with the program, so the await gives a
 // reference to the stored value, and several tasks can read it. `co_await std::move(future)` and
@@ -166,7 +166,7 @@ public:
     decltype(auto) result() const { return existing().outcome().value(); }
 
     /// The error; null if there is a value. The error counts as seen, so it is not reported when
-    /// the last handle goes.
+    /// the last handle is destroyed.
     /// Throws: CancelledError and InvalidStateError, as `result`.
     std::exception_ptr exception() const {
         const Outcome<T>& outcome = existing().outcome();
@@ -251,7 +251,7 @@ protected:
 /// `loop.create_future<int>()`. `Future<int> future;` is a handle that refers to no future.
 ///
 /// Errors: an error that the program never asks for is reported to the loop's exception handler
-/// when the last handle goes.
+/// when the last handle is destroyed.
 /// Cancellation: awaiting the future is a cancellation point if it is not done. Cancelling a task
 /// that awaits a future cancels the future, and so ends the wait of all other tasks that await it,
 /// as in Python. Use `shield` where that is not wanted.

@@ -217,6 +217,7 @@ public:
     GatherState(EventLoop& loop, Parts parts)
         : FutureState<Result>(loop), GatherBase(parts.count()), children_(std::move(parts)) {
         errors_are_results_ = settled;
+        // No part would ever report, so the result is set here.
         if (children_.count() == 0) {
             collect();
             return;
@@ -228,6 +229,7 @@ public:
     /// Hands the request on to the parts. A plain future would end here; the gather ends when its
     /// parts have.
     bool cancel(std::string_view message) override {
+        // A gather that is done only answers, which needs no loop.
         if (!this->done()) this->require_loop("cancel");
         return CancelWalk(message).ask(*this);
     }

@@ -90,8 +90,8 @@ public:
         if (generator.disowned_) [[unlikely]]
             disown(generator);
     }
-    /// The handle goes. Destroys the generator, gives it to the loop, or leaves it to the asker
-    /// that is waiting: see the top of the file.
+    /// The handle is being destroyed. Destroys the generator, gives it to the loop, or leaves it to
+    /// the asker that is waiting: see the top of the file.
     static void disown(GeneratorCore& generator) noexcept;
 
     // Names that the compiler looks up.

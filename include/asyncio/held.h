@@ -27,6 +27,8 @@ public:
     Held(Held&& other) noexcept
         : source_(std::exchange(other.source_, nullptr)), since_(other.since_) {}
     Held& operator=(Held&& other) noexcept {
+        // `taken` releases what this object held before, when it is destroyed. An assignment of an
+        // object to itself changes nothing.
         Held taken(std::move(other));
         std::swap(source_, taken.source_);
         std::swap(since_, taken.since_);
@@ -45,8 +47,8 @@ public:
         std::exchange(source_, nullptr)->release_held({});
     }
 
-    /// Keeps the lock or permit acquired when this object goes. The program has to call `release`
-    /// of the lock or semaphore itself.
+    /// Leaves the lock or permit acquired; this object holds nothing after that. The program has to
+    /// call `release` of the lock or semaphore itself.
     void keep() noexcept {
         if (source_ != nullptr) std::exchange(source_, nullptr)->keep_held();
     }

@@ -67,7 +67,7 @@ struct MapOptions {
     /// The wait before the second attempt of an item. It doubles before each further attempt. The
     /// item keeps its worker during the wait.
     Delay retry_delay = {};
-    /// Whether an item that has failed for good ends the others.
+    /// Whether an item whose last attempt has failed ends the others.
     OnError on_error = OnError::cancel_rest;
 };
 
@@ -127,8 +127,8 @@ public:
     /// An attempt has failed. Whether the item gets another one.
     bool retry(unsigned attempt) const noexcept { return attempt < options_.retries; }
 
-    /// An item has failed for good. Returns the error with which its worker has to end; null if the
-    /// worker goes on with the next item.
+    /// The last attempt of an item has failed. Returns the error with which its worker has to end;
+    /// null if the worker goes on with the next item.
     std::exception_ptr item_failed(TaskGroup& group, std::exception_ptr error);
     /// A worker has ended as cancelled. If the map itself has not caused that, items may be left
     /// without a result, so the map ends.
@@ -326,7 +326,8 @@ map_with_body(Items items, Function function, Body body, MapOptions options) {
         map.start_workers(group);
         Outcome<T> end = co_await settled_body(body, results);
         map.stop();
-        // The body is over, so no more results will be taken.
+        // The body is over, so no more results will be taken. A body that has failed cancels the
+        // group by its error.
         if (!end.failed()) group.cancel();
         if constexpr (std::is_void_v<T>) {
             co_await LeaveWith{end};
@@ -358,7 +359,7 @@ concept MapsItems = std::ranges::forward_range<Items> &&
 ///
 /// Items are passed by reference. An item that is tried again is passed again.
 /// Returns a vector of results, or `void` if the function returns nothing.
-/// Throws: an ExceptionGroup with the errors of the items that have failed for good (see
+/// Throws: an ExceptionGroup with the errors of the items whose last attempt has failed (see
 /// `OnError`); `std::invalid_argument` for a negative rate.
 /// Cancellation: cancels the running items, waits for them, and then throws CancelledError, or the
 /// ExceptionGroup if there are errors.

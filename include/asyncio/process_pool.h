@@ -111,6 +111,8 @@ private:
                       "another process cannot call this: give a function, or a closure without "
                       "captures whose parameters have types");
         using Call = typename internal::RemoteSignature<Plain>::Call;
+        // A closure without captures has no address. The code that was made for its type calls it,
+        // so the address of that code names it.
         const void* code = reinterpret_cast<const void*>(&Call::invoke);
         if constexpr (std::is_pointer_v<Plain>)
             code = reinterpret_cast<const void*>(static_cast<Plain>(function));

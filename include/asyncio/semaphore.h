@@ -8,11 +8,12 @@
 // cancelled on the way puts its permit back and wakes the next one.
 //
 // Why `release` may be refused. In Python `acquire` and `release` are two statements. In C++ a
-// `Held` without a name goes back at the end of its own line, so a program that copies the Python
-// pair holds its permit for no time, and its `release` adds a permit too many. The semaphore cannot
-// see the missing name. It does see a permit that goes back in the step in which it was acquired,
-// and notes the task. If that task then calls `release`, the mistake is certain enough to throw.
-// Other tasks may release without ever having acquired, because that is how tasks count signals.
+// `Held` without a name is destroyed at the end of its own line. A program that copies the Python
+// pair therefore holds its permit for no time, and its `release` adds a permit too many. The
+// semaphore cannot see the missing name. It does see a permit that is given back in the step in
+// which it was acquired, and notes the task. If that task then calls `release`, the mistake is
+// certain enough to throw. Other tasks may release without ever having acquired, because that is
+// how tasks count signals.
 //
 // Thread-safety: loop thread only.
 

@@ -145,6 +145,7 @@ private:
 
     void take(std::size_t event) {
         if (event >= tasks_.size()) {
+            // Not the end of a runner, but of a delay.
             if (watch_.is_overdue(event)) may_start_ = true;
             return;
         }
@@ -152,6 +153,8 @@ private:
         Outcome<T> outcome = tasks_[event].state()->hand_over();
         if (outcome.failed()) {
             result_.exceptions[event] = outcome.error();
+            // Only the failure of the runner started last lets the next one start before its time.
+            // After the failure of an earlier one, the later runner is still to be given its delay.
             if (event + 1 == tasks_.size()) may_start_ = true;
             return;
         }

@@ -16,7 +16,8 @@
 // wrong file. When the loop closes, it closes the streams that are left.
 //
 // Behind the handle stands a state with a reference count (`ReaderState`, `WriterState` in
-// `src/io/`). Awaiters and operations in flight hold references, so the handle may go at any time.
+// `src/io/`). Awaiters and operations in flight hold references, so the handle may be destroyed at
+// any time.
 //
 // Thread-safety: loop thread only.
 

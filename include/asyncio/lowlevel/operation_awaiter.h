@@ -55,6 +55,7 @@ public:
         if (operation_.state == Operation::State::in_flight) {
             park(coroutine, &abort);
         } else {
+            // The operation has finished in `start`, and the budget is used up.
             yield(coroutine);
         }
     }

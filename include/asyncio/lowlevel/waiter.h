@@ -119,7 +119,7 @@ private:
 
     /// Set by the first call of `task()`; null if the await never had to wait.
     internal::TaskCore* task_ = nullptr;
-    /// Set by `park`.
+    /// Set by `park`, and not before: an await that need not wait does not pay for it.
     AbortHook hook_;
     /// The cancellation has woken the task: the hook has answered `removed`, or a circle of waits
     /// was opened at this task.
