@@ -1,7 +1,7 @@
 // How the texts of a batch reach the terminal without mixing, and without blocking the loop.
 //
 // Both streams are opened as *shared*: other programs use the same open file, so it must not become
-// non-blocking. The library then waits for readiness and writes only as much as fits.
+// non-blocking. The library then waits for readiness before every call.
 
 #include "batch/console.h"
 

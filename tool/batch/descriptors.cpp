@@ -1,7 +1,8 @@
 // The limit of descriptors, and the descriptors that were open when the program started.
 //
-// A batch that reaches the limit in the middle would fail commands for a reason of its own. So the
-// room is computed before a workplace opens, and the number of workplaces is limited by it.
+// A command that finds no descriptor waits for another command to end (`room.h`). A batch should
+// not rely on this: other parts of the program need descriptors as well. So the room is computed
+// before a workplace opens, and it limits the number of workplaces.
 
 #include "batch/descriptors.h"
 

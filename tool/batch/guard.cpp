@@ -1,8 +1,8 @@
 // How the guard and the front watch their child, pass signals on, and end in the same way.
 //
-// Both wait in sigwaitinfo with every signal blocked, so no signal handler exists and no signal can
-// be lost between a check and a wait. SIGCHLD is one of these signals, so the death of the child
-// wakes the same wait.
+// Both block the signals that they hear, and take them with sigwaitinfo. So there is no signal
+// handler, and no signal is lost between a check and a wait. SIGCHLD is one of these signals, so
+// the death of the child wakes the same wait.
 //
 // The guard counts requests to end. The first request is passed on: the worker ends the commands
 // with their grace. The second request, and SIGQUIT, become SIGKILL for the worker, because the
