@@ -1,5 +1,5 @@
 #pragma once
-// One run of a command, from its start to the end of its processes.
+// A single run of a command, from its start to the end of its processes.
 //
 //   start ── the shell in a group of its own, /dev/null as its input, two pipes for what it writes
 //   wait ─── for its end, for its limit, or for the batch to be stopped

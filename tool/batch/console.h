@@ -60,7 +60,7 @@ public:
     asyncio::Coro<> show_progress(std::string line);
 
 private:
-    /// One of the two streams.
+    /// Standard output or standard error.
     struct Channel {
         asyncio::StreamWriter writer;
         /// The stream leads to the same terminal, pipe or file as standard error.

@@ -75,8 +75,8 @@ std::vector<pid_t> children_of(pid_t process) {
 }
 
 /// Finds the children of this process without /proc: it asks waitid about every possible number.
-/// That takes about four million system calls, some seconds at worst, and happens only where /proc
-/// cannot be used and processes were left.
+/// The search takes about four million system calls, some seconds at worst. It happens only where
+/// /proc cannot be used and processes were left.
 std::vector<pid_t> children_by_number() {
     std::vector<pid_t> children;
     for (pid_t number = 1; number <= highest_number; ++number) {

@@ -16,7 +16,7 @@
 namespace batch {
 namespace {
 
-/// One end of each of two pipes, and the pidfd of the process.
+/// The reading ends of two pipes, and the pidfd of the process.
 constexpr rlim_t per_command = 3;
 /// The standard streams, the job log, the loop, both ends of the pipes of a command that is being
 /// started, and some files of /proc.

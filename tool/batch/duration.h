@@ -12,8 +12,8 @@ namespace batch {
 /// The forms, for error messages.
 inline constexpr std::string_view duration_forms = "2 (seconds), 2.5s, 500ms, 1m30s, 1h";
 
-/// Nothing if `text` is no duration: a word, a negative number, an unknown unit, a repeated unit, a
-/// unit out of order ("30s1m"), or more than a hundred years.
+/// Returns nothing if `text` is no duration: a word, a negative number, an unknown unit, a repeated
+/// unit, a unit out of order ("30s1m"), or more than a hundred years.
 std::optional<asyncio::Duration> parse_duration(std::string_view text);
 
 /// Seconds as a number, for tables and logs.

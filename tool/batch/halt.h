@@ -29,7 +29,7 @@ struct Halt {
     bool reached(const Tally& tally) const noexcept;
 };
 
-/// Nothing if `text` has none of the forms above.
+/// Returns nothing if `text` has none of the forms above.
 std::optional<Halt> parse_halt(std::string_view text);
 
 }  // namespace batch

@@ -1,5 +1,5 @@
-// The words and numbers for the state of a job. The table, the JSON report and the progress line
-// use the same words, so a user can search one in the output of another.
+// The words and numbers for the state of a job. The table and the JSON report use the
+// same words, so a user can search in one for a word of the other.
 
 #include "batch/job.h"
 

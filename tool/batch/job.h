@@ -1,5 +1,5 @@
 #pragma once
-// One command of the batch: its text, its state, and its output.
+// A command of the batch: its text, its state, and its output.
 //
 // A job is plain data. `attempt.h` runs it, the workplace and the runner fill in its numbers, and
 // every other part only reads it. So reports need not know how commands run.
@@ -58,7 +58,7 @@ struct Job {
 
     bool has_run() const noexcept;
     bool succeeded() const noexcept { return status == Status::exited && exit_code == 0; }
-    /// It ended without success, by itself or at its limit. An interrupted job has not failed.
+    /// The job ended without success, by itself or at its limit. An interrupted job has not failed.
     bool failed() const noexcept;
 };
 

@@ -22,7 +22,7 @@
 
 namespace batch {
 
-/// One line of a log.
+/// A line of a log.
 struct LogEntry {
     std::size_t number = 0;
     int exit_value = 0;

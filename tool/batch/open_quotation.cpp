@@ -1,10 +1,10 @@
 // A small reader of quotations. It knows `'`, `"`, `\` and comments, and stops at everything else
 // that a shell treats in a special way.
 //
-// It decides only the clear cases on purpose. The danger is a line whose quotation continues in the
-// next line, because then names turn into commands. Such lines come from simple templates
-// (`ls 'NAME'`), and these hold nothing else. A complete parser of the shell's language would find
-// more of them, but each error in it would refuse a correct command.
+// The reader decides only the clear cases on purpose. The danger is a line whose quotation
+// continues in the next line, because then names turn into commands. Such lines come from simple
+// templates (`ls 'NAME'`), and these hold nothing else. A complete parser of the shell's language
+// would find more of them, but each error in it would refuse a correct command.
 
 #include "batch/open_quotation.h"
 

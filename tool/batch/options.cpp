@@ -1,7 +1,7 @@
 // The definition of every option for CLI11, and the order in which the command line is read.
 //
 // Most options are read as text and converted here. CLI11 could convert numbers itself, but its
-// messages would not name the forms that are accepted, and it takes "-1" or "0x10" for some types.
+// messages would not name the forms that are accepted.
 
 #include "batch/options.h"
 

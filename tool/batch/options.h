@@ -28,7 +28,7 @@ struct Options {
     std::vector<std::string> files;
     ItemEnd item_end = ItemEnd::line;
 
-    /// Nothing: no limit.
+    /// The limit of each command; empty: no limit.
     std::optional<asyncio::Duration> timeout;
     /// The time between SIGTERM and SIGKILL.
     asyncio::Duration grace = std::chrono::seconds(1);

@@ -315,7 +315,7 @@ Coro<> Runner::listen() {
 void Runner::obey(int signal) {
     switch (signal) {
         case SIGCHLD:
-            // One reaper is enough: it looks again until no dead child is left.
+            // A single reaper is enough: it looks again until no dead child is left.
             if (!reaper_ || reaper_.done()) reaper_ = create_task(children_.look());
             return;
         case SIGTSTP: return be_stopped();

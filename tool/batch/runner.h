@@ -160,9 +160,9 @@ private:
     asyncio::Task<> output_watch_;
     Tally tally_;
 
-    /// No more commands are started.
+    /// No more commands are started. Set by `drain`, and never reset.
     bool draining_ = false;
-    /// Those that run are being ended.
+    /// The running commands are being ended.
     bool stopping_ = false;
     /// All commands have ended. From here on a signal that asks for the end has no effect.
     bool is_over_ = false;
