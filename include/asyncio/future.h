@@ -8,9 +8,10 @@
 // Why one iteration, and not at once. `set_result` could resume the first waiter inside its own
 // call. Then the waiter would run in the middle of the code that sets the result, on top of its
 // stack, before the rest of that code has had its effect. So completing a future only appends its
-// list of waiters to the ready queue, which is a handful of stores however long the list is. The
-// rule is also CPython's, to the tick: with it, every race inside one iteration has the outcome
-// that it has there.
+// list of waiters to the ready queue, which is a handful of stores however many tasks wait. (A
+// future with done-callbacks walks its list once, so that the callbacks keep it alive until they
+// have run.) The rule is also CPython's, to the tick: with it, every race inside one iteration has
+// the outcome that it has there.
 //
 // The waiters. The list of a future holds `internal::Ready` nodes of three kinds: tasks that await
 // it, done-callbacks, and the nodes of `gather`, `wait` and their relatives. A single list for all
