@@ -323,7 +323,7 @@ int enter_worker_process() noexcept {
     const char* parent = ::secure_getenv(variable);
     if (parent == nullptr) return -1;
     const long parent_pid = std::atol(parent);
-    ::unsetenv(variable);    // processes that a job starts are not workers
+    ::unsetenv(variable);  // processes that a job starts are not workers
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     // The parent may have ended before the request was in force. The process would then have
     // another parent, and the signal would never come.

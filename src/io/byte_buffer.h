@@ -64,12 +64,13 @@ private:
         begin_ = 0;
     }
 
+    /// `clear` would keep the memory.
     void drop_memory() noexcept {
         std::string().swap(storage_);
         begin_ = 0;
     }
 
-    /// What was received, from the last time when everything was given away.
+    /// The received bytes, from the last time when everything was given away.
     std::string storage_;
     /// How many bytes at the front are given away.
     std::size_t begin_ = 0;

@@ -4,7 +4,7 @@
 // slow program exerts back-pressure by itself: the kernel's buffer fills up, and the other end has
 // to wait. (Python's reader is fed by its transport and needs `pause_reading` for this.)
 //
-// What a finished operation can bring
+// Results of a finished operation
 //   > 0               bytes; `received` has put them into the buffer already
 //   0                 the end of the stream
 //   −EIO, a terminal  the end as well: the other side of the terminal is gone
@@ -29,7 +29,8 @@ namespace asyncio::internal {
 namespace {
 
 /// As much as a pipe of Linux holds. No memory of that size is needed: the back-end has one buffer,
-/// and what has come is copied.
+/// and what has come is copied. A larger number would let one stream hold the loop longer than
+/// others.
 constexpr std::size_t most_bytes_at_once = 64 * 1024;
 
 }  // namespace

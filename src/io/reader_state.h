@@ -57,7 +57,8 @@ public:
 
     void close() noexcept;
 
-    /// What has come and was not taken. Reads use it directly: they hold the turn.
+    /// The bytes that have come and were not taken. Reads use the buffer directly: they hold the
+    /// turn.
     ByteBuffer buffer;
     /// How long a chunk of `readline` and `readuntil` may be, in bytes.
     const std::size_t limit;

@@ -40,6 +40,8 @@ public:
     StreamState& operator=(const StreamState&) = delete;
 
     void retain() noexcept { ++references_; }
+    /// The last reference destroys the state. Nothing is in flight then, because an operation in
+    /// flight holds a reference or lies in a frame that does.
     void release() noexcept {
         if (--references_ == 0) delete this;
     }
@@ -89,6 +91,7 @@ private:
     std::string name_;
     /// Begins with the reference of the handle.
     std::uint32_t references_ = 1;
+    /// How the descriptor may be used. Never changes.
     Access access_;
 };
 

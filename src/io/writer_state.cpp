@@ -273,6 +273,7 @@ void WriterState::wake_those_who_may_go() noexcept {
     line_.for_each([this](WriterAwaiter::Place& place) {
         if (!has_come(*place.awaiter)) return;
         place.unlink();
+        // A woken task runs in a later step, so the line does not change during this walk.
         TaskCore& task = place.awaiter->task();
         loop().schedule(task);
     });
