@@ -119,7 +119,7 @@ public:
     explicit Reachable(FutureBase& first) noexcept { add(&first, none); }
 
     /// The way to `wanted`, nearest last; empty if there is none. Breadth first, so the way that is
-    /// found is a shortest one. A future that is done is no obstacle, and is left out.
+    /// found is a shortest one. A future that is done delays no task, and is left out.
     std::vector<CancelRelay*> way_to(const TaskCore& wanted) {
         for (std::size_t index = 0; index < count_; ++index) {
             CancelRelay* const relay = steps_[index].future->relay();

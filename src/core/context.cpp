@@ -7,6 +7,7 @@
 
 namespace asyncio::internal {
 
+/// Variables are usually static objects, and may be constructed on any thread.
 std::uint64_t next_context_variable() noexcept {
     static constinit std::atomic<std::uint64_t> last{0};
     return last.fetch_add(1, std::memory_order_relaxed) + 1;

@@ -13,7 +13,7 @@ namespace {
 
 /// A frame holds its arguments, and these may hold frames: a coroutine that wraps a coroutine, a
 /// generator that filters a generator. The program decides how long such a chain is, so only so
-/// many are destroyed one inside the other. Those that lie deeper wait until the outermost has
+/// many are destroyed one inside the other. Frames that lie deeper wait until the outermost has
 /// gone. As with futures (`future.cpp`), nothing is counted where the stack is known to be short.
 constexpr unsigned deepest_destruction = 64;
 

@@ -2,10 +2,10 @@
 // of errors that were never asked for, and the destruction of long chains.
 //
 // Completion. `complete` writes the status and appends the whole list of waiters to the loop's
-// ready queue. Nothing runs inside it. Tasks, done-callbacks, and the nodes of `gather` and `wait`
+// ready queue; it runs none of them. Tasks, done-callbacks, and the nodes of `gather` and `wait`
 // stand in one list, in the order of their registration, and run in that order in the next
-// iteration. CPython calls `call_soon` once for each of them, with the same result. Here it is six
-// stores for a list of any length, unless there are done-callbacks among them.
+// iteration. CPython calls `call_soon` once for each of them, with the same result. Here the cost
+// is six stores for a list of any length, unless there are done-callbacks among them.
 //
 // Why `complete` runs nothing. `set_result` would be faster if it resumed a waiter directly. Then
 // code would run in the middle of the caller's function, the order of events would depend on the
@@ -126,6 +126,8 @@ std::exception_ptr cancellation_with(std::string_view message) noexcept {
     return std::make_exception_ptr(CancelledError());
 }
 
+/// The reason is a plain pointer and not a `unique_ptr`, because it shares its bytes with a link
+/// (`dies_next_`).
 void FutureBase::replace_cancel_message(std::unique_ptr<std::string> message) noexcept {
     delete std::exchange(cancel_message_, message.release());
 }

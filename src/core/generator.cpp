@@ -13,13 +13,13 @@
 // finally `finished`. Only a `running` generator has a task, and only a `yielded` one can be closed
 // by throwing into it.
 //
-// Ownership. The `AsyncGenerator` handle owns the frame. What happens when it is destroyed depends
-// on the state (`disown`):
+// Ownership. The `AsyncGenerator` handle owns the frame. The state decides how the destruction of
+// the handle ends the generator (`disown`):
 // - `created`, `finished`: the frame holds nothing that needs an await, and is destroyed at once.
 // - `running`: an asker is inside. The generator is only marked, and the asker destroys it when it
 //   has control again (`AskerScope`).
-// - `yielded`: the frame may hold what needs an await to be cleaned up. The loop takes it over as
-//   an orphan, and a task closes it.
+// - `yielded`: the frame may hold objects that need an await to be cleaned up. The loop takes it
+//   over as an orphan, and a task closes it.
 // Destroying a `yielded` frame would run its destructors but none of its `catch` blocks. Python's
 // garbage collector is in the same position, and hands such a generator to a hook of the loop
 // (`sys.set_asyncgen_hooks`).
@@ -264,6 +264,7 @@ Coro<> close_all(EventLoop& loop) {
 
 /// False if there was no memory for it. A deadlock counts as success: generators that wait for ever
 /// are named in the log, and a second attempt would wait as well.
+/// The loop is run for this, since the cleanups may wait.
 bool shut_down_asyncgens(EventLoop& loop) {
     try {
         loop.run_until_complete(loop.shutdown_asyncgens());

@@ -151,6 +151,7 @@ TimerHandle warn_after_patience(EventLoop& loop) noexcept {
     }
 }
 
+/// No task runs in here, so the list does not change under the loop.
 void cancel_all(EventLoop& loop) {
     loop.residents().for_each(
         [](Resident& resident) { static_cast<TaskCore&>(resident).cancel({}); });

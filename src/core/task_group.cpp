@@ -19,12 +19,12 @@
 // The first child that fails does both. A body that fails does only the first, because the body has
 // ended already. After an `abort` later errors are only collected.
 //
-// Whose request was it? The parent may be cancelled by this group, by a limit or a group around it,
-// by a scope inside it, and by any other task, all in one iteration. CPython's answer is to count.
-// `cancelling()` of the parent at the beginning and at the end of the body is compared with its
-// value at the end of the group, and the group's own request is subtracted. A request that was
-// pending at the beginning is not counted as known (`requests_at_entry_`), because it has not been
-// delivered yet and must still leave.
+// The question is whose request it was. The parent may be cancelled by this group, by a limit or a
+// group around it, by a scope inside it, and by any other task, all in one iteration. CPython's
+// answer is to count. `cancelling()` of the parent at the beginning and at the end of the body is
+// compared with its value at the end of the group, and the group's own request is subtracted. A
+// request that was pending at the beginning is not counted as known (`requests_at_entry_`), because
+// it has not been delivered yet and must still leave.
 //
 // Starting a child with `start` adds a child that is not a full member yet. Until it calls
 // `started`, its error belongs to the task that waits in `start` and not to the group, and its
@@ -241,7 +241,7 @@ TaskGroup::End TaskGroup::conclude(std::exception_ptr cancellation) {
     if (parent_interrupted_ && parent_.uncancel() == 0) cancellation = nullptr;
     if (cancellation != nullptr && failed_.empty()) {
         // The body has ended of the group's request, and another request came later and was not
-        // delivered. That one leaves, with its reason.
+        // delivered. The later request leaves, with its reason.
         if (parent_interrupted_ && parent_.must_cancel()) return {parent_.take_cancellation()};
         return {std::move(cancellation)};
     }

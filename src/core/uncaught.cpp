@@ -42,7 +42,7 @@
 namespace asyncio::internal {
 namespace {
 
-// The way of an error.
+// The path of an error.
 
 /// The address of the thrown object, which identifies an error without keeping it alive. The
 /// standard library keeps it as the only member of `std::exception_ptr`.
@@ -60,7 +60,8 @@ struct Trail {
     };
 
     /// Whether `frame` is among the known frames behind the one that was left last. Frames in
-    /// between were passed without a handler of the library's.
+    /// between may be skipped: a scope passes an error on as an `Outcome`, without a throw, and
+    /// notes nothing.
     bool goes_on_at(const PromiseBase& frame) noexcept {
         for (std::size_t next = left; next < count; ++next) {
             if (passages[next].frame != &frame) continue;
@@ -91,7 +92,7 @@ struct Trail {
 constinit thread_local Trail trail{};
 /// The trail of the error that left `run` last on this thread.
 constinit thread_local Trail left_run{};
-/// How many of the frames on this thread's stack are those that an error of `run` leaves.
+/// How many frames of `run` an error is leaving on this thread's stack.
 constinit thread_local unsigned frames_left = 0;
 
 // The text of a report.

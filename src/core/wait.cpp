@@ -3,9 +3,9 @@
 //
 // A future that ends makes its node ready; the node's turn counts it, one iteration later. If that
 // is enough, `released_` is set, and the waiting task runs one iteration after that. CPython's
-// `_wait` has the same two steps (`_on_completion` sets a `waiter` future). Which futures are done
-// is decided when the task runs, not when `released_` was set: futures that have ended in between
-// count as done.
+// `_wait` has the same two steps (`_on_completion` sets a `waiter` future). The task sorts the
+// futures when it runs, not when `released_` was set: futures that have ended in between count as
+// done.
 //
 // This object neither owns nor cancels the futures. The nodes leave their lists when the call ends,
 // also when it is cancelled.

@@ -91,6 +91,7 @@ Handle::Handle(internal::CallbackNode* node) noexcept : node_(node) {
 
 Handle::Handle(const Handle& other) noexcept : Handle(other.node_) {}
 
+/// A dropped handle cancels nothing, as in Python: the loop has its own reference.
 Handle::~Handle() {
     if (node_ != nullptr) node_->release();
 }

@@ -17,6 +17,8 @@ ContextRef& thread_context() noexcept {
     return context;
 }
 
+/// A linear search: a program has a handful of variables, and a list of a handful is faster than
+/// any table.
 std::shared_ptr<const void> ContextState::find(std::uint64_t id) const noexcept {
     if (entries_ == nullptr) return nullptr;
     const auto entry = std::ranges::find(*entries_, id, &ContextEntry::id);

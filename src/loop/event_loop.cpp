@@ -330,7 +330,7 @@ void EventLoop::check_can_run() const {
 
 // Callbacks.
 
-/// One allocation for the node and one for the callable. Tasks do not come here: their node is part
+/// Allocates twice, for the node and for the callable. Tasks do not come here: their node is part
 /// of the task.
 Handle EventLoop::call_soon(internal::UniqueFunction<void()> callback) {
     check_open("EventLoop::call_soon()");
@@ -340,6 +340,8 @@ Handle EventLoop::call_soon(internal::UniqueFunction<void()> callback) {
     return Handle(node);
 }
 
+/// The clock is that of the back-end, which is virtual in a simulation. A delay that is too long
+/// means never.
 TimerHandle EventLoop::call_later(Delay delay, internal::UniqueFunction<void()> callback) {
     check_open("EventLoop::call_later()");
     check_thread();
@@ -442,6 +444,7 @@ void EventLoop::default_exception_handler(const ErrorContext& context) noexcept 
     });
 }
 
+/// A handler is kept by a shared pointer: one that is running outlives its replacement.
 void EventLoop::set_exception_handler(ExceptionHandler handler) {
     exception_handler_ =
         handler ? std::make_shared<const ExceptionHandler>(std::move(handler)) : nullptr;

@@ -33,6 +33,7 @@ void keep_usable_after_fork() noexcept {
 
 }  // namespace
 
+/// The handler of forks is installed with the first loop: a program without loops does not get one.
 LiveLoop::LiveLoop() noexcept {
     [[maybe_unused]] static const bool kept = (keep_usable_after_fork(), true);
     const std::lock_guard lock(mutex);

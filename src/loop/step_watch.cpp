@@ -29,6 +29,7 @@ void StepWatch::report(const std::string& what, Duration held) const {
     log(LogLevel::warning, line);
 }
 
+/// A report must not fail: it then says only that a step was slow.
 void StepWatch::report_without_memory() noexcept {
     log(LogLevel::warning, "a step held the loop for too long");
 }

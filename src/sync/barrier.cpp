@@ -128,7 +128,7 @@ Barrier::Barrier(std::ptrdiff_t parties) : parties_(static_cast<std::size_t>(par
     if (parties < 1) throw std::invalid_argument("a barrier needs at least one party");
 }
 
-/// With nobody inside there is nothing to drain, and the barrier is as new at once, also a broken
+/// If no task is inside there is nothing to drain, and the barrier is as new at once, also a broken
 /// one.
 void Barrier::reset() {
     waiting_.check_thread();

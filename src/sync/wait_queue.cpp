@@ -3,8 +3,8 @@
 //
 // A queue may be destroyed before its waiters, since programs end that way: the main coroutine
 // leaves a local queue, and the workers that wait in it are cancelled afterwards. Each waiter is
-// then detached, so that it does not touch the queue again. What happens to its wait depends on
-// where it is:
+// then detached, so that it does not touch the queue again. The state of the waiter decides about
+// its wait:
 //   waiting    it waits on, in no line, until it is cancelled
 //   woken      it is taken out of the ready queue and waits on, because its wake-up meant something
 //              that has gone. It keeps its turn if the queue's owner says that it has what it

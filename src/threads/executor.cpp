@@ -58,8 +58,10 @@ void ThreadPoolExecutor::shutdown(ShutdownOptions options) {
     workers_->join_or_leave();
 }
 
+/// The limit that was given, also while fewer threads exist.
 std::size_t ThreadPoolExecutor::max_workers() const noexcept { return workers_->limit(); }
 
+/// Threads are started on demand, so this may be less than the limit.
 std::size_t ThreadPoolExecutor::thread_count() const { return workers_->thread_count(); }
 
 /// For reports of an end that hangs: the reader must learn which function holds it up.

@@ -152,6 +152,8 @@ LoopThreads& LoopThreads::of(EventLoop& loop) {
     return *threads;
 }
 
+/// Registered twice, because a loop may be closed without a run: `at_shutdown` can wait for the
+/// threads, `at_close` cannot.
 LoopThreads::LoopThreads(EventLoop& loop) : loop_(loop) {
     AtShutdown::run = &loop_shuts_down;
     AtClose::run = &loop_closes;

@@ -134,8 +134,8 @@ CodePlace place_of(const void* code) {
     return place;
 }
 
-/// The offset comes from another process, and is checked before it is called: a worker may have
-/// been started from a newer file under the same name.
+/// The offset comes from another process, and is checked before it is called: a shared library may
+/// have been replaced on disk since the program was started.
 const void* code_at(const CodePlace& place) {
     std::uintptr_t address = 0;
     for_each_module([&](const dl_phdr_info& module) {

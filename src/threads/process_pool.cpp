@@ -97,7 +97,7 @@ thread_local std::optional<OwnProcess> own;
 }  // namespace
 
 /// Runs on a thread of the pool. Returns the bytes of the answer. The thread blocks in `ask` until
-/// the process has answered or has ended; both are seen at the socket.
+/// the process has answered or has ended.
 std::string call_in_process(const std::shared_ptr<ProcessPool>& pool, std::string_view request,
                             const void* function) {
     // A process that has ended while it was idle has lost no job, so it is replaced without an
@@ -124,8 +124,8 @@ std::string call_in_process(const std::shared_ptr<ProcessPool>& pool, std::strin
 
 }  // namespace internal
 
-/// One process for each processor by default, and not more as with threads: jobs for processes
-/// compute.
+/// By default there is a process for each processor, and not more as with threads: jobs for
+/// processes compute.
 ProcessPoolExecutor::ProcessPoolExecutor(ProcessPoolOptions options)
     : pool_(std::make_shared<internal::ProcessPool>(options.max_tasks_per_child)),
       threads_({.max_workers = options.max_workers != 0

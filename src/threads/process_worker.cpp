@@ -2,11 +2,15 @@
 // anything into `main` for that: the library has a constructor that runs before `main`, sees that
 // this process is a worker, serves, and ends the process.
 //
-// The jobs are the user's functions, and may use the program's static objects. Those are
+// The jobs are the user's functions, and may use the program's static objects. Static objects are
 // initialised by constructors too, in the order in which the linker has put them, some before the
 // library's and some behind it. So the library's constructor first runs the executable's remaining
 // constructors, as the loader would do next. (Where the library is a shared one it is initialised
 // before the executable, and runs all of the executable's constructors.)
+//
+// A worker knows what it is by a variable in the environment (`base/workers_process.cpp`). The
+// variable is removed at once, so that programs which a job starts do not take themselves for
+// workers.
 
 #include "threads/process_worker.h"
 
@@ -26,6 +30,7 @@
 namespace asyncio::internal {
 namespace {
 
+/// As the loader calls them: glibc passes the arguments of `main` to each constructor.
 using Constructor = void (*)(int, char**, char**);
 
 void serve_if_worker(int argc, char** argv, char** environment);
@@ -51,7 +56,7 @@ std::span<const Constructor> constructors_of_executable() noexcept {
                     if (entry->d_tag == DT_INIT_ARRAYSZ) result.bytes = entry->d_un.d_val;
                 }
             }
-            return 1;  // the executable comes first; its libraries are of no interest
+            return 1;  // the executable comes first; its libraries are initialised
         },
         &found);
     return {found.first, found.bytes / sizeof(Constructor)};

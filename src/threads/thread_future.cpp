@@ -107,6 +107,7 @@ void ThreadCall::send() {
                        "that is open");
 }
 
+/// A call that has ended may be asked from anywhere: nothing has to be waited for.
 void ThreadCall::require_other_thread() const {
     if (gate_->leads_to(here.loop) && !done())
         throw RuntimeError("ThreadFuture::get() and wait() need another thread than the loop's, "

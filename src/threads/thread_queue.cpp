@@ -139,6 +139,7 @@ void QueueWaiter::end_wait_quietly() {
     resumed_with_effect();
 }
 
+/// As `end_wait_quietly`, for operations to which the end of the queue is an error.
 void QueueWaiter::end_wait() {
     end_wait_quietly();
     if (place_.state == State::refused) throw QueueShutDown();

@@ -64,6 +64,8 @@ auto settled_body(Body& body, Scope& scope) {
 }
 
 template <class Given>
+/// The static assertion names the usual mistake: a closure without a return type is no coroutine,
+/// or one of an unknown type.
 struct BodyResultOf {
     static_assert(!std::is_same_v<Given, Given>,
                   "the body must be a coroutine: give the closure a return type Coro<…>");

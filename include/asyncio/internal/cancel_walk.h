@@ -34,7 +34,8 @@ public:
     CancelRelay(const CancelRelay&) = delete;
     CancelRelay& operator=(const CancelRelay&) = delete;
 
-    /// What the relay waits for at this moment, by number from zero; null beyond the last.
+    /// The future that the relay waits for at this moment, by number from zero; null beyond the
+    /// last.
     virtual FutureBase* awaited(std::size_t index) const noexcept = 0;
     /// The task that this relay is; null if it is none.
     virtual TaskCore* as_task() noexcept { return nullptr; }
@@ -62,7 +63,7 @@ protected:
     ~CancelRelay() = default;
 };
 
-/// One walk: it begins with a request and ends with its destructor, which sets the links back.
+/// A walk begins with a request and ends with its destructor, which sets the links back.
 class CancelWalk {
 public:
     explicit CancelWalk(std::string_view message) noexcept : message_(message) {}

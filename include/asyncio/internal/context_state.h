@@ -33,7 +33,7 @@ struct ContextEntry {
 
 using ContextEntries = std::vector<ContextEntry>;
 
-/// One context: a replaceable pointer to a list that is never changed.
+/// A context: a replaceable pointer to a list that is never changed.
 class ContextState {
 public:
     explicit ContextState(std::shared_ptr<const ContextEntries> entries) noexcept
@@ -45,7 +45,8 @@ public:
     }
 
     const std::shared_ptr<const ContextEntries>& entries() const noexcept { return entries_; }
-    /// Null if the variable is not set.
+    /// The value of a variable; null if the variable is not set. The pointer is shared, because the
+    /// program may set the variable while it uses the value.
     std::shared_ptr<const void> find(std::uint64_t id) const noexcept;
     /// Sets a variable; null takes its value away.
     void assign(std::uint64_t id, std::shared_ptr<const void> value);

@@ -148,6 +148,7 @@ template <class Given>
 class ForeignAwaiter final : public lowlevel::Waiter {
     using T = AwaitResult<Given>;
     using Plain = std::remove_cvref_t<Given>;
+    /// Whether the bridge owns the awaitable, and can therefore outlive the task's wait.
     static constexpr bool is_moved =
         !std::is_lvalue_reference_v<Given> && std::move_constructible<Plain>;
     using Held = std::conditional_t<is_moved, Plain, Given&&>;
@@ -212,6 +213,7 @@ private:
 
     Given&& awaitable_;
     std::coroutine_handle<BridgePromise<T>> bridge_ = nullptr;
+    /// The back-end was told that a wake-up will come from outside (`expect_wakes`).
     bool is_expected_ = false;
 };
 

@@ -40,6 +40,7 @@ inline constexpr std::size_t largest_pooled_frame_bytes = 2048;
 /// memory of an idle thread does not matter.
 inline constexpr std::size_t full_list_granules = 64 * 1024 / frame_granule_bytes;
 
+/// The links lie in the free memory itself, so a list costs no memory of its own.
 struct FreeBlock {
     FreeBlock* next;
     /// How many blocks the list has from here on.

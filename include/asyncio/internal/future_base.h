@@ -56,8 +56,8 @@ std::unique_ptr<std::string> cancel_message_of(std::string_view message) noexcep
 /// a request to cancel must not fail.
 std::exception_ptr cancellation_with(std::string_view message) noexcept;
 
-/// One virtual table for all futures, so that waiting and completing need not know the type of the
-/// result.
+/// The part that does not depend on the type of the result: waiting and completing need not know
+/// it.
 class FutureBase : public Pooled {
 public:
     FutureBase(const FutureBase&) = delete;
@@ -152,6 +152,7 @@ protected:
                       std::string_view task_name) const noexcept;
 
     EventLoop& loop_;
+    /// The nodes to be made ready at the end, in the order of their registration.
     ReadyList waiting_;
 
 private:
@@ -172,6 +173,7 @@ private:
 
 protected:
     Status status_ = Status::pending;
+    /// The error was seen by the program, or needs no report for another reason.
     bool retrieved_ = false;
     /// Whether `waiting_` has ever held a done-callback, which needs care at completion.
     bool has_callbacks_ = false;
@@ -243,6 +245,7 @@ protected:
     /// outcome has given it away.
     void require_result();
 
+    /// Empty until the future is done, and again after the value was moved out.
     Outcome<T> outcome_;
 };
 

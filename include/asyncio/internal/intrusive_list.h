@@ -93,6 +93,7 @@ public:
     template <class Visit>
     void for_each(Visit&& visit) {
         for (ListNode* node = ends_.next; node != &ends_;) {
+            // Read before the visit, which may unlink the element.
             ListNode* following = node->next;
             visit(static_cast<Element&>(*node));
             node = following;
@@ -119,6 +120,7 @@ private:
 
     void make_empty() noexcept { ends_.next = ends_.previous = &ends_; }
 
+    /// The sentinel: `next` is the first element, `previous` the last one.
     ListNode ends_;
 };
 

@@ -8,9 +8,9 @@
 // is either in the loop's inbox before the loop empties the inbox for the last time, or it is
 // refused, and the poster learns that.
 //
-// The loop is touched only by threads that are counted. That includes the wake-up at the end of a
-// post: the node may have run by then and may have ended the loop, whose destruction waits for the
-// poster. The last access of a poster is the decrement of the count. So the poster needs no
+// The loop is touched only by threads that are counted. The count includes the wake-up at the end
+// of a post: the node may have run by then and may have ended the loop, whose destruction waits for
+// the poster. The last access of a poster is the decrement of the count. So the poster needs no
 // reference of its own to the gate if the loop is known to exist when the post begins.
 //
 // The closing thread waits by polling the count. Posts take less than a microsecond; a notification

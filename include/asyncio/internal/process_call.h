@@ -45,6 +45,8 @@ std::string_view read_answer(std::string_view answer);
 template <class Function>
 struct RemoteSignature;
 
+/// The call of one signature: the program's side writes the arguments, the worker's side reads them
+/// and calls. Signatures whose values cannot be sent are refused when the program is compiled.
 template <class Closure, class R, class... P>
 struct RemoteCallOf {
     using Result = std::decay_t<R>;
@@ -55,6 +57,8 @@ struct RemoteCallOf {
         (!(std::is_lvalue_reference_v<P> && !std::is_const_v<std::remove_reference_t<P>>) && ...),
         "the function changes an argument, which the other process cannot give back");
 
+    /// Each argument is converted to the parameter's type before it is written: the worker reads
+    /// that type and knows no other.
     template <class... Given>
     static std::string write_arguments(const Given&... given) {
         ByteWriter writer;
@@ -62,6 +66,8 @@ struct RemoteCallOf {
         return writer.take();
     }
 
+    /// The address of this instance stands for the signature, so no description of types is sent. A
+    /// closure that captures nothing is made anew in the worker; `function` is then only its name.
     static void invoke(const void* function, [[maybe_unused]] ByteReader& from, ByteWriter& to) {
         // In a braced list the arguments are evaluated from left to right, in the order in which
         // they were written.

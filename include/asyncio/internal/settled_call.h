@@ -23,6 +23,7 @@ namespace asyncio::internal {
 /// that are made later or not at all; the flags say which of them exist.
 template <class Given>
 class SettledCallAwaiter {
+    /// A reference is kept as a pointer, because a union has no reference members.
     using Kept = std::conditional_t<std::is_reference_v<Given>,
                                     std::add_pointer_t<std::remove_reference_t<Given>>, Given>;
 

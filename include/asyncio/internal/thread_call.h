@@ -68,6 +68,7 @@ private:
     /// The job to run at the end; null if there is none. Under the mutex.
     WorkerJob* at_end_ = nullptr;
     ThreadEvent ended_;
+    /// A reference for each side, and one for each request that is on its way.
     std::atomic<std::uint32_t> references_;
 };
 

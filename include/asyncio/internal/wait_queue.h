@@ -232,7 +232,7 @@ private:
     std::shared_ptr<LoopGate> home_;
     /// The number of that loop; 0 until then.
     std::uint32_t loop_number_ = 0;
-    /// Waiters that wait or were woken. Those that were cancelled while they waited are not
+    /// Waiters that wait or were woken. Waiters that were cancelled while they waited are not
     /// counted.
     std::uint32_t present_ = 0;
     /// Waiters that were woken and have not run yet.
