@@ -133,7 +133,7 @@ bool find_out() noexcept {
         // Volatile: a compiler that knew both arguments would make two functions of `see`, each
         // with tables of its own, and the comparison would fail.
         // with tables of its own.
-        volatile Throw throw_it = &throw_usually;
+        Throw volatile throw_it = &throw_usually;
         const Sight usual = see(throw_it, error);
         if (!usual.caught || !usual.is_known) return false;
         throw_it = &rethrow;
