@@ -28,7 +28,7 @@ struct ListNode {
     bool linked() const noexcept { return next != nullptr; }
 
     /// Leaves the list that the node is in. The node must be linked. The list need not be known, so
-    /// a timer or a future can be left without a pointer to it.
+    /// a waiter can leave without a pointer to what it waits for.
     void unlink() noexcept {
         assert(linked());
         previous->next = next;

@@ -13,7 +13,7 @@
 // yet. It only has to wake the next getter if there is an item left for that one.
 //
 // `ThreadQueue` does the opposite, and hands items over (`thread_queue.h`): its sides run at the
-// same time, so a woken side that finds nothing would be the rule and not the exception.
+// same time on several threads, so a woken side would often find that another one was faster.
 //
 // Thread-safety: loop thread only.
 
