@@ -40,7 +40,8 @@ inline constexpr std::size_t largest_pooled_frame_bytes = 2048;
 /// memory of an idle thread does not matter.
 inline constexpr std::size_t full_list_granules = 64 * 1024 / frame_granule_bytes;
 
-/// The links lie in the free memory itself, so a list costs no memory of its own.
+/// The links lie in the free memory itself, so a list costs no memory of its own. The smallest
+/// block has two granules, so that all three members fit.
 struct FreeBlock {
     FreeBlock* next;
     /// How many blocks the list has from here on.
@@ -66,7 +67,7 @@ struct FreeLists {
 [[gnu::visibility("default")]] inline constinit thread_local FreeLists free_lists{};
 
 /// The size class of a block: its size in granules, rounded up. A frame wastes at most 15 bytes
-/// that way, and 128 classes cover all pooled sizes.
+/// that way (only the smallest class wastes more), and 128 classes cover all pooled sizes.
 constexpr std::size_t granules_of(std::size_t size_bytes) noexcept {
     return (size_bytes + frame_granule_bytes - 1) / frame_granule_bytes;
 }
