@@ -1,4 +1,4 @@
-// Awaiting what does not leave the task, and giving others a turn.
+// An await that stays inside the task, and a task that yields to the others.
 
 #include <asyncio.h>
 
@@ -28,8 +28,8 @@ Coro<> yield_often(std::uint64_t times) {
     for (std::uint64_t i = 0; i < times; ++i) co_await asyncio::sleep(asyncio::Duration::zero());
 }
 
-// One operation: a task gives up its turn and, an iteration of the loop later, goes on. Starting
-// and ending the tasks is in the time, and vanishes among their turns.
+// One operation: a task yields and continues one iteration of the loop later. The time includes the
+// start and the end of the tasks, which are few compared with the operations.
 Coro<Cost> yield_among(std::uint64_t tasks, std::uint64_t count) {
     std::vector<asyncio::Task<>> running;
     running.reserve(tasks);

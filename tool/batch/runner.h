@@ -99,7 +99,7 @@ public:
     asyncio::Coro<> run();
 
 private:
-    // The section names of runner.cpp: one after another, the input, the signals, the whole batch.
+    // The groups are the sections of runner.cpp.
     asyncio::Coro<> work(Workplace& place);
     asyncio::Coro<> run_job(Workplace& place, Job& job);
     void job_ended(const Job& job);
