@@ -53,7 +53,7 @@ int retried(Call call) noexcept {
 
 /// Whether the descriptor is a file or a folder. Such a descriptor reports only that it can be read
 /// and written. A wait for any other event would never end in the ring or in poll(2), and epoll
-/// refuses to watch it at all. So all back-ends answer EPERM, which is epoll's word.
+/// refuses to watch it at all. So all back-ends answer with epoll's error, EPERM.
 bool never_changes(int fd) noexcept {
     struct stat about{};
     return ::fstat(fd, &about) == 0 && (S_ISREG(about.st_mode) || S_ISDIR(about.st_mode));

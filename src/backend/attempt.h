@@ -18,8 +18,8 @@ namespace asyncio::lowlevel {
 /// the contract keeps EAGAIN out of results.
 inline constexpr int would_block = -EAGAIN;
 
-/// The one buffer for all reads that bring none. A back-end has one, since it carries out one read
-/// at a time, and `receive` copies the bytes before the next one.
+/// The buffer for all reads that have none of their own. A back-end needs only one, since it
+/// carries out one read at a time, and `receive` copies the bytes before the next one.
 class Scratch {
 public:
     /// As much as a Linux pipe holds, and little enough to stay in the processor's cache.

@@ -90,8 +90,8 @@ struct Slot {
     bool idle() const noexcept { return reads.empty() && writes.empty() && polls.empty(); }
 };
 
-/// The events before which another attempt is useless. Only a read, a write or a poll
-/// is ever parked: the other kinds finish in their first attempt.
+/// The events after which another attempt can succeed. Only a read, a write or a poll is ever
+/// parked: the other kinds finish in their first attempt.
 std::uint32_t interest_of(const Operation& operation) noexcept {
     switch (operation.kind) {
         case OperationKind::read: return EPOLLIN;

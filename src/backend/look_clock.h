@@ -2,11 +2,12 @@
 // How long ago a back-end was last looked at. The loop asks at every step of every task, so the
 // answer may be coarse and must be cheap.
 //
-// Where the processor has a counter of its own (x86), that is read, a few nanoseconds without a
-// call. It is not compared with any clock: such counters run at one to four gigahertz, so an
-// interval of 100,000 is between 25 and 100 µs, and "some 50 µs" is all that is promised. A thread
-// that moves to another processor may read a slightly different counter; a look then comes a little
-// early or late. Elsewhere the system's clock is asked.
+// If the processor has a counter of its own (x86), the clock reads that, which takes a few
+// nanoseconds and no call. The counter is not compared with any other clock. Such counters run at
+// one to four gigahertz, so an interval of 100,000 is between 25 and 100 µs, and "some 50 µs" is
+// all that is promised. A thread that moves to another processor may read a slightly different
+// counter; a look then comes a little early or late. On other processors the system's clock is
+// asked.
 //
 // Thread-safety: none.
 

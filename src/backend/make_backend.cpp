@@ -1,5 +1,5 @@
-// Chooses a back-end: by the caller's word, else by the environment's, else by what the kernel
-// grants.
+// Chooses a back-end: the one that the caller names, else the one that the environment names, else
+// the best one that the kernel grants.
 //
 // A back-end that was demanded by name is never replaced by another one. A test that asks for
 // io_uring and silently runs on epoll would prove nothing. When the choice is free, a ring that the
@@ -77,7 +77,8 @@ std::unique_ptr<Backend> demand_io_uring(const std::string& demanded_by) {
     }
 }
 
-/// Only `OsError` leads to epoll. Anything else, as `bad_alloc`, would meet epoll as well.
+/// Only `OsError` leads to epoll. Any other error, `bad_alloc` for example, would occur with epoll
+/// as well.
 std::unique_ptr<Backend> io_uring_or_epoll() {
     try {
         return make_io_uring_backend();

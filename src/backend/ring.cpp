@@ -198,7 +198,7 @@ bool Ring::anything_posted() const noexcept {
     return !set_aside_.empty() || ::io_uring_cq_ready(&ring_) != 0;
 }
 
-/// Something to submit, or something that the kernel posts when it is entered.
+/// Whether there is something to submit, or something that the kernel posts when it is entered.
 bool Ring::worth_entering() const noexcept {
     const unsigned kernel_says = IO_URING_READ_ONCE(*ring_.sq.kflags);
     return queued(ring_) != 0 || (kernel_says & something_to_post) != 0;

@@ -44,8 +44,8 @@ inline constexpr unsigned wished_ring_flags[] = {
 };
 
 /// Calls `set_up(flags)`, which returns 0 or −errno: first with every flag, and with one flag fewer
-/// each time the answer is EINVAL, the kernel's word for a flag it does not know. Returns the last
-/// answer, so that any other refusal ends the search at once.
+/// each time the answer is EINVAL, which is how the kernel refuses a flag that it does not know.
+/// Returns the last answer, so any other refusal ends the search at once.
 template <class SetUp>
 int set_up_with_known_flags(SetUp set_up, RingFlags choice = RingFlags::all_known) {
     unsigned flags = needed_ring_flags;

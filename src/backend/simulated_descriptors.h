@@ -1,5 +1,6 @@
 #pragma once
-// The table of file descriptors that the simulated world gives out: the kernel's table, in small.
+// The table of file descriptors that the simulated world gives out, as a kernel has one for each
+// process.
 //
 // A number names an end of a pipe, and a pipe is shared by its two ends and by the operations that
 // were submitted on them. Closing an end removes the number at once, while the pipe lives on for

@@ -151,7 +151,6 @@ void Outside::look(Duration limit, OperationList& carried_out) noexcept {
     kept_.for_each([&](Operation& operation) {
         // An event may belong to one of several operations on a descriptor; the others are tried in
         // vain.
-        // vain.
         const bool is_watched = is_listed && !left_out.contains(operation.fd);
         const int answer = is_watched ? watched_[place_.at(operation.fd)].revents : POLLERR;
         if (!unknown && answer == 0) return;

@@ -8,9 +8,9 @@
 //
 // An error travels as `std::exception_ptr`: through outcomes, groups and other threads it keeps its
 // type and its identity, and the same object can be thrown in several places. The standard offers
-// one way to ask such a pointer for its type, which is to throw and catch; this costs microseconds.
-// The library asks "is this a cancellation?" for every error that ends a task, so that one question
-// is answered without a throw where the C++ library can tell the type.
+// only one way to ask such a pointer for its type, which is to throw and catch; this costs
+// microseconds. The library asks "is this a cancellation?" for every error that ends a task, so
+// this question is answered without a throw if the C++ library can tell the type.
 //
 // `CancelledError` and `KeyboardInterrupt` are no `std::exception`s (RATIONALE.md says why). A
 // function that looks at every error therefore needs a `catch` of its own for each of them.
@@ -126,8 +126,7 @@ ExceptionGroup::split_by(bool (*matches)(const std::exception_ptr& error)) const
     return split;
 }
 
-/// Recursive like `split_by`. The depth is that of nested task groups, which is the depth of scopes
-/// in the program's text.
+/// Recursive like `split_by`. The depth is that of groups inside groups, which nested scopes make.
 std::vector<std::exception_ptr> ExceptionGroup::flatten() const {
     std::vector<std::exception_ptr> leaves;
     for (const std::exception_ptr& error : errors_) {
@@ -154,8 +153,8 @@ bool internal::is_cancellation(const std::exception_ptr& error) noexcept {
     return error != nullptr && holds_cancellation(error);
 }
 
-/// The order matters only for `std::exception`, which comes first because it is by far the most
-/// frequent. Each of the others has no common base with it.
+/// The order matters little: the types have no base in common. `std::exception` comes first because
+/// it is by far the most frequent.
 std::string describe(const std::exception_ptr& error) {
     if (error == nullptr) return "no error";
     try {

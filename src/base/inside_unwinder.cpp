@@ -1,10 +1,10 @@
 // The search of the interrupted stack for addresses in the unwinder.
 //
-// The search is a guess that errs on the safe side. It reads the words near the top of the stack
-// and compares each with the code of a few functions. A word that lies in such a function may be a
-// true return address or a remainder of an earlier call. Both count, because the price of a false
-// alarm is one note of the stack, and the price of a miss is a process that hangs or crashes in a
-// signal handler.
+// The search may give a false alarm, but it must not miss. It reads the words near the top of the
+// stack and compares each with the code of a few functions. A word that lies in such a function may
+// be a true return address or a remainder of an earlier call. Both count, because the price of a
+// false alarm is one note of the stack, and the price of a miss is a process that hangs or crashes
+// in a signal handler.
 //
 // Where the code of a function ends is not known from any symbol at run time. So `code_range_of`
 // asks the unwinder's own tables, address by address, how far the function reaches. This happens

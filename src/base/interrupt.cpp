@@ -98,7 +98,7 @@ void SignalGuard::end() noexcept {
     while (slot_.running.load() > 0) ::sched_yield();
 }
 
-/// Also after the end: the caller asks whether a signal came, and gave it up before.
+/// Also valid after the end: callers ask when they have stopped listening.
 int SignalGuard::count() const noexcept { return took_effect_ ? slot_.signals.load() : 0; }
 
 InterruptGuard::InterruptGuard(Function on_interrupt, void* argument) noexcept

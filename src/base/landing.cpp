@@ -19,10 +19,10 @@
 //     asks the runtime library whether the handler takes the error (`__do_catch`, as the unwinder
 //     does).
 //
-// Safety first. The tables are trusted as far as the running program itself trusts them: every
-// throw reads them. A form that this reader does not know is no error: the answer is "not known",
-// and the usual throw, which knows all forms, does the work. So each step returns nothing at the
-// first surprise.
+// Errors. The tables are trusted as far as the running program itself trusts them: every throw
+// reads them. A form that this reader does not know is no error: the answer is "not known", and the
+// usual throw, which knows all forms, does the work. So each step returns nothing at the first
+// unknown form.
 //
 // No code here allocates or locks, except what `_Unwind_Find_FDE` does for itself.
 
@@ -226,8 +226,8 @@ const unsigned char* lsda_of(const void* description) noexcept {
 
 // --- Finding the handler -------------------------------------------------------------------------
 
-/// The thrown object and its type. An `exception_ptr` of this library is a pointer to the object,
-/// which `exception_header.h` asserts as far as it can.
+/// The thrown object and its type. An `exception_ptr` of the GNU C++ library is a pointer to the
+/// object, which `exception_header.h` asserts as far as it can.
 struct Thrown {
     const std::type_info* type;
     void* object;
@@ -285,8 +285,8 @@ public:
     }
 
 private:
-    /// Goes through the handlers at `landing`, innermost first. The list is one of the compiler's,
-    /// so it ends.
+    /// Goes through the handlers at `landing`, innermost first. The compiler made the list, so it
+    /// ends.
     std::optional<Landing> handler(std::uintptr_t landing, const unsigned char* action,
                                    const Thrown& thrown) const {
         const std::size_t type_size = Reader::size_of(types_how_);

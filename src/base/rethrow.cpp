@@ -80,7 +80,7 @@ struct Jump {
     std::int64_t selector;
 };
 
-/// The runtime library hands around a pointer to the last member of the header.
+/// The runtime library passes a pointer to the last member of the header.
 DependentException* header_of(_Unwind_Exception* exception) noexcept {
     return reinterpret_cast<DependentException*>(reinterpret_cast<char*>(exception) -
                                                  offsetof(DependentException, unwind));

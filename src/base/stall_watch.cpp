@@ -9,12 +9,12 @@
 //  - The signal handler runs on the watched thread, on top of the stuck step. It notes the stack
 //    and the name of the task, which it may read because the thread itself stands still meanwhile.
 //
-// The watcher sleeps with patience. While a step is in progress, it looks at least once in every
-// shortest limit it has met (`patience_`). When it finds no step, it sets the patience to endless
-// and looks once more before it sleeps; a thread that begins a step writes `began_` and then reads
-// the patience. Each side writes first and reads then, in the strongest order, so at least one of
-// them sees the other: the watcher sees the step, or the thread sees the endless patience and wakes
-// the watcher. A program that is idle so has no thread that wakes up.
+// How the watcher sleeps. While a step is in progress, it looks at least once in every shortest
+// limit it has met (`patience_`). When it finds no step, it sets the patience to endless and looks
+// once more before it sleeps; a thread that begins a step writes `began_` and then reads the
+// patience. Each side writes first and reads then, in the strongest order, so at least one of them
+// sees the other: the watcher sees the step, or the thread sees the endless patience and wakes the
+// watcher. So an idle program has no thread that wakes up.
 //
 // The note is handed over by two words. `is_asked_` says that the watcher wants one, and `noted_`
 // says of which step the note is, and is stored after it with release. The handler writes only when

@@ -6,9 +6,9 @@
 // is running; that one finds the queue empty and sleeps again. No job depends on one thread.
 //
 // An idle worker sleeps on an event of its own and not on a shared condition variable. The pool can
-// then choose whom to wake (the worker with the warmest caches), and the wake-up happens outside
-// the mutex, so that the woken worker does not run into a locked one. The pool takes a worker off
-// the idle list before it sets its event, so an event is set once per sleep.
+// then choose which worker to wake (the one with the warmest caches), and the wake-up happens
+// outside the mutex, so that the woken worker does not run into a locked one. The pool takes a
+// worker off the idle list before it sets the worker's event, so an event is set once per sleep.
 //
 // Owners. Each worker's thread holds a reference to the pool, in the closure that it runs. The pool
 // therefore lives until its last worker has left, even if the program has dropped the executor and

@@ -56,7 +56,7 @@ public:
     ~WorkerProcess();
 
     pid_t pid() const noexcept { return pid_; }
-    /// Whether it has not ended, and its end of the socket is open.
+    /// Whether the process has not ended, and its end of the socket is open.
     bool is_there() const noexcept;
     /// Sends a request and blocks until the answer has come; nothing if the process has ended
     /// instead.
