@@ -164,7 +164,7 @@ private:
     static constexpr unsigned in_kernel_hands = 1;   ///< A READ or WRITE, not a poll.
     static constexpr unsigned armed = 2;             ///< The ring has an entry for it.
     static constexpr unsigned cancel_requested = 4;  ///< By the caller.
-    static constexpr unsigned called_back = 8;       ///< By `hand_over`: it goes round again.
+    static constexpr unsigned called_back = 8;       ///< By `hand_over`, to run again.
     static constexpr unsigned by_change = 16;        ///< Its poll is a multishot one.
     /// A poll has answered, and the call would have blocked all the same. Once this is normal
     /// (another reader was faster); the second time, or after an answer that was not asked for,
@@ -283,7 +283,7 @@ Backend::Waited IoUringBackend::wait(TimePoint deadline, OperationList& finished
     return Waited::ok;
 }
 
-// --- Whose ring it is ---------------------------------------------------------------------------
+// --- The ring's thread --------------------------------------------------------------------------
 
 /// Makes this thread the one to which the ring is bound. The very first wait uses the ring that the
 /// constructor made, which is still disabled and belongs to no thread.

@@ -8,9 +8,9 @@
 //  2. Names makes the names of functions readable and short.
 //  3. Debug information finds file, line and function for an address. This needs memory, files and
 //     a lock, so it runs outside the handler, when the report is written.
-//  4. Whose code it is leaves out the frames that are not the user's. A report of a step that
-//     blocks begins in the C library (the frame of `read` or `nanosleep`) and ends in the loop.
-//     What the user can change lies between the two.
+//  4. The user's code is what a report shows; the other frames are left out. The stack of a step
+//     that blocks begins in the C library (the frame of `read` or `nanosleep`) and ends in the
+//     loop. The lines that the user can change lie between the two.
 //
 // A stack is kept as addresses and not as names because of part 1, and because a stuck step is
 // captured several times and reported once: the names of all captures but the last would be thrown
@@ -271,7 +271,7 @@ bool knows_lines() noexcept { return has_lines; }
 /// The lookup of any address reads everything; this one is an address that certainly exists.
 void prepare_names() { static_cast<void>(locate(reinterpret_cast<std::uintptr_t>(&knows_lines))); }
 
-// --- Whose code it is ----------------------------------------------------------------------------
+// --- The user's code ----------------------------------------------------------------------------
 
 namespace {
 

@@ -307,7 +307,8 @@ std::string WorkerProcess::describe_end() noexcept {
 
 /// Whether the other end of the channel is the process that started this one, and has its user. The
 /// channel carries addresses of functions: a worker that took them from another process would run
-/// what a stranger wants. SO_PEERCRED is the kernel's note of which process made the socket pair.
+/// code that an attacker chooses. SO_PEERCRED is the kernel's note of which process made the socket
+/// pair.
 static bool is_from_parent(pid_t parent) noexcept {
     ucred peer{};
     socklen_t size = sizeof peer;

@@ -70,7 +70,7 @@ private:
         begin_ = 0;
     }
 
-    /// The received bytes, from the last time when everything was given away.
+    /// The bytes that were received since the buffer was last empty.
     std::string storage_;
     /// How many bytes at the front are given away.
     std::size_t begin_ = 0;

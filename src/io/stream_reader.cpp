@@ -313,7 +313,7 @@ Coro<std::string> StreamReader::readuntil(std::span<const std::string_view> sepa
 
 std::string StreamReader::take_buffered() const { return state().buffer.take_all(); }
 
-/// As Python: the end counts only when the program has taken everything that came before it.
+/// As in Python, the end counts only when the program has taken everything that came before it.
 bool StreamReader::at_eof() const { return state().ended() && state().buffer.empty(); }
 
 void StreamReader::close() const noexcept {

@@ -11,9 +11,9 @@
 // close operation is a member, so closing needs no memory and cannot fail for lack of it. While it
 // is in flight, it holds a reference.
 //
-// The end of the loop. Every state is on the loop's list of those to be told (`AtClose`). When the
-// loop closes, it shuts every stream that is left, and waits for the operations. After that a state
-// never touches its loop again, because the loop may be gone while a handle still lives.
+// The end of the loop. Every state is on a list of its loop (`AtClose`). When the loop closes, it
+// shuts every stream that is left, and waits for the operations. After that a state never touches
+// its loop again, because the loop may be gone while a handle still lives.
 //
 // Thread-safety: none.
 
@@ -31,7 +31,7 @@ namespace asyncio::internal {
 enum class Access : std::uint8_t {
     non_blocking,  ///< Read and write: it says EAGAIN when it must.
     shared,        ///< It may block, and its mode must stay: wait for readiness first.
-    file,          ///< A regular file: never blocks for long, knows no readiness.
+    file,          ///< A regular file: waits for the disk alone, knows no readiness.
 };
 
 class StreamState : public Pooled, private AtClose {

@@ -27,9 +27,9 @@
 // operation in flight, so `abort` cancels it and its report does the rest. What the kernel has
 // taken before the cancellation is counted as sent.
 //
-// Two counters tell the waiting tasks the truth about their bytes: `written_` counts all that was
-// ever given to `write`, also what was refused, and `sent_` counts what the kernel has taken. A
-// mark between the two is not sent yet; after the end it never will be.
+// Two counters decide what the waiting tasks are told. `written_` counts all bytes that were ever
+// given to `write`, the refused ones included, and `sent_` counts the bytes that the kernel has
+// taken. A mark between the two is not sent yet; after the end it never will be.
 
 #include "io/writer_state.h"
 
@@ -192,8 +192,8 @@ void WriterState::rest() noexcept {
     loop().schedule(again_);
 }
 
-/// Called by the loop when it is the pump's turn again. The writer may have ended meanwhile; `pump`
-/// then finds nothing to send.
+/// Called by the loop when the pump may continue. The writer may have ended meanwhile; `pump` then
+/// finds no bytes to send.
 void WriterState::go_on(Ready& node) noexcept {
     WriterState& self = *static_cast<Again&>(node).writer;
     self.pump();
@@ -246,7 +246,7 @@ void WriterState::closed(int error) noexcept {
     wake_those_who_may_go();
 }
 
-// --- Those who wait -----------------------------------------------------------------------------
+// --- The tasks that wait ------------------------------------------------------------------------
 
 /// New limits may end or begin a pause, so they count as progress.
 void WriterState::set_limits(std::size_t high, std::size_t low) {

@@ -3,10 +3,11 @@
 // them as C functions, so a C++ program cannot link them.
 //
 // A pidfd is a descriptor that refers to a process and not to its number. A number can be given to
-// another process as soon as the first one is reaped; a signal sent by number can then hit a
-// stranger. A signal through a pidfd reaches this process or none. And a pidfd becomes readable
-// when its process ends, so the end of a child is an ordinary event of the back-end: no handler for
-// SIGCHLD, which would be shared by the whole program, and no thread per child that waits.
+// another process as soon as the first one is reaped; a signal sent by number can then reach an
+// unrelated process. A signal through a pidfd reaches this process or none. And a pidfd becomes
+// readable when its process ends, so the end of a child is an ordinary event of the back-end. The
+// alternatives are a handler for SIGCHLD, which the whole program would have to share, and a thread
+// for each child.
 //
 // Thread-safety: stateless.
 

@@ -10,7 +10,8 @@
 //    finds nothing until the debugger has taken it.
 //  - The back-end refused or ended the poll (ENOMEM). The child may still run, and no event will
 //    tell of its end.
-// When the status cannot be had at all (ECHILD), other code of the program has taken it, with
+//
+// If the status cannot be had at all (ECHILD), other code of the program has taken it, with
 // waitpid(−1) or by ignoring SIGCHLD. The return code is then 255, as in Python, and the loop's
 // exception handler is told.
 //
@@ -191,9 +192,9 @@ void ProcessState::look_again(Ready& node) noexcept {
 }
 
 /// The loop has closed without memory for a last wait. The process was killed a moment ago, so its
-/// end is near. This is the one place where the library waits by asking again and again; it does so
-/// for 200 ms at most. A process that has not ended by then is left to the system, which reaps the
-/// children of a process that ends.
+/// end is near. The loop cannot wait any more, so this function asks again and again, for 200 ms at
+/// most. A process that has not ended by then is left to the system, which reaps the children of a
+/// process that ends.
 void ProcessState::reap_killed() noexcept {
     const TimePoint last = Clock::now() + std::chrono::milliseconds(200);
     while (!returncode_ && !reap() && Clock::now() < last) std::this_thread::yield();

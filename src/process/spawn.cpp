@@ -23,10 +23,10 @@
 // directory if it cannot be entered.
 //
 // Why the order. A command that was started may have written a file or sent a request. To kill it
-// because the parent has no descriptor left for a pidfd, and to report "not started", would be a
-// lie. So everything that can run out is acquired before the child exists. Another thread can still
-// take the slot between the steps 4 and 5. This race is left open: then the child is killed, and
-// the error says so.
+// because the parent has no descriptor left for a pidfd, and to report "not started", would be
+// wrong. So everything that can run out is acquired before the child exists. Another thread can
+// still take the slot between the steps 4 and 5. This race is left open: then the child is killed,
+// and the error says so.
 //
 // All descriptors are close-on-exec from the moment in which they exist, since another thread may
 // start a program at any time. The copies that the child makes by dup2 are not.
