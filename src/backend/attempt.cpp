@@ -6,9 +6,9 @@
 // wait.
 //
 // An attempt has three outcomes: a result ≥ 0, an error (−errno), or `would_block`. EINTR never
-// leaves this file: rule 5 of the contract says so. The operation itself stays as it was. What a
-// result means for its state is decided by the back-end, which knows whether the operation was in
-// flight.
+// leaves this file, by rule 5 of the contract. The operation itself stays as it was. The back-end
+// decides what a result means for the operation's state, because it knows whether the operation was
+// in flight.
 //
 // Why an attempt does not block. The contract asks for descriptors in non-blocking mode. A regular
 // file has no such mode, and a call on it waits for the disk, as it does in every program. The

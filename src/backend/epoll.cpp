@@ -49,8 +49,8 @@
 // The life of an operation here: `submit` tries the call and parks the operation if the call would
 // block → an event of its descriptor makes some `wait` try again → `report` puts it on the list of
 // finished ones. A cancelled operation leaves its slot at once and goes to `withdrawn_`, and the
-// next `wait` reports it. Nothing of a parked operation is in the kernel's hands, so a cancellation
-// always succeeds here and never waits.
+// next `wait` reports it. The kernel holds no part of a parked operation, so a cancellation always
+// succeeds here and never waits.
 //
 // Thread-safety: as `Backend`.
 

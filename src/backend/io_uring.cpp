@@ -1,6 +1,6 @@
 // The back-end on io_uring(7).
 //
-// What goes to the ring, and in which form
+// The requests in the ring, and their form
 //
 //  1. The plain system call is tried first. Most reads find data and most writes find room, and a
 //     call that succeeds at once is faster than a completion in the next iteration of the loop.

@@ -15,10 +15,10 @@
 //              │      └─────────────────────┤
 //              └─► outside ─────────────────┘
 //
-// Operations on pipes are carried out in `submit` and `wait` only, never by one another. What a
-// step of the program made possible is found by the next `wait`. So nothing recurses, and a
-// cancellation in the same step still finds the operation undone: this is the race that the plan
-// then decides.
+// Operations on pipes are carried out in `submit` and `wait` only, never by one another. When a
+// step of the program makes an operation possible, the next `wait` finds it. So nothing recurses,
+// and a cancellation in the same step still finds the operation undone: this is the race that the
+// plan then decides.
 //
 // A wait, step by step
 //
@@ -326,8 +326,8 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
            "an operation is submitted once at a time");
     if (is_real(operation)) return submit_outside(operation);
 
-    // The plan is asked only where there is a choice. An operation that must wait waits. One that
-    // fails at once may fail in `submit` or later, like any other result.
+    // The plan is asked only where there is a choice. An operation that must wait waits. An
+    // operation that fails at once may fail in `submit` or later, like any other result.
     ChannelPtr channel = channel_of(operation);
     const int foreseen = foresee(operation, channel);
     const bool must_wait = foreseen == would_block;

@@ -13,7 +13,7 @@
 //  3. If nothing was reported and nothing was left out, the look is over.
 //  4. The bell is silenced if it rang, or if that is not known.
 //  5. Every operation whose descriptor was reported, or about which nothing is known, is tried with
-//     the real call. An operation that succeeds or fails is done. One that would block stays.
+//     the real call. An operation that succeeds or fails is done; if it would block, it stays.
 //
 // Why a descriptor can be useless. POLLERR and POLLHUP are reported unasked and for as long as they
 // hold, also when the call would block. Such a descriptor would end every poll at once, and the

@@ -77,8 +77,8 @@ void capture_stack(RawStack& stack, const void* end) noexcept {
     _Unwind_Backtrace(&note_frame, &capture);
 }
 
-/// The first walk of a process may load and prepare the unwinder, which allocates. One walk outside
-/// a handler takes this away from the handler.
+/// The first walk of a process may load and prepare the unwinder, which allocates. A walk outside
+/// the handler does this in advance.
 void prepare_to_interrupt() noexcept {
     RawStack ignored;
     capture_stack(ignored, nullptr);

@@ -9,8 +9,8 @@
 //  - The lock protects only the copy of that pointer. `std::atomic<std::shared_ptr>` would do, but
 //    in the child of a fork its hidden lock could be held by a thread that does not exist there. A
 //    flag of the library's own can be cleared in the child.
-//  - Nothing is thrown to the caller. An error that the sink throws is dropped: the log is the
-//    place to which errors are reported, and there is no further one.
+//  - The caller gets no exception. An error that the sink throws is dropped: the log is the place
+//    to which errors are reported, and there is no further one.
 
 #include "base/log.h"
 

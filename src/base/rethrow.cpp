@@ -10,7 +10,7 @@
 // The short cut. `rethrow` is called by the very function that has the handler: the body of a
 // coroutine, into which the compiler has inlined `await_resume`, and around which the language puts
 // a handler for everything. No function lies in between. The registers that a function relies on
-// after a call are those it had before, so no other registers have to be found. One table is
+// after a call are those it had before, so no other registers have to be found. A single table is
 // enough, the one that says where the handlers of a call are (the language specific data area,
 // LSDA). It gives an address at which to continue, and a number, the selector, by which the code
 // there tells which of its handlers is meant. The unwinder would have found the same two. The ABI

@@ -378,8 +378,8 @@ StallWatch::~StallWatch() {
     if (watchdog_ != nullptr && watchdog_ == Watchdog::current.load()) watchdog_->forget(*this);
 }
 
-/// Registers this thread with the process's watchdog. Called again after a fork. Whatever fails,
-/// the steps are still timed.
+/// Registers this thread with the process's watchdog. Called again after a fork. If any part of it
+/// fails, the steps are still timed.
 void StallWatch::enroll() noexcept {
     watchdog_ = nullptr;
     try {

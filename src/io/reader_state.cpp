@@ -49,8 +49,8 @@ void ReaderState::throw_error() const {
 
 /// A shared descriptor may block, so the first operation only asks whether there is something. The
 /// answer can be out of date when the read follows, because another process was faster. The read
-/// then waits in the kernel under io_uring; epoll has no such help, and the thread waits. Nothing
-/// better exists for a descriptor whose mode must stay.
+/// then waits in the kernel under io_uring; epoll has no such help, and the thread waits. A better
+/// way does not exist for a descriptor whose mode must stay.
 void ReaderState::prepare(lowlevel::Operation& operation) noexcept {
     operation.fd = fd();
     operation.blocking = blocking();

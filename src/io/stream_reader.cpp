@@ -184,8 +184,8 @@ private:
 
 /// Receives until a separator is there and returns where it ends; nothing if the stream ended
 /// before. The limit is checked in both cases, found and not found: a chunk that is too long is an
-/// error even if it arrives all at once. Nothing is taken out of the buffer then, so the caller can
-/// read the bytes in another way.
+/// error even if it arrives all at once. The bytes stay in the buffer then, so the caller can read
+/// them in another way.
 Coro<std::optional<std::size_t>> find_chunk(Ref<ReaderState> reader,
                                             std::vector<std::string> separators) {
     SeparatorSearch search(std::move(separators));

@@ -40,8 +40,8 @@ public:
     StreamState& operator=(const StreamState&) = delete;
 
     void retain() noexcept { ++references_; }
-    /// The last reference destroys the state. Nothing is in flight then, because an operation in
-    /// flight holds a reference or lies in a frame that does.
+    /// The last reference destroys the state. No operation is in flight then, because each one
+    /// holds a reference or lies in a frame that does.
     void release() noexcept {
         if (--references_ == 0) delete this;
     }

@@ -24,8 +24,8 @@
 //
 // The end. `close` lets the pump send what is buffered; `note_progress` then closes the descriptor.
 // An error, `abort`, and the loop's end drop what is buffered. Dropping has to wait for the
-// operation in flight, so `abort` cancels it and its report does the rest. What the kernel has
-// taken before the cancellation is counted as sent.
+// operation in flight, so `abort` cancels it and its report does the rest. Bytes that the kernel
+// has taken before the cancellation count as sent.
 //
 // Two counters decide what the waiting tasks are told. `written_` counts all bytes that were ever
 // given to `write`, the refused ones included, and `sent_` counts the bytes that the kernel has
