@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Checks docs/from-python.md, the table of Python's names and ours.
+"""Checks docs/from-python.md, the table of the names in Python and here.
 
-On the left must stand every name in `asyncio.__all__`, every method of `AbstractEventLoop`, and
-those of tasks, futures, locks, queues, streams and processes, of the Python that runs this; on the
-right, what is written as code must be made of words that the public headers know. A name that
-stands there twice is named, too.
+The left column must have every name in `asyncio.__all__`, every method of `AbstractEventLoop`, and
+every method of tasks, futures, locks, queues, streams and processes, of the Python that runs this
+script. Code in the right column must consist of words that the public headers contain. The script
+also reports a name that appears twice.
 
 usage: tools/from_python.py [PROJECT_DIR]
        tools/from_python.py --compile PROJECT_DIR COMPILER [FLAG ...]

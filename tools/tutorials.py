@@ -96,7 +96,7 @@ def comparable(text):
 
 
 def misfit(program, folder):
-    """What is wrong with a pair; nothing if nothing is."""
+    """Runs a pair of programs and returns its fault, or an empty string."""
     virtual = program.in_virtual_time()
     runner = [os.path.join(FOLDER, "virtual_time.py")] if virtual else []
     python = run([sys.executable, "-B", *runner, os.path.join(FOLDER, program.name + ".py")], {})

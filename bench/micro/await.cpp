@@ -13,7 +13,7 @@ using asyncio::Coro;
 
 Coro<std::uint64_t> successor(std::uint64_t number) { co_return number + 1; }
 
-// One operation: a call of a coroutine function, the await of what it returned, its result, and the
+// The operation: a call of a coroutine function, the await of what it returned, its result, and the
 // end of its frame. The child does not wait, so no iteration of the loop is involved.
 Coro<Cost> await_chain(std::uint64_t count) {
     std::uint64_t number = 0;
@@ -28,7 +28,7 @@ Coro<> yield_often(std::uint64_t times) {
     for (std::uint64_t i = 0; i < times; ++i) co_await asyncio::sleep(asyncio::Duration::zero());
 }
 
-// One operation: a task yields and continues one iteration of the loop later. The time includes the
+// The operation: a task yields and continues one iteration of the loop later. The time includes the
 // start and the end of the tasks, which are few compared with the operations.
 Coro<Cost> yield_among(std::uint64_t tasks, std::uint64_t count) {
     std::vector<asyncio::Task<>> running;

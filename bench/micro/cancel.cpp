@@ -33,7 +33,7 @@ Coro<> descend(int frames, std::uint64_t& alive) {
     }
 }
 
-// One operation: the end of a task that is parked `frames` coroutines deep, from `cancel()` until
+// The operation: the end of a task that is parked `frames` coroutines deep, from `cancel()` until
 // an awaiting task has its outcome. In between, the CancelledError passes every frame.
 Coro<Cost> cancel_parked(std::uint64_t count, int frames) {
     std::uint64_t alive = 0;

@@ -13,7 +13,7 @@ using asyncio::Coro;
 
 Coro<std::uint64_t> same(std::uint64_t number) { co_return number; }
 
-// One operation: a coroutine becomes a task under `gather`, runs, and its result is collected. The
+// The operation: a coroutine becomes a task under `gather`, runs, and its result is collected. The
 // vectors that hold coroutines, tasks and results are included, and so is the release of all this
 // memory. All tasks exist before the first of them runs.
 Coro<double> gather_all(std::uint64_t count) {
@@ -40,7 +40,7 @@ Cost gather_spawn_fresh(std::uint64_t count) {
 // In every later run, tasks and frames reuse the memory of earlier ones.
 Cost gather_spawn(std::uint64_t count) { return {asyncio::run(gather_all(count))}; }
 
-// One operation: `create_task`, and the await of the task until it has run and given its result.
+// The operation: `create_task`, and the await of the task until it has run and given its result.
 Coro<Cost> spawn_await(std::uint64_t count) {
     const WallClock clock;
     for (std::uint64_t i = 0; i < count; ++i) keep(co_await asyncio::create_task(same(i)));

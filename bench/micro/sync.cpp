@@ -16,7 +16,7 @@ Coro<> produce(Queue<std::uint64_t>& queue, std::uint64_t count) {
     for (std::uint64_t i = 0; i < count; ++i) co_await queue.put(i);
 }
 
-// One operation: an item goes from one task to another through a queue that holds one item. For
+// The operation: an item goes from one task to another through a queue that holds one item. For
 // each item the producer waits for room and the consumer waits for the item. So an operation
 // includes two steps of tasks.
 Coro<Cost> queue1(std::uint64_t count) {
@@ -38,7 +38,7 @@ Coro<> lock_often(Lock& lock, std::uint64_t times) {
     }
 }
 
-// One operation: a free lock is acquired and released.
+// The operation: a free lock is acquired and released.
 Coro<Cost> lock(std::uint64_t count) {
     Lock lock;
     const WallClock clock;
@@ -46,7 +46,7 @@ Coro<Cost> lock(std::uint64_t count) {
     co_return Cost{clock.nanoseconds()};
 }
 
-// One operation: a task acquires a lock that another task holds, and releases it. The task that
+// The operation: a task acquires a lock that another task holds, and releases it. The task that
 // releases the lock must wait for it again. So the two tasks alternate, one step each.
 Coro<Cost> lock_contended(std::uint64_t count) {
     Lock lock;
@@ -69,7 +69,7 @@ Coro<> answer(Event& ping, Event& pong, std::uint64_t times) {
     }
 }
 
-// One operation: a task sets an event, and the task that waits for it runs. A ping and its pong are
+// The operation: a task sets an event, and the task that waits for it runs. A ping and its pong are
 // two operations.
 Coro<Cost> event(std::uint64_t count) {
     Event ping, pong;

@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 
 Coro<> sleep_for(asyncio::Duration delay) { co_await asyncio::sleep(delay); }
 
-// One operation: a task that sleeps once, from its creation to its end. The sleeps take one second
+// The operation: a task that sleeps once, from its creation to its end. The sleeps take one second
 // plus a random part of a second. So all sleeps are pending before the first of them ends. The
 // benchmark measures processor time, because most of the elapsed time is spent asleep.
 Coro<Cost> sleep_cpu(std::uint64_t count) {
@@ -38,7 +38,7 @@ Coro<std::uint64_t> after_a_turn(std::uint64_t number) {
     co_return number;
 }
 
-// One operation: a limit is set, a coroutine that waits for one iteration of the loop runs to its
+// The operation: a limit is set, a coroutine that waits for one iteration of the loop runs to its
 // end within it, and the limit is cancelled.
 Coro<Cost> wait_for(std::uint64_t count) {
     const WallClock clock;

@@ -48,7 +48,7 @@ struct AttemptSettings {
     Children& children;
     const Clock& clock;
     /// The terminal, which the commands use one after another (`--tty`). A command then reads from
-    /// it and writes to the standard streams of the batch. Nothing: commands have no terminal.
+    /// it and writes to the standard streams of the batch. Empty: commands have no terminal.
     const std::optional<Foreground>& foreground;
 };
 

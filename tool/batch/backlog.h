@@ -48,7 +48,8 @@ public:
         co_return pop();
     }
 
-    /// Takes a command without waiting, also after `close`. Nothing if the backlog is empty.
+    /// Takes a command without waiting, also after `close`. Returns nothing if the backlog is
+    /// empty.
     std::optional<Command> take_nowait() {
         if (commands_.empty()) return std::nullopt;
         return pop();

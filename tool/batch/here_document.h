@@ -25,8 +25,8 @@ std::string_view first_line(std::string_view text);
 /// The operator and its word, at the front of `text`.
 std::string_view here_operator(std::string_view text);
 
-/// The document that begins with the operator at the front of `text`. Nothing if no later line ends
-/// it: then the two characters are arithmetic (`$((1 << 2))`) or a part of `<<<`.
+/// The document that begins with the operator at the front of `text`. Returns nothing if no later
+/// line ends it: then the two characters are arithmetic (`$((1 << 2))`) or a part of `<<<`.
 std::optional<HereDocument> begin_here_document(std::string_view text);
 
 }  // namespace batch

@@ -14,7 +14,7 @@ namespace batch {
 
 struct Plan {
     std::unique_ptr<Feed> feed;
-    /// The template. Nothing if the commands need none.
+    /// The template. Empty if the commands need none.
     std::optional<Template> filled;
     /// The descriptors that the commands inherit, in addition to the standard ones.
     std::vector<int> descriptors;

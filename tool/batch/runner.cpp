@@ -134,7 +134,7 @@ Coro<> Runner::end_workplaces() {
     co_await gather_settled(tasks());
 }
 
-/// Writes what is left to show. Nothing new can arrive: all commands have ended, and the helpers
+/// Writes the texts that are left. No new text can arrive: all commands have ended, and the helpers
 /// are ended first.
 Coro<> Runner::clear_up() {
     co_await end_helpers();
@@ -164,7 +164,7 @@ Coro<> Runner::end_helpers() {
     co_await gather_settled(std::move(helpers));
 }
 
-/// How long the remaining outputs may wait for a slow reader. Nothing: no limit.
+/// How long the remaining outputs may wait for a slow reader. Empty: no limit.
 std::optional<Duration> Runner::patience() const {
     if (!words_end_) return std::nullopt;
     return std::max(Duration::zero(), *words_end_ - get_running_loop().time());

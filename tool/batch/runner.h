@@ -81,7 +81,7 @@ struct Result {
     /// The signal that asked for the end; 0 if no signal did.
     int stop_signal = 0;
     /// How long the report may wait for a slow reader. A batch that was told to end must not wait
-    /// for ever. Nothing: no limit.
+    /// for ever. Empty: no limit.
     std::optional<asyncio::Duration> patience = {};
     /// A file of `Options::results` could not be written.
     bool results_are_incomplete = false;

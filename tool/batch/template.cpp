@@ -169,8 +169,8 @@ private:
         return mark;
     }
 
-    /// Reads the text between the braces. Nothing if it is no mark: braces have other uses in a
-    /// shell, so unknown text stays unchanged.
+    /// Reads the text between the braces. Returns nothing if it is no mark: braces have other uses
+    /// in a shell, so unknown text stays unchanged.
     std::optional<Piece> parse_mark(std::string_view mark) const {
         Piece piece;
         piece.quotation = quotation();

@@ -51,7 +51,7 @@ public:
     std::string remark() const override;
 
 private:
-    /// Linked lists. One row, a value from each list, is taken at a time.
+    /// Linked lists. A row, with a value from each list, is taken at a time.
     struct Group {
         std::vector<ValueList> lists;
         /// The rows that were read. Empty for the first group, whose rows are used only once.
