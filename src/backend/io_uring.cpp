@@ -132,7 +132,7 @@ std::uint64_t this_thread() noexcept {
     return number;
 }
 
-/// The name of an operation in the ring. No object has an address like the two special values below.
+/// The name of an operation in the ring. No object has the address 0 or 1, the two values below.
 std::uint64_t address_of(Operation& operation) noexcept {
     return reinterpret_cast<std::uintptr_t>(&operation);
 }
