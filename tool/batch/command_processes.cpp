@@ -108,7 +108,7 @@ std::vector<pid_t> CommandProcesses::others() const {
     return found;
 }
 
-/// The others are listed before the group is signalled: a process that dies takes its children out
+/// The others are listed before the group is signalled: when a process dies, its children move out
 /// of the tree below the shell.
 void CommandProcesses::signal(int number, Extent extent) const {
     const std::vector<pid_t> outside = extent == Extent::all ? others() : std::vector<pid_t>();

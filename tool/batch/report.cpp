@@ -1,5 +1,5 @@
-// The layout of the table: the columns of status and seconds have a fixed width, and the command
-// gets the rest. Widths are counted in columns of the terminal and not in bytes (`text.h`).
+// The layout of the table: the columns of status and seconds get the width that they need, and the
+// command gets the rest. Widths are counted in columns of the terminal and not in bytes (`text.h`).
 
 #include "batch/report.h"
 
