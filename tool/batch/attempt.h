@@ -3,8 +3,8 @@
 //
 //   start ── the shell in a group of its own, /dev/null as its input, two pipes for what it writes
 //   wait ─── for its end, for its limit, or for the batch to be stopped
-//   end ──── SIGTERM to its processes, the grace, SIGKILL; also to what a finished command leaves
-//   drain ── what is still in the pipes
+//   end ──── SIGTERM to its processes, the grace, SIGKILL; also for what a finished command leaves
+//   drain ── reads the rest of the pipes
 //
 // The command has ended when its process has ended. The end of its pipes says nothing: a command
 // may close them and continue, and a daemon that it has started may hold them for ever. So after

@@ -1,6 +1,6 @@
 // How an input is opened before the loop and read inside it.
 //
-// The two halves run in different processes of the batch's life. `open_input` runs before the fork,
+// The two halves run in different processes. `open_input` runs before the fork,
 // so it blocks freely and may use the terminal. `ItemReader` runs in the worker's loop: a slow pipe
 // must not delay the commands, so it reads through a stream.
 //

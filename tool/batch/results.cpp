@@ -1,7 +1,7 @@
 // How the files of results are made and written.
 //
 // After the first failed write the files stay incomplete, and no further write is tried: a file
-// with a gap in the middle would look complete. The batch goes on and reports the failure at its
+// with a gap in the middle would look complete. The batch continues and reports the failure at its
 // end.
 
 #include "batch/results.h"

@@ -2,7 +2,7 @@
 //
 // The groups work like the digits of a counter: the last group counts up; when it is at its end, it
 // starts again and the group before it counts up. Only the current row of each group is needed, so
-// three lists of a thousand values need three thousand values and not a billion commands.
+// three lists of a thousand values need at most three thousand values and not a billion commands.
 
 #include "batch/value_feed.h"
 
