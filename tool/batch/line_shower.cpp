@@ -18,8 +18,8 @@ constexpr std::size_t longest_line_bytes = 1024 * 1024;
 asyncio::Coro<> LineShower::show() {
     try {
         for (;;) {
-            // Read before the output is taken: bytes that arrive during the write below still get
-            // a last round.
+            // The flag is read before the output is taken: bytes that arrive during the write below
+            // get a last round.
             const bool is_last = has_ended_;
             if (printer_.is_next(job_)) {
                 Blocks output = take_lines(job_.output, output_rest_);

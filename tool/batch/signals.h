@@ -1,7 +1,7 @@
 #pragma once
 // The signals of a batch: which signals it takes, how it takes them, and how it dies of them.
 //
-//   SIGINT SIGTERM SIGHUP    end the commands in order, then die of the signal; so does every other
+//   SIGINT SIGTERM SIGHUP    end the commands with their grace, then die of it; so does every other
 //                            signal that ends a program by default
 //   a second one, SIGQUIT    kill the commands at once
 //   SIGUSR1                  list the commands that run
