@@ -1,5 +1,5 @@
-"""What one writes in Python: the commands of standard input through the shell, JOBS at a time, what
-they write captured. usage: batch_asyncio.py JOBS < commands"""
+"""The usual program in Python: runs the commands of standard input through the shell, JOBS at a
+time, and captures their output. usage: batch_asyncio.py JOBS < commands"""
 
 import asyncio
 import sys

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# The same commands through `asyncio batch`, xargs, GNU parallel and a Python script, in turns, on
-# the machine as it is now. Everybody runs every command through `sh -c`.
+# Runs the same commands through `asyncio batch`, xargs, GNU parallel and a Python script, one after
+# another in each round, so that a busy machine disturbs all of them alike. Each of them runs every
+# command through `sh -c`.
 #
 # usage: bench/batch_compare.sh [BUILD_DIR [ROUNDS [COMMANDS [JOBS]]]]
 #   BUILD_DIR  where bin/asyncio is (build/release)     ROUNDS    how often each runs (7)
 #   COMMANDS   how many times `true` (2000)             JOBS      how many at once (2)
-# Prints the median of the rounds for each, and how many times as long as that asyncio took.
+# Prints the median of the rounds for each, and asyncio's time as a multiple of it.
 set -euo pipefail
 
 build_dir=${1:-build/release}

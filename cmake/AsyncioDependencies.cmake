@@ -1,10 +1,10 @@
-# Looks for what the library can use and sets ASYNCIO_HAVE_IO_URING, ASYNCIO_HAVE_BACKTRACE and
-# ASYNCIO_HAVE_QUICK_THROW.
+# Searches the optional dependencies of the library and sets ASYNCIO_HAVE_IO_URING,
+# ASYNCIO_HAVE_BACKTRACE and ASYNCIO_HAVE_QUICK_THROW.
 #
-# Both libraries are private: no header of theirs is in a public header. They are linked as
-# flags (`-luring`) rather than by path or target, so that an installed static library names them
-# the same way in its CMake package and in its pkg-config file, and moves to another machine
-# unharmed.
+# Both libraries are private: no public header includes a header of them. They are linked as flags
+# (`-luring`) and not by path or target. So an installed static library names them in the same way
+# in its CMake package and in its pkg-config file, and it works on another machine, where the paths
+# differ.
 include_guard(GLOBAL)
 include(CheckIncludeFileCXX)
 include(CheckCXXSourceCompiles)
@@ -12,8 +12,8 @@ include(CheckCXXSourceCompiles)
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 
-# Answers an AUTO/ON/OFF option: sets `result` to whether the thing is used, and refuses to go on
-# when it was demanded and is not there.
+# Evaluates an AUTO/ON/OFF option: sets `result` to whether the dependency is used. The
+# configuration fails if the option is ON and the dependency was not found.
 function(asyncio_decide option found what result)
     if("${${option}}" STREQUAL "AUTO")
         set(${result} ${found} PARENT_SCOPE)
@@ -71,8 +71,9 @@ asyncio_decide(ASYNCIO_IO_URING ${ASYNCIO_FOUND_LIBURING} "io_uring back-end (li
     ASYNCIO_HAVE_IO_URING)
 
 # --------------------------------------------------------------------------------- libbacktrace
-# It ships with g++, in folders only g++ searches. clang takes g++'s library folder but not its
-# headers; `-idirafter` shows it that one folder without letting g++'s other headers win.
+# It ships with g++, in folders that only g++ searches. clang uses g++'s library folder but not its
+# header folder. `-idirafter` adds this folder as the last one, so that clang's own headers come
+# before g++'s other headers.
 
 set(asyncio_backtrace_options "")
 if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
@@ -96,8 +97,8 @@ asyncio_decide(ASYNCIO_BACKTRACE ${ASYNCIO_FOUND_LIBBACKTRACE}
     "file and line of stacks (libbacktrace)" ASYNCIO_HAVE_BACKTRACE)
 
 # --------------------------------------------------------------------------------- quick throws
-# They need the ABI of one processor, the type information of one C++ library, and the way the GNU
-# runtime library finds the tables of a function.
+# They depend on the ABI of one processor, on the type information of one C++ library, and on the
+# function by which the GNU runtime library finds the tables of a function.
 
 set(program [[
     #include <exception>

@@ -1,10 +1,10 @@
-# Small functions shared by the CMakeLists.txt files of this project.
+# Small functions that the CMakeLists.txt files of this project share.
 include_guard(GLOBAL)
 
-# The warnings this project is free of, on one target.
+# Switches the warnings of this project on for a target.
 function(asyncio_warnings target)
     target_compile_options(${target} PRIVATE -Wall -Wextra)
-    # With sanitizers, g++'s own documentation says, this warning is wrong more often than right.
+    # With sanitizers this warning has many false positives, as g++'s documentation says.
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_FLAGS MATCHES "-fsanitize")
         target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized)
     endif()
@@ -13,16 +13,16 @@ function(asyncio_warnings target)
     endif()
 endfunction()
 
-# What every coroutine has to be compiled with. A loop around a co_await can be entered in its
-# middle, when the coroutine is resumed, and g++ before 14 makes wrong code of some such loops: when
-# it packs two scalars into one vector (which it does from -O2 on), it may use them before they are
-# computed. That is PR tree-optimization/111387. Loops over arrays are vectorised all the same.
+# The options that every coroutine must be compiled with. When a coroutine is resumed, a loop around
+# a co_await is entered in its middle. g++ before 14 makes wrong code for some of these loops: from
+# -O2 on it packs two scalars into one vector, and it may use them before they are computed (PR
+# tree-optimization/111387). The option does not affect the vectorisation of loops over arrays.
 set(asyncio_coroutine_options "")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 14)
     set(asyncio_coroutine_options -fno-tree-slp-vectorize)
 endif()
 
-# Notes why something optional is left out. Printed again at the end, where it is seen.
+# Records why an optional part is left out. The summary prints it at the end, where a user sees it.
 function(asyncio_skip what why)
     set_property(GLOBAL APPEND PROPERTY asyncio_skipped "${what}: ${why}")
 endfunction()

@@ -1,5 +1,5 @@
-# `cmake --install`: headers, library, the command, and the two ways to find them again:
-# `find_package(asyncio CONFIG)` and `pkg-config asyncio`.
+# `cmake --install`: installs the headers, the library and the command, together with the files for
+# `find_package(asyncio CONFIG)` and for `pkg-config asyncio`.
 include_guard(GLOBAL)
 include(CMakePackageConfigHelpers)
 
@@ -12,7 +12,8 @@ install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION "${CMAKE_INSTALL_
 install(PROGRAMS "${PROJECT_SOURCE_DIR}/tool/lint/asyncio-lint"
     DESTINATION "${CMAKE_INSTALL_BINDIR}")
 if(TARGET asyncio_tool)
-    # A shared library is looked for beside the command, wherever the two were put.
+    # The command finds a shared library by the relative path between the two, so an installed tree
+    # may be moved.
     file(RELATIVE_PATH bin_to_lib "${CMAKE_INSTALL_FULL_BINDIR}" "${CMAKE_INSTALL_FULL_LIBDIR}")
     set_target_properties(asyncio_tool PROPERTIES INSTALL_RPATH "$ORIGIN/${bin_to_lib}")
     install(TARGETS asyncio_tool RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
@@ -32,9 +33,10 @@ install(FILES
     "${PROJECT_BINARY_DIR}/asyncioConfigVersion.cmake"
     DESTINATION "${package_dir}")
 
-# ------------------------------------------------------------------------------------ pkg-config
-# A static library cannot link what it needs by itself, so what is private to a shared one is
-# public here: `g++ main.cpp $(pkg-config --cflags --libs asyncio)` works for both.
+# ------------------------------------------------------------------------------------ pkg-config A
+# static library does not record the libraries that it needs. So the libraries that are private for
+# a shared library are public for a static one: `g++ main.cpp $(pkg-config --cflags --libs asyncio)`
+# works for both.
 
 set(private_libs "-pthread")
 if(ASYNCIO_HAVE_IO_URING)
@@ -52,7 +54,7 @@ else()
 endif()
 string(JOIN " " pc_cflags
     -std=c++20 ${asyncio_coroutine_options} ${asyncio_standard_options})
-# Paths relative to the file itself, so that an installed tree may be moved.
+# The paths are relative to the .pc file itself, so that an installed tree may be moved.
 cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_LIBDIR BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}"
     OUTPUT_VARIABLE pc_libdir)
 file(RELATIVE_PATH pc_to_prefix "${pc_libdir}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")

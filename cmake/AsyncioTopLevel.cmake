@@ -1,4 +1,5 @@
-# Settings that only the project being built may make: a library must not choose them for others.
+# Settings for the case that this is the top-level project. As a part of another project, the
+# library must not choose them.
 include_guard(GLOBAL)
 
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
@@ -7,7 +8,7 @@ if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
     set(CMAKE_BUILD_TYPE Release CACHE STRING "Debug, Release, …" FORCE)
 endif()
 
-# Line tables stay in a release: they cost nothing at run time and name the line of a slow step.
+# A release keeps its line tables: they cost no time, and they give the line of a slow step.
 if(CMAKE_CXX_FLAGS_RELEASE STREQUAL "-O3 -DNDEBUG")
     set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG" CACHE STRING "" FORCE)
 endif()

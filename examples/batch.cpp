@@ -1,6 +1,6 @@
-// A batch of shell commands with a time limit: all at once, output captured, nobody left behind.
-//
-// The command `asyncio batch` does this with everything around it; here is the heart of it.
+// A batch of shell commands with a time limit. All commands run at once, their output is captured,
+// and no process is left behind. The command `asyncio batch` does the same with many options; this
+// program shows only the central part.
 
 #include <asyncio.h>
 
@@ -38,7 +38,7 @@ std::string describe_exit(int returncode) {
 
 Coro<Report> run_command(std::string command, Delay limit) {
     const asyncio::TimePoint start = asyncio::get_running_loop().time();
-    // A group of its own, so that what the shell has started can be ended with it.
+    // A process group of its own, so that the programs of the shell can be ended with the shell.
     const asyncio::SubprocessOptions options{.stdout = asyncio::PIPE,
                                              .stderr = asyncio::STDOUT,
                                              .process_group = 0,

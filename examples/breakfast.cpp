@@ -1,8 +1,8 @@
 // Breakfast: coffee takes three minutes, a bagel five.
 //
-// A cook who stands in front of the coffee machine until it is done, and then in front of the
-// toaster, needs eight minutes. A cook who does not wait idly needs five. Two such cooks need five
-// minutes for two breakfasts.
+// A cook who waits at the coffee machine until it is done, and then at the toaster, needs eight
+// minutes. A cook who makes the bagel while the coffee runs needs five minutes. Two such cooks make
+// two breakfasts in five minutes.
 
 #include <asyncio.h>
 
@@ -37,7 +37,7 @@ void print_total(asyncio::Duration took) {
     fmt::print("Total time: {:.3f} minutes\n", took / minute);
 }
 
-// Level one: one cook, who waits idly. These are plain functions, and `sleep_for` blocks.
+// Level one: a single cook, who waits idly. These are plain functions, and `sleep_for` blocks.
 
 std::string brew_coffee_idly() {
     fmt::print("Start brew coffee\n");
@@ -61,7 +61,7 @@ void one_by_one() {
     print_total(asyncio::Clock::now() - start);
 }
 
-// Level two: one cook, who does something else while he waits. The same functions as coroutines.
+// Level two: a single cook, who does other work while he waits. The same functions as coroutines.
 
 Coro<std::string> brew_coffee() {
     fmt::print("Start brew coffee\n");
@@ -94,8 +94,8 @@ Coro<> with_tasks() {
     print_total(asyncio::get_running_loop().time() - start);
 }
 
-// Level three: several cooks, none of whom waits idly. Each is a thread with a loop of its own.
-// Only one call may be made from one thread to the loop of another: `call_soon_threadsafe`.
+// Level three: several cooks, and no cook waits idly. Each cook is a thread with a loop of its own.
+// A thread may call only one function of another thread's loop: `call_soon_threadsafe`.
 
 class Cook {
 public:
@@ -111,7 +111,7 @@ private:
     std::thread thread_;
 };
 
-/// Runs in the cook's loop. The dish is handed over in the waiter's.
+/// Runs in the cook's loop. The finished dish is put on the plate in the waiter's loop.
 Coro<> serve(Coro<std::string> dish, asyncio::EventLoop& waiter,
              asyncio::Future<std::string> plate) {
     std::string ready = co_await std::move(dish);

@@ -1,10 +1,10 @@
-// Events and callbacks, and how coroutines came out of them.
+// Events and callbacks, and how a coroutine replaces them.
 //
-// Three events, A, B and C, a tenth of a second apart, each with a callback. B's callback needs a
-// line from a pipe, which takes a second to come. In version 1 it waits for it, and C is late. In
-// version 2 it registers a further event D, "the line has been read", and returns, so C is on time;
-// what was one thought is two functions now. Version 3 is one function again, with a `co_await`
-// where version 2 had to be cut in two.
+// There are three events, A, B and C, a tenth of a second apart, each with a callback. B's callback
+// needs a line from a pipe, and the line comes after a second. In version 1 the callback waits for
+// the line, and C is late. In version 2 it registers another event D, "the line has been read", and
+// returns. So C is on time, but the code of B is in two functions. Version 3 is a single function
+// again, with a `co_await` at the point where version 2 is split.
 
 #include <asyncio.h>
 
@@ -21,13 +21,13 @@ using asyncio::EventLoop;
 
 constexpr const char* usage = "usage: events_and_callbacks [1|2|3]\n";
 
-/// Whoever writes into the pipe.
+/// The program that writes into the pipe.
 constexpr const char* slow_writer = "sleep 1; echo data";
 
-/// Real time, for the writer is a real program.
+/// In real time, because the writer is a real program.
 asyncio::TimePoint start;
 
-/// With this one the loop ends.
+/// The loop stops after this event.
 char last_event = '-';
 
 void say(std::string_view what) {
@@ -36,7 +36,7 @@ void say(std::string_view what) {
     if (what.front() == last_event) asyncio::get_running_loop().stop();
 }
 
-/// `line` ends with the line's own end.
+/// `line` ends with a newline, which is not printed.
 void say_read(std::string_view who, std::string_view line) {
     say(fmt::format("{} has read {}", who, line.substr(0, line.find('\n'))));
 }
@@ -50,7 +50,7 @@ void call_in_order(EventLoop& loop, void (*callback_b)(), char last) {
     loop.run_forever();
 }
 
-// Version 1: B waits, and everybody waits with it.
+// Version 1: B blocks the loop, and all other callbacks wait.
 
 void b_waits() {
     say("B wants a line");
@@ -60,7 +60,7 @@ void b_waits() {
     pclose(pipe);
 }
 
-// Version 2: B says what is to happen when the line has been read, and returns.
+// Version 2: B registers a callback for the moment when the line has been read, and returns.
 
 Coro<std::string> read_line() {
     asyncio::Process writer =
@@ -77,7 +77,7 @@ void b_registers_d() {
         [](const asyncio::Task<std::string>& done) { say_read("D", done.result()); });
 }
 
-// Version 3: one coroutine. What comes after the `co_await` is the callback.
+// Version 3: a single coroutine. The code after the `co_await` is the callback.
 
 Coro<> b_awaits() {
     co_await asyncio::sleep(100ms);

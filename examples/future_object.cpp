@@ -1,6 +1,6 @@
-// The Future object: a result that is not there yet, somebody who sets it, others who wait for it.
+// The Future object: a result that is not there yet, code that sets it, and tasks that wait for it.
 //
-// Every transition is printed, and so is everything that is refused.
+// The program prints every change of state, and every call that is refused.
 
 #include <asyncio.h>
 
@@ -33,7 +33,7 @@ void attempt(std::string_view what, Use use) {
     }
 }
 
-// One that gets a result.
+// A future that gets a result.
 Coro<> with_result() {
     const Future<int> future(asyncio::get_running_loop());
     describe("pending", future);
@@ -61,7 +61,7 @@ Coro<> with_result() {
     co_await asyncio::sleep(0ms);
 }
 
-// One that fails.
+// A future that gets an error.
 void with_exception() {
     const Future<int> future(asyncio::get_running_loop());
     future.set_exception(std::runtime_error("it is broken"));
@@ -70,7 +70,7 @@ void with_exception() {
     fmt::print("  exception() is null: {}\n", future.exception() == nullptr);
 }
 
-// One that is cancelled.
+// A future that is cancelled.
 void cancelled() {
     const Future<int> future(asyncio::get_running_loop());
     fmt::print("cancel(): {}\n", future.cancel());
@@ -85,7 +85,7 @@ Coro<int> answer() {
     co_return 42;
 }
 
-// A task is a future, too: the coroutine sets it, when it ends.
+// A task is a future as well: the end of its coroutine sets the result.
 Coro<> of_a_task() {
     const auto task = asyncio::create_task(answer(), {.name = "answer"});
     task.add_done_callback([](const asyncio::Task<int>& done) {

@@ -1,4 +1,4 @@
-// The loop, used by hand: what `run()` does for you, and what to call when you need to do it.
+// The loop used directly: the steps of `run()`, and the functions of the loop for callbacks.
 
 #include <asyncio.h>
 
@@ -26,7 +26,7 @@ Coro<int> answer() {
     co_return 42;
 }
 
-/// Says what happens, and how many seconds after `start`.
+/// Prints a text and the seconds since `start`.
 struct Narrator {
     EventLoop& loop;
     TimePoint start = loop.time();
@@ -37,8 +37,8 @@ struct Narrator {
 };
 
 void by_hand() {
-    // A loop is an object. Whichever one runs is the current one of its thread; it is set only
-    // where tasks are made before it runs.
+    // A loop is an object. A running loop is the current loop of its thread. `set_event_loop` is
+    // needed only to make tasks before the loop runs.
     auto loop = asyncio::new_event_loop();
     asyncio::set_event_loop(loop);
     const Narrator narrator{loop};

@@ -1,4 +1,4 @@
-// A coroutine that awaits another one, which waits for a second.
+// A coroutine that awaits another coroutine, which sleeps for a second.
 
 #include <asyncio.h>
 

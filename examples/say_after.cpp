@@ -1,4 +1,5 @@
-// When is it concurrent? Three programs that look alike: two take two seconds, one takes three.
+// When do coroutines run concurrently? Three similar programs: two of them take two seconds, and
+// the other takes three.
 
 #include <asyncio.h>
 
@@ -22,8 +23,8 @@ constexpr const char* usage =
 
 std::chrono::duration<double> second(1);
 
-/// The time of day, as the loop's clock has it: when the program began it was that of the system,
-/// and a simulated loop's clock goes its own way from there.
+/// The time of day by the loop's clock: the system's time at the start of the program, plus the
+/// loop's time since then. The clock of a simulated loop differs from the system's clock.
 std::string time_of_day(asyncio::EventLoop& loop) {
     using std::chrono::system_clock;
     static const auto offset =
@@ -39,7 +40,7 @@ Coro<> say_after(int delay, std::string text) {
     fmt::print("say {} finished\n", text);
 }
 
-/// Two tasks, and somebody who waits for both: they run together.
+/// Two tasks, and a wait for both of them: they run at the same time.
 void version_a() {
     asyncio::EventLoop loop;
     fmt::print("start main() at {}\n", time_of_day(loop));
@@ -49,8 +50,8 @@ void version_a() {
     fmt::print("end main() at {}\n", time_of_day(loop));
 }
 
-/// Two coroutines, awaited: the second one starts when the first has ended. Awaiting is not
-/// concurrency.
+/// Two coroutines, awaited one after the other: the second starts when the first has ended. An
+/// await alone makes no concurrency.
 Coro<> version_b() {
     asyncio::EventLoop& loop = asyncio::get_running_loop();
     fmt::print("start main() at {}\n", time_of_day(loop));
@@ -59,7 +60,7 @@ Coro<> version_b() {
     fmt::print("end main() at {}\n", time_of_day(loop));
 }
 
-/// Two tasks, awaited: both run from the moment they were created.
+/// Two tasks, awaited one after the other: both run from their creation on.
 Coro<> version_c() {
     asyncio::EventLoop& loop = asyncio::get_running_loop();
     fmt::print("start main() at {}\n", time_of_day(loop));

@@ -1,8 +1,8 @@
-// Two sums, added up slowly, in three ways: without coroutines, with coroutines that get it wrong,
-// and with coroutines that get it right.
+// Two slow sums, computed in three ways: without coroutines, with coroutines that block, and with
+// coroutines that wait correctly.
 //
-// The second way is the mistake everybody makes once: a function that blocks the thread, called in
-// a coroutine. Nothing warns of it, but for the clock. Then debug mode finds the line:
+// The second way is a common mistake: a coroutine calls a function that blocks the thread. The
+// compiler does not warn of it; only the time shows it. Debug mode names the line:
 //   ASYNCIO_DEBUG=1 sums blocking
 
 #include <asyncio.h>
@@ -39,7 +39,7 @@ void print_result(std::string_view name, int total) {
 
 void print_end(TimePoint now) { fmt::print("Time: {:.2f} sec\n", (now - start) / second); }
 
-// Plain functions: one sum, then the other.
+// Plain functions: the second sum starts after the first.
 
 void plain_sleep() {
     print_time(asyncio::Clock::now());
@@ -63,8 +63,8 @@ void plain() {
     print_end(asyncio::Clock::now());
 }
 
-// Coroutines whose sleep blocks the thread. While it does, nothing else runs, so the two sums run
-// one after the other, tasks or not.
+// Coroutines whose sleep blocks the thread. Meanwhile no other task runs. So the two sums run one
+// after the other, even as tasks.
 
 Coro<> blocking_sleep() {
     print_time(asyncio::Clock::now());
@@ -91,7 +91,7 @@ Coro<> blocking() {
     print_end(asyncio::Clock::now());
 }
 
-// Coroutines that wait as coroutines should: while one sleeps, the other runs.
+// Coroutines that wait correctly: while one of them sleeps, the other runs.
 
 Coro<> async_sleep() {
     print_time(asyncio::get_running_loop().time());

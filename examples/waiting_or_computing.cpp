@@ -1,12 +1,13 @@
-// Waiting or computing? Two kinds of work, each done in four ways, and a table of what it took.
+// Waiting or computing? Two kinds of work, each done in four ways, and a table of the times.
 //
-// The one kind waits: many small downloads. (A download is stood in for by the wait for it, so that
-// the program needs no network and its times mean something.) The other computes: sums of squares,
-// modulo a prime. Each is done one after another, on threads, on one loop, and on worker processes.
+// The first kind waits: many small downloads. (A download is replaced by a wait, so that the
+// program needs no network and its times can be compared.) The second kind computes: sums of
+// squares, modulo a prime. Each kind is done one by one, on threads, on one loop, and on worker
+// processes.
 //
-// What to read off the table: a loop helps waiting, and does it with one thread; it does not help
-// computing, for its one thread computes no faster. Threads and processes help both, as far as
-// there are threads to wait and processors to compute. (In Python threads do not help computing.)
+// The table shows: a loop speeds up work that waits, with a single thread. It does not speed up
+// work that computes, because a single thread does all of it. Threads and processes speed up both,
+// as far as there are enough threads or processors. (In Python threads do not speed up computing.)
 
 #include <asyncio.h>
 
@@ -29,10 +30,11 @@ constexpr const char* usage =
     "  DOWNLOADS     how many, each of which waits for MILLISECONDS; 60 of 20 if not given\n"
     "  SUMS          how many, each of the squares up to UP_TO; 20 of 5000000 if not given\n";
 
-/// Threads, and processes. Enough for waiting to gain from them; computing gains from processors.
+/// The number of threads, and of processes. It is large enough for waiting; computing gains only as
+/// far as there are processors.
 constexpr std::size_t workers = 10;
 
-// The work. As functions for threads and processes, as coroutines for a loop.
+// The work, as functions for threads and processes, and as coroutines for a loop.
 
 int download(int milliseconds) {
     std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
@@ -50,7 +52,7 @@ int sum_of_squares(int up_to) {
     return static_cast<int>(sum);
 }
 
-/// A coroutine, and yet it never waits: nothing else runs until it has returned.
+/// A coroutine that never waits: no other task runs until it has returned.
 Coro<int> sum_on_loop(int up_to) { co_return sum_of_squares(up_to); }
 
 struct Work {
@@ -71,7 +73,7 @@ std::vector<int> one_after_another(const Work& work) {
 
 template <class Pool>
 Coro<std::vector<int>> in_pool(const Work& work, Pool& pool) {
-    // All jobs are handed over before the first is awaited.
+    // All jobs are started before the first is awaited.
     std::vector<asyncio::Future<int>> futures(work.count);
     for (asyncio::Future<int>& future : futures)
         future = asyncio::get_running_loop().run_in_executor(pool, work.function, work.argument);

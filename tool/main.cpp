@@ -1,5 +1,9 @@
-// The command `asyncio`: its subcommands, and what it says when it is asked in a way it does not
-// understand.
+// The command `asyncio`: it chooses the subcommand, and it reports a command line that it cannot
+// read.
+//
+// Only the parsing with CLI11 is here. `batch::parse` sorts the words first, because CLI11 would
+// give some of them another meaning (`batch/command_line.h`). No thread and no loop exists in this
+// file: `batch::main` forks, and a fork of a process with threads copies only one of them.
 
 #include "batch/batch.h"
 #include "batch/options.h"
@@ -12,11 +16,12 @@
 
 namespace {
 
-/// GNU parallel's, and that of every error that is not a command's.
+/// The exit status of a wrong command line, as in GNU parallel.
 constexpr int bad_usage = 255;
 
 int report(const CLI::App& app, const CLI::ParseError& error) {
-    // `--help` and `--version` come this way too. They are no errors and go to standard output.
+    // CLI11 reports `--help` and `--version` as errors with exit code 0. Their text goes to
+    // standard output. A script may read it, so a failed write is an error of its own.
     if (error.get_exit_code() == 0) {
         app.exit(error);
         if (std::cout.flush()) return 0;

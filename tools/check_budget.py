@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Counts the instructions of the hot paths and fails when one has grown by more than its budget.
+"""Counts the instructions of the hot paths and fails when a path exceeds its budget.
 
-Nanoseconds depend on the machine and on what else it does; instructions do not. Each benchmark of
+Nanoseconds depend on the machine and on its load; instructions do not. Each benchmark of
 `micro` runs twice under callgrind, with a small and a larger count, on the simulated back-end,
 whose time is virtual. The difference of the two totals, divided by the difference of the counts, is
-what one operation costs; what starting and ending the program costs cancels out.
+the cost of one operation; the cost of starting and ending the program cancels out.
 
-The budget holds for one compiler, because another one makes other instructions of the same code.
-With any other the check is skipped, and says so.
+The budget holds for one compiler, because another compiler makes other instructions.
+With any other compiler the check is skipped, and says so.
 
 usage: tools/check_budget.py [--update] [BUDGET [BUILD]]
   BUDGET    the budget (bench/budget.json)
@@ -23,8 +23,8 @@ import re
 import subprocess
 import sys
 
-# What is counted: name -> the two counts. Small ones, for callgrind runs fifty times slower; large
-# enough that what happens once in a while (a table that doubles) is spread.
+# name -> the two counts. They are small, because a program runs fifty times slower under callgrind.
+# They are large enough to spread the cost of rare events, such as a table that doubles.
 COUNTS = {
     "await_chain": (1_000, 21_000),
     "yield": (2_000, 22_000),
@@ -44,8 +44,8 @@ COUNTS = {
 }
 TOLERANCE_PERCENT = 5
 
-# Nothing of the caller's environment reaches the program: its size alone moves the stack, and some
-# of glibc's choices with it.
+# The program does not get the caller's environment: the size of the environment moves the stack,
+# and some decisions of glibc depend on the address.
 ENVIRONMENT = {"ASYNCIO_BACKEND": "simulated", "LC_ALL": "C", "PATH": "/usr/bin:/bin"}
 
 
@@ -64,19 +64,19 @@ def cache_of(build):
 
 
 def compiler_of(cache):
-    """As the budget names it: "g++ 12.2.0"."""
+    """The compiler's name and version in the form of the budget: "g++ 12.2.0"."""
     path = cache.get("CMAKE_CXX_COMPILER", "")
     try:
         version = subprocess.run([path, "-dumpfullversion"], capture_output=True, text=True,
                                  check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         version = "?"
-    # clang answers too, with the version of g++ that it claims to be.
+    # clang knows the option too. It prints the version of g++ that it is compatible with.
     return f"{re.sub(r'-[0-9]+$', '', os.path.basename(path))} {version}"
 
 
 def instructions(micro, name, count):
-    """How many instructions one run of `count` operations takes, all in all."""
+    """The instructions of one run of `count` operations, from start to end of the program."""
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
                micro, "--once", name, str(count)]
     try:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs clang-tidy over what the library, the tool and the examples consist of. The checks are in
-# .clang-tidy; headers are looked at through the files that include them.
+# Runs clang-tidy on the sources of the library, the tool and the examples. The checks are in
+# .clang-tidy. Headers are checked through the files that include them.
 #
 # usage: tools/clang_tidy.sh BUILD_DIR [JOBS]   BUILD_DIR is (or will be) that of preset clang
 set -euo pipefail
@@ -19,7 +19,7 @@ files="^$PWD/(src|tool|examples)/"
 if run-clang-tidy-19 -quiet -p "$build_dir" -j "$jobs" "$files" >"$log" 2>&1; then
     echo "   clean"
 else
-    # The tool counts warnings it does not show; only the findings are of interest.
+    # clang-tidy also prints how many warnings it does not show. Only the findings are of interest.
     grep -E '(warning|error): ' "$log" | sort -u || cat "$log"
     exit 1
 fi

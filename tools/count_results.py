@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Counts what a test run did, from what the runners wrote: `N passed, M failed, K skipped`.
+"""Counts the results of a test run, from the files of the runners: `N passed, M failed, K skipped`.
 
 usage: count_results.py RESULTS_DIR   (the folder with ctest.xml and one NAME.json per test program)
 
-CTest knows programs, GoogleTest knows cases. A program that wrote its own results counts as its
-cases; any other as one. A program that CTest calls failed although all its cases passed (it crashed
-or leaked at the end, or ran out of time) counts as one more failure, so nothing red is lost.
+CTest knows programs, GoogleTest knows cases. A program that wrote its own results counts with its
+cases; any other program counts as one. CTest may report a program as failed although all of its
+cases passed: it crashed or leaked at the end, or ran out of time. This counts as one more failure.
 """
 
 import json
@@ -15,7 +15,7 @@ import xml.etree.ElementTree as ElementTree
 
 
 def cases(path):
-    """[passed, failed, skipped] of one GoogleTest program; None if it did not live to tell."""
+    """[passed, failed, skipped] of one GoogleTest program; None if it left no readable results."""
     try:
         with open(path, encoding="utf-8") as file:
             suites = json.load(file).get("testsuites", [])
@@ -32,7 +32,7 @@ def cases(path):
 
 
 def said_to_skip(program):
-    """Whether the program chose not to run; it may also be missing, which is a failure."""
+    """Whether the program itself chose not to run. A missing program is a failure instead."""
     skipped = program.find("skipped")
     return skipped is not None and skipped.get("message", "").startswith("SKIP_")
 

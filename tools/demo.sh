@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Shows what this is, on real input: breakfast one after another and together, then a batch of
-# commands with a time limit, and what doing things together has saved.
+# Shows the library at work: breakfast one by one and concurrently, then a batch of commands with a
+# time limit, and a table of the time that was saved.
 #
 # usage: tools/demo.sh BUILD_DIR     (run by `./dev demo`, which builds first)
 set -euo pipefail
@@ -18,7 +18,7 @@ say() { printf '\n   %s\n' "$@"; }
 now() { printf '%s' "${EPOCHREALTIME/[.,]/}"; }
 in_seconds() { printf '%d.%02d s' $(($1 / 1000000)) $(($1 / 10000 % 100)); }
 
-# Puts before each line how long it took to come.
+# Prints before each line the time since the start.
 with_clock() {
     local start line
     start=$(now)
@@ -58,7 +58,7 @@ start=$(now)
 env "$mark" "$build_dir/bin/asyncio" batch -j 0 -t 2s --grace 0 --timeline --joblog "$log" \
     "${commands[@]}" || status=$?
 batch_together=$(($(now) - start))
-# The fourth column of the log is what each command took, in seconds.
+# The fourth column of the log is the duration of each command in seconds.
 batch_apart=$(awk 'NR > 1 { sum += $4 } END { printf "%d", sum * 1e6 }' "$log")
 left=$(grep --files-with-matches --text "$mark" /proc/[0-9]*/environ 2>/dev/null | wc -l) || true
 say "Exit status $status, for one command ran into its limit. Of its processes $left are left."

@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""Compiles the C++ in the documentation, runs the programs, and compares what they print.
+"""Compiles the C++ in the documentation, runs the programs, and compares their output.
 
 usage: doc_snippets.py PROJECT_DIR COMPILER [FLAG ...] -- [LIBRARY ...]
 
 Looks at every fenced block of *.md in the project's first level and in docs/:
-  ```cpp         a program if it has a main(), which is compiled and run and must end with status 0;
+  ```cpp         with a main(): a program, which is compiled and run and must end with status 0;
                  otherwise declarations, or statements of a coroutine, which must compile.
-                 What includes nothing itself is given the usual includes and `using`s.
-  ```cpp no-run  is compiled only
+                 A block without an include gets the usual includes and `using`s.
+  ```cpp no-run  is only compiled
   ```sh run      is run by /bin/sh in an empty folder, with the command `asyncio` in its PATH, and
-                 must end with status 0; left out where the command was not built
-  ```text        directly behind one that is run: what it prints, line by line, errors behind the
-                 rest; `…` stands for anything within a line
+                 must end with status 0; skipped if the command was not built
+  ```text        directly behind a block that is run: its output, line by line, errors behind the
+                 rest; `…` stands for any text within a line
 Prints a line per block. Exit status: 0 if all is as the text says, 1 if not.
 
-As many blocks as the machine has processors are worked on at a time. g++ reads asyncio.h once for
-all of them, as a precompiled header; it is used where a block includes that header first.
+The script checks as many blocks at a time as the machine has processors. g++ reads asyncio.h once
+for all of them, as a precompiled header. It is used where a block includes this header first.
 """
 
 import concurrent.futures
@@ -73,7 +73,7 @@ def compile_block(body, compiler, libraries, folder, is_program):
     source, program = os.path.join(folder, "snippet.cpp"), os.path.join(folder, "snippet")
     attempts = [body if "#include" in body else BEFORE + body]
     if not is_program:
-        # What stands alone is either declarations or statements; only the compiler can tell which.
+        # The block is either declarations or statements; only the compiler can tell which.
         attempts = [AROUND_STATEMENTS % ("", body), AROUND_STATEMENTS % (body, "")]
     for attempt in attempts:
         with open(source, "w", encoding="utf-8") as file:
@@ -89,7 +89,7 @@ def compile_block(body, compiler, libraries, folder, is_program):
 
 
 def run_and_compare(command, folder, told, with_errors):
-    """What is wrong with a program; nothing if nothing is."""
+    """Runs a program and returns its fault, or an empty string."""
     try:
         run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder,
                              stdin=subprocess.DEVNULL, timeout=SECONDS_PER_PROGRAM)
@@ -104,7 +104,7 @@ def run_and_compare(command, folder, told, with_errors):
 
 
 def check(words, body, told, compiler, libraries):
-    """What is wrong with a block; nothing if nothing is."""
+    """Checks a block and returns its fault, or an empty string."""
     with tempfile.TemporaryDirectory() as folder:
         if words == ["sh", "run"]:
             if shutil.which("asyncio") is None:
@@ -120,21 +120,21 @@ def check(words, body, told, compiler, libraries):
 
 
 def precompile(root, compiler, folder):
-    """Options that make g++ find asyncio.h in the folder, already read; none for others."""
+    """Precompiles asyncio.h; returns the options that make g++ use it. None for other compilers."""
     if os.path.basename(compiler[0]).startswith("clang"):
         return []
-    # Where it cannot be used, since something else is included first, g++ reads this one.
+    # If a block includes something else first, g++ cannot use the precompiled one and reads this.
     header = os.path.join(folder, "asyncio.h")
     with open(header, "w", encoding="utf-8") as file:
         file.write(f'#pragma once\n#include "{root}/include/asyncio.h"\n')
-    # Without warnings: there is one of a header that is compiled as if it were a program.
+    # Without warnings: g++ warns of a header that is compiled like a source file.
     made = subprocess.run([*compiler, "-w", "-x", "c++-header", header, "-o", header + ".gch"],
                           capture_output=True, check=False)
     return ["-I" + folder] if made.returncode == 0 else []
 
 
 def all_blocks(root):
-    """(place in the documentation, what `blocks` says of each block there)"""
+    """(place in the documentation, the result of `blocks` for each block there)"""
     for path in sorted(glob.glob(os.path.join(root, "*.md"))
                        + glob.glob(os.path.join(root, "docs", "**", "*.md"), recursive=True)):
         with open(path, encoding="utf-8") as file:

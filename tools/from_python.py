@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Checks docs/from-python.md, the table of Python's names and ours.
+"""Checks docs/from-python.md, the table of the names in Python and here.
 
-On the left must stand every name in `asyncio.__all__`, every method of `AbstractEventLoop`, and
-those of tasks, futures, locks, queues, streams and processes, of the Python that runs this; on the
-right, what is written as code must be made of words that the public headers know. A name that
-stands there twice is named, too.
+The left column must have every name in `asyncio.__all__`, every method of `AbstractEventLoop`, and
+every method of tasks, futures, locks, queues, streams and processes, of the Python that runs this
+script. Code in the right column must consist of words that the public headers contain. The script
+also reports a name that appears twice.
 
 usage: tools/from_python.py [PROJECT_DIR]
        tools/from_python.py --compile PROJECT_DIR COMPILER [FLAG ...]
@@ -26,14 +26,14 @@ ROW = re.compile(r"^\|(?P<left>.*?)\|(?P<right>.*)\|$", re.M)
 CODE = re.compile(r"`([^`]*)`")
 WORD = re.compile(r"[A-Za-z_]\w*")
 PROLOGUE = re.compile(r"^```cpp\n(.*?)^```$", re.M | re.S)
-# C++'s own words, and those of quoted commands.
+# Words of C++, and words of quoted commands.
 KNOWN = set("""
     auto catch co_await co_return co_yield const int while std exception errc true nullptr
     return main set unordered_set runtime_error string vector move id item text all line status
     output
     ASYNCIO_BACKEND simulated
 """.split())
-# Python's classes, and how their objects are called on the page.
+# The names of objects on the page, and their Python classes.
 OBJECTS = {"task": asyncio.Task, "future": ("set_result", "set_exception", "done"),
            "lock": asyncio.Lock, "event": asyncio.Event,
            "condition": ("wait", "wait_for", "notify", "notify_all"),
@@ -43,7 +43,7 @@ OBJECTS = {"task": asyncio.Task, "future": ("set_result", "set_exception", "done
                       "write_eof", "can_write_eof", "get_extra_info"),
            "process": asyncio.subprocess.Process, "handle": asyncio.Handle,
            "runner": asyncio.Runner}
-# Those that are no part of the documented interface, or that the others' rows stand for.
+# Names outside the documented interface, and names that other rows cover.
 NOT_LISTED = {"task.set_result", "task.set_exception", "queue.mro"}
 
 
@@ -83,7 +83,7 @@ def is_statement(code):
 
 
 def source_of(page):
-    """One file with all the code of the page; `#line N` says that it is the Nth piece."""
+    """A file with all the code of the page; `#line N` marks the Nth piece."""
     parts = [prologue_of(page)]
     pieces = [code for _, right in rows_of(page) for code in CODE.findall(right)
               if is_statement(code)]

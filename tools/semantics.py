@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 """Writes docs/semantics.md and docs/differences.md: behaviour, tests that prove it, their results.
 
-The behaviours are paragraphs of tests/semantics/rows.txt, the deliberate differences from CPython
-those of tests/semantics/differences.txt. Tests say in their names which rows they prove:
+The behaviours are paragraphs of tests/semantics/rows.txt. The deliberate differences from CPython
+are paragraphs of tests/semantics/differences.txt. The name of a test says which rows it proves:
 `TEST(cancel, CAN_07_…)`, `SCENARIO(cancel, CAN_07_…)`, in tests/compile_fail a comment
 `// TASK_10: …` under the case. A row without a test is listed as such.
 
 usage: tools/semantics.py [--results DIR] [--check] [--gaps] [--root DIR]
-  --results DIR  a folder results/ of a test run (JSON of GoogleTest, ctest.xml): adds how it went
-  --check        writes nothing; fails if the two files do not tell what the tests' names tell.
-                 How a run went is not compared
+  --results DIR  a folder results/ of a test run (JSON of GoogleTest, ctest.xml): adds the results
+  --check        writes nothing; fails if the two files do not agree with the names of the tests.
+                 The results of a run are not compared
   --gaps         prints the rows without a test
-Exit status: 0, or 1 if something does not fit together; every misfit is named.
+Exit status: 0, or 1 if files do not agree; every disagreement is printed.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def read(path):
 
 
 def paragraphs(text):
-    """Lines; one that begins with blanks goes on the one before."""
+    """Lines; a line that begins with blanks continues the line before."""
     for line in re.sub(r"\n +", " ", text).split("\n"):
         if line:
             yield line
@@ -99,7 +99,7 @@ def sentence_of(test):
 
 
 def scenarios_that_differ():
-    """Ids of the scenarios whose Python side says @differs."""
+    """Ids of the scenarios that are marked with @differs in Python."""
     found = set()
     for path in glob.glob(os.path.join(root, "tests", "oracle", "*.py")):
         with open(path, encoding="utf-8") as file:
@@ -140,7 +140,7 @@ def end_of(test, results):
 
 
 def end_of_row(tests, results):
-    """The worst end of its tests, with the number of each."""
+    """How its tests ended, the worst first, with the number of each."""
     ends = collections.Counter(end_of(test, results) for test in tests)
     order = ("failed", "not run", "skipped", "passed")
     return ", ".join(f"{ends[end]} {end}" for end in order if ends[end])
@@ -219,7 +219,7 @@ def differences_page(differences, tests_of, results):
 
 
 def without_results(text):
-    """The last cell of every table with results says how a run went."""
+    """Removes the last cell of every row in a table with results: it differs from run to run."""
     return re.sub(r"^(\| [A-Z]+-\d\d \|.*\|)[^|]*\|$", r"\1", text, flags=re.M)
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs the tests whose code lives on the back-end it is given, once per seed. Each seed is another
-# order of everything the rules leave open; a seed that fails, fails again.
+# Runs the tests of the areas that work on any back-end, once per seed of the simulation. Each seed
+# decides in another way everything that the back-end's contract leaves open. A seed that fails once
+# fails again.
 #
 # usage: tools/sim.sh BUILD_DIR SEEDS [JOBS]     FIRST_SEED=N starts elsewhere than at 1
 set -euo pipefail

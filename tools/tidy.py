@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Checks the rules of the house that no compiler knows: the four laws, the floors, sizes, wording.
+"""Checks the rules of this project that no compiler knows: the laws, the floors, sizes, wording.
 
 The floors and laws are those of ARCHITECTURE.md. A rule is a function below that yields
-(line, message); its name is what a violation is reported under. Exceptions stand in ALLOWED, each
-with its reason; one that is no longer needed is a violation too.
+(line, message), and its name appears in the report. Exceptions stand in ALLOWED, each
+with its reason. An exception that no file needs is a violation too.
 
 usage: tools/tidy.py [--root DIR] [--report]
   --report   also prints the sizes of functions, the share of comments and what each header pulls in
@@ -54,7 +54,7 @@ RESUME_PLACES = {
 MAY_BLOCK = ("src/backend/*", "src/base/workers*", "src/base/stall_watch.cpp", "src/process/spawn*",
              "tests/*")
 
-# What each floor may include, besides itself (the table of ARCHITECTURE.md).
+# The floors that each floor may include, besides itself (the table of ARCHITECTURE.md).
 MAY_INCLUDE = {
     "base": set(),
     "backend": {"base"},
@@ -83,10 +83,12 @@ HEADERS_OF_FLOOR = {
             "internal/thread_event internal/time internal/unique_function internal/worker_job "
             "internal/bind",
     "backend": "lowlevel/backend lowlevel/operation",
-    "loop": "event_loop loop_handle lowlevel/alarm internal/context_state internal/loop_gate internal/step",
+    "loop": "event_loop loop_handle lowlevel/alarm internal/context_state internal/loop_gate "
+            "internal/step",
     "core": "coro task future task_group gather timeout sleep run wait shield context generator "
             "lowlevel/waiter internal/awaitable internal/body internal/future_base "
-            "internal/future_watch internal/task_core finally exit_stack as_completed map_concurrent staggered_race "
+            "internal/future_watch internal/task_core finally exit_stack as_completed "
+            "map_concurrent staggered_race "
             "internal/cancel_mask internal/cancel_walk internal/completions internal/handles "
             "internal/settled_call internal/uncaught inspect main timeout_scope internal/foreign",
     "sync": "sync lock event condition semaphore barrier held queue "
@@ -107,11 +109,12 @@ FORBIDDEN_INCLUDES = (
     ({"base", "loop", "core", "sync", "io", "threads", "process", "testing", "protocol"},
      r"<liburing\.h>", "only a back-end knows the ring"),
 )
-# Who may start threads: base for the worker pool, threads for the bridges, the roof as any user.
+# The files that may start threads: base for the worker pool, threads for the bridges, and the roof
+# like any user.
 MAY_START_THREADS = ("src/base/*", "src/threads/*", "include/asyncio/executor.h",
                      "examples/*", "tool/*", "bench/*", "tests/*", "fuzz/*")
 
-# An `#if` outside src/backend may ask about the compiler and the build, and nothing else (law 3).
+# An `#if` outside src/backend may ask only about the compiler and the build (law 3).
 COMPILER_WORD = re.compile(
     r"^(defined|__has_(?:feature|builtin|attribute|cpp_attribute)|__GNUC\w*|__clang\w*|__cplusplus"
     r"|__cpp_\w+|__SANITIZE_\w+|__OPTIMIZE__|NDEBUG|__EXCEPTIONS|\w+_sanitizer"
@@ -136,13 +139,13 @@ FORBIDDEN_WORDS = (
     (re.compile(r"\b(FIXME|XXX|HACK)\b"), "a fault is mended or described, not marked"),
     (re.compile(r"(?<![\w-])((?:issue|ticket|bug) #?\d+|(?<![\w&/])#\d+\b)", re.I),
      "ticket numbers mean nothing to a reader"),
-    # Systems and protocols have sessions too, so only the words around it tell.
+    # Systems and protocols have sessions too, so only the words around it decide.
     (re.compile(r"\b((?:this|last|next|previous|earlier|later|our|my|working|coding) sessions?)\b",
                 re.I), "the code does not tell how it was written"),
     (re.compile(r"((?:\.\./|/work/)shared\b|\bshared/[\w-]+\.md|/work/main)"),
      "a path of one machine"),
 )
-# These must name the words that they forbid.
+# These files must contain the words that they forbid.
 MAY_SAY_ANYTHING = ("tools/tidy.py", "tests/tidy/*")
 PLAN_NUMBER = re.compile(
     r"\b((?:CAN|COND|CPP|CTX|DBG|EXE|FUT|GATH|LOCK|LOOP|NET|QUE|RUN|SCK|SEM|SFD|SIG|SPR|STR|TASK|TG"
@@ -216,7 +219,7 @@ class Source:
                     yield number, name.group()
 
     def floor(self):
-        """By its folder, for a public header by the table; None on the roof and in the tests."""
+        """By its folder, or by the table for a public header; None on the roof and in the tests."""
         parts = self.path.split("/")
         if parts[0] == "src" and len(parts) > 2:
             return FLOOR_OF_FOLDER.get(parts[1], "unknown")
@@ -254,9 +257,9 @@ SCOPE = re.compile(r"^(?:template\b.*?>\s*)?"
 def functions(source):
     """(first line, number of lines) of every function body at namespace or class scope.
 
-    A rough brace matcher: what stands before a `{` since the last `;`, `{` or `}` tells a scope
-    from a function; a brace right behind a word (`x_{1}`) is a value. Lambdas belong to the
-    function around them.
+    A rough brace matcher. The text between the last `;`, `{` or `}` and a `{` tells whether the
+    brace opens a scope or a function. A brace directly behind a word (`x_{1}`) is a value. Lambdas
+    belong to the function around them.
     """
     labels_and_directives = re.compile(r"^\s*(#.*|(?:public|private|protected)\s*:)")
     code = "\n".join(labels_and_directives.sub("", line) for line in source.code)
@@ -337,7 +340,7 @@ def system_condition(source):
 
 @rule
 def public_headers_only(source):
-    """Law 4: the protocols and the roof are built as a user would build them.
+    """Law 4: the protocols and the roof include only what a user may include.
 
     A room of the library itself, as `process` is, may use the bricks of `base` besides.
     """
@@ -363,7 +366,7 @@ def public_headers_only(source):
 
 @rule
 def floors(source):
-    """No floor includes one that it may not know."""
+    """No floor includes a floor that it may not know."""
     floor = source.floor()
     if floor is None:
         return
@@ -426,7 +429,7 @@ def layout(source):
 
 @rule
 def opening(source):
-    """A header is guarded and says what it is for; so does a file that has no header."""
+    """A header is guarded and begins with its purpose; so does a source file without a header."""
     if not source.is_code:
         return
     lines = source.lines
@@ -440,7 +443,7 @@ def opening(source):
 
 
 def own_header(source):
-    """How x.cpp includes its header x.h, public or beside it; None if there is no such header."""
+    """The text by which x.cpp includes its header x.h, public or beside it; None without header."""
     if not source.path.endswith(".cpp"):
         return None
     stem = source.path[:-len(".cpp")]
@@ -505,7 +508,7 @@ def check(root):
 
 
 def pulls(root, path, seen):
-    """Adds to `seen` every header of ours that `path` includes, directly or not."""
+    """Adds to `seen` every header of the library that `path` includes, directly or not."""
     for _, name in Source(root, path).includes():
         inner = "include/" + name[1:-1]
         if name.startswith("<asyncio") and inner not in seen and os.path.exists(

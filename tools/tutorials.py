@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""The programs of Python's tutorials beside ours: runs both, compares, counts, makes the page.
+"""Programs of Python's tutorials in Python and C++: runs both, compares, counts, makes the page.
 
 usage: tools/tutorials.py            writes docs/tutorial-programs.md
-       tools/tutorials.py --run DIR  checks: that the page is up to date, that all of ours together
-                                     have at most 1.4 times the lines of Python's, and that each
-                                     pair prints the same; DIR has our programs, built
+       tools/tutorials.py --run DIR  checks: that the page is up to date, that all programs in C++
+                                     together have at most 1.4 times the lines of those in Python,
+                                     and that each pair prints the same; DIR has the built programs
 
-Lines that are empty or only a comment do not count, on either side. Programs that use neither
-threads nor other processes run on a clock that jumps. Exit status: 0 if all is so, 1 if not.
+Empty lines and lines with only a comment do not count, on either side. Programs that use neither
+threads nor other processes run on a clock that jumps. Exit status: 0 if every check passes, else 1.
 """
 
 import concurrent.futures
@@ -21,7 +21,7 @@ FOLDER = os.path.join(ROOT, "tests", "tutorials")
 PAGE = os.path.join(ROOT, "docs", "tutorial-programs.md")
 MOST_LINES = 1.4
 SECONDS_PER_PROGRAM = 120
-# What waits for something outside the program waits in real time.
+# A program with these words waits for something outside, so it runs in real time.
 REAL_TIME = re.compile(r"to_thread|run_in_executor|subprocess|threading|add_reader")
 
 
@@ -96,7 +96,7 @@ def comparable(text):
 
 
 def misfit(program, folder):
-    """What is wrong with a pair; nothing if nothing is."""
+    """Runs a pair of programs and returns its fault, or an empty string."""
     virtual = program.in_virtual_time()
     runner = [os.path.join(FOLDER, "virtual_time.py")] if virtual else []
     python = run([sys.executable, "-B", *runner, os.path.join(FOLDER, program.name + ".py")], {})

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Brings over-long comment paragraphs back to 100 columns.
 
-clang-format can reflow comments, but it knows nothing of their structure: it pours a numbered list
-and a line that begins with a label ("Throws: …", "Python: …") into one block. This looks at
-comments that stand on lines of their own, splits them into paragraphs, list items and labelled
-lines, and fills anew only those that hold a line which is too long. A comment behind code that
-makes its line too long moves above it. Everything else stays, so a second run changes nothing.
+clang-format can reflow comments, but it does not know their structure: it joins a numbered list
+and a line that begins with a label ("Throws: …", "Python: …") to one block. This script takes the
+comments on lines of their own and splits them into paragraphs, list items and labelled lines. It
+reflows only those with a line that is too long. A comment behind code that makes its line too long
+moves above the line. Everything else stays unchanged, so a second run changes nothing.
 
 usage: wrap_comments.py FILE...   (rewrites in place, prints the names of the files it changed)
 """
@@ -21,7 +21,7 @@ LABEL = re.compile(
     r"^ ?(?:Returns?|Throws|Cancellation|Thread-safety|Cost|Python|Source|Example|Lifetime"
     r"|Invariants?)\b"
 )
-# Blanks inside `code` are no place to break a line, unless the code is half a line long.
+# A line is not broken at blanks inside `code`, unless the code is half a line long.
 CODE = re.compile(r"`[^`]{1,40}`")
 HARD_BLANK = "\0"
 TRAILING = re.compile(
@@ -34,7 +34,7 @@ def starts_paragraph(text):
 
 
 def hanging_indent(text):
-    """How far the second line of a paragraph that begins with `text` stands from the slashes."""
+    """The indentation of the second line of a paragraph whose first line is `text`."""
     item = ITEM.match(text)
     return item.end() if item else len(text) - len(text.lstrip())
 
@@ -80,7 +80,7 @@ def fill(prefix, texts):
 
 
 def lift_trailing(line):
-    """The lines for `line`, its trailing comment above it if the line is too long with it."""
+    """The lines for `line`; if it is too long, its trailing comment stands above it."""
     match = TRAILING.match(line)
     if match is None or len(line) <= WIDTH or COMMENT.match(line):
         return [line]

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The micro benchmarks beside the same in CPython's asyncio, in one run on one machine.
+"""Compares the micro benchmarks with the same operations in CPython's asyncio, on one machine.
 
-Every line is measured in both programs one right after the other, so that a busy machine disturbs
-them alike; of several such rounds each side's best counts. The Python side does what the C++ side
-does, operation by operation (bench/micro says what that is); it does fewer of them.
+Each line is measured in both programs directly one after the other, so that a busy machine disturbs
+them alike. The best of several rounds counts for each side. The Python side does the same
+operations as the C++ side (bench/micro describes them), but fewer of them.
 
 usage: bench/compare/cpython.py [--rounds N] [MICRO [WORD]]
   MICRO  the program to compare with (build/release/bench/micro)

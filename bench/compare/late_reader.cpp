@@ -2,9 +2,10 @@
 //
 //   late_reader [TASKS [SECONDS]]
 //
-// TASKS tasks (1) compute for 5 ms and give up their turn, again and again. A thread writes a time
-// stamp into a pipe every 17 ms; a task reads it. Prints how many were read, and the median and the
-// worst delay in milliseconds. `late_reader.py` is the same in CPython, and runs both.
+// TASKS tasks (default 1) compute for 5 ms and yield to the loop, again and again. A thread writes
+// a time stamp into a pipe every 17 ms, and a task reads it. The program prints the number of
+// stamps, and the median and the worst delay in milliseconds. `late_reader.py` is the same program
+// for CPython, and runs both.
 
 #include <asyncio.h>
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """How late a reader is beside tasks that compute in slices of 5 ms: here and in CPython.
 
-The same program in both: so many tasks compute for 5 ms and give up their turn, again and again,
-while a stamp of the time comes through a pipe every 17 ms. The stamps for CPython are written by
-another process, so that the interpreter's lock has no part in it.
+The program is the same in both: some tasks compute for 5 ms and yield to the loop, again and again,
+while a time stamp comes through a pipe every 17 ms. Another process writes the stamps for CPython,
+so that the interpreter's lock does not delay them.
 
 usage: bench/compare/late_reader.py [--seconds N] [LATE_READER]
   LATE_READER  the program to compare with (build/release/bench/late_reader)

@@ -1,4 +1,4 @@
-// Awaiting what does not leave the task, and giving others a turn.
+// An await that stays inside the task, and a task that yields to the others.
 
 #include <asyncio.h>
 
@@ -13,7 +13,7 @@ using asyncio::Coro;
 
 Coro<std::uint64_t> successor(std::uint64_t number) { co_return number + 1; }
 
-// One operation: a call of a coroutine function, the await of what it returned, its result, and the
+// The operation: a call of a coroutine function, the await of what it returned, its result, and the
 // end of its frame. The child does not wait, so no iteration of the loop is involved.
 Coro<Cost> await_chain(std::uint64_t count) {
     std::uint64_t number = 0;
@@ -28,8 +28,8 @@ Coro<> yield_often(std::uint64_t times) {
     for (std::uint64_t i = 0; i < times; ++i) co_await asyncio::sleep(asyncio::Duration::zero());
 }
 
-// One operation: a task gives up its turn and, an iteration of the loop later, goes on. Starting
-// and ending the tasks is in the time, and vanishes among their turns.
+// The operation: a task yields and continues one iteration of the loop later. The time includes the
+// start and the end of the tasks, which are few compared with the operations.
 Coro<Cost> yield_among(std::uint64_t tasks, std::uint64_t count) {
     std::vector<asyncio::Task<>> running;
     running.reserve(tasks);

@@ -1,13 +1,13 @@
 #pragma once
-// What a micro benchmark is, and the clocks it reads.
+// The interface of a micro benchmark, and the clocks that it reads.
 //
-// A benchmark is a function that performs an operation so many times and says what that took. It
-// measures the part that counts and nothing around it: the loop is made, and the tasks that only
-// set the scene are started, outside.
+// A benchmark is a function that performs an operation a given number of times and returns the
+// cost. It measures only the operations: the loop is made before, and so are tasks that are needed
+// only as surroundings.
 //
-// The same functions serve two readers. A person wants nanoseconds, which a busy machine disturbs;
-// `main.cpp` repeats a run and shows the spread. `tools/check_budget.py` counts instructions, which
-// nothing disturbs; it runs a benchmark with two counts and takes the difference.
+// The same functions serve two purposes. `main.cpp` measures nanoseconds, which a busy machine
+// disturbs, so it repeats a run and shows the spread. `tools/check_budget.py` counts instructions,
+// which do not depend on the load. It runs a benchmark with two counts and takes the difference.
 
 #include <chrono>
 #include <cstdint>
@@ -18,23 +18,24 @@ namespace bench {
 
 struct Cost {
     double nanoseconds = 0;
-    /// Memory at its peak, above what the process had before; 0 where it is not measured.
+    /// The peak of the memory, minus the memory that the process had before; 0 if it was not
+    /// measured.
     double bytes = 0;
 };
 
 struct Benchmark {
     std::string_view name;
-    /// What is counted as one operation.
+    /// The description of one operation.
     std::string_view operation;
-    /// How many a run performs: for some ten milliseconds where that is possible. That is long
-    /// beside the reading of a clock, and short enough that on a busy machine some runs are not
-    /// interrupted.
+    /// The operations of a run: enough for some ten milliseconds where that is possible. This is
+    /// long compared with reading a clock, and so short that even on a busy machine some runs are
+    /// not interrupted.
     std::uint64_t count;
     int repetitions;
     Cost (*run)(std::uint64_t count);
 };
 
-/// Time as it passes.
+/// Elapsed time.
 class WallClock {
 public:
     double nanoseconds() const {
@@ -46,7 +47,7 @@ private:
     Clock::time_point start_ = Clock::now();
 };
 
-/// Time this process has used of a processor, its own and the kernel's on its behalf (`getrusage`).
+/// The processor time of this process, in its own code and in the kernel (`getrusage`).
 class CpuClock {
 public:
     CpuClock();
@@ -56,12 +57,12 @@ private:
     double start_;
 };
 
-/// Memory the process holds in RAM now.
+/// The memory that the process holds in RAM now.
 double resident_bytes();
-/// The most it has ever held.
+/// The largest value of `resident_bytes` so far.
 double peak_resident_bytes();
 
-/// Keeps the compiler from leaving out the work that led to `value`.
+/// Prevents the compiler from removing the work that computed `value`.
 template <class Value>
 void keep(const Value& value) {
     asm volatile("" : : "r,m"(value) : "memory");

@@ -12,8 +12,8 @@ namespace {
 
 using asyncio::Coro;
 
-/// A local variable with a destructor in every frame, as real code has, so that unwinding has
-/// something to do.
+/// A local variable with a destructor in every frame, as in real code, so that the unwinding must
+/// run destructors.
 struct Guard {
     explicit Guard(std::uint64_t& count) : count_(count) { ++count_; }
     Guard(const Guard&) = delete;
@@ -33,8 +33,8 @@ Coro<> descend(int frames, std::uint64_t& alive) {
     }
 }
 
-// One operation: the end of a task that is parked `frames` coroutines deep, from `cancel()` until
-// somebody who awaits the task has its outcome. In between, the CancelledError passes every frame.
+// The operation: the end of a task that is parked `frames` coroutines deep, from `cancel()` until
+// an awaiting task has its outcome. In between, the CancelledError passes every frame.
 Coro<Cost> cancel_parked(std::uint64_t count, int frames) {
     std::uint64_t alive = 0;
     std::vector<asyncio::Task<>> tasks;

@@ -1,4 +1,4 @@
-// How time and memory are measured.
+// The measurement of processor time and memory, by getrusage and /proc.
 
 #include "benchmark.h"
 

@@ -6,8 +6,8 @@
 //   micro --once NAME COUNT    one run of COUNT operations and no output but its time, for
 //                              callgrind and perf
 //
-// A line shows the best run, the median and the worst: on a quiet machine the three are close, and
-// where they are not, the best is the one that was disturbed least.
+// A line shows the best run, the median and the worst. On a quiet machine the three are close. If
+// they are not, the best run is the one with the least disturbance.
 
 #include <asyncio.h>
 
@@ -42,7 +42,8 @@ constexpr const char* build = "optimised, but with assertions: not for comparing
 constexpr const char* build = "not optimised: not for comparing";
 #endif
 
-/// The one that needs an untouched process comes first; see `gather_spawn_fresh`.
+/// `spawn_benchmarks` come first: `gather_spawn_fresh` among them needs a process that has not used
+/// much memory yet.
 std::vector<Benchmark> all_benchmarks() {
     std::vector<Benchmark> all;
     for (const auto group :

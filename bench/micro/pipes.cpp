@@ -42,8 +42,8 @@ Coro<> yield_often(std::uint64_t times) {
 
 Coro<> read_one(asyncio::StreamReader reader) { co_await reader.read(1); }
 
-// The operation: a turn, as in `yield`, while a read is in flight, so that the back-end has to be
-// looked at now and then.
+// The operation: an iteration, as in `yield`, while a read is in flight, so that the loop has to
+// poll the back-end from time to time.
 Coro<Cost> yield_beside_read(std::uint64_t count) {
     Pipe pipe = co_await asyncio::open_pipe();
     auto reading = asyncio::create_task(read_one(std::move(pipe.reader)));

@@ -13,9 +13,9 @@ using asyncio::Coro;
 
 Coro<std::uint64_t> same(std::uint64_t number) { co_return number; }
 
-// One operation: a coroutine becomes a task under `gather`, runs, and its result is collected; its
-// share of the vectors that hold coroutines, tasks and results, and of giving all that memory back,
-// is included. All tasks exist before the first of them runs.
+// The operation: a coroutine becomes a task under `gather`, runs, and its result is collected. The
+// vectors that hold coroutines, tasks and results are included, and so is the release of all this
+// memory. All tasks exist before the first of them runs.
 Coro<double> gather_all(std::uint64_t count) {
     const WallClock clock;
     {
@@ -28,20 +28,19 @@ Coro<double> gather_all(std::uint64_t count) {
     co_return clock.nanoseconds();
 }
 
-// The first time, the memory comes fresh from the kernel, page by page, and the growth of the
-// process tells how much it was: everything that exists at the peak, the vectors included. Whatever
-// ran earlier in the process would have left memory to reuse, so this benchmark comes first, and
-// once.
+// In the first run, the memory comes new from the kernel, page by page. The growth of the process
+// is the memory of everything that exists at the peak, the vectors included. An earlier benchmark
+// in the process would leave memory for reuse. So this benchmark comes first and runs once.
 Cost gather_spawn_fresh(std::uint64_t count) {
     const double before = resident_bytes();
     const double elapsed = asyncio::run(gather_all(count));
     return {elapsed, peak_resident_bytes() - before};
 }
 
-// Every later time, tasks and frames lie where earlier ones lay.
+// In every later run, tasks and frames reuse the memory of earlier ones.
 Cost gather_spawn(std::uint64_t count) { return {asyncio::run(gather_all(count))}; }
 
-// One operation: `create_task`, and the await of the task until it has run and given its result.
+// The operation: `create_task`, and the await of the task until it has run and given its result.
 Coro<Cost> spawn_await(std::uint64_t count) {
     const WallClock clock;
     for (std::uint64_t i = 0; i < count; ++i) keep(co_await asyncio::create_task(same(i)));

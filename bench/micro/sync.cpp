@@ -1,4 +1,4 @@
-// Tasks that hand something to each other: an item, a lock, a signal.
+// Tasks that pass something to each other: an item, a lock, a signal.
 
 #include <asyncio.h>
 
@@ -16,8 +16,9 @@ Coro<> produce(Queue<std::uint64_t>& queue, std::uint64_t count) {
     for (std::uint64_t i = 0; i < count; ++i) co_await queue.put(i);
 }
 
-// One operation: an item goes from one task to another through a queue that holds one. Each item
-// makes the producer wait for room and the consumer for the item, so it is two turns as well.
+// The operation: an item goes from one task to another through a queue that holds one item. For
+// each item the producer waits for room and the consumer waits for the item. So an operation
+// includes two steps of tasks.
 Coro<Cost> queue1(std::uint64_t count) {
     Queue<std::uint64_t> queue(1);
     const WallClock clock;
@@ -37,7 +38,7 @@ Coro<> lock_often(Lock& lock, std::uint64_t times) {
     }
 }
 
-// One operation: a lock that nobody else wants is acquired and released.
+// The operation: a free lock is acquired and released.
 Coro<Cost> lock(std::uint64_t count) {
     Lock lock;
     const WallClock clock;
@@ -45,8 +46,8 @@ Coro<Cost> lock(std::uint64_t count) {
     co_return Cost{clock.nanoseconds()};
 }
 
-// One operation: a task acquires a lock that another task holds, and releases it. Whoever releases
-// has to queue for the next time, so the two alternate, one turn for each.
+// The operation: a task acquires a lock that another task holds, and releases it. The task that
+// releases the lock must wait for it again. So the two tasks alternate, one step each.
 Coro<Cost> lock_contended(std::uint64_t count) {
     Lock lock;
     auto held = co_await lock.acquire();
@@ -68,8 +69,8 @@ Coro<> answer(Event& ping, Event& pong, std::uint64_t times) {
     }
 }
 
-// One operation: a task sets an event that another waits for, which takes its turn. A ping and its
-// pong are two.
+// The operation: a task sets an event, and the task that waits for it runs. A ping and its pong are
+// two operations.
 Coro<Cost> event(std::uint64_t count) {
     Event ping, pong;
     const WallClock clock;

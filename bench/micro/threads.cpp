@@ -1,4 +1,5 @@
-// Between threads: a job's way there and back, and a callback's way to the loop.
+// Between threads: a job that goes to a worker and comes back, and a callback that goes to the
+// loop.
 
 #include <asyncio.h>
 
@@ -14,8 +15,8 @@ using asyncio::Coro;
 
 std::uint64_t same(std::uint64_t number) { return number; }
 
-// One operation: a job that does nothing is handed to a thread of a pool, and awaited. Both threads
-// sleep in between, so this is the time of two wake-ups, and what is ours besides.
+// The operation: an empty job goes to a thread of a pool, and is awaited. Both threads sleep in
+// between. So this is the time of two wake-ups by the kernel, plus the work of the library.
 Coro<Cost> run_in_executor(std::uint64_t count) {
     asyncio::ThreadPoolExecutor pool({.max_workers = 1});
     asyncio::EventLoop& loop = asyncio::get_running_loop();
@@ -40,7 +41,7 @@ Coro<Cost> executor_stream(std::uint64_t count) {
     co_return Cost{clock.nanoseconds()};
 }
 
-// One operation: another thread calls `call_soon_threadsafe`, and the callback runs. That thread
+// The operation: another thread calls `call_soon_threadsafe`, and the callback runs. That thread
 // does nothing else; the loop is awake, or is woken.
 Cost call_soon_threadsafe(std::uint64_t count) {
     asyncio::EventLoop loop;

@@ -1,4 +1,4 @@
-// Deadlines: a million that come, and many that never do.
+// Deadlines: a million that expire, and many that are cancelled before.
 
 #include <asyncio.h>
 
@@ -15,10 +15,9 @@ using namespace std::chrono_literals;
 
 Coro<> sleep_for(asyncio::Duration delay) { co_await asyncio::sleep(delay); }
 
-// One operation: a task that sleeps once, from its creation to its end. The deadlines fall at
-// random into the second that begins when a second has passed, so that all the sleeps are pending
-// together before the first one ends. What is measured is processor time, for the time itself is
-// spent asleep.
+// The operation: a task that sleeps once, from its creation to its end. The sleeps take one second
+// plus a random part of a second. So all sleeps are pending before the first of them ends. The
+// benchmark measures processor time, because most of the elapsed time is spent asleep.
 Coro<Cost> sleep_cpu(std::uint64_t count) {
     std::minstd_rand random(1);
     std::uniform_int_distribution<std::int64_t> spread(0, asyncio::Duration(1s).count() - 1);
@@ -39,8 +38,8 @@ Coro<std::uint64_t> after_a_turn(std::uint64_t number) {
     co_return number;
 }
 
-// One operation: a limit is set, a coroutine that waits for one iteration of the loop runs to its
-// end within it, and the limit is called off.
+// The operation: a limit is set, a coroutine that waits for one iteration of the loop runs to its
+// end within it, and the limit is cancelled.
 Coro<Cost> wait_for(std::uint64_t count) {
     const WallClock clock;
     for (std::uint64_t i = 0; i < count; ++i)
@@ -60,8 +59,8 @@ Coro<> limited_often(std::uint64_t times) {
         keep(co_await asyncio::wait_for(after_a_turn(i), 10s));
 }
 
-// The same by 10,000 tasks at once, as in a busy server: that many limits are pending, and they are
-// called off in the order in which they were set, which is the worst one for the heap.
+// The same in 10,000 tasks at once, as in a busy server: 10,000 limits are pending. They are
+// cancelled in the order in which they were set, which is the worst order for the heap.
 Coro<Cost> wait_for_among(std::uint64_t tasks, std::uint64_t count) {
     std::vector<Coro<>> limited;
     for (std::uint64_t i = 0; i < tasks; ++i) limited.push_back(limited_often(count / tasks));

@@ -1,5 +1,15 @@
 #pragma once
-// Taking results in the order in which they come.
+// `as_completed`: taking results in the order in which they come.
+//
+// The iteration watches all futures (`internal::FutureWatch`). When a future is done, the iteration
+// writes the number of the future into a queue (`internal::Completions`), and `next()` takes the
+// numbers out. So any number of tasks may call `next()`, and each number goes to exactly one of
+// them, in the order of the calls. A number that was handed to a waiting task stays with it, even
+// if a cancellation follows in the same iteration: the await returns it, and no result is lost.
+// (CPython loses one there.)
+//
+// The iteration does not own the tasks that it watches. When the iteration is dropped, its watch
+// ends, and the tasks go on.
 //
 // Thread-safety: loop thread only.
 
@@ -20,21 +30,24 @@
 
 namespace asyncio {
 
+/// The options of `as_completed`.
 struct AsCompletedOptions {
-    /// From the call on; nothing: without limit.
+    /// The limit for the whole iteration, counted from the call of `as_completed`. Without a value
+    /// there is no limit.
     std::optional<Delay> timeout = std::nullopt;
 };
 
 namespace internal {
 
-/// The part of an iteration that does not depend on the type. It watches each future until that has
-/// been reported, the time is over, or the iteration is dropped.
+/// The part that does not depend on the types. It watches each future until the future has been
+/// reported, the time is over, or the iteration is destroyed.
 class AsCompletedBase : FutureWatch<AsCompletedBase>, lowlevel::Alarm<AsCompletedBase> {
 public:
     AsCompletedBase(EventLoop& loop, const AsCompletedOptions& options, std::size_t count);
 
     using FutureWatch::watch;
 
+    /// The numbers of the futures that are done and have not been taken.
     Completions completions;
 
 private:
@@ -42,6 +55,7 @@ private:
     friend Alarm;
 
     void future_ended(std::size_t index, FutureBase& future) noexcept;
+    /// The limit has come.
     void alarm_rings() noexcept;
 
     std::size_t unfinished_;
@@ -57,7 +71,8 @@ public:
             watch(index, *handles_[index].state());
     }
 
-    /// Each is given away once.
+    /// The handle with the given number, moved out: each is given away once. Throws: TimeoutError
+    /// for a number that stands for "too late".
     std::optional<Handle> item(std::size_t number) {
         if (number == Completions::none) return std::nullopt;
         if (number == Completions::late) throw TimeoutError();
@@ -95,7 +110,8 @@ template <class Handle>
 using AsCompletedNext =
     lowlevel::Awaiting<AsCompletedAwaiter<Handle>, std::shared_ptr<AsCompletedState<Handle>>>;
 
-/// Without those that are there already.
+/// The handles without duplicates, in the order of the first occurrence. Sorting finds out in O(n
+/// log n) whether there are any; only then the slow way is taken.
 template <class Handle>
 std::vector<Handle> distinct(std::vector<Handle> handles) {
     std::vector<const void*> seen;
@@ -115,21 +131,23 @@ std::vector<Handle> distinct(std::vector<Handle> handles) {
 
 }  // namespace internal
 
-/// An iteration over tasks in the order in which they end. Made by `as_completed`.
+/// An iteration over tasks in the order in which they end. `as_completed` makes it.
 ///
-/// May be left at any time and taken up again; dropping it leaves the tasks alone.
+/// The program may stop asking at any time, and go on later. Dropping the iteration does not affect
+/// the tasks. Copies are the same iteration.
 template <class Handle>
 class AsCompleted {
 public:
     explicit AsCompleted(std::shared_ptr<internal::AsCompletedState<Handle>> state) noexcept
         : state_(std::move(state)) {}
 
-    /// Waits for the next task that is done, and gives the task itself; nothing after the last one.
+    /// Waits for the next task that is done, and returns the handle of the task, whose result can
+    /// then be read without waiting. Returns an empty optional after the last one.
     ///
-    /// Several may wait at once, and are served in the order in which they came.
-    /// Throws: TimeoutError, once for every task that is not done when the time is over.
-    /// Cancellation: waits only if nothing is done; when cancelled, the next call gives what this
-    /// one would have given.
+    /// Several tasks may wait at once. They are served in the order in which they came.
+    /// Throws: TimeoutError, once for each task that is not done when the time is over.
+    /// Cancellation: a cancellation point if no task is done. When cancelled, no task is lost: the
+    /// next call returns it.
     internal::AsCompletedNext<Handle> next() const {
         if (!state_) [[unlikely]]
             internal::throw_empty("AsCompleted");
@@ -151,11 +169,12 @@ AsCompleted<Handle> as_completed_of(EventLoop& loop, std::vector<Handle> given,
 
 }  // namespace internal
 
-/// Runs awaitables together, to take them as they end:
-/// `auto done = as_completed(tasks); while (auto task = co_await done.next()) …`.
+/// Runs awaitables together, and gives them back in the order in which they end: `auto done =
+/// as_completed(tasks); while (auto task = co_await done.next()) …`.
 ///
-/// Coroutines become tasks at once, in order; of tasks and futures the same ones come back. One
-/// that was given twice comes once. They go on when the iteration is dropped or its time is over.
+/// Coroutines become tasks at once, in the order given. Tasks and futures come back as they are. A
+/// task that was given twice comes once. The tasks go on when the iteration is dropped or its time
+/// is over.
 /// Throws: RuntimeError outside a loop; `std::invalid_argument` for a future of another loop.
 /// Cost: O(n log n) for n awaitables.
 /// Python: `async for task in asyncio.as_completed(aws, timeout=…)` of 3.13; there a cancelled
@@ -167,8 +186,8 @@ auto as_completed(Range&& awaitables, AsCompletedOptions options = {}) {
                                      options);
 }
 
-/// The same one by one: `as_completed(f(), g())`. Where they give unlike values, what comes is a
-/// `TaskRef`, or a `FutureRef` where not all are tasks.
+/// The same with the awaitables as arguments: `as_completed(f(), g())`. If their results have
+/// different types, `next()` gives a `TaskRef`, or a `FutureRef` if not all of them are tasks.
 template <internal::Watchable A, internal::Watchable B, internal::Watchable... More>
 auto as_completed(A&& a, B&& b, More&&... more) {
     EventLoop& loop = internal::running_loop("asyncio::as_completed()");
@@ -178,6 +197,9 @@ auto as_completed(A&& a, B&& b, More&&... more) {
                                                                std::forward<More>(more)...),
                                      {});
 }
+// With options there is one function for each number of awaitables, because options in braces can
+// be passed only to a parameter of a known type. For more than three awaitables, pass a vector.
+
 template <internal::Watchable A, internal::Watchable B>
 auto as_completed(A&& a, B&& b, AsCompletedOptions options) {
     EventLoop& loop = internal::running_loop("asyncio::as_completed()");

@@ -1,13 +1,17 @@
 #pragma once
 // Context variables: values that follow a task through everything it awaits, without being passed.
 //
-// A request's number for the log, a user, a time zone: set once at the top of a task, read at the
-// bottom. Each task has a context of its own, which begins as a copy of its creator's; callbacks
-// run in a copy of the context in which they were registered. So what is set in one is not seen in
-// another.
+// Examples are the number of a request for the log, a user, a time zone: a task sets the variable
+// once, and every function that it calls can read it. Each task has a context of its own, which
+// begins as a copy of its creator's context. A callback runs in a copy of the context in which it
+// was registered. So a value that is set in one task is not seen in another task.
 //
-// Thread-safety: a variable may be used on any thread; each thread and each task see their own
-// value. A context belongs to one thread at a time.
+// A copy is cheap. The values of a context lie in a list that is never changed: setting a variable
+// makes a new list, and a copy of the context shares the old one. A program that sets no variable
+// pays for a null pointer in each task.
+//
+// Thread-safety: a variable may be used on any thread, and each thread and each task see their own
+// value. A `Context` belongs to one thread at a time.
 
 #include <asyncio/exceptions.h>
 #include <asyncio/internal/context_state.h>
@@ -25,34 +29,39 @@
 
 namespace asyncio {
 
-/// A context variable has no value here, and no default. Python: `LookupError`.
+/// Thrown by `ContextVar::get`: the variable has no value in this context and no default. Python:
+/// `LookupError`.
 class [[gnu::visibility("default")]] LookupError : public std::out_of_range {
 public:
     using std::out_of_range::out_of_range;
 };
 
-/// What variables are set to. Copies of the object are the same context; `copy_context` makes
-/// another.
+/// A set of values of context variables. Copies of the object refer to the same context;
+/// `copy_context` makes a new one.
 /// Python: `contextvars.Context`.
 class Context {
 public:
-    /// One in which nothing is set.
+    /// A new context in which no variable is set.
     Context() { state_.made(); }
+    /// For the library: a context that exists already.
     explicit Context(internal::ContextRef state) : state_(std::move(state)) { state_.made(); }
 
-    /// Calls `function(arguments…)` in this context: what it sets stays here.
-    /// Throws: what it throws; RuntimeError if the context is in use, by this very function or
-    /// further up.
+    /// Calls `function(arguments…)` in this context. The variables that the function sets are set
+    /// in this context, and stay set.
+    /// Returns the result of `function`.
+    /// Throws: what `function` throws; RuntimeError if a `run` of this context is in progress
+    /// already.
     template <class Function, class... Arguments>
     decltype(auto) run(Function&& function, Arguments&&... arguments) const {
         const Entry entry(state_);
         return std::invoke(std::forward<Function>(function), std::forward<Arguments>(arguments)...);
     }
 
+    /// For the library.
     const internal::ContextRef& state() const noexcept { return state_; }
 
 private:
-    /// While it lives, the context applies.
+    /// Makes the context the current one for as long as this object lives.
     class Entry {
     public:
         explicit Entry(const internal::ContextRef& context) : context_(context) {
@@ -77,14 +86,16 @@ private:
     internal::ContextRef state_;
 };
 
-/// A context with the values that apply now. Python: `contextvars.copy_context`.
+/// A new context with the values of the current one. Cost: one allocation; the values are shared,
+/// not copied.
+/// Python: `contextvars.copy_context`.
 inline Context copy_context() { return Context(internal::current_context().copy()); }
 
-/// What `ContextVar::set` returns: the way back. Python: `contextvars.Token`.
+/// The return type of `ContextVar::set`, for `reset`. Python: `contextvars.Token`.
 template <class T>
 class ContextToken {
 public:
-    /// The value before; nothing if there was none.
+    /// The value before the `set`; empty if there was none.
     std::optional<T> old_value() const {
         return old_ != nullptr ? std::optional<T>(*static_cast<const T*>(old_.get()))
                                : std::nullopt;
@@ -102,25 +113,29 @@ private:
 
 namespace internal {
 
+/// A number that no other variable of the process has or had.
 std::uint64_t next_context_variable() noexcept;
 [[noreturn]] void throw_not_set(const std::string& name);
 
 }  // namespace internal
 
-/// A variable with a value per context. Usually a global:
+/// A variable that has one value in each context. Usually a global object:
 /// `ContextVar<std::string> request_id("request_id", "-");`.
 ///
-/// T must be copyable: `get` copies, for a reference would not survive the next `set`.
+/// T must be copyable. `get` returns a copy, since a reference would be invalid after the next
+/// `set`.
 /// Python: `contextvars.ContextVar`.
 template <class T>
 class ContextVar {
 public:
+    /// `name` appears in messages. Without a default, `get` throws where the variable is not set.
     explicit ContextVar(std::string_view name) : name_(name) {}
     ContextVar(std::string_view name, T default_value)
         : name_(name), default_(std::move(default_value)) {}
     ContextVar(const ContextVar&) = delete;
     ContextVar& operator=(const ContextVar&) = delete;
 
+    /// The name that was given.
     const std::string& name() const noexcept { return name_; }
 
     /// The value in the current context, or the default. Throws: LookupError if there is neither.
@@ -129,26 +144,29 @@ public:
         if (!default_) internal::throw_not_set(name_);
         return *default_;
     }
-    /// The value in the current context, or `fallback`; the default does not count.
+    /// The value in the current context, or `fallback` if there is none. The default is not used.
     T get(T fallback) const {
         const auto value = find();
         return value != nullptr ? *static_cast<const T*>(value.get()) : std::move(fallback);
     }
 
-    /// Sets the value for the rest of this context.
+    /// Sets the value in the current context. Returns a token that `reset` takes. Cost: O(variables
+    /// set), and allocates.
     ContextToken<T> set(T value) const {
         internal::ContextRef& context = internal::current_context();
         ContextToken<T> token;
         token.old_ = find();
         token.id_ = id_;
         context.made().assign(id_, std::make_shared<const T>(std::move(value)));
+        // After `assign`, which makes the context if there was none.
         token.context_ = context;
         return token;
     }
 
-    /// Brings back what was before the `set` that returned `token`.
-    /// Throws: RuntimeError if that was done already; `std::invalid_argument` for the token of
-    /// another variable, or in another context.
+    /// Restores the value that the variable had before the `set` that returned `token`. A token can
+    /// be used once.
+    /// Throws: RuntimeError if the token has been used; `std::invalid_argument` if the token
+    /// belongs to another variable or another context.
     void reset(ContextToken<T>& token) const {
         if (token.used_) throw RuntimeError("the token has been used already");
         if (token.id_ != id_) throw std::invalid_argument("the token is another variable's");
@@ -160,6 +178,7 @@ public:
     }
 
 private:
+    /// The value in the current context; null if there is none.
     std::shared_ptr<const void> find() const noexcept {
         const internal::ContextState* state = internal::current_context().get();
         return state != nullptr ? state->find(id_) : nullptr;
@@ -167,7 +186,8 @@ private:
 
     std::string name_;
     std::optional<T> default_;
-    /// Not the address: another variable may come to lie where this one was.
+    /// The key of the variable in a context. The address would not do: another variable may later
+    /// have the address that this one had.
     std::uint64_t id_ = internal::next_context_variable();
 };
 

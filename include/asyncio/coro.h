@@ -1,21 +1,30 @@
 #pragma once
 // `Coro<T>`: what a coroutine function returns. Python's coroutine object.
 //
-// Lazy: calling the function runs nothing. Move-only and awaited once: the frame belongs to whoever
-// holds the `Coro`.
+// A `Coro` is lazy: calling the coroutine function makes the frame and runs no code of it. A `Coro`
+// can be moved and not copied, and it is awaited once. The `Coro` object owns the frame. An await,
+// or `create_task`, takes the frame over.
 //
-// Why a child starts inside `await_ready`. The usual way is to suspend the parent first, store its
-// handle in the child and jump to the child; when the child ends it jumps back. For a child that
-// never has to wait that is two jumps and several stores too many, and without optimisation each
-// jump is a call, so a loop over such children runs out of stack. Here the parent simply calls the
-// child. A child that finishes at once has cost a function call; one that parks returns, the parent
-// sees that it is not done, and only then suspends and leaves its handle. Nothing can go wrong in
-// between: a parked child can be resumed by the loop alone, and the loop is below us on this very
-// stack. How deep such calls may nest is bounded by the stack they use
-// (`internal::nested_start_stack_bytes`); beyond it the parent suspends and leaves the child to the
-// trampoline.
+// Why a child starts inside `await_ready`. The usual way is to suspend the parent first, to store
+// its handle in the child, and to jump to the child; when the child ends, it jumps back. For a
+// child that never has to wait, that is two jumps and several stores too many. Without optimisation
+// each jump is a call, so a loop over such children runs out of stack. Here the parent calls the
+// child. A child that finishes at once costs a function call. A child that parks returns; the
+// parent sees that the child is not done, and only then suspends and leaves its handle in the
+// child. No race is possible in between: only the loop can resume a parked child, and the loop is
+// further down on the same stack, waiting for this call to return.
 //
-// A frame is never destroyed while it is suspended in the middle: it is cancelled and unwinds.
+// How deep such calls may nest is bounded by the stack they use
+// (`internal::nested_start_stack_bytes`), measured by address. Beyond that bound the parent
+// suspends first and leaves the child to the trampoline (`internal/step.h`).
+//
+// How a coroutine ends. Its final awaiter writes the parent's handle into `here.next` and returns;
+// the trampoline resumes the parent. A child that ended inside the call of its parent has no
+// continuation yet, so nothing is written, and the parent goes on as after any call.
+//
+// A frame is never destroyed while it is suspended in the middle. Destroying it would run
+// destructors but no `catch`, and would skip cleanups that await. A coroutine that has to end early
+// is cancelled, and unwinds.
 
 #include <asyncio/internal/awaitable.h>
 #include <asyncio/internal/frame_pool.h>
@@ -44,17 +53,19 @@ inline constexpr bool is_lvalue_coro<Coro<T>&> = true;
 template <class T>
 inline constexpr bool is_lvalue_coro<const Coro<T>&> = true;
 
-/// What every frame of ours has: who awaits it, and where it stands. The chain of `caller`s is the
-/// await tree.
+/// The part of a promise that every coroutine of the library has: which coroutine awaits it, and
+/// where it stands. The chain of `caller`s is what an await tree prints.
 struct PromiseBase : Pooled {
-    /// Resumed when this coroutine ends; null while it runs inside its parent's step, and in a
-    /// task's outermost frame.
+    /// The coroutine that is resumed when this one ends. Null while this one runs inside the call
+    /// of its parent, and in the outermost frame of a task.
     std::coroutine_handle<> continuation = nullptr;
-    /// The promise of the same parent, if that is one of ours.
+    /// The promise of the same parent; null if the parent is a coroutine of another library.
     PromiseBase* caller = nullptr;
     /// The `co_await` at which this coroutine is, or was last.
     std::source_location where;
 
+    /// Suspends at the end, so that the parent can take the result out of the frame, and hands over
+    /// to the parent.
     struct FinalAwaiter {
         bool await_ready() const noexcept { return false; }
         template <class Promise>
@@ -67,8 +78,8 @@ struct PromiseBase : Pooled {
     std::suspend_always initial_suspend() const noexcept { return {}; }
     FinalAwaiter final_suspend() const noexcept { return {}; }
 
-    /// What has just left the coroutine. The one who awaits it, parked perhaps for long, is fetched
-    /// meanwhile.
+    /// The exception that has just left the coroutine. Also fetches the frame of the parent into
+    /// the cache: it may have been parked for a long time, and it catches the exception next.
     std::exception_ptr caught_exception() const noexcept {
         if (caller != nullptr) prefetch_around(caller);
         std::exception_ptr error = std::current_exception();
@@ -76,12 +87,12 @@ struct PromiseBase : Pooled {
         return error;
     }
 
-    /// Notes the place and makes the awaiter.
+    /// Notes the place of the `co_await`, for await trees, and makes the awaiter.
     ///
-    /// What the library's functions return is a small value that makes its awaiter here, in the
-    /// frame, where it stays. An object that is its own awaiter is copied into the frame once more
-    /// by g++, and reading what was written a moment ago in other widths stalls the processor for
-    /// longer than the whole await takes.
+    /// The functions of the library return a small value, which makes its awaiter here, in the
+    /// frame, where it stays. The alternative is an object that is its own awaiter. g++ copies such
+    /// an object into the frame a second time, and reads with other widths what it has just
+    /// written; the processor stalls on that for longer than the whole await takes.
     template <class Given>
     decltype(auto) await_transform(Given&& awaitable,
                                    std::source_location place = std::source_location::current()) {
@@ -99,7 +110,7 @@ struct PromiseBase : Pooled {
     }
 };
 
-/// The promise behind a handle, if it is one of ours.
+/// The promise behind a handle; null if it is not a promise of this library.
 template <class Promise>
 PromiseBase* promise_base(std::coroutine_handle<Promise> coroutine) noexcept {
     if constexpr (std::is_base_of_v<PromiseBase, Promise>) {
@@ -109,7 +120,8 @@ PromiseBase* promise_base(std::coroutine_handle<Promise> coroutine) noexcept {
     }
 }
 
-/// Whether `co_return value;` makes sense in a Coro<T>. What a reference is made of must live on.
+/// Whether `co_return value;` is possible in a Coro<T>. If T is a reference, only an lvalue is: a
+/// temporary would be gone when the parent reads the reference.
 template <class Value, class T>
 concept ReturnableAs =
     !std::same_as<std::remove_cvref_t<Value>, Outcome<T>> &&
@@ -118,6 +130,7 @@ concept ReturnableAs =
                             : std::is_constructible_v<Stored<T>, Value&&>);
 
 template <class T>
+/// The part of a promise that holds the result. The frame is aligned for the result.
 struct PromiseResult : PromiseBase, FrameFor<alignof(Outcome<T>)> {
     using FrameFor<alignof(Outcome<T>)>::operator new;
     using FrameFor<alignof(Outcome<T>)>::operator delete;
@@ -126,14 +139,15 @@ struct PromiseResult : PromiseBase, FrameFor<alignof(Outcome<T>)> {
 
     void unhandled_exception() noexcept { outcome.fail(caught_exception()); }
 
-    /// The default lets `co_return {…};` mean a T.
+    /// The default type of `Value` lets `co_return {…};` mean a T.
     template <class Value = T>
         requires ReturnableAs<Value, T>
     void return_value(Value&& value) {
         outcome.emplace(std::forward<Value>(value));
     }
-    /// `co_return outcome`: ends with an error that was never thrown here. The library's scopes use
-    /// it.
+    /// `co_return outcome;` ends the coroutine with an error without a throw. The scopes of the
+    /// library use it: an error that passes through five scopes is thrown once, in the program's
+    /// own code.
     template <std::same_as<Outcome<T>> End>
     void return_value(End&& end) {
         outcome = std::forward<End>(end);
@@ -145,7 +159,7 @@ struct PromiseResult<void> : PromiseBase {
     Outcome<void> outcome;
 
     void unhandled_exception() noexcept { outcome.fail(caught_exception()); }
-    /// Keeps an outcome that `LeaveWith` has put there.
+    /// Does not replace an outcome that `LeaveWith` has put there.
     void return_void() noexcept {
         if (outcome.empty()) outcome.emplace();
     }
@@ -156,8 +170,9 @@ struct Promise final : PromiseResult<T> {
     Coro<T> get_return_object() noexcept;
 };
 
-/// `co_await LeaveWith{outcome}; co_return;` is to a `Coro<void>` what `co_return outcome;` is to
-/// the others.
+/// For a `Coro<void>`, `co_await LeaveWith{outcome}; co_return;` does what `co_return outcome;`
+/// does in the others. A promise may not have both `return_void` and `return_value`, so the outcome
+/// is put into the promise by an await that does not wait.
 struct LeaveWith {
     using SuspendsTask = void;
 
@@ -168,18 +183,21 @@ struct LeaveWith {
     void await_resume() const noexcept {}
 };
 
-/// Ends the life of a coroutine that belongs to nobody any more.
+/// Destroys a frame that has no owner any more: one that has ended, or has never begun.
 template <class T>
 void drop_frame(std::coroutine_handle<Promise<T>> frame) noexcept;
 
-/// Destroys a frame that nobody will resume. Coroutines that hold each other as arguments, however
-/// long the chain is, take no more than a bounded stack; what lies deeper goes a moment later.
+/// Destroys a frame that will not be resumed. A frame may hold another coroutine as an argument,
+/// and that one the next. The stack that such a chain needs is bounded, however long the chain is:
+/// frames beyond a certain depth are destroyed after the outermost one.
 void destroy_nested(std::coroutine_handle<> frame, PromiseBase& promise) noexcept;
 
-/// For a `Coro` without a coroutine: it was awaited, made a task, or moved from.
+/// Refuses to use a `Coro` that is empty because it was awaited, made a task, or moved from.
+/// Throws: RuntimeError.
 [[noreturn, gnu::cold]] void throw_reused();
 
-/// Awaits a child, which belongs to it from then on: a `Coro` that is awaited again is empty.
+/// The awaiter of a child coroutine. It owns the child's frame, so a `Coro` that is awaited a
+/// second time is empty.
 template <class T>
 class CoroAwaiter {
 public:
@@ -195,7 +213,8 @@ public:
     bool await_ready() {
         if (!child_) [[unlikely]]
             throw_reused();
-        // Only a task's step has the trampoline that would go on with the child.
+        // Too deep: suspend, and leave the child to the trampoline. Outside a task there is no
+        // trampoline, so the child is called in any case.
         if (stack_position() < here.stack_limit && here.task != nullptr) [[unlikely]]
             return false;
         started_ = true;
@@ -207,11 +226,16 @@ public:
     void await_suspend(std::coroutine_handle<Parent> parent) noexcept {
         child_.promise().continuation = parent;
         child_.promise().caller = promise_base(parent);
+        // A child that has started is parked: its source wakes the task, and the child resumes the
+        // parent at its end. A child that was too deep to start is started by the trampoline.
         if (!started_) here.next = child_;
     }
 
+    /// Inlined into the parent, so that an error of the child is thrown by the parent's own code;
+    /// such a throw is quick (`internal/rethrow.h`).
     [[gnu::always_inline]] T await_resume() { return child_.promise().outcome.last_value(); }
 
+    /// For `settle`: the result or the error as a value, without a throw.
     Outcome<T> take_outcome() noexcept(std::is_nothrow_move_constructible_v<Outcome<T>>) {
         return std::move(child_.promise().outcome);
     }
@@ -221,8 +245,9 @@ private:
     bool started_ = false;
 };
 
-/// What is to be said when a `Coro` is dropped that has not ended. `place` is the await it has
-/// reached.
+/// Reports a `Coro` that is destroyed before it has ended. `place` is the await that it has
+/// reached. A coroutine that never ran is logged as a warning in debug mode. A coroutine that is
+/// suspended in the middle ends the program: see the top of the file.
 void report_dropped(std::coroutine_handle<> coroutine, std::source_location place) noexcept;
 
 template <class T>
@@ -232,7 +257,7 @@ void drop_frame(std::coroutine_handle<Promise<T>> frame) noexcept {
     frame.destroy();
 }
 
-/// The same for one that nobody has awaited, which may hold others of its kind.
+/// The same for a coroutine that was never awaited, whose arguments may be such coroutines as well.
 template <class T>
 void drop_unawaited(std::coroutine_handle<Promise<T>> frame) noexcept {
     if (!frame.done()) report_dropped(frame, frame.promise().where);
@@ -249,12 +274,16 @@ inline bool LeaveWith::await_suspend(std::coroutine_handle<Promise<void>> own) c
 /// A coroutine that has not started yet. `co_await` it, or give it to `create_task`, `run`,
 /// `gather`, ….
 ///
-/// Dropping one that never ran destroys its arguments and nothing else; debug mode logs it. One
-/// that was awaited, made a task or moved from is empty: to use it again is a RuntimeError.
-/// Lifetime: references and pointers given to the coroutine function must live until it ends.
-/// Cancellation: awaiting it is a cancellation point exactly where the coroutine itself waits.
-/// Thread-safety: may be moved to the thread of the loop that will run it; loop thread only from
-/// then on.
+/// Dropping a coroutine that never ran destroys its arguments and has no other effect; debug mode
+/// logs it. A `Coro` that was awaited, made a task or moved from is empty, and using it again
+/// throws RuntimeError.
+/// Lifetime: what references and pointers among the arguments refer to must live until the
+/// coroutine has ended. The same holds for the closure of a coroutine that is a lambda.
+/// Cancellation: awaiting a coroutine is a cancellation point exactly where the coroutine itself
+/// waits.
+/// Thread-safety: a `Coro` may be moved to the thread of the loop that will run it. From its first
+/// step on, loop thread only.
+/// Cost: one allocation for the frame, from a pool.
 /// Python: a coroutine object.
 template <class T = void>
 class [[nodiscard]] Coro {
@@ -275,13 +304,14 @@ public:
 
     auto operator co_await() && noexcept { return internal::CoroAwaiter<T>(release()); }
 
-    /// For those who run coroutines: `Task`. Throws: RuntimeError if this is empty.
+    /// For the code that runs coroutines, like `Task`: the frame, which stays with this object.
+    /// Throws: RuntimeError if this is empty.
     std::coroutine_handle<promise_type> frame() const {
         if (!frame_) [[unlikely]]
             internal::throw_reused();
         return frame_;
     }
-    /// Gives the frame away.
+    /// Gives the frame away; this object is empty afterwards.
     std::coroutine_handle<promise_type> release() noexcept {
         return std::exchange(frame_, nullptr);
     }

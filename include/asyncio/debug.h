@@ -1,5 +1,5 @@
 #pragma once
-// What the library says about a program, and where it says it.
+// The library's log: what it reports, and where the reports go.
 
 #include <cstdint>
 #include <functional>
@@ -7,21 +7,26 @@
 
 namespace asyncio {
 
+/// How serious a line of the log is. In debug mode the library logs lines of the level `debug`,
+/// too.
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
-/// Receives every line the library logs, without a newline at the end. Any callable; it may be
-/// called from any thread, from several at once. What it throws is dropped.
+/// Receives every line that the library logs, without a newline at the end. A sink is any callable.
+/// The library may call it from any thread, and from several threads at once. An exception that
+/// leaves the sink is dropped, since the library has no other place to report it.
 using LogSink = std::function<void(LogLevel level, std::string_view line)>;
 
-/// Replaces the sink and returns the one before. `nullptr` restores the first one, which writes
-/// warnings and errors (in debug mode: everything) to standard error.
+/// Replaces the sink and returns the previous one. `nullptr` restores the default sink, which
+/// writes warnings and errors to standard error, and every line if `ASYNCIO_DEBUG` asks for debug
+/// mode.
 ///
-/// Thread-safety: any thread. A sink that another thread has begun to call may still be called when
-/// this returns; what it holds is destroyed when the last of those calls has ended.
+/// Thread-safety: any thread. A call of the old sink that another thread has begun may still be
+/// running when this returns. The old sink is destroyed when the last such call has ended.
 /// Python: `logging.getLogger("asyncio")`.
 LogSink set_log_sink(LogSink sink);
 
-/// Whether `ASYNCIO_DEBUG` is set to something other than nothing and "0". Read once.
+/// Whether the environment variable `ASYNCIO_DEBUG` is set, and neither empty nor "0". The
+/// environment is read once.
 /// Python: `PYTHONASYNCIODEBUG`.
 bool debug_requested() noexcept;
 

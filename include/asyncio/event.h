@@ -1,5 +1,5 @@
 #pragma once
-// A flag that tasks can wait for.
+// A flag that tasks can wait for: once it is set, every waiter goes on.
 //
 // Thread-safety: loop thread only; from another thread: `call_soon_threadsafe([&] { event.set();
 // })`.
@@ -16,6 +16,7 @@ namespace internal {
 
 class QueueBase;
 
+/// The awaiter of `Event::wait`.
 class EventAwaiter final : public QueuedWaiter {
 public:
     explicit EventAwaiter(Event& event) noexcept : event_(event) {}
@@ -27,6 +28,9 @@ public:
     Outcome<void> take_outcome() { return finish_quietly(interrupted()); }
 
 private:
+    /// The end of a wait: leaves the line, and says whether a CancelledError is to be thrown. A
+    /// task that was woken has nothing to pass on when it is cancelled, because every waiter is
+    /// woken.
     bool interrupted();
 
     Event& event_;
@@ -34,33 +38,33 @@ private:
 
 }  // namespace internal
 
-/// What `Event::wait` returns.
+/// The return type of `Event::wait`.
 using EventWait = lowlevel::Awaiting<internal::EventAwaiter, Event&>;
 
 /// A flag; not set at first.
 ///
-/// Lifetime: may go at any time. Tasks that were woken by `set()` return from their wait all the
-/// same; those that wait when it goes wait on until they are cancelled.
+/// Lifetime: the event may be destroyed at any time. A task that `set()` has woken returns from its
+/// wait even then. Tasks that are still waiting wait on until they are cancelled.
 /// Python: `asyncio.Event`.
 class Event {
 public:
     Event() noexcept = default;
     ~Event() { waiting_.abandon_and_warn("an event", &keeps_turn); }
 
-    /// Waits until the flag is set; returns at once if it is.
+    /// Waits until the flag is set. Returns at once if it is set.
     ///
-    /// Throws: RuntimeError if it must wait and is not awaited in a task, or the event has been
-    /// waited for in another loop.
+    /// Throws: RuntimeError if the call must wait and is not awaited in a task, or if the event
+    /// belongs to another loop. (An event belongs to the first loop in which a task waits for it.)
     /// Cancellation: a cancellation point if it must wait; when cancelled, nothing has changed.
     /// Python: `event.wait()`, which returns True.
     EventWait wait() noexcept { return EventWait(*this); }
 
     /// Sets the flag and wakes every task that waits for it, in the order in which they came.
     ///
-    /// They run in the next iteration of the loop, not inside this call, and they have been woken
-    /// even if `clear()` follows at once. Setting it twice is allowed.
-    /// Throws: in debug mode RuntimeError on another thread than that of the loop in which the
-    /// event has been waited for.
+    /// The tasks run in the next iteration of the loop, not inside this call. They return from
+    /// their wait even if `clear()` follows at once. Setting the flag twice is allowed.
+    /// Throws: in debug mode RuntimeError, if called on another thread than that of the event's
+    /// loop.
     /// Cost: O(waiters), no allocation.
     void set() {
         waiting_.check_thread();
@@ -69,24 +73,26 @@ public:
         waiting_.wake_all();
     }
 
-    /// From now on tasks that wait do wait. Throws: as `set`.
+    /// Takes the flag back: from now on `wait` waits again. Throws: as `set`.
     void clear() {
         waiting_.check_thread();
         set_ = false;
     }
 
+    /// Whether the flag is set.
     bool is_set() noexcept { return set_; }
 
 private:
     friend internal::EventAwaiter;
     friend internal::QueueBase;
 
-    /// That it was set is all that an event has to give.
+    /// A waiter that was woken has what it waited for, even if the event is destroyed before it
+    /// runs.
     static bool keeps_turn(internal::QueuedWaiter&) noexcept { return true; }
 
     internal::WaitQueue waiting_;
     bool set_ = false;
-    /// This is what `Queue::join` waits for.
+    /// This event is the one that `Queue::join` waits for, so errors name that function.
     bool is_of_queue_ = false;
 };
 

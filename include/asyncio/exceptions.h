@@ -1,13 +1,16 @@
 #pragma once
-// Every exception the library throws of its own, in one place, as Python's `asyncio.exceptions`.
+// Every exception that the library throws on its own, in one place, like Python's
+// `asyncio.exceptions`.
 //
-// What is an error and what is not decides the base class. `CancelledError`, `GeneratorExit` and
-// `KeyboardInterrupt` are requests to stop, not failures: they do not derive from `std::exception`,
+// Errors and requests have different base classes. `CancelledError`, `GeneratorExit` and
+// `KeyboardInterrupt` are requests to stop, not failures. They do not derive from `std::exception`,
 // so `catch (const std::exception&)` around an await lets them pass. (Python moved its
-// `CancelledError` out of `Exception` in 3.8 for the same reason.)
+// `CancelledError` out of `Exception` in 3.8 for the same reason.) `catch (...)` does catch them,
+// and should throw them again.
 //
-// The types are visible by name also where the program hides its own (-fvisibility=hidden): one
-// that the library throws from a shared object is then the type that the program catches.
+// All types are visible to the linker by name, also where a program hides its own symbols
+// (-fvisibility=hidden). If the library lies in a shared object, a type that it throws must be the
+// same type that the program catches.
 
 #include <exception>
 #include <optional>
@@ -20,36 +23,36 @@
 
 namespace asyncio {
 
-/// Thrown at the await of a task that was asked to stop. Catch it to clean up, then let it go on
-/// (`throw;`): a task that swallows it is a task that cannot be cancelled.
+/// Thrown at the await of a task that was asked to stop. A task may catch it to clean up, and then
+/// throws it again (`throw;`). A task that swallows it cannot be cancelled.
 /// Python: `asyncio.CancelledError`.
 class [[gnu::visibility("default")]] CancelledError final {
 public:
     CancelledError() = default;
     explicit CancelledError(std::string message) : message_(std::move(message)) {}
 
-    /// What was given to `cancel(message)`; empty if nothing was.
+    /// The message that was given to `cancel(message)`; empty if there was none.
     const std::string& message() const noexcept { return message_; }
 
 private:
     std::string message_;
 };
 
-/// Thrown at the `co_yield` of an asynchronous generator that is closed. Catch it to clean up; then
-/// let it go on, or return. Not a `std::exception`, as in Python.
+/// Thrown at the `co_yield` of an asynchronous generator that is being closed. The generator may
+/// catch it to clean up, and then throws it again or returns. Not a `std::exception`, as in Python.
 class [[gnu::visibility("default")]] GeneratorExit final {};
 
-/// Leaves `run()` when Ctrl-C ended the main task. Not a `std::exception`, as in Python.
+/// Thrown by `run()` when Ctrl-C has ended the main task. Not a `std::exception`, as in Python.
 class [[gnu::visibility("default")]] KeyboardInterrupt final {};
 
-/// The library was used against its rules: a loop run inside a running loop, a closed loop used
-/// again, …
+/// The library was used against its rules: for example, a loop is run inside a running loop, or a
+/// closed loop is used again.
 /// Python: `RuntimeError`.
 class [[gnu::visibility("default")]] RuntimeError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// A time limit passed. Distinct from the operating system's ETIMEDOUT, which is an `OsError`.
+/// A time limit has passed. The operating system's ETIMEDOUT is an `OsError`, not this.
 /// Python: `TimeoutError`.
 class [[gnu::visibility("default")]] TimeoutError : public std::runtime_error {
 public:
@@ -57,78 +60,81 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-/// The result of a future was asked for before there was one, or set twice.
+/// The result of a future was asked for before the future was done, or was set a second time.
 /// Python: `asyncio.InvalidStateError`.
 class [[gnu::visibility("default")]] InvalidStateError : public std::logic_error {
     using std::logic_error::logic_error;
 };
 
-/// Nothing is left to run and something still waits, so it would wait for ever. The message is the
-/// await tree. Thrown by the simulated back-end only, which is the only one that can know.
+/// No task can run any more, and at least one still waits: it would wait for ever. The message is
+/// the await tree. Only the simulated back-end leads to this error, since only there the library
+/// knows everything that could still happen.
 class [[gnu::visibility("default")]] DeadlockError : public RuntimeError {
     using RuntimeError::RuntimeError;
 };
 
-/// A barrier was reset or aborted while a task waited at it, or is broken.
+/// A barrier was reset or aborted while a task waited at it, or a task came to a barrier that is
+/// broken.
 /// Python: `asyncio.BrokenBarrierError`.
 class [[gnu::visibility("default")]] BrokenBarrierError : public RuntimeError {
     using RuntimeError::RuntimeError;
 };
 
-/// `get_nowait` found nothing. Python: `asyncio.QueueEmpty`.
+/// `get_nowait` was called on an empty queue. Python: `asyncio.QueueEmpty`.
 class [[gnu::visibility("default")]] QueueEmpty : public std::runtime_error {
 public:
     QueueEmpty() : std::runtime_error("the queue is empty") {}
 };
 
-/// `put_nowait` found no room. Python: `asyncio.QueueFull`.
+/// `put_nowait` was called on a full queue. Python: `asyncio.QueueFull`.
 class [[gnu::visibility("default")]] QueueFull : public std::runtime_error {
 public:
     QueueFull() : std::runtime_error("the queue is full") {}
 };
 
-/// The queue was shut down: nothing can be put into it, and what was in it is gone.
+/// The queue was shut down. No item can be put into it, and no item is left in it.
 /// Python: `asyncio.QueueShutDown`.
 class [[gnu::visibility("default")]] QueueShutDown : public std::runtime_error {
 public:
     QueueShutDown() : std::runtime_error("the queue was shut down") {}
 };
 
-/// A worker process ended while it had a job: the job is lost, its pool is not.
-/// Python: `concurrent.futures.process.BrokenProcessPool`, after which the pool takes no jobs; here
-/// it replaces the process.
+/// A worker process ended while it ran a job. The job is lost; the pool replaces the process and
+/// goes on.
+/// Python: `concurrent.futures.process.BrokenProcessPool`, after which the pool takes no jobs.
 class [[gnu::visibility("default")]] BrokenProcessPool : public RuntimeError {
     using RuntimeError::RuntimeError;
 };
 
-/// An error in a worker process whose type means nothing here. `what()` is the original's.
+/// An error from a worker process that cannot be thrown here with its own type. `what()` is the
+/// text of the original.
 class [[gnu::visibility("default")]] RemoteError : public std::runtime_error {
 public:
     RemoteError(std::string type, const std::string& what)
         : std::runtime_error(what), type_(std::move(type)) {}
 
-    /// The name of the original's type, readable.
+    /// The readable name of the type of the original.
     const std::string& type() const noexcept { return type_; }
 
 private:
     std::string type_;
 };
 
-/// Bytes that do not describe what is read from them.
+/// Bytes do not describe a value of the type that is read from them.
 class [[gnu::visibility("default")]] SerializationError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// A stream ended before the bytes that were asked for had come.
+/// A stream ended before all the bytes had come that a read asked for.
 /// Python: `asyncio.IncompleteReadError`.
 class [[gnu::visibility("default")]] IncompleteReadError : public std::runtime_error {
 public:
-    /// `expected` is 0 where a separator, not a count, was waited for.
+    /// `expected` is 0 if the read waited for a separator and not for a number of bytes.
     IncompleteReadError(std::string partial, std::size_t expected);
 
-    /// What did come. It has left the stream's buffer.
+    /// The bytes that did come. They have been taken out of the stream's buffer.
     const std::string& partial() const noexcept { return partial_; }
-    /// How many bytes were asked for.
+    /// How many bytes the read asked for.
     std::size_t expected() const noexcept { return expected_; }
 
 private:
@@ -136,44 +142,48 @@ private:
     std::size_t expected_;
 };
 
-/// A separator was not found within the stream's limit. The data stays in the buffer.
+/// A read found no separator within the stream's limit. The data stays in the buffer.
 /// Python: `asyncio.LimitOverrunError`.
 class [[gnu::visibility("default")]] LimitOverrunError : public std::runtime_error {
 public:
     LimitOverrunError(const std::string& message, std::size_t consumed)
         : std::runtime_error(message), consumed_(consumed) {}
 
-    /// How many buffered bytes hold no separator and may be read away.
+    /// How many bytes at the front of the buffer hold no separator. A program may read and drop
+    /// them, and try again.
     std::size_t consumed() const noexcept { return consumed_; }
 
 private:
     std::size_t consumed_;
 };
 
-/// The operating system refused something. `what()` names the operation, the object and the reason:
-/// "spawn /bin/nosuch: No such file or directory".
+/// The operating system refused an operation. `what()` names the operation, its object and the
+/// reason: "spawn /bin/nosuch: No such file or directory".
 /// Python: `OSError` and its family; compare `code()` with `std::errc` where Python has a class per
 /// errno.
 class [[gnu::visibility("default")]] OsError : public std::system_error {
 public:
-    /// `error` is a positive errno. `operation` reads like a verb with its object.
+    /// `error` is a positive errno. `operation` is a verb with its object: "read from standard
+    /// input".
     OsError(int error, std::string_view operation);
 
-    /// The positive errno.
+    /// The errno, a positive number.
     int error() const noexcept { return code().value(); }
 };
 
-/// Several errors at once: what a `TaskGroup` throws, so that none is lost.
+/// Several errors at once. A `TaskGroup` throws it, for example, so that no error of a task is
+/// lost.
 /// Python: `BaseExceptionGroup`.
 class [[gnu::visibility("default")]] ExceptionGroup : public std::exception {
 public:
-    /// An element may hold an `ExceptionGroup` in turn.
+    /// An element may hold an `ExceptionGroup`, too.
     /// Throws: `std::invalid_argument` if `errors` is empty, or an element is null.
     ExceptionGroup(std::string_view message, std::vector<std::exception_ptr> errors);
 
     /// "message (2 errors): first; second".
     const char* what() const noexcept override { return what_.c_str(); }
     const std::string& message() const noexcept { return message_; }
+    /// The elements of the group, in the order given. An element may be a group itself.
     std::span<const std::exception_ptr> exceptions() const noexcept { return errors_; }
 
     /// Calls `visit(error)` for every error of type `Error` in this group and the groups inside it,
@@ -194,11 +204,11 @@ public:
         return found;
     }
 
-    /// Every error that is not itself a group, in order.
+    /// Every error of this group and the groups inside it that is not a group itself, in order.
     std::vector<std::exception_ptr> flatten() const;
 
-    /// The errors of type `Error`, and the others, each in groups like this one; nothing where
-    /// there are none. Python: `split`.
+    /// Splits the group into the errors of type `Error` and the others. Both parts keep the
+    /// structure of nested groups. A part without errors is an empty optional. Python: `split`.
     struct Split;
     template <class Error>
     Split split() const;
@@ -211,6 +221,7 @@ private:
     std::string what_;
 };
 
+/// The two parts of `ExceptionGroup::split`. Python: a tuple of the same two.
 struct ExceptionGroup::Split {
     std::optional<ExceptionGroup> match;
     std::optional<ExceptionGroup> rest;
@@ -229,12 +240,13 @@ ExceptionGroup::Split ExceptionGroup::split() const {
     });
 }
 
-/// What an exception has to say, whatever its type: `what()`, or the type's name.
+/// A text for any exception: its `what()`; for the library's requests to stop a few words
+/// ("cancelled"); for any other type its name.
 std::string describe(const std::exception_ptr& error);
 
 namespace internal {
 
-/// An error for where nothing may be thrown. Where there is no memory for it, it is a `bad_alloc`.
+/// Makes an error without throwing. If there is no memory for it, the result is a `bad_alloc`.
 template <class Error>
 std::exception_ptr error_with(const char* what) noexcept {
     try {
@@ -244,10 +256,11 @@ std::exception_ptr error_with(const char* what) noexcept {
     }
 }
 
-/// For a handle that refers to nothing: RuntimeError "this Task is empty: …".
+/// Refuses to use a handle that refers to no object. Throws: RuntimeError "this Task is empty: …".
 [[noreturn, gnu::cold]] void throw_empty(const char* type);
 
-/// For an error that is a null pointer: RuntimeError "set_exception(): the exception_ptr is null".
+/// Refuses an error that is a null pointer. Throws: RuntimeError "set_exception(): the
+/// exception_ptr is null".
 [[noreturn, gnu::cold]] void throw_null_exception(const char* function);
 
 }  // namespace internal

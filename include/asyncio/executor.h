@@ -3,16 +3,20 @@
 //
 //   std::string text = co_await asyncio::to_thread(read_file, path);
 //
-// A thread cannot be stopped from outside. Cancelling the await ends the await, at once; the
-// function runs on, and its result is dropped. A function that takes a `std::stop_token` first is
-// told.
+// A thread cannot be stopped from outside. Cancelling the await ends the await at once. The
+// function runs on, and its result is dropped. A function that takes a `std::stop_token` as its
+// first parameter is told through it, and can return early.
 //
-// Every job's arguments are copied (or moved) to where the job is, as those of `std::thread` are:
-// wrap what is to be shared in `std::ref`, and keep it alive until the job has ended, which with a
-// cancellation may be later than the await has.
+// The arguments of a job are copied (or moved) to the job, like those of `std::thread`. Wrap an
+// argument in `std::ref` to share it, and keep it alive until the job has ended. After a
+// cancellation that may be later than the end of the await.
 //
-// Thread-safety: loop thread only, but for what the jobs themselves do; `ThreadPoolExecutor` may be
-// used by several loops.
+// A job has two owners: the thread that runs it, and the loop that waits for its result. Either may
+// be gone before the other one. `internal/loop_threads.h` describes the one word of state on which
+// the two sides agree.
+//
+// Thread-safety: loop thread only, except for the jobs themselves. Several loops may use one
+// `ThreadPoolExecutor`.
 
 #include <asyncio/context.h>
 #include <asyncio/coro.h>
@@ -40,8 +44,8 @@ namespace internal {
 class Workers;
 }
 
-/// A job for an executor: call it once, on any thread. If it is destroyed without having been
-/// called, whoever awaits it gets a CancelledError.
+/// A job for an executor. The executor calls it once, on any thread. If the job is destroyed
+/// without having been called, the task that awaits it gets a CancelledError.
 class ExecutorJob {
 public:
     explicit ExecutorJob(internal::WorkerJob& job) noexcept : job_(&job) {}
@@ -54,68 +58,75 @@ public:
         if (job_ != nullptr) job_->drop(*job_);
     }
 
-    /// Does not throw: what the function throws goes to whoever awaits it.
+    /// Runs the job. An exception of the function goes to the task that awaits the job.
     void operator()() noexcept {
         internal::WorkerJob* job = release();
         job->run(*job);
     }
 
-    /// For executors that keep jobs in lists of their own.
+    /// For executors that keep jobs in lists of their own: gives the job away. The caller calls its
+    /// `run` or its `drop`, once.
     internal::WorkerJob* release() noexcept { return std::exchange(job_, nullptr); }
 
 private:
     internal::WorkerJob* job_;
 };
 
-/// Whoever runs jobs somewhere else. Derive from it to use threads of your own.
+/// The interface of an executor. Derive a class from it to run jobs on threads of your own.
 /// Python: `concurrent.futures.Executor`.
 class [[gnu::visibility("default")]] Executor {
 public:
     virtual ~Executor() = default;
-    /// Sees to it that `job` is called, on another thread: one called before this returns holds the
-    /// loop. Throws: RuntimeError if no further jobs are taken.
+    /// Arranges that `job` is called, on another thread. A job that is called inside `submit`
+    /// blocks the loop. Throws: RuntimeError if the executor takes no further jobs.
     virtual void submit(ExecutorJob job) = 0;
 };
 
+/// How a pool of threads is made.
 struct ThreadPoolOptions {
-    /// 0: `min(32, processors + 4)`, which is Python's number.
+    /// The largest number of threads; 0 means `min(32, processors + 4)`, which is Python's number.
     std::size_t max_workers = 0;
-    /// Threads are called by it and a number; debuggers and `ps -L` show 15 characters. Copied.
+    /// The name of a thread is this prefix and a number. Debuggers and `ps -L` show 15 characters
+    /// of it. Copied.
     std::string_view thread_name_prefix = "asyncio";
 };
 
+/// How an executor ends.
 struct ShutdownOptions {
-    /// Blocks the calling thread until every job has ended.
+    /// Whether `shutdown` blocks the calling thread until every job has ended.
     bool wait = true;
-    /// Jobs that have not begun are cancelled.
+    /// Whether jobs that have not begun are cancelled. Otherwise they still run.
     bool cancel_futures = false;
 };
 
-/// A pool of threads, started when there is something to do and no idle one.
+/// A pool of threads. A thread is started when a job comes and no thread is idle.
 ///
 /// Thread-safety: any thread.
 /// Python: `concurrent.futures.ThreadPoolExecutor`.
 class ThreadPoolExecutor final : public Executor {
 public:
+    /// Makes a pool. The first thread is started when the first job comes.
     explicit ThreadPoolExecutor(ThreadPoolOptions options = {});
-    /// For one that nobody uses yet; `other` may only be destroyed then.
+    /// Moves a pool that is not in use yet. `other` can only be destroyed after that.
     ThreadPoolExecutor(ThreadPoolExecutor&& other) noexcept
         : workers_(std::move(other.workers_)), shut_down_(other.shut_down_.exchange(true)) {}
     ThreadPoolExecutor& operator=(ThreadPoolExecutor&&) = delete;
-    /// `shutdown()`, unless that has been called: blocks until every job has ended.
+    /// Calls `shutdown()` unless that was done, so it blocks until every job has ended.
     ~ThreadPoolExecutor() override;
 
-    /// Throws: RuntimeError after `shutdown`, in a forked child, or if no thread can be had.
+    /// Throws: RuntimeError after `shutdown`, in a forked child, or if the pool has no thread and
+    /// none can be started.
     void submit(ExecutorJob job) override;
 
-    /// No further jobs. A job that itself waits for the loop of the calling thread must have ended
-    /// before, or is waited for in vain.
+    /// Ends the pool: it takes no further jobs. Do not wait for jobs that themselves wait for the
+    /// loop of the calling thread: both would wait for ever.
     void shutdown(ShutdownOptions options = {});
 
     std::size_t max_workers() const noexcept;
-    /// Threads that have been started and have not ended.
+    /// The number of threads that have been started and have not ended.
     std::size_t thread_count() const;
-    /// What its threads do now, a line each: "thread asyncio_0, busy for 3.2 s with read_file".
+    /// A line for each busy thread, with the function that it runs: "thread asyncio_0, busy for 3.2
+    /// s with read_file".
     std::vector<std::string> busy() const;
 
 private:
@@ -126,19 +137,22 @@ private:
 
 namespace internal {
 
-/// The future `run_in_executor` returns.
+/// The future that `run_in_executor` returns. It differs from a plain future in its cancellation,
+/// which also gives up the job.
 template <class T>
 class ExecutorFuture final : public FutureState<T> {
 public:
     explicit ExecutorFuture(EventLoop& loop) noexcept : FutureState<T>(loop) {}
 
     bool cancel(std::string_view message) override {
+        // A future that is done has its result already, and no job to give up.
         if (!FutureState<T>::cancel(message)) return false;
         if (job_ != nullptr) std::exchange(job_, nullptr)->abandon();
         return true;
     }
+    /// Connects the future with its job; null takes the connection away.
     void attach(LoopJob* job) noexcept { job_ = job; }
-    /// A job that ends with a CancelledError is one that was cancelled.
+    /// The job has ended. If it threw a CancelledError, the future counts as cancelled.
     void end(Outcome<T>&& outcome) noexcept {
         using End = FutureBase::Status;
         job_ = nullptr;
@@ -154,11 +168,12 @@ public:
     }
 
 private:
-    /// Null when the job has delivered, or is of no interest any more.
+    /// The job; null when it has delivered its result, or was given up.
     LoopJob* job_ = nullptr;
 };
 
-/// A function with its arguments, kept until a thread calls it.
+/// A function with its arguments, kept until a thread calls it. It is called once, so both are
+/// moved into the call.
 template <class Function, class... Arguments>
 struct BoundCall {
     static constexpr bool takes_stop_token =
@@ -181,6 +196,9 @@ struct BoundCall {
 };
 
 template <class Call>
+/// A job with everything that depends on its types: the call, the outcome, and the future that gets
+/// it. `call_` is destroyed on the thread, right after the call, so what it holds is not kept until
+/// the loop comes to the result.
 class BoundJob final : public LoopJob {
 public:
     using Result = decltype(std::declval<Call&>()(std::stop_token()));
@@ -191,6 +209,8 @@ public:
           future_(Ref<ExecutorFuture<Result>>::adopt(new ExecutorFuture<Result>(threads.loop()))),
           call_(Call{std::forward<Parts>(parts)...}) {
         using Function = decltype(call_->function);
+        // The name of the job in messages. A wrapper (`CallInContext`, a call to another process)
+        // names the function inside it.
         this->called = &typeid(Function);
         if constexpr (std::is_pointer_v<Function>)
             this->code = reinterpret_cast<const void*>(call_->function);
@@ -231,6 +251,7 @@ private:
         future_ = {};
     }
 
+    /// A stop source costs an allocation, so it is made only for a function that takes a token.
     static std::stop_source make_stop() {
         if constexpr (Call::takes_stop_token) return {};
         return std::stop_source(std::nostopstate);
@@ -265,8 +286,10 @@ auto start_job(LoopThreads& threads, Executor& executor, Function&& function,
         new Job(threads, std::forward<Function>(function),
                 std::tuple<std::decay_t<Arguments>...>(std::forward<Arguments>(arguments)...));
     auto future = job->future();
+    // Before `submit`: the job may run, and end, before `submit` returns.
     threads.add(*job);
-    // If the executor throws, the job is dropped and its future cancelled, which nobody sees.
+    // If the executor throws, the job is dropped and the future is cancelled. The caller gets the
+    // exception and never sees the future.
     executor.submit(ExecutorJob(*job));
     return future;
 }
@@ -276,15 +299,16 @@ inline constexpr bool is_default_executor = std::is_same_v<std::decay_t<Given>, 
 
 }  // namespace internal
 
-/// Awaits nothing and returns at once: the future is the caller's to await, or to keep.
+/// Hands `function` to an executor and returns at once. The caller may await the future, or keep
+/// it.
 ///
-/// The function is called with copies of the arguments; as that of `std::jthread`, it gets a
-/// `std::stop_token` first if it can be called with one.
+/// The function is called with copies of the arguments. Like that of `std::jthread`, it gets a
+/// `std::stop_token` as its first argument if it can be called with one.
 /// Throws: RuntimeError if the executor has been shut down.
 /// Cancellation: cancelling the future ends it at once. A job that has not begun never runs; one
 /// that runs is told by its stop token, runs on, and its result is dropped.
-/// Lifetime: `executor` must live until it has run the job, as ThreadPoolExecutor's destructor sees
-/// to.
+/// Lifetime: `executor` must live until it has run the job. The destructor of ThreadPoolExecutor
+/// waits for that.
 /// Python: `loop.run_in_executor`.
 template <class Pool, class Function, class... Arguments>
 auto EventLoop::run_in_executor(Pool&& executor, Function&& function, Arguments&&... arguments) {
@@ -326,8 +350,8 @@ inline Coro<void> EventLoop::shutdown_default_executor(std::optional<Delay> limi
 
 namespace internal {
 
-/// A function that sees on its thread the context variables of whoever has handed it over, in a
-/// copy of their context.
+/// A function that runs in a copy of the context of the task that called `to_thread`. So on its
+/// thread it sees the task's context variables.
 template <class Function>
 class CallInContext {
 public:
@@ -339,7 +363,7 @@ public:
         return context_.run(std::move(function_), std::forward<Arguments>(arguments)...);
     }
 
-    // What it is called by in messages.
+    // The name of the function in messages: its type, and for a plain function its address.
     const std::type_info& called() const noexcept { return typeid(Function); }
     const void* code() const noexcept {
         if constexpr (std::is_pointer_v<Function>) {
@@ -375,16 +399,16 @@ Coro<typename BoundJobOf<Function, Arguments...>::Result> call_in_thread(Functio
 
 /// Calls `function(arguments...)` on a thread of the loop's default executor, and waits for it.
 ///
-/// As that of `std::jthread`, the function gets a `std::stop_token` first if it can be called with
-/// one. It sees the caller's context variables; what it sets is not seen here. Nothing begins
-/// before the coroutine is awaited or made a task. If every thread of the executor is busy, the job
-/// queues.
-/// Returns what the function returns. Throws: what it throws; RuntimeError after the default
-/// executor's shutdown.
+/// Like that of `std::jthread`, the function gets a `std::stop_token` as its first argument if it
+/// can be called with one. The function sees the caller's context variables; the caller does not
+/// see the variables that the function sets. The job begins when the coroutine is awaited or made a
+/// task. If every thread of the executor is busy, the job waits in a queue.
+/// Returns the result of the function.
+/// Throws: what the function throws; RuntimeError after the shutdown of the default executor.
 /// Cancellation: ends the await at once. A job that has not begun never runs; one that runs is told
 /// by its stop token, runs on, and its result is dropped.
-/// Lifetime: the arguments are copied. What is handed over by `std::ref` or pointer must live until
-/// the job has ended.
+/// Lifetime: the arguments are copied. An object that is passed by `std::ref` or by pointer must
+/// live until the job has ended.
 /// Python: `asyncio.to_thread`.
 template <class Function, class... Arguments>
 auto to_thread(Function&& function, Arguments&&... arguments) {

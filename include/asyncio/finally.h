@@ -1,8 +1,12 @@
 #pragma once
 // `finally_`: a cleanup that may wait, after a body that may end in any way.
 //
-// A destructor cannot await, and neither can a `catch` handler. What has to be awaited on the way
-// out is therefore the second argument of a scope.
+// In C++ a destructor cannot await, and neither can a `catch` handler. A cleanup that has to await
+// is therefore the second argument of a scope, which runs it in every case.
+//
+// The cleanup runs under a mask (`internal/cancel_mask.h`). The cancellation that ended the body
+// has been delivered. A second one would otherwise interrupt the cleanup, as it does in Python, and
+// leave things half closed.
 //
 // Thread-safety: loop thread only.
 
@@ -18,8 +22,10 @@
 namespace asyncio {
 namespace internal {
 
-/// One error of several, in the order in which they came, so that none is lost: a cancellation
-/// gives way to errors, and several of those make an ExceptionGroup. Null for none.
+/// Joins several errors into the one that leaves a scope, so that none is lost. Null elements are
+/// skipped. If there are errors besides cancellations, the cancellations are left out: one error is
+/// returned as it is, several make an ExceptionGroup in the order given. If there are only
+/// cancellations, the first one is returned. Null if there is nothing.
 std::exception_ptr joined_errors(std::vector<std::exception_ptr> errors, const char* message);
 
 template <class Body, class Cleanup>
@@ -47,20 +53,20 @@ Coro<typename BodyResultOf<std::invoke_result_t<Body&>>::type> finally_scope(Bod
 
 }  // namespace internal
 
-/// Runs `body`, and then `cleanup`, however the body has ended: by a value, an error, or a
-/// cancellation. `co_await finally_([&]() -> Coro<int> { … }, [&]() -> Coro<> { … })`.
+/// Runs `body`, and then `cleanup`, also if the body has ended by an error or a cancellation:
+/// `co_await finally_([&]() -> Coro<int> { … }, [&]() -> Coro<> { … })`.
 ///
 /// Both run in the calling task.
-/// Returns what the body returns. Throws: what the body throws; what the cleanup throws; if both
-/// throw, an ExceptionGroup with both, where a cancellation does not count: the other one's error
-/// leaves then.
-/// Cancellation: reaches the body. While the cleanup runs, requests from outside wait until it has
-/// ended, and are felt at the next wait after it; limits inside the cleanup work. A cleanup that
-/// may take for ever needs one.
+/// Returns the value of the body.
+/// Throws: the error of the body or of the cleanup. If both throw, an ExceptionGroup with both
+/// errors; if one of the two is a CancelledError, the other one alone.
+/// Cancellation: reaches the body. While the cleanup runs, requests from outside are held back; the
+/// next await that waits, after the scope, delivers them. Limits inside the cleanup work, and a
+/// cleanup that may take for ever needs one.
 /// Lifetime: capture by reference, `[&]`; the closures live until the await returns.
 /// Python: `try: … finally: …` with awaits; there a second cancellation interrupts the cleanup.
 template <class Body, class Cleanup>
-// Python's word, which some compilers have for a keyword.
+// Python's word, with an underscore because some compilers treat `finally` as a keyword.
 // NOLINTNEXTLINE(readability-identifier-naming)
 auto finally_(Body&& body, Cleanup&& cleanup) {
     internal::require_safe_closure<Body>();

@@ -1,9 +1,35 @@
 #pragma once
 // `Future<T>`: a result that is not there yet.
 //
-// A handle; copies refer to the same future. Many tasks may await one future, and all of them
-// resume one iteration after it is done, in the order in which they came. Awaiting one that is done
-// costs no iteration.
+// A `Future` object is a handle; copies of it refer to the same future. Many tasks may await one
+// future. All of them resume one iteration after it is done, in the order in which they began to
+// wait. An await of a future that is done costs no iteration.
+//
+// Why one iteration, and not at once. `set_result` could resume the first waiter inside its own
+// call. Then the waiter would run in the middle of the code that sets the result, on top of its
+// stack, before the rest of that code has had its effect. So completing a future only appends its
+// list of waiters to the ready queue, which is a handful of stores however many tasks wait. (A
+// future with done-callbacks walks its list once, so that the callbacks keep it alive until they
+// have run.) The rule is also CPython's, to the tick: with it, every race inside one iteration has
+// the outcome that it has there.
+//
+// The waiters. The list of a future holds `internal::Ready` nodes of three kinds: tasks that await
+// it, done-callbacks, and the nodes of `gather`, `wait` and their relatives. A single list for all
+// kinds keeps them in the order of their registration. A task that waits needs no node of its own,
+// because the task is the node; so awaiting allocates nothing.
+//
+// References. A handle and a waiting task each hold a reference. A done-callback holds none before
+// the future is done, since otherwise a future that is never set would keep itself alive. A future
+// that loses its last reference destroys the callbacks that are still registered; they do not run.
+//
+// Two ways to await. `co_await future` leaves the handle with the program, so the await gives a
+// reference to the stored value, and several tasks can read it. `co_await std::move(future)` and
+// `co_await create_task(…)` give up the handle, so the await gives the value itself. It is moved if
+// no other handle is left, or if the type cannot be copied, and copied otherwise.
+//
+// Cancellation runs through a future. A request to cancel a task that awaits a future cancels the
+// future, and the end of the future wakes the task. A task that awaits a task passes the request on
+// in this way, along chains of any length (`internal/cancel_walk.h`).
 //
 // Thread-safety: loop thread only.
 
@@ -17,13 +43,15 @@
 namespace asyncio {
 namespace internal {
 
-/// In debug mode: says so if `waiter`, which is about to wait for `awaited` at `place`, closes a
-/// circle of tasks that wait for each other.
+/// Debug mode only. `waiter` is about to wait for `awaited` at `place`. Logs a warning if this wait
+/// closes a circle of tasks that wait for each other.
 void warn_of_circle(TaskCore& waiter, FutureBase& awaited, const PromiseBase* place) noexcept;
 
-/// Waits for a future, and keeps it alive meanwhile.
+/// Waits for a future, and keeps it alive during the wait. This is the part that does not depend on
+/// the type of the result.
 class FutureWaiter : public lowlevel::Waiter {
 public:
+    /// The future that is waited for. A request to cancel follows it from task to task.
     FutureBase& awaited() const noexcept { return *awaited_; }
 
     bool await_ready() const noexcept { return awaited_->done(); }
@@ -42,8 +70,10 @@ protected:
     explicit FutureWaiter(Ref<FutureBase> awaited) noexcept
         : Waiter(ForFuture()), awaited_(std::move(awaited)) {}
 
-    /// A request that came too late to be passed on, and says nothing that the one before has not
-    /// said, is delivered by the end of what is waited for.
+    /// The first thing on resumption. A request to cancel may have come after the future was done
+    /// and before the task runs. Such a request was too late to be passed on, so it is still
+    /// pending. If the future itself ended as cancelled and the request carries no reason of its
+    /// own, the CancelledError of the future stands for both. Otherwise the request is thrown here.
     [[gnu::always_inline]] void resumed() {
         if (undelivered()) [[unlikely]]
             prefer_awaited();
@@ -58,11 +88,13 @@ protected:
     Ref<FutureBase> awaited_;
 
 private:
+    /// Whether the task has waited and a request is pending. Rare, so the rest stands out of line.
     bool undelivered() { return parked() && task().must_cancel(); }
     void prefer_awaited();
 };
 
 template <class T>
+/// Adds the type of the result.
 class FutureAwaiter : public FutureWaiter {
 public:
     explicit FutureAwaiter(Ref<FutureState<T>> state) noexcept
@@ -72,8 +104,8 @@ protected:
     FutureState<T>& state() const noexcept { return static_cast<FutureState<T>&>(*awaited_); }
 };
 
-/// `co_await future` where the handle stays: a reference to the value, which lives as long as the
-/// handle.
+/// The awaiter of `co_await future`, where the program keeps its handle. Gives a reference to the
+/// value, which lives as long as a handle does.
 template <class T>
 class SharedAwaiter final : public FutureAwaiter<T> {
     using Seen = decltype(std::declval<const Outcome<T>&>().value());
@@ -84,7 +116,7 @@ public:
         this->resumed();
         return this->state().outcome().value();
     }
-    /// Non-throwing, for the scopes.
+    /// For `settle`: the result or the error as a value, without a throw.
     Outcome<Seen> take_outcome() {
         if (std::exception_ptr cancellation = this->resumed_quietly()) [[unlikely]]
             return Outcome<Seen>::failure(std::move(cancellation));
@@ -100,8 +132,8 @@ public:
     }
 };
 
-/// `co_await std::move(future)`, `co_await create_task(…)`: the value, moved out if nobody else can
-/// ask for it.
+/// The awaiter of `co_await std::move(future)` and `co_await create_task(…)`. Gives the value:
+/// moved out if no other handle is left, or if it cannot be copied.
 template <class T>
 class OwningAwaiter final : public FutureAwaiter<T> {
 public:
@@ -110,7 +142,7 @@ public:
         this->resumed();
         return this->state().hand_over().value();
     }
-    /// Non-throwing, for the scopes.
+    /// For `settle`: the result or the error as a value, without a throw.
     Outcome<T> take_outcome() {
         if (std::exception_ptr cancellation = this->resumed_quietly()) [[unlikely]]
             return Outcome<T>::failure(std::move(cancellation));
@@ -118,36 +150,45 @@ public:
     }
 };
 
-/// What `Future` and `Task` have in common. A handle that was default-constructed or moved from
-/// refers to nothing, is false, and throws RuntimeError when it is used.
+/// The common part of `Future` and `Task`. A handle that was default-constructed or moved from
+/// refers to no future. It is false, and throws RuntimeError when it is used.
 template <class T>
 class FutureHandle {
 public:
     using value_type = T;
 
-    /// Whether there is a result, an error, or a cancellation.
+    /// Whether the future has ended: with a value, with an error, or cancelled.
     bool done() const { return existing().done(); }
     bool cancelled() const { return existing().cancelled(); }
 
-    /// The value. Throws: the error; CancelledError if it was cancelled; InvalidStateError if it is
-    /// not done.
+    /// The value, as a reference that lives as long as a handle does. Never waits.
+    /// Throws: the error; CancelledError if the future was cancelled; InvalidStateError if it is
+    /// not done, or if the value has been moved out to another handle.
     decltype(auto) result() const { return existing().outcome().value(); }
 
-    /// The error; null if there is a value. Throws: CancelledError, InvalidStateError, as `result`.
+    /// The error; null if there is a value. The error counts as seen, so it is not reported when
+    /// the last handle is destroyed.
+    /// Throws: CancelledError and InvalidStateError, as `result`.
     std::exception_ptr exception() const {
         const Outcome<T>& outcome = existing().outcome();
         if (state_->cancelled()) std::rethrow_exception(outcome.error());
         return outcome.error();
     }
 
-    /// Asks for the end. False if it is done already; whoever awaits it then gets the result it
-    /// has.
+    /// Asks for the end. A plain future ends at once as cancelled; a task ends when its coroutine
+    /// has ended; a gather ends when its parts have. `message` becomes the message of the
+    /// CancelledError.
+    /// Returns false if the future is done already. Its result stands then.
     bool cancel(std::string_view message = {}) const { return existing().cancel(message); }
 
-    /// Calls `callback(future)`, or `callback()` if it takes nothing, one iteration after this is
-    /// done, also if it is done already. Callbacks and awaiting tasks run in the order in which
-    /// they came. Returns what `remove_done_callback` takes.
-    /// Throws: RuntimeError if the loop is closed, for then nothing calls it.
+    /// Calls `callback(future)`, or `callback()` if it takes no argument, one iteration after the
+    /// future is done. If it is done already, the callback runs in the next iteration. Callbacks
+    /// and waiting tasks run in the order of their registration. A callback runs in a copy of the
+    /// context in which it was registered. An exception that leaves it goes to the loop's exception
+    /// handler.
+    /// Returns the number that `remove_done_callback` takes.
+    /// Throws: RuntimeError if the loop is closed, since the callback would never run.
+    /// Cost: allocates.
     template <class Callback>
         requires DoneCallable<Callback, Future<T>>
     CallbackId add_done_callback(Callback&& callback) const {
@@ -156,10 +197,11 @@ public:
                 return Future<T>(Ref<FutureState<T>>::share(static_cast<FutureState<T>*>(&future)));
             });
     }
-    /// True if it was registered; false if it has run or is about to.
+    /// Removes a callback. Returns true if it was registered and will not run; false if it has run
+    /// or is about to run. Cost: O(waiters).
     bool remove_done_callback(CallbackId id) const { return DoneCallback::remove(existing(), id); }
 
-    /// Throws: RuntimeError if it is gone.
+    /// The loop of the future. Throws: RuntimeError if the loop has been destroyed.
     EventLoop& get_loop() const {
         existing().require_existing_loop("get_loop");
         return state_->loop();
@@ -169,12 +211,13 @@ public:
     bool operator==(const FutureHandle& other) const noexcept {
         return state_.get() == other.state_.get();
     }
-    /// An order among futures that exist at the same time, for sets and maps. It means nothing
-    /// else.
+    /// An order among futures that exist at the same time, for sets and maps. The order has no
+    /// other meaning.
     std::strong_ordering operator<=>(const FutureHandle& other) const noexcept {
         return std::compare_three_way()(state_.get(), other.state_.get());
     }
-    /// A handle that was moved from, or made without a future, refers to none.
+    /// Whether the handle refers to a future. A handle that was moved from, or made without a
+    /// future, does not.
     explicit operator bool() const noexcept { return static_cast<bool>(state_); }
 
     auto operator co_await() const& {
@@ -186,10 +229,11 @@ public:
         return OwningAwaiter<T>(std::move(state_));
     }
 
+    /// For the library. Null if the handle refers to no future.
     const Ref<FutureState<T>>& state() const noexcept { return state_; }
 
 protected:
-    /// What the handle refers to. Throws: RuntimeError if that is nothing.
+    /// The state behind the handle. Throws: RuntimeError if there is none.
     FutureState<T>& existing() const {
         if (!state_) [[unlikely]]
             throw_empty("Future or Task");
@@ -204,34 +248,39 @@ protected:
 
 }  // namespace internal
 
-/// A future somebody sets by hand: `Future<int> future(get_running_loop());`, or
-/// `loop.create_future<int>()`. `Future<int> future;` is a handle without a future.
+/// A future that the program sets by hand: `Future<int> future(get_running_loop());`, or
+/// `loop.create_future<int>()`. `Future<int> future;` is a handle that refers to no future.
 ///
-/// Cancellation: awaiting it is a cancellation point if it is not done; cancelling a task that
-/// awaits a future cancels the future too, for everybody, as in Python. `shield` it where that is
-/// not wanted. An error that nobody ever asks for is reported to the loop's exception handler when
-/// the last handle goes.
+/// Errors: an error that the program never asks for is reported to the loop's exception handler
+/// when the last handle is destroyed.
+/// Cancellation: awaiting the future is a cancellation point if it is not done. Cancelling a task
+/// that awaits a future cancels the future, and so ends the wait of all other tasks that await it,
+/// as in Python. Use `shield` where that is not wanted.
 /// Python: `asyncio.Future`.
 template <class T = void>
 class Future : public internal::FutureHandle<T> {
 public:
     Future() noexcept = default;
-    /// A new one, of a loop that need not run yet. Python: `asyncio.Future(loop=loop)`.
+    /// A new future of `loop`, which need not run yet. Cost: one allocation.
+    /// Python: `asyncio.Future(loop=loop)`.
     explicit Future(EventLoop& loop)
         : Future(
               internal::Ref<internal::FutureState<T>>::adopt(new internal::FutureState<T>(loop))) {}
     explicit Future(internal::Ref<internal::FutureState<T>> state) noexcept
         : internal::FutureHandle<T>(std::move(state)) {}
 
-    /// Throws: InvalidStateError if it is done; RuntimeError if its loop is gone, as all that
-    /// changes it.
+    /// Ends the future with a value. The waiters run in the next iteration.
+    /// Throws: InvalidStateError if the future is done; RuntimeError if its loop has been
+    /// destroyed.
     template <class... Value>
         requires(sizeof...(Value) == (std::is_void_v<T> ? 0 : 1))
     void set_result(Value&&... value) const {
         this->existing().require_loop("set_result");
         this->state_->set_value(std::forward<Value>(value)...);
     }
-    /// Throws: InvalidStateError if it is done; RuntimeError if `error` is null.
+    /// Ends the future with an error. A CancelledError given here counts as an error, not as a
+    /// cancellation.
+    /// Throws: InvalidStateError if the future is done; RuntimeError if `error` is null.
     void set_exception(std::exception_ptr error) const {
         this->existing().require_loop("set_exception");
         if (error == nullptr) internal::throw_null_exception("set_exception()");
@@ -249,9 +298,11 @@ Future<T> EventLoop::create_future() {
     return Future<T>(*this);
 }
 
-/// A future or task whatever it gives, for lists of unlike ones. Empty if there is none.
+/// A handle to a future or task of any result type, for lists whose elements have different types.
+/// A `FutureRef` that refers to no future is false, and throws RuntimeError when it is used.
 ///
-/// Any `Future` and `Task` becomes one by itself, and compares equal to it.
+/// Every `Future` and `Task` converts to a `FutureRef`, and compares equal to it. The value cannot
+/// be read through it, because its type is not known here.
 class FutureRef {
 public:
     FutureRef() noexcept = default;
@@ -262,15 +313,16 @@ public:
         : state_(std::move(state)) {}
 
     explicit operator bool() const noexcept { return static_cast<bool>(state_); }
+    /// Whether two handles refer to the same future.
     bool operator==(const FutureRef& other) const noexcept {
         return state_.get() == other.state_.get();
     }
-    /// As that of `Future`.
+    /// As the order of `Future`.
     std::strong_ordering operator<=>(const FutureRef& other) const noexcept {
         return std::compare_three_way()(state_.get(), other.state_.get());
     }
 
-    // As those of `Future`.
+    // As the functions of `Future` with the same names.
     bool done() const { return existing().done(); }
     bool cancelled() const { return existing().cancelled(); }
     std::exception_ptr exception() const;
@@ -291,7 +343,7 @@ public:
     const internal::Ref<internal::FutureBase>& state() const noexcept { return state_; }
 
 protected:
-    /// What is referred to. Throws: RuntimeError if that is nothing.
+    /// The state behind the handle. Throws: RuntimeError if there is none.
     internal::FutureBase& existing() const {
         if (!state_) [[unlikely]]
             internal::throw_empty("FutureRef or TaskRef");

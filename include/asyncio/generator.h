@@ -1,18 +1,39 @@
 #pragma once
 // `AsyncGenerator<T>`: a coroutine that yields values one by one, and may wait between them.
 //
-// It runs in the task of whoever asks for the next value, as if it were part of that coroutine: a
-// limit or a cancellation of the asker reaches what the generator waits for. Between two values it
-// stands at its `co_yield` and belongs to nobody.
+// The generator runs in the task that asks for the next value, as if it were a part of the asking
+// coroutine. A limit around the asker, or a cancellation of the asker's task, therefore reaches the
+// wait inside the generator. Between two values the generator stands at its `co_yield` and belongs
+// to no task. Another task of the same loop may ask for the next value.
 //
-// How control goes to and fro. Who asks suspends and leaves the generator in `here.next`, and the
-// generator at `co_yield` leaves the asker there; so both are resumed by the trampoline, no value
-// costs an iteration of the loop, and no stack grows.
+// How control goes back and forth. The asker suspends and leaves the generator's handle in
+// `here.next`; the generator, at its `co_yield`, leaves the asker's handle there. The trampoline
+// (`internal/step.h`) resumes whatever stands in `here.next`. So a value costs two resumptions, no
+// iteration of the loop, and no stack: neither of the two resumes the other from inside its own
+// frame. A generator that reads from a generator forms a chain, and the same rule holds along it.
 //
-// How it ends before its end. A frame that has begun may hold what needs an await to be cleaned up,
-// so it is not simply destroyed: `aclose` lets `co_yield` throw `GeneratorExit`, and the generator
-// unwinds, waiting where it must. One that is dropped unclosed goes to the loop, which does the
-// same, then or at the end of the run.
+// Why `next()` gives an optional. Python ends the loop with `StopAsyncIteration`, an exception. The
+// end of a generator is an ordinary event, and an exception for it would cost more than many values
+// do. So the end is an empty optional, and `while (auto value = co_await generator.next())` is the
+// loop.
+//
+// Closing. A program may stop asking while the generator stands at a `co_yield`. A frame that has
+// begun may hold something whose cleanup needs an await, so destroying the frame would skip that
+// cleanup. Instead `aclose` lets the `co_yield` throw `GeneratorExit`. The generator unwinds, and
+// awaits where it must.
+//
+// A generator that is dropped before its end and without `aclose` is adopted by the loop: a
+// destructor cannot await. The loop closes it in a task of its own, at once or, at the latest, at
+// the end of the run. For that the loop keeps a list of all generators that have begun and not
+// ended. The cleanup runs under a mask that holds cancellations back, because the end of a run
+// cancels all tasks and would cut the cleanup short.
+//
+// When the handle is destroyed, the state of the generator decides:
+//   created, finished   The frame is destroyed.
+//   yielded             The loop adopts the generator.
+//   running             A task waits for the next value. The generator is only marked
+//                       (`disowned_`), and the awaiter of that task destroys it, or gives it to the
+//                       loop, when it gets control.
 //
 // Thread-safety: loop thread only.
 
@@ -36,13 +57,14 @@ class AsyncGenerator;
 
 namespace internal {
 
-/// A generator, whatever it yields. While it has begun and not ended, the loop has it in a list.
+/// The part of a generator that does not depend on the type of its values. From its first step
+/// until its end the generator stands in a list of the loop.
 class GeneratorCore : public PromiseBase, public Resident {
 public:
     enum class State : std::uint8_t {
         created,   ///< Has not run yet.
         yielded,   ///< Stands at a `co_yield`.
-        running,   ///< Runs, or waits for something, on behalf of an asker.
+        running,   ///< Runs or waits, for the task of an asker.
         finished,  ///< Will not run again.
     };
 
@@ -52,24 +74,30 @@ public:
     State state() const noexcept { return state_; }
     std::exception_ptr take_error() noexcept { return std::exchange(error_, nullptr); }
 
-    /// Goes on, for the asker: from the beginning, or from its `co_yield`, which throws `thrown_in`
-    /// if that is not null. Throws: RuntimeError if it runs already, or belongs to another loop.
+    /// Lets the generator run for the asker: from its beginning, or from its `co_yield`, which
+    /// throws `thrown_in` if that is not null. The asker goes on at the next `co_yield` or at the
+    /// end.
+    /// Throws: RuntimeError if the generator runs already, or belongs to another loop.
     void run_for(std::coroutine_handle<> asker, PromiseBase* asker_promise,
                  std::exception_ptr thrown_in);
 
-    /// Ends it without a step, which only one that has not begun can.
+    /// Ends a generator that has not begun, without running it.
     void finish_unstarted() noexcept { state_ = State::finished; }
 
-    /// The asker has control again, or the owner goes. Destroys it, or sees to it that somebody
-    /// will.
+    /// The asker has control again. If the handle was dropped in the meantime, destroys the
+    /// generator or gives it to the loop.
     static void settle_ownership(GeneratorCore& generator) noexcept {
         if (generator.disowned_) [[unlikely]]
             disown(generator);
     }
+    /// The handle is being destroyed. Destroys the generator, gives it to the loop, or leaves it to
+    /// the asker that is waiting: see the top of the file.
     static void disown(GeneratorCore& generator) noexcept;
 
-    // For the compiler.
+    // Names that the compiler looks up.
 
+    /// The awaiter of `co_yield`. It always suspends: the asker is waiting for the value. On
+    /// resumption it throws what the asker has thrown in.
     struct YieldAwaiter {
         GeneratorCore& generator;
         bool await_ready() const noexcept { return false; }
@@ -80,10 +108,14 @@ public:
         }
     };
 
+    /// The frame stays until its owner destroys it, since the asker still has to read the end from
+    /// it.
     FinalAwaiter final_suspend() noexcept {
         finish();
         return {};
     }
+    /// Keeps the error for the asker. A `GeneratorExit` is the expected answer to `aclose`, and is
+    /// dropped.
     void unhandled_exception() noexcept;
     void return_void() const noexcept {}
 
@@ -96,18 +128,23 @@ protected:
 private:
     friend struct ClosingGenerator;
 
+    /// The four changes of state: the first step (enters the loop's list), a `co_yield`, the end
+    /// (leaves the list), and the hand-over to the loop.
     void begin(EventLoop& loop);
     void pause() noexcept;
     void finish() noexcept;
     void adopt() noexcept;
 
+    /// The generator's own frame.
     std::coroutine_handle<> frame_;
+    /// The loop in which the first value was asked for; null before that. All later ones must come
+    /// from the same loop, since what the generator waits for belongs to it.
     EventLoop* loop_ = nullptr;
     std::exception_ptr thrown_in_;
-    /// What has left the generator and nobody has been told.
+    /// The error that has left the generator, until an asker takes it.
     std::exception_ptr error_;
     State state_ = State::created;
-    /// The owner went while it ran.
+    /// The handle was dropped while the generator ran.
     bool disowned_ = false;
 };
 
@@ -122,7 +159,8 @@ public:
 
     AsyncGenerator<T> get_return_object() noexcept;
 
-    /// The default lets `co_yield {…};` mean a T.
+    /// Stores the value until the asker takes it, and notes the place for the await tree. The
+    /// default type of `Value` lets `co_yield {…};` mean a T.
     template <class Value = T>
         requires std::constructible_from<T, Value>
     YieldAwaiter yield_value(Value&& value,
@@ -142,7 +180,8 @@ private:
     std::optional<T> value_;
 };
 
-/// While it lives, a generator is not destroyed; at its end it may be.
+/// Keeps a generator from being destroyed while an asker reads its value or its error. Its end is
+/// the moment in which a dropped generator is destroyed or given to the loop.
 struct AskerScope {
     explicit AskerScope(GeneratorCore& asked) noexcept : generator(asked) {}
     AskerScope(const AskerScope&) = delete;
@@ -151,7 +190,8 @@ struct AskerScope {
     GeneratorCore& generator;
 };
 
-/// Asks for the next value, throwing something into the generator if there is something to throw.
+/// The awaiter of `next` and `athrow`. Asks for the next value, and throws `thrown_in` into the
+/// generator if that is not null.
 template <class T>
 class GeneratorAwaiter {
 public:
@@ -187,7 +227,8 @@ public:
     }
 
 private:
-    /// What has left the generator, or was to be thrown into one that had not begun or has ended.
+    /// The error that has left the generator. For a generator that has not begun or has ended: the
+    /// error that was to be thrown in, which goes back to the asker.
     std::exception_ptr take_error() noexcept {
         return thrown_in_ != nullptr ? std::move(thrown_in_) : generator_.take_error();
     }
@@ -196,7 +237,7 @@ private:
     std::exception_ptr thrown_in_;
 };
 
-/// Lets the generator end where it stands.
+/// The awaiter of `aclose`. Lets the generator end at the `co_yield` where it stands.
 class GeneratorCloser {
 public:
     using SuspendsTask = void;
@@ -216,7 +257,8 @@ private:
     GeneratorCore& generator_;
 };
 
-/// What `next`, `athrow` and `aclose` return: the awaiter is made in the frame that awaits.
+/// The return type of `next` and `athrow`. A small value; `co_await` makes the awaiter in the frame
+/// of the asker.
 template <class T>
 class [[nodiscard]] GeneratorStep {
 public:
@@ -231,6 +273,7 @@ private:
     std::exception_ptr thrown_in_;
 };
 
+/// The return type of `aclose`, in the same way.
 class [[nodiscard]] GeneratorClose {
 public:
     explicit GeneratorClose(GeneratorCore& generator) noexcept : generator_(generator) {}
@@ -242,18 +285,22 @@ private:
 
 }  // namespace internal
 
-/// What a coroutine that uses `co_yield` returns: `AsyncGenerator<int> count() { co_yield 1; … }`.
+/// The return type of a coroutine that uses `co_yield`:
+/// `AsyncGenerator<int> count() { co_yield 1; … }`.
 ///
-/// Nothing runs until it is asked: `while (auto value = co_await generator.next())`. Owns the
-/// generator; move-only. One that was moved from throws RuntimeError when it is used. Destroy it
-/// unclosed before its end, and the loop takes it over and closes it, which debug mode remarks
-/// upon, for until then what the generator holds is held.
+/// The generator runs only when it is asked for a value:
+/// `while (auto value = co_await generator.next())`. The object owns the generator, and can be
+/// moved but not copied. An object that was moved from throws RuntimeError when it is used. If the
+/// object is destroyed before the generator has ended and without `aclose`, the loop takes the
+/// generator over and closes it. Debug mode logs a warning then, because the generator holds its
+/// resources until the loop has closed it.
 ///
-/// A generator that cleans up with awaits catches what leaves its `co_yield` first and awaits
-/// behind the handler: `std::exception_ptr error; try { … co_yield … } catch (…) { error =
+/// A `catch` handler cannot await. A generator whose cleanup awaits therefore keeps the error and
+/// awaits behind the handler: `std::exception_ptr error; try { … co_yield … } catch (…) { error =
 /// std::current_exception(); } co_await cleanup(); if (error) std::rethrow_exception(error);`.
-/// Lifetime: as for `Coro`, references given to the coroutine function must live until it ends,
-/// also when the loop ends it.
+/// Lifetime: as for `Coro`, references given to the coroutine function must live until the
+/// generator has ended. The end may come at the end of the run, if the loop has to close the
+/// generator.
 /// Python: an asynchronous generator; without `asend`.
 template <class T>
 class [[nodiscard]] AsyncGenerator {
@@ -275,18 +322,22 @@ public:
     }
     ~AsyncGenerator() { drop(); }
 
-    /// Runs the generator to its next `co_yield`, and gives that value; nothing at its end, and
-    /// ever after.
+    /// Runs the generator to its next `co_yield`, and returns that value. Returns an empty optional
+    /// at the end of the generator, and at every call after that.
     ///
-    /// Throws: what leaves the generator, which has ended then; RuntimeError if another task is
-    /// waiting for its next value.
-    /// Cancellation: reaches what the generator waits for, and ends it unless it goes on.
+    /// Throws: the error that leaves the generator, which has ended then; RuntimeError if another
+    /// task is waiting for its next value, or if the generator belongs to another loop.
+    /// Cancellation: reaches the wait inside the generator. The CancelledError ends the generator,
+    /// unless the generator catches it and goes on.
     /// Cost: two resumptions; no iteration of the loop, no allocation.
     /// Python: `__anext__`.
     internal::GeneratorStep<T> next() { return {promise(), nullptr}; }
 
-    /// The same, but `co_yield` throws `error` in the generator. One that has not begun or has
-    /// ended throws it at once. Throws: RuntimeError if `error` is a null pointer.
+    /// As `next`, but the `co_yield` at which the generator stands throws `error`. If the generator
+    /// has not begun or has ended, `error` is thrown to the caller. A generator that has not begun
+    /// counts as ended after that, and never runs.
+    /// Throws: as `next`; RuntimeError if `error` is a null pointer.
+    /// Python: `athrow`.
     template <class Error>
     internal::GeneratorStep<T> athrow(Error&& error) {
         if constexpr (std::is_same_v<std::decay_t<Error>, std::exception_ptr>) {
@@ -297,11 +348,12 @@ public:
         }
     }
 
-    /// Ends the generator where it stands: its `co_yield` throws `GeneratorExit`, and it cleans up.
-    /// One that has not begun never does. Closing twice is allowed.
+    /// Ends the generator: the `co_yield` at which it stands throws `GeneratorExit`, and the
+    /// generator cleans up. A generator that has not begun never runs. Closing twice is allowed.
     ///
-    /// Throws: what leaves the generator instead; RuntimeError if it yields once more, or runs.
-    /// Cancellation: reaches the cleanup.
+    /// Throws: any other error that leaves the generator; RuntimeError if the generator yields once
+    /// more, or is running for another task.
+    /// Cancellation: reaches the wait inside the cleanup.
     /// Python: `aclose`.
     internal::GeneratorClose aclose() { return internal::GeneratorClose(promise()); }
 

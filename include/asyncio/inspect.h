@@ -1,7 +1,7 @@
 #pragma once
-// What a thing is: questions that the compiler answers.
+// Questions about types: is this a coroutine, a coroutine function, a future?
 //
-// Python asks them at run time; here the answers are constants, for `if constexpr` in templates.
+// Python answers them at run time. Here the answers are constants, for `if constexpr` in templates.
 
 #include <asyncio/internal/handles.h>
 
@@ -16,7 +16,8 @@ inline constexpr bool returns_coroutine<Coro<T>(Parameters...)> = true;
 template <class T, class... Parameters>
 inline constexpr bool returns_coroutine<Coro<T>(Parameters...) noexcept> = true;
 
-/// The type of the function that a pointer, or a class with one call operator, calls.
+/// The type of the function behind a pointer to a function, or behind the only call operator of a
+/// class.
 template <class Member>
 struct CalledBy {
     using type = Member;
@@ -59,8 +60,9 @@ constexpr bool iscoroutine([[maybe_unused]] const Object& object) noexcept {
     return internal::is_coro<Object>;
 }
 
-/// Whether `function` is a coroutine function: one, or a closure, that returns a `Coro`, whatever
-/// it takes. What has several call operators, or a template for one, has no single answer: false.
+/// Whether `function` is a function or a closure that returns a `Coro`. Its parameters do not
+/// matter. The answer is false for a class whose call operator is overloaded or a template, because
+/// its return type is not unique.
 /// Python: `asyncio.iscoroutinefunction`.
 template <class Function>
 constexpr bool iscoroutinefunction([[maybe_unused]] const Function& function) noexcept {

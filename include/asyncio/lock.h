@@ -1,9 +1,14 @@
 #pragma once
 // Mutual exclusion between tasks.
 //
-// A lock is fair: it goes to who has waited longest. Between `release` and the turn of the task
-// that was woken it is nobody's, and still a newcomer cannot take it, for it queues behind everyone
-// that waits. A task that is cancelled while it waits, or after it was woken, wakes the next.
+// The lock is fair: it goes to the task that has waited longest. Between `release` and the step of
+// the task that was woken, no task holds the lock. Still a newcomer cannot take it, because a
+// newcomer queues behind every waiter (`WaitQueue::occupied`). The alternative, to give the lock to
+// the woken task inside `release`, would make a woken task that is cancelled give it back; CPython
+// does it as it is done here, and a program can see the difference in the order of events.
+//
+// A task that is cancelled while it waits, or after it was woken, wakes the next one. So a release
+// is never lost.
 //
 // Thread-safety: loop thread only.
 
@@ -21,36 +26,38 @@ class ConditionAwaiter;
 
 }  // namespace internal
 
-/// What `Lock::acquire` returns.
+/// The return type of `Lock::acquire`.
 using LockAcquire = internal::Acquire<Lock>;
 
-/// A lock that one task holds at a time, and that is waited for without blocking the loop.
+/// A lock that one task holds at a time. Waiting for it does not block the loop.
 ///
-/// Not recursive: a task that acquires it twice waits for ever.
-/// Lifetime: must outlive every task that holds it. Tasks that wait for it when it goes wait on,
-/// also one that was woken already, until they are cancelled.
+/// The lock is not recursive: a task that acquires it a second time waits for ever.
+/// Lifetime: the lock must outlive every `Held` of it. Tasks that still wait when the lock is
+/// destroyed wait on until they are cancelled, also a task that was woken and has not run yet.
 /// Python: `asyncio.Lock`; `async with lock:` is `auto held = co_await lock.acquire();`.
 class Lock {
 public:
     Lock() noexcept = default;
     ~Lock() { waiting_.abandon_and_warn("a lock"); }
 
-    /// Waits until the lock is free and everybody who came before has had it, and takes it. Returns
-    /// a `Held<Lock>`, whose destructor releases it.
+    /// Waits until the lock is free and every earlier waiter has had it, and takes it.
+    /// Returns a `Held<Lock>`, whose destructor releases the lock. Give it a name: without one it
+    /// is destroyed at once.
     ///
-    /// Throws: RuntimeError if it must wait and is not awaited in a task, or the lock has been
-    /// waited for in another loop.
+    /// Throws: RuntimeError if the call must wait and is not awaited in a task, or if the lock
+    /// belongs to another loop.
     /// Cancellation: a cancellation point if it must wait; when cancelled, the lock is not held.
     /// Python: `lock.acquire()`, which returns True.
     LockAcquire acquire() noexcept { return LockAcquire(*this); }
 
-    /// Whether a task holds it.
+    /// Whether a task holds the lock.
     bool locked() noexcept { return locked_; }
 
-    /// Gives the lock back and wakes the first that waits; it runs in the next iteration. Only
-    /// where the `Held` has been given up with `keep()`; else that does it.
-    /// Throws: RuntimeError if the lock is not held, or a `Held` holds it. Python's pair, `acquire`
-    /// and `release` as statements, comes here without a lock: what has no name goes at once.
+    /// Releases the lock and wakes the first waiter, which runs in the next iteration. For a lock
+    /// whose `Held` was told to `keep`; otherwise the `Held` releases the lock.
+    /// Throws: RuntimeError if the lock is not held, or if a `Held` holds it. Python's pair of
+    /// statements, `acquire` and `release`, ends here: without a name the `Held` is destroyed at
+    /// once, and the lock is free again before `release`.
     void release() {
         waiting_.check_thread();
         if (!kept_) [[unlikely]]
@@ -71,17 +78,20 @@ private:
         explicit HeldSince(Lock&) noexcept {}
     };
 
+    /// For `Held`: its destructor, and its `keep`.
     void release_held(HeldSince) noexcept { unlock(); }
     void keep_held() noexcept { kept_ = true; }
     void unlock() noexcept {
         locked_ = kept_ = false;
         waiting_.wake_front();
     }
+    /// Takes the lock if it is free and no task waits for it.
     bool try_acquire() noexcept {
         if (locked_ || waiting_.occupied()) return false;
         return locked_ = true;
     }
-    /// The end of a wait: takes the lock or, if the waiter was cancelled, passes the wake-up on.
+    /// The end of a wait. Takes the lock; a cancelled waiter wakes the next one instead, if the
+    /// lock is free.
     bool end_wait(internal::QueuedWaiter& waiter, bool cancelled) noexcept {
         waiter.leave();
         if (!cancelled) return locked_ = true;
@@ -92,7 +102,7 @@ private:
 
     internal::WaitQueue waiting_;
     bool locked_ = false;
-    /// No object holds it: `release` is still to come.
+    /// The lock is held without a `Held`: the program has to call `release`.
     bool kept_ = false;
 };
 

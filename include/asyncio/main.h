@@ -10,10 +10,10 @@
 
 namespace asyncio {
 
-/// Runs `amain` (a Coro, or a function that returns one) as `run` does, and returns the program's
-/// exit status: what it returns, or 0 if it returns nothing.
+/// Runs `amain` (a Coro, or a function that returns one) as `run` does. Returns the program's exit
+/// status: the result of `amain`, or 0 if it has none.
 ///
-/// Throws: what `run` throws. Left uncaught, as in the line above, that ends the program.
+/// Throws: what `run` throws. In the line above no code catches it, so it ends the program.
 /// Python: `sys.exit(asyncio.run(amain()))`.
 template <internal::Startable Main>
 int main(Main&& amain, RunOptions options = {}) {

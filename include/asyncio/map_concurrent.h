@@ -1,9 +1,33 @@
 #pragma once
-// One coroutine for each of many items, not more at a time than is good: `gather` with a limit, a
-// rate and second attempts.
+// `map_concurrent`: a coroutine for each of many items, and a limit on how many run at a time. It
+// is `gather` with a limit, a rate and second attempts.
 //
-// A fixed number of workers, tasks of one group, take the items in turn. So a million items need no
-// million tasks, an error stops the rest, and nothing outlives the call.
+// A fixed number of workers take the items in turn. The workers are tasks of one task group, as
+// many as may run at a time. So a million items need no million tasks: memory grows with the limit
+// and not with the number of items, apart from the results. The alternative, a task for each item
+// behind a semaphore, starts a million tasks that wait. The group does the rest: an error stops the
+// other workers, a cancellation reaches them, and no worker outlives the call.
+//
+// A worker's item runs inside the worker's task, so an item costs one coroutine frame. The worker
+// awaits it as an `Outcome`: an error of an item is a value here, and this file decides what it
+// means (try again, keep it, stop the others).
+//
+// `begun_` is the whole state of the distribution. A worker takes the next item by counting it up,
+// with no wait between the question and the step; one thread runs all workers, so no lock is
+// needed. `stop()` sets it to the number of items: then no further item begins, whichever way the
+// workers are waiting.
+//
+// Results stand at the place of their item, so their order is that of the items. `map_as_completed`
+// needs their order of arrival as well, which is a queue of numbers (`Completions`), and it needs a
+// bound: with a slow body, results would accumulate. For this there is a `Room` with twice as many
+// places as workers. An item takes a place when it begins and gives it back when the body takes its
+// result. So the workers have enough to do while the body is busy, and the number of results in
+// memory is bounded.
+//
+// Cancellations need care, because a group ignores a child that ends as cancelled, and here such a
+// child leaves items without a result. `worker_cancelled` and `item_failed` tell the cases apart:
+// the map itself has cancelled the worker; the program has cancelled this one worker; an item has
+// thrown a CancelledError by itself.
 //
 // Thread-safety: loop thread only.
 
@@ -24,28 +48,31 @@
 
 namespace asyncio {
 
-/// What the error of one item means for the others.
+/// Whether the error of an item ends the others.
 enum class OnError : std::uint8_t {
-    /// They are cancelled and waited for; items that have not begun never do.
+    /// The running items are cancelled and waited for. Items that have not begun never begin.
     cancel_rest,
-    /// Nothing: all are done, and then the errors are thrown.
+    /// All items run. The errors are thrown at the end.
     carry_on,
 };
 
+/// How the items are run.
 struct MapOptions {
-    /// How many run at a time; 0: all.
+    /// How many items run at a time; 0 means all.
     std::size_t limit = 0;
-    /// How many begin per second, evenly spaced and counting second attempts; 0: any number. Not
-    /// negative.
+    /// How many attempts begin per second, evenly spaced; 0 means any number. Not negative.
     double per_second = 0;
-    /// How often one that has failed is tried again. A cancellation is no failure.
+    /// How many more attempts an item gets after it has failed. A cancellation is no failure.
     unsigned retries = 0;
-    /// The wait before the first of these; it doubles with each further one.
+    /// The wait before the second attempt of an item. It doubles before each further attempt. The
+    /// item keeps its worker during the wait.
     Delay retry_delay = {};
+    /// Whether an item whose last attempt has failed ends the others.
     OnError on_error = OnError::cancel_rest;
 };
 
-/// For `map_settled`, where errors are results: as `MapOptions`.
+/// The options of `map_settled`, where errors are results. The members mean the same as in
+/// `MapOptions`.
 struct SettledMapOptions {
     std::size_t limit = 0;
     double per_second = 0;
@@ -53,11 +80,12 @@ struct SettledMapOptions {
     Delay retry_delay = {};
 };
 
-/// One result of `map_as_completed`.
+/// A result of `map_as_completed`.
 template <class T>
 struct Mapped {
-    /// The item's place, counted from 0.
+    /// The number of the item in its range, counted from 0.
     std::size_t index;
+    /// The result; `None` if the function returns nothing.
     internal::Element<T> value;
 };
 
@@ -66,13 +94,14 @@ class MapResults;
 
 namespace internal {
 
-/// Spaces beginnings evenly.
+/// Spaces the beginnings of attempts evenly: each gets the next free time, one period after the one
+/// before. Time that passes unused is not saved up, so there are no bursts.
 class Pace {
 public:
-    /// Throws: `std::invalid_argument` for what is no rate.
+    /// Throws: `std::invalid_argument` if `per_second` is negative or not a number.
     explicit Pace(double per_second);
 
-    /// Takes the next place in the sequence; returns how long that is to wait for.
+    /// Takes the next free time. Returns how long the caller has to wait for it.
     Duration take_place();
 
 private:
@@ -80,46 +109,51 @@ private:
     std::optional<TimePoint> next_;
 };
 
-/// What is made of the results.
+/// Which of the three functions this is: `map_concurrent`, `map_settled`, `map_as_completed`.
 enum class MapKind : std::uint8_t { values, outcomes, as_completed };
 
-/// What does not depend on the types.
+/// The part of a map that does not depend on the types.
 class MapBase {
 public:
     MapBase(const MapOptions& options, std::size_t count, MapKind kind);
     MapBase(const MapBase&) = delete;
     MapBase& operator=(const MapBase&) = delete;
 
+    /// How many workers the map needs.
     std::size_t workers() const noexcept;
-    /// Waits for the turn of the next attempt, the `attempt`th retry if that is not 0.
+    /// Waits until an attempt may begin: for the delay before a retry, and for the rate. `attempt`
+    /// is 0 for the first attempt of an item.
     Coro<> wait_turn(unsigned attempt);
-    /// An attempt has ended in an error. Whether there is another.
+    /// An attempt has failed. Whether the item gets another one.
     bool retry(unsigned attempt) const noexcept { return attempt < options_.retries; }
 
-    /// An item has ended in `error` for good. What its worker has to throw; null: it goes on.
+    /// The last attempt of an item has failed. Returns the error with which its worker has to end;
+    /// null if the worker goes on with the next item.
     std::exception_ptr item_failed(TaskGroup& group, std::exception_ptr error);
-    /// A worker has been cancelled, and with it what it was to do.
+    /// A worker has ended as cancelled. If the map itself has not caused that, items may be left
+    /// without a result, so the map ends.
     void worker_cancelled(TaskGroup& group, std::exception_ptr cancellation);
-    /// No further item begins, not even in a worker whose item makes light of its cancellation.
+    /// No further item begins, not even in a worker whose item ignores its cancellation.
     void stop() noexcept;
-    /// What is to be thrown in the end; null if nothing.
+    /// The error to throw at the end; null if there is none.
     std::exception_ptr errors() const;
 
-    /// What ended with a value, for those who take results as they come.
+    /// The numbers of the items that have ended, for `MapResults::next`.
     Completions completions;
-    /// For what has begun and has not been taken. Who takes makes room.
+    /// The places. An item that has begun holds a place until its result has been taken.
     Room room;
 
 protected:
     MapOptions options_;
     std::size_t count_;
+    /// How many items have begun; the next item has this number.
     std::size_t begun_ = 0;
 
 private:
     MapKind kind_;
     Pace pace_;
     bool stopped_ = false;
-    /// Of items whose errors did not stop the rest.
+    /// The errors of items that did not stop the others.
     std::vector<std::exception_ptr> errors_;
 };
 
@@ -130,7 +164,7 @@ template <class Items, class Function>
 using MapResult =
     typename BodyResultOf<std::invoke_result_t<std::decay_t<Function>&, ItemOf<Items>>>::type;
 
-/// One mapping in progress, in the frame of the call. `Items` is a view.
+/// A map in progress, in the frame of the call. `Items` is a view.
 template <class Items, class Function>
 class Map final : public MapBase {
 public:
@@ -144,31 +178,35 @@ public:
           outcomes(count_) {}
 
     void start_workers(TaskGroup& group) {
-        // A worker that starts eagerly may have done everything when it returns, or have ended the
-        // map.
+        // A worker that starts eagerly may have run all items, or have ended the map, when
+        // `create_task` returns.
         for (std::size_t i = 0; i < workers() && begun_ < count_; ++i)
             group.create_task(work(group));
     }
 
 private:
-    // A worker returns an empty outcome. Only a frame that returns one lies on the boundary on
-    // which results pass through it.
+    // A worker. The coroutine returns an outcome that holds nothing, instead of `void`. The reason
+    // is alignment: only a frame whose own result has the type `Outcome<T>` is aligned for the
+    // results of T that pass through it.
     Coro<Outcome<T>> work(TaskGroup& group) {
         Outcome<Outcome<T>> end = co_await settle(work_through(group));
         if (end.cancelled()) worker_cancelled(group, end.error());
         co_return std::move(end);
     }
 
+    /// Takes items until there are none left.
     Coro<Outcome<T>> work_through(TaskGroup& group) {
         while (begun_ < count_) {
             co_await room.enter();
-            // The last item may have begun meanwhile. Whoever waits in line shall see that, too.
+            // The last item may have begun during the wait. The place goes on to the next worker in
+            // line, so that this one sees it, too.
             if (begun_ == count_) {
                 room.leave();
                 break;
             }
             const std::size_t index = begun_++;
-            // The iterator moves on before anybody else looks at it.
+            // The iterator moves on before the first wait, since other workers use it during the
+            // wait.
             auto&& item = *next_;
             ++next_;
             outcomes[index] = co_await attempts(item);
@@ -183,6 +221,7 @@ private:
         co_return Outcome<T>();
     }
 
+    /// Runs one item: the first attempt and the retries.
     Coro<Outcome<T>> attempts(ItemOf<Items> item) {
         for (unsigned attempt = 0;; ++attempt) {
             co_await wait_turn(attempt);
@@ -196,6 +235,8 @@ private:
     Function& function_;
 
 public:
+    /// The result of each item, at the place of the item. Public, since the scope moves it out at
+    /// the end.
     std::vector<Outcome<T>> outcomes;
 };
 
@@ -237,13 +278,13 @@ map_with_body(Items items, Function function, Body body, MapOptions options);
 
 }  // namespace internal
 
-/// The results of `map_as_completed`, inside its body.
+/// The results of `map_as_completed`, as its body takes them.
 template <class T>
 class MapResults {
 public:
-    /// Waits for the next item that is done; nothing after the last one. Items that have failed are
-    /// left out.
-    /// Cancellation: waits only if nothing is done; when cancelled, no result is lost.
+    /// Waits for the next item that is done, and returns its result. Returns an empty optional
+    /// after the last one. Items that have failed are left out.
+    /// Cancellation: a cancellation point if no result is there. When cancelled, no result is lost.
     Coro<std::optional<Mapped<T>>> next() {
         internal::running_task("MapResults::next()");
         while (true) {
@@ -285,7 +326,8 @@ map_with_body(Items items, Function function, Body body, MapOptions options) {
         map.start_workers(group);
         Outcome<T> end = co_await settled_body(body, results);
         map.stop();
-        // Nobody will ask for the rest.
+        // The body is over, so no more results will be taken. A body that has failed cancels the
+        // group by its error.
         if (!end.failed()) group.cancel();
         if constexpr (std::is_void_v<T>) {
             co_await LeaveWith{end};
@@ -315,15 +357,15 @@ concept MapsItems = std::ranges::forward_range<Items> &&
 /// Calls `function(item)`, which returns a coroutine, for every item, and collects the results in
 /// the order of the items: `co_await map_concurrent(urls, fetch, {.limit = 10})`.
 ///
-/// Items are passed by reference, and again when they are tried again.
-/// Returns a vector of results, or nothing if the function returns nothing.
-/// Throws: an ExceptionGroup with the errors of the items that had failed for good; see `OnError`.
-/// `std::invalid_argument` for a negative rate.
-/// Cancellation: cancels what runs, waits for it, and leaves as CancelledError, unless there are
-/// errors.
-/// Lifetime: a range given by name must live until the await returns; so must what the closure
-/// captures by reference.
-/// Cost: one task for each that runs at a time.
+/// Items are passed by reference. An item that is tried again is passed again.
+/// Returns a vector of results, or `void` if the function returns nothing.
+/// Throws: an ExceptionGroup with the errors of the items whose last attempt has failed (see
+/// `OnError`); `std::invalid_argument` for a negative rate.
+/// Cancellation: cancels the running items, waits for them, and then throws CancelledError, or the
+/// ExceptionGroup if there are errors.
+/// Lifetime: a range that is given by name must live until the await returns, and so must
+/// everything that the closure captures by reference.
+/// Cost: one task for each item that may run at a time, and one result for each item.
 /// Python: none in asyncio; `gather` with a `Semaphore`.
 template <class Items, class Function>
     requires internal::MapsItems<Items, Function>
@@ -333,7 +375,7 @@ auto map_concurrent(Items&& items, Function&& function, MapOptions options = {})
         std::views::all(std::forward<Items>(items)), std::forward<Function>(function), options);
 }
 
-/// As `map_concurrent`, but never fails for an item: gives an `Outcome` of each.
+/// As `map_concurrent`, but an error of an item is a result: returns an `Outcome` for each item.
 /// Python: `gather(…, return_exceptions=True)`.
 template <class Items, class Function>
     requires internal::MapsItems<Items, Function>
@@ -346,16 +388,17 @@ auto map_settled(Items&& items, Function&& function, SettledMapOptions options =
         internal::MapKind::outcomes);
 }
 
-/// As `map_concurrent`, but gives each result as soon as it is there, to a body that runs
-/// meanwhile: `co_await map_as_completed(urls, fetch, [&](MapResults<Page>& results) -> Coro<> {
-/// while (auto page = co_await results.next()) … }, {.limit = 10})`.
+/// As `map_concurrent`, but a body takes each result as soon as it is there, while other items run:
+/// `co_await map_as_completed(urls, fetch, [&](MapResults<Page>& results) -> Coro<> { while (auto
+/// page = co_await results.next()) … }, {.limit = 10})`.
 ///
-/// Results nobody has asked for yet are kept. With a limit, not more than twice as many items are
-/// running or wait to be asked for: then no further one begins until the body takes a result. So a
-/// slow body holds up the items, and one that asks for nothing must not wait for all of them. When
-/// the body ends, what still runs is cancelled and waited for.
-/// Returns what the body returns. Throws: as `task_group`, and with `OnError::carry_on` after the
-/// body the errors of the items.
+/// Results are kept until the body takes them. With a limit, at most twice `limit` items are
+/// running or waiting to be taken; then no further item begins until the body takes a result. So a
+/// slow body slows the items down, and a body that takes no result must not wait for all items.
+/// When the body ends, the items that still run are cancelled and waited for.
+/// Returns the value of the body.
+/// Throws: as `task_group`. With `OnError::carry_on`, the errors of the items after the body has
+/// ended.
 /// Cancellation: reaches the body and the items.
 template <class Items, class Function, class Body>
     requires internal::MapsItems<Items, Function>

@@ -1,7 +1,14 @@
 #pragma once
-// How something ended: with a value, with an error, or cancelled. A value, so that it can be kept,
-// passed on and looked at without a throw, which costs hundreds of nanoseconds for every frame it
-// passes.
+// `Outcome<T>`: how something ended: with a value, with an error, or cancelled.
+//
+// An outcome is a value, so it can be kept, passed on and looked at. The alternative is an
+// exception, which has to be thrown and caught to be passed on, and costs hundreds of nanoseconds
+// for each frame that it passes. The scopes of the library (`timeout`, `task_group`, `finally_`, …)
+// await their bodies as outcomes: a CancelledError that goes through five of them is thrown once,
+// in the program's own code.
+//
+// The state `cancelled` is separate from `error`, because every scope asks for it, and finding out
+// whether an `exception_ptr` holds a CancelledError costs more than a look at a byte.
 
 #include <asyncio/internal/rethrow.h>
 
@@ -18,19 +25,20 @@
 
 namespace asyncio {
 
-/// The value of what returns nothing, where a value has to stand: in a tuple, in a vector.
+/// Stands for the result of a coroutine that returns nothing, where a value is needed: in a tuple,
+/// in a vector.
 /// Python: `None`.
 using None = std::monostate;
 
 namespace internal {
 
-/// Whether `error` holds a `CancelledError`. Costs no throw.
+/// Whether `error` holds a `CancelledError`. Reads the type of the exception, without a throw.
 bool is_cancellation(const std::exception_ptr& error) noexcept;
 
-/// For an outcome that was to fail with a null pointer.
+/// The error of an outcome that was given a null pointer as its error: a RuntimeError that says so.
 [[gnu::cold]] std::exception_ptr no_failure() noexcept;
 
-/// How a result of type T is stored: nothing as `None`, a reference as a pointer.
+/// How a result of type T is stored: `void` as `None`, a reference as a pointer.
 template <class T>
 using Stored = std::conditional_t<
     std::is_void_v<T>, None,
@@ -41,27 +49,29 @@ struct Copies;
 
 }  // namespace internal
 
-/// Whether a result of type T is copied for whoever asks for it while others may still ask. One
-/// that is not is moved out to the first.
+/// Whether a result of type T is copied when it is read while other handles of the future exist. If
+/// not, the first reader gets the value moved out.
 ///
-/// The containers, tuples, pairs, arrays, optionals and variants of the standard library are looked
-/// into. Set it to false for a class that says it can be copied and cannot, as one does that has a
-/// `std::vector<std::unique_ptr<X>>` as a member and leaves copying to the compiler:
-/// `template <> inline constexpr bool asyncio::copyable_result<Page> = false;`
+/// For the containers, tuples, pairs, arrays, optionals and variants of the standard library the
+/// elements decide. A class may claim to be copyable and fail to compile when it is copied: for
+/// example, a class that has a `std::vector<std::unique_ptr<X>>` as a member and leaves copying to
+/// the compiler. Set this to false for such a class: `template <> inline constexpr bool
+/// asyncio::copyable_result<Page> = false;`
 template <class T>
 inline constexpr bool copyable_result = internal::Copies<T>::value;
 
 namespace internal {
 
-/// A container says that it can be copied whatever it holds, and fails to compile when it is told
-/// to; so does whatever holds a container. So the elements are asked, too.
+/// The trait behind `copyable_result`. A standard container claims to be copyable whatever its
+/// elements are, and fails to compile when it is copied. The same holds for a type that holds a
+/// container. So the specialisations below ask the elements, too.
 template <class T>
 struct Copies : std::is_copy_constructible<T> {};
 
 template <class T>
 using CopiesElement = std::bool_constant<copyable_result<std::remove_cv_t<T>>>;
 
-/// A container, or an optional value.
+/// A container, or an optional.
 template <class T>
 concept HoldsValues = requires { typename T::value_type; } &&
                       !std::is_same_v<std::remove_cv_t<typename T::value_type>, T> &&
@@ -85,14 +95,16 @@ struct Copies<std::variant<Alternatives...>> : std::conjunction<CopiesElement<Al
 
 }  // namespace internal
 
-/// The end of a coroutine or a future of type T. Empty until it is there.
+/// The end of a coroutine or a future with a result of type T. Empty until there is an end.
 ///
-/// Thread-safety: none. Python: what `gather(return_exceptions=True)` returns for each child.
+/// Thread-safety: none; one thread at a time.
+/// Python: what `gather(return_exceptions=True)` returns for each child.
 template <class T>
 class Outcome {
     using Stored = internal::Stored<T>;
 
 public:
+    /// An empty outcome.
     Outcome() noexcept {}
     Outcome(Outcome&& other) noexcept(std::is_nothrow_move_constructible_v<Stored>) { take(other); }
     Outcome(const Outcome& other)
@@ -118,23 +130,26 @@ public:
     }
     ~Outcome() { reset(); }
 
-    /// An outcome that is `error`; for a null pointer, a RuntimeError that says so.
+    /// An outcome that holds `error`. A null pointer becomes a RuntimeError that says so.
     static Outcome failure(std::exception_ptr error) noexcept {
         Outcome outcome;
         outcome.fail(std::move(error));
         return outcome;
     }
 
+    /// Whether there is no end yet.
     bool empty() const noexcept { return state_ == State::empty; }
+    /// Whether it ended with a value.
     bool has_value() const noexcept { return state_ == State::value; }
+    /// Whether it ended with an error or was cancelled.
     bool failed() const noexcept { return state_ >= State::error; }
     /// Whether the error is a `CancelledError`.
     bool cancelled() const noexcept { return state_ == State::cancelled; }
 
-    /// The error; null where there is a value.
+    /// The error or the CancelledError; null if there is none.
     std::exception_ptr error() const noexcept { return failed() ? error_ : nullptr; }
 
-    /// The value. Throws the error if there is one. Must not be empty.
+    /// The value. The outcome must not be empty. Throws: the error, if there is one.
     decltype(auto) value() const& {
         rethrow_failure();
         return read();
@@ -144,13 +159,16 @@ public:
         rethrow_failure();
         return move_out();
     }
-    /// The same for the last who asks: the error is handed on to the throw, not shared with it.
+    /// The same for the last reader: the error moves into the throw instead of being shared with
+    /// it, which saves two changes of a count.
     [[gnu::always_inline]] T last_value() {
         if (failed()) [[unlikely]]
             internal::rethrow(error_);
         return move_out();
     }
 
+    /// Ends with a value, made of `arguments`. Replaces what was there. If the constructor throws,
+    /// the outcome is empty.
     template <class... Arguments>
     void emplace(Arguments&&... arguments) {
         reset();
@@ -162,6 +180,8 @@ public:
         state_ = State::value;
     }
 
+    /// Ends with an error, or as cancelled if the error is a `CancelledError`. Replaces what was
+    /// there.
     void fail(std::exception_ptr error) noexcept {
         reset();
         if (error == nullptr) [[unlikely]]
@@ -171,6 +191,7 @@ public:
         state_ = cancellation ? State::cancelled : State::error;
     }
 
+    /// Makes the outcome empty.
     void reset() noexcept {
         if (state_ == State::value) {
             std::destroy_at(std::addressof(value_));
@@ -183,7 +204,8 @@ public:
 private:
     enum class State : unsigned char { empty, value, error, cancelled };
 
-    // Inlined, as is the other that throws: the throw is quick where it is the coroutine's own.
+    // Inlined into the reader, like `last_value`: a throw is quick if it stands in the coroutine
+    // that catches it (`internal/rethrow.h`).
     [[gnu::always_inline]] void rethrow_failure() const {
         if (failed()) [[unlikely]]
             internal::rethrow(internal::to_throw(error_));
@@ -207,6 +229,7 @@ private:
         }
     }
 
+    /// Moves or copies what `other` holds into this, which is empty.
     void take(Outcome& other) {
         if (other.state_ == State::value) {
             std::construct_at(std::addressof(value_), std::move(other.value_));
@@ -226,8 +249,8 @@ private:
         state_ = other.state_;
     }
 
-    // A union, not a variant: this stands in every coroutine frame, and empty must cost one byte
-    // and one store.
+    // A union, not a variant: every coroutine frame has an outcome, and making an empty one must
+    // not cost more than one store of one byte.
     union {
         Stored value_;
         std::exception_ptr error_;

@@ -4,21 +4,22 @@
 //   asyncio::ProcessPoolExecutor pool;
 //   long sum = co_await loop.run_in_executor(pool, sum_of_squares, 5'000'000);
 //
-// The processes are this program, started again: what they run is named by its place in the program
-// (internal/process_call.h). They are started on demand, kept, and end with the pool and with the
-// program, however that ends. A process that crashes takes one job with it, which gets a
-// BrokenProcessPool; the next job gets a new process.
+// When to use it. Threads compute as fast, are cheaper to talk to, and share memory. Processes are
+// for code that may crash, that leaks memory, or that cannot run twice in one process.
 //
-// Before anything else: threads compute as fast, are cheaper to talk to, and share memory.
-// Processes are for what may crash, leaks, or cannot run twice in one process.
+// How it works. The processes are this program, started again. The function to run is named by its
+// place in the program (`internal/process_call.h`), so nothing has to be registered. Each process
+// has a thread in this program, which gives it jobs and waits for the answers. A job of the process
+// pool is therefore a job of a thread pool whose thread happens to wait for another process: the
+// queue, cancellation and shutdown are those of threads.
 //
-// How it works. Each process has a thread of ours that gives it jobs and waits for the answers, so
-// a job is one of a thread pool's whose thread happens to wait for another process. Queueing,
-// cancellation, shutdown are those of threads.
+// Processes are started on demand and kept. They end with the pool, and with the program, however
+// that ends. A process that crashes takes one job with it, which ends with BrokenProcessPool; the
+// next job gets a new process.
 //
-// What the processes do not have: `main` is not run in them; static objects are initialised as in
-// any start of the program. Standard input is empty, output goes where the program's goes. Ctrl-C
-// is the program's to handle.
+// The state of a process. `main` does not run in it; static objects are initialised as at any start
+// of the program. Standard input is empty; standard output and error go where the program's go.
+// Ctrl-C is left to the program: the processes ignore it.
 
 #include <asyncio/executor.h>
 #include <asyncio/internal/process_call.h>
@@ -31,12 +32,12 @@ namespace internal {
 
 class ProcessPool;
 
-/// One call. Returns the answer's bytes.
+/// Sends one call to a process. Returns the bytes of the answer.
 /// Throws: BrokenProcessPool; OsError if no process can be started. Any thread of a pool.
 std::string call_in_process(const std::shared_ptr<ProcessPool>& pool, std::string_view request,
                             const void* function);
 
-/// What the pool's thread is given: the call, and how to read its answer.
+/// The function that the pool's thread runs: sends the request and reads the answer.
 template <class Result>
 class ProcessCall {
 public:
@@ -49,7 +50,7 @@ public:
         [[maybe_unused]] ByteReader reader(read_answer(answer));
         if constexpr (!std::is_void_v<Result>) return reader.take<Result>();
     }
-    /// To be called by its name in messages.
+    /// The address of the function that the program gave, so that messages can name it.
     const void* code() const noexcept { return function_; }
 
 private:
@@ -60,40 +61,44 @@ private:
 
 }  // namespace internal
 
+/// How a pool of processes is made.
 struct ProcessPoolOptions {
-    /// 0: as many as there are processors, as in Python.
+    /// The largest number of processes; 0 means as many as there are processors, as in Python.
     std::size_t max_workers = 0;
-    /// After so many jobs a process is replaced; 0: never.
+    /// A process is replaced after so many jobs; 0 means never. For functions that leak memory.
     std::size_t max_tasks_per_child = 0;
 };
 
 /// A pool of processes, for `EventLoop::run_in_executor`.
 ///
-/// Functions: plain ones, and closures that capture nothing. Arguments and results travel as bytes:
-/// each type needs a `Serializer` (serialize.h). Exceptions of the standard library arrive as what
-/// they were, others as RemoteError.
-/// Cancellation: of the future, as with threads: a job that has not begun never runs, one that runs
-/// goes on in its process and is forgotten here.
+/// The pool calls plain functions, and closures that capture nothing. Arguments and results travel
+/// as bytes, so each type needs a `Serializer` (serialize.h). Exceptions of the standard library
+/// arrive with their own type, others as RemoteError.
+/// Cancellation: cancelling the future ends it at once, as with threads. A job that has not begun
+/// never runs. A job that runs goes on in its process, and its result is dropped.
 /// Thread-safety: any thread.
 /// Python: `concurrent.futures.ProcessPoolExecutor`.
 class ProcessPoolExecutor {
 public:
+    /// Makes a pool. The first process is started when the first job comes.
     explicit ProcessPoolExecutor(ProcessPoolOptions options = {});
     ProcessPoolExecutor(const ProcessPoolExecutor&) = delete;
     ProcessPoolExecutor& operator=(const ProcessPoolExecutor&) = delete;
-    /// `shutdown()`, unless that has been called: blocks until every job has ended.
+    /// Calls `shutdown()` unless that was done, so it blocks until every job has ended.
     ~ProcessPoolExecutor() = default;
 
-    /// As ThreadPoolExecutor's. The processes end.
+    /// As `ThreadPoolExecutor::shutdown`. The processes end with their threads.
     void shutdown(ShutdownOptions options = {}) { threads_.shutdown(options); }
 
+    /// The largest number of processes.
     std::size_t max_workers() const noexcept { return threads_.max_workers(); }
-    /// The processes that there are, by their numbers.
+    /// The process ids of the processes that exist at the moment.
     std::vector<int> process_ids() const;
-    /// What they do, a line each, as ThreadPoolExecutor's.
+    /// A line for each busy process, as `ThreadPoolExecutor::busy`.
     std::vector<std::string> busy() const { return threads_.busy(); }
 
-    /// Tells `run_in_executor` whom it deals with.
+    /// Marks this class for `run_in_executor`: the call is not run as it is, but turned into a
+    /// request for a process.
     using RunsInProcesses = void;
 
 private:
@@ -106,6 +111,8 @@ private:
                       "another process cannot call this: give a function, or a closure without "
                       "captures whose parameters have types");
         using Call = typename internal::RemoteSignature<Plain>::Call;
+        // A closure without captures has no address. The code that was made for its type calls it,
+        // so the address of that code names it.
         const void* code = reinterpret_cast<const void*>(&Call::invoke);
         if constexpr (std::is_pointer_v<Plain>)
             code = reinterpret_cast<const void*>(static_cast<Plain>(function));

@@ -1,9 +1,14 @@
 #pragma once
 // Queues between tasks: first in first out, smallest first, last in first out.
 //
-// A queue with a limit is how a fast producer is held back: `put` waits for room. The rules of
-// waiting stand in `internal/queue_base.h`; here is what depends on the type of the items and on
-// their order.
+// A queue with a limit holds a fast producer back: `put` waits for room. The rules of waiting stand
+// in `internal/queue_base.h`, which does not know what the items are. This file adds what depends
+// on the type of the items and on their order.
+//
+// `get` and `put` do not hand items over between tasks. A woken getter looks at the queue when it
+// runs, and takes an item if there still is one; a running task may have taken it first. So a
+// cancelled getter has never taken an item, and no item can be lost. (`ThreadQueue` does it the
+// other way round, and says why.)
 //
 // Thread-safety: loop thread only.
 
@@ -36,7 +41,7 @@ public:
             task().throw_cancelled();
         return queue_.get_nowait();
     }
-    /// For those who pass a cancellation on as a value.
+    /// For `settle`: the item, or a CancelledError or QueueShutDown as a value, without a throw.
     Outcome<T> take_outcome() {
         Outcome<T> outcome;
         if (!end_wait()) {
@@ -69,7 +74,8 @@ private:
     Queue& queue_;
 };
 
-/// The awaiter of `put`. The item stays where the call has put it until there is room.
+/// The awaiter of `put`. The item stays in what `put` returned, in the frame of the caller, until
+/// there is room.
 template <class Queue>
 class QueuePutAwaiter final : public QueuePutWaiter {
 public:
@@ -87,11 +93,11 @@ private:
     typename Queue::value_type& item_;
 };
 
-/// What `get` and `next` return.
+/// The return type of `get` and `next`.
 template <class Awaiter, class Queue>
 using QueueTake = lowlevel::Awaiting<Awaiter, Queue&>;
 
-/// What `put` returns; it has the item.
+/// The return type of `put`. It holds the item.
 template <class Queue>
 class [[nodiscard]] QueuePut {
 public:
@@ -104,27 +110,28 @@ private:
     Item item_;
 };
 
-/// A queue whose `Store` says in which order items leave it.
+/// A queue. `Store` holds the items, and decides in which order they leave.
 template <class T, class Store>
 class BasicQueue : public QueueBase {
 public:
     using value_type = T;
 
-    /// At most `maxsize` items; zero or less: without limit, as in Python.
+    /// A queue for at most `maxsize` items. Zero or less means no limit, as in Python.
     explicit BasicQueue(std::ptrdiff_t maxsize = 0) : QueueBase(maxsize) {}
-    /// Items are counted in whole numbers.
+    /// Refuses a number like 2.5, which would be cut off without a message.
     explicit BasicQueue(std::floating_point auto maxsize) = delete;
 
-    /// Waits until there is room, and puts `item` in.
+    /// Waits until there is room, and puts `item` into the queue.
     ///
-    /// Throws: QueueShutDown; RuntimeError if it must wait and is not awaited in a task, or others
-    /// wait in another loop.
-    /// Cancellation: a cancellation point if it must wait; the item is not in the queue then. It is
-    /// destroyed, so pass a copy of what must not be lost.
+    /// Throws: QueueShutDown; RuntimeError if the call must wait and is not awaited in a task, or
+    /// if the queue belongs to another loop.
+    /// Cancellation: a cancellation point if it must wait. When cancelled, the item is not in the
+    /// queue, and is destroyed. Pass a copy of an item that must not be lost.
     /// Python: `queue.put(item)`.
     QueuePut<BasicQueue> put(T item) { return {*this, std::move(item)}; }
 
-    /// Puts `item` in. Throws: QueueFull, QueueShutDown; the item has not been moved from then.
+    /// Puts `item` into the queue without waiting. Throws: QueueFull, QueueShutDown; the item has
+    /// not been moved from then.
     template <class Item = T>
         requires std::constructible_from<T, Item&&>
     void put_nowait(Item&& item) {
@@ -133,7 +140,8 @@ public:
         item_added();
     }
 
-    /// Puts `item` in if there is room; false, and not moved from, if there is none.
+    /// Puts `item` into the queue if there is room. Returns false if there is none; the item has
+    /// not been moved from then.
     /// Throws: QueueShutDown. Python: none; `put_nowait` without the exception.
     template <class Item = T>
         requires std::constructible_from<T, Item&&>
@@ -146,22 +154,22 @@ public:
 
     /// Waits until there is an item, and takes it.
     ///
-    /// Throws: QueueShutDown when the queue was shut down and is empty; RuntimeError as `put`.
+    /// Throws: QueueShutDown if the queue was shut down and is empty; RuntimeError as `put`.
     /// Cancellation: a cancellation point if it must wait; no item has left the queue then.
     /// Python: `queue.get()`.
     QueueTake<QueueGetAwaiter<BasicQueue>, BasicQueue> get() noexcept {
         return QueueTake<QueueGetAwaiter<BasicQueue>, BasicQueue>(*this);
     }
 
-    /// As `get`, but the end of the queue is a value: nothing (`std::nullopt`) when it was shut
-    /// down and is empty. `while (auto item = co_await queue.next())` takes all there is and will
-    /// be.
+    /// As `get`, but the end of the queue is a value: an empty optional when the queue was shut
+    /// down and is empty. `while (auto item = co_await queue.next())` takes every item until then.
     /// Python: none.
     QueueTake<QueueNextAwaiter<BasicQueue>, BasicQueue> next() noexcept {
         return QueueTake<QueueNextAwaiter<BasicQueue>, BasicQueue>(*this);
     }
 
-    /// Takes an item. Throws: QueueEmpty; QueueShutDown if it is empty and was shut down.
+    /// Takes an item without waiting. Throws: QueueEmpty; QueueShutDown if the queue is empty and
+    /// was shut down.
     T get_nowait() {
         require_item();
         T item = items_.pop();
@@ -169,18 +177,19 @@ public:
         return item;
     }
 
-    /// Takes an item if there is one; nothing (`std::nullopt`) if there is none, now or for ever.
+    /// Takes an item if there is one. Returns an empty optional if there is none, also if the queue
+    /// was shut down.
     /// Python: none; `get_nowait` without the exception.
     std::optional<T> try_get() {
         if (empty()) return std::nullopt;
         return get_nowait();
     }
 
-    /// From now on nothing can be put into the queue: putting throws QueueShutDown, also in those
-    /// who wait for room. What is in it can still be got, and must be done for `join` to return;
-    /// then getting throws QueueShutDown, at once in those who wait.
-    /// `immediate` drops what is in the queue. Shutting down again is allowed, and may be used to
-    /// drop what is left.
+    /// Closes the queue for new items. From then on `put` throws QueueShutDown, and so does every
+    /// `put` that is waiting for room. The items in the queue can still be taken, and `join` still
+    /// waits for them. When the queue is empty, `get` throws QueueShutDown, and so does every `get`
+    /// that is waiting. With `immediate`, the items in the queue are dropped. Shutting down a
+    /// second time is allowed, for example to drop the items that are left.
     /// Python: `queue.shutdown(immediate=False)`.
     void shutdown(QueueShutDownOptions options = {}) {
         check_thread();
@@ -193,6 +202,7 @@ private:
 };
 
 template <class T>
+/// The oldest item leaves first.
 class FifoStore {
 public:
     template <class Item>
@@ -211,6 +221,7 @@ private:
 };
 
 template <class T>
+/// The newest item leaves first.
 class LifoStore {
 public:
     template <class Item>
@@ -228,7 +239,8 @@ private:
     std::vector<T> items_;
 };
 
-/// A heap with the smallest on top; among equals, who came first.
+/// A heap with the smallest item on top. Among equal items the oldest is on top: each item carries
+/// the number of its arrival.
 template <class T, class Less>
 class PriorityStore {
 public:
@@ -270,27 +282,29 @@ private:
 
 }  // namespace internal
 
-/// First in, first out.
+/// A queue in which the item leaves first that came first.
 ///
-/// `T` is anything that can be moved.
-/// Lifetime: may go while tasks wait in it. They wait on until they are cancelled, also those that
-/// were woken for an item and had no turn yet, since the item goes with the queue.
+/// `T` is any type that can be moved.
+/// Lifetime: the queue may be destroyed while tasks wait in it. They wait on until they are
+/// cancelled, also a task that was woken for an item and has not run yet, since the item is
+/// destroyed with the queue.
 /// Python: `asyncio.Queue`.
 template <class T>
 class Queue : public internal::BasicQueue<T, internal::FifoStore<T>> {
     using internal::BasicQueue<T, internal::FifoStore<T>>::BasicQueue;
 };
 
-/// The smallest first, as `Less` has it; among equals the one that came first.
+/// A queue in which the smallest item leaves first, as `Less` orders them. Among equal items the
+/// one leaves first that came first.
 ///
-/// Comparing must not throw. Cost: O(log items) to put and to get.
-/// Python: `asyncio.PriorityQueue`, where the order among equals is open.
+/// `Less` must not throw. Cost: O(log items) to put and to get.
+/// Python: `asyncio.PriorityQueue`, which leaves the order among equal items open.
 template <class T, class Less = std::less<T>>
 class PriorityQueue : public internal::BasicQueue<T, internal::PriorityStore<T, Less>> {
     using internal::BasicQueue<T, internal::PriorityStore<T, Less>>::BasicQueue;
 };
 
-/// Last in, first out.
+/// A queue in which the item leaves first that came last.
 ///
 /// Python: `asyncio.LifoQueue`.
 template <class T>

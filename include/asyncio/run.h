@@ -1,5 +1,17 @@
 #pragma once
-// The way in: a loop, a main coroutine, and an orderly end.
+// `run` and `Runner`: the entry to a program that uses the library. A loop, a main coroutine, and
+// an orderly end.
+//
+// The end has an order. When the main coroutine has ended, the tasks that are left are cancelled
+// and waited for; then the asynchronous generators that are left are closed; then the default
+// executor is shut down; then the loop is closed. Each step may start new tasks, so the tasks are
+// brought to an end again after each. Nothing is destroyed in the middle, and errors on the way go
+// to the exception handler.
+//
+// An error that leaves `run` and is caught nowhere is a special case. C++ then unwinds nothing:
+// `std::terminate` is called at the throw. So `run` closes the runner before it lets an error pass,
+// and marks the error, so that the report of `std::terminate` can show the awaits through which it
+// came (`internal/uncaught.h`).
 
 #include <asyncio/context.h>
 #include <asyncio/task.h>
@@ -10,8 +22,9 @@
 namespace asyncio {
 namespace internal {
 
-/// Lives where an error leaves `run`. It is still there when the error turns out to be uncaught,
-/// for then nothing is unwound, and the report is made; see uncaught.h.
+/// An object on the stack at the place where an error leaves `run`. If the error turns out to be
+/// uncaught, nothing is unwound, so the object is still there when the report is made; see
+/// uncaught.h.
 class LeavingRun {
 public:
     LeavingRun() noexcept;
@@ -22,42 +35,50 @@ public:
 
 }  // namespace internal
 
-/// What Ctrl-C does while a Runner runs on the process's main thread.
+/// The effect of Ctrl-C while a Runner runs on the main thread of the process.
 enum class Sigint : std::uint8_t {
-    /// The first one cancels the main task, and `run` throws KeyboardInterrupt when that was the
-    /// reason it ended. The second one ends the process as the signal does by default. Does nothing
-    /// if the program has its own handler.
+    /// The first Ctrl-C cancels the main task, and `run` throws KeyboardInterrupt if that was the
+    /// reason for the end of the task. The second one ends the process, which is the default action
+    /// of the signal: the first one has shown that the program does not stop by itself. If the
+    /// program has its own handler, the Runner leaves it in place.
     cancel_main,
     /// The Runner leaves signals alone.
     ignore,
 };
 
+/// How `run` and `Runner` make and end the loop.
 struct RunOptions {
-    /// Nothing: as `ASYNCIO_DEBUG` says.
+    /// Whether the loop runs in debug mode. Without a value, `ASYNCIO_DEBUG` decides.
     std::optional<bool> debug = std::nullopt;
+    /// How the loop reaches the kernel. `simulated` gives a world with a virtual clock, for tests.
     lowlevel::BackendKind backend = lowlevel::BackendKind::automatic;
+    /// The effect of Ctrl-C.
     Sigint sigint = Sigint::cancel_main;
     /// As `EventLoop::set_eager_tasks`.
     bool eager_tasks = false;
-    /// How long the end waits for jobs on threads of the default executor. Those that are still
-    /// busy then are named in the log and left to themselves.
+    /// How long the end waits for jobs on threads of the default executor. Threads that are still
+    /// busy after that are named in the log and left to themselves.
     Delay executor_limit = std::chrono::seconds(300);
 };
 
-/// Several `run`s on one loop.
+/// Runs several main coroutines on one loop, one after the other.
 ///
-/// Thread-safety: one thread. Python: `asyncio.Runner`; here the destructor closes.
+/// Thread-safety: one thread.
+/// Python: `asyncio.Runner`; here the destructor closes the loop.
 class Runner {
 public:
+    /// Makes a runner. The loop is made at its first use.
     explicit Runner(RunOptions options = {});
     Runner(const Runner&) = delete;
     Runner& operator=(const Runner&) = delete;
+    /// `close()`.
     ~Runner();
 
     /// Runs `main` (a Coro, a function that returns one, or anything that can be awaited) to its
-    /// end; returns its value or throws its error.
-    /// The runner has a context, a copy of the one in which it was made: what one `run` sets, the
-    /// next one sees. `context` is used in its place if there is one.
+    /// end. Returns its value or throws its error. Other tasks that are left stay in the loop, and
+    /// go on at the next `run`. The runner has a context of its own, a copy of the one in which it
+    /// was made, so one `run` sees the variables that an earlier one has set. `context` replaces it
+    /// if it is not null.
     /// Throws also: KeyboardInterrupt; RuntimeError inside a running loop or after `close`;
     /// DeadlockError.
     template <internal::Startable Main>
@@ -75,19 +96,23 @@ public:
         }
     }
 
-    /// The loop, made at first use. Throws: RuntimeError after `close`.
+    /// The loop, which is made at the first use. Throws: RuntimeError after `close`.
     EventLoop& get_loop();
 
-    /// Cancels every task that is left, waits for all of them, and reports the errors they end
-    /// with; shuts the default executor down; then closes the loop. A task that refuses to end is
-    /// waited for, and after five seconds named in the log. Idempotent. Throws: RuntimeError while
-    /// it runs.
+    /// Cancels every task that is left, waits for all of them, and reports the errors with which
+    /// they end. Then closes the generators that are left, shuts the default executor down, and
+    /// closes the loop. A task that does not end is waited for; after five seconds the log names
+    /// it. Calling this twice is allowed. Throws: RuntimeError while the runner runs.
     void close();
 
 private:
+    /// The loop, for `run`. Throws: RuntimeError inside a running loop.
     EventLoop& loop_to_run();
+    /// The parts of `close`: the listeners of the end, and all steps of the end in their order.
     void shut_down();
     void wind_up();
+    /// The parts of `run` that do not depend on the type: the run itself, and the run with a
+    /// handler of Ctrl-C around it.
     void run_main(TaskRef task, internal::FutureBase& future);
     void run_interruptibly(TaskRef& task, internal::FutureBase& future);
 
@@ -97,13 +122,15 @@ private:
     bool closed_ = false;
 };
 
-/// Runs `main` on a loop of its own: the entry point of a program. `run(amain())`, `run(amain)`.
+/// Runs `main` on a loop of its own: `run(amain())`, `run(amain)`. This is the entry point of a
+/// program.
 ///
-/// When `main` ends, tasks that are left are cancelled and waited for, and what they throw is
-/// logged.
-/// Throws: what `main` throws; KeyboardInterrupt if Ctrl-C ended it; RuntimeError inside a running
-/// loop. A KeyboardInterrupt that nobody catches ends the program by SIGINT; any other error is
-/// shown with the awaits it came through before `std::terminate` ends the program.
+/// When `main` has ended, the tasks that are left are cancelled and waited for, and their errors
+/// are logged.
+/// Throws: what `main` throws; KeyboardInterrupt if Ctrl-C has ended it; RuntimeError inside a
+/// running loop. A KeyboardInterrupt that is not caught ends the program by SIGINT. Any other error
+/// that is not caught is shown with the awaits through which it came, and then `std::terminate`
+/// ends the program.
 /// Python: `asyncio.run`.
 template <internal::Startable Main>
 decltype(auto) run(Main&& main, RunOptions options = {}) {
@@ -111,7 +138,8 @@ decltype(auto) run(Main&& main, RunOptions options = {}) {
     try {
         return runner.run(std::forward<Main>(main));
     } catch (...) {
-        // An error that nobody catches unwinds nothing, and the tasks that are left are to end.
+        // An error that is not caught unwinds nothing, so the destructor of the runner would not
+        // run. The tasks that are left have to end in that case, too.
         runner.close();
         const internal::LeavingRun leaving;
         throw;

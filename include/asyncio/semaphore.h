@@ -1,10 +1,19 @@
 #pragma once
-// Permits: so many tasks at a time.
+// Permits: at most so many tasks at a time.
 //
-// What always holds: permits held, plus `value_`, plus those on their way to a task that was woken,
-// is what the semaphore started with and what was released beyond that. A permit travels with the
-// wake-up: `release` takes it out of `value_` again for the one it wakes. So nobody can come in
-// between, and a task that is cancelled on the way puts its permit back and wakes the next.
+// The invariant: the permits that are held, plus `value_`, plus the permits on their way to a task
+// that was woken, are the permits that the semaphore started with and those that were released
+// beyond that. A permit travels with the wake-up: `release` adds one to `value_`, and takes it out
+// again for the task that it wakes. So no newcomer can take the permit in between. A task that is
+// cancelled on the way puts its permit back and wakes the next one.
+//
+// Why `release` may be refused. In Python `acquire` and `release` are two statements. In C++ a
+// `Held` without a name is destroyed at the end of its own line. A program that copies the Python
+// pair therefore holds its permit for no time, and its `release` adds a permit too many. The
+// semaphore cannot see the missing name. It does see a permit that is given back in the step in
+// which it was acquired, and notes the task. If that task then calls `release`, the mistake is
+// certain enough to throw. Other tasks may release without ever having acquired, because that is
+// how tasks count signals.
 //
 // Thread-safety: loop thread only.
 
@@ -23,42 +32,43 @@ namespace asyncio {
 
 class Semaphore;
 
-/// What `Semaphore::acquire` returns.
+/// The return type of `Semaphore::acquire`.
 using SemaphoreAcquire = internal::Acquire<Semaphore>;
 
 /// A number of permits that tasks take and give back.
 ///
-/// Lifetime: must outlive every task that holds a permit as a `Held`. Tasks that wait for it when
-/// it goes wait on, also one that was woken already, until they are cancelled.
+/// Lifetime: the semaphore must outlive every `Held` of it. Tasks that still wait when it is
+/// destroyed wait on until they are cancelled, also a task that was woken and has not run yet.
 /// Python: `asyncio.Semaphore`; `async with semaphore:` is
 /// `auto permit = co_await semaphore.acquire();`.
 class Semaphore {
 public:
-    /// `value` permits are there at first. Throws: `std::invalid_argument` if it is negative.
+    /// A semaphore with `value` permits. Throws: `std::invalid_argument` if `value` is negative.
     explicit Semaphore(std::ptrdiff_t value = 1)
         : Semaphore(value, std::numeric_limits<std::ptrdiff_t>::max()) {}
 
     ~Semaphore() { waiting_.abandon_and_warn("a semaphore"); }
 
-    /// Waits until there is a permit and everybody who came before has had one, and takes it.
-    /// Returns a `Held<Semaphore>`, whose destructor gives it back.
+    /// Waits until there is a permit and every earlier waiter has had one, and takes it.
+    /// Returns a `Held<Semaphore>`, whose destructor gives the permit back. Give it a name: without
+    /// one it is destroyed at once.
     ///
-    /// Throws: RuntimeError if it must wait and is not awaited in a task, or the semaphore has been
-    /// waited for in another loop.
-    /// Cancellation: a cancellation point if it must wait; when cancelled, no permit is held, and
-    /// one that was on its way goes to the next.
+    /// Throws: RuntimeError if the call must wait and is not awaited in a task, or if the semaphore
+    /// belongs to another loop.
+    /// Cancellation: a cancellation point if it must wait. When cancelled, no permit is held. A
+    /// permit that was on its way to this task goes to the next waiter.
     /// Python: `semaphore.acquire()`, which returns True.
     SemaphoreAcquire acquire() noexcept { return SemaphoreAcquire(*this); }
 
-    /// Whether `acquire()` would have to wait: no permit is left, or others wait already.
+    /// Whether `acquire()` would have to wait: no permit is left, or other tasks wait already.
     bool locked() noexcept { return value_ == 0 || waiting_.occupied(); }
 
-    /// Adds `count` permits, each for the first that waits; they run in the next iteration. Whoever
-    /// holds a `Held<Semaphore>` need not call it, unless that was given up with `keep()`.
-    /// Throws: `std::invalid_argument` if a `BoundedSemaphore` would have more than at the start,
-    /// once those who hold one as a `Held` have gone; RuntimeError in a task whose own permit has
-    /// just gone back because its `Held` had no name, as in Python's pair of statements, `acquire`
-    /// and `release`. None is added then.
+    /// Adds `count` permits. Each goes to the first waiter, which runs in the next iteration. A
+    /// task that has a `Held<Semaphore>` need not call this, unless the `Held` was told to `keep`.
+    /// Throws: `std::invalid_argument` for a `BoundedSemaphore` that would have more permits than
+    /// at the start when all `Held`s have been destroyed; RuntimeError in a task whose own permit
+    /// has gone back because its `Held` had no name (see the top of this file). No permit is added
+    /// then.
     void release(std::size_t count = 1) {
         waiting_.check_thread();
         if (count > kept_) check_unkept(count);
@@ -78,19 +88,21 @@ private:
     friend Held<Semaphore>;
     friend internal::AcquireAwaiter<Semaphore>;
 
-    /// The iteration in which a permit was taken.
+    /// The iteration in which a permit was acquired; 0 outside a loop.
     struct HeldSince {
         HeldSince() noexcept = default;
         explicit HeldSince(Semaphore&) noexcept
             : iteration(internal::here.loop != nullptr ? internal::here.loop->iterations() : 0) {}
         std::uint64_t iteration = 0;
     };
-    /// The tasks that have last let a permit go in the step in which they had got it.
+    /// The last eight tasks that gave a permit back in the step in which they had acquired it. A
+    /// fixed number, so that the note cannot grow.
     struct Dropped {
         std::array<std::uint64_t, 8> tasks{};
         std::size_t next = 0;
     };
 
+    /// For `Held`: its destructor, and its `keep`.
     void release_held(HeldSince since) {
         if (since.iteration != 0 && internal::here.task != nullptr &&
             since.iteration == internal::here.loop->iterations()) [[unlikely]]
@@ -99,8 +111,9 @@ private:
     }
     void keep_held() noexcept { ++kept_; }
     void note_dropped() noexcept;
-    /// More is released than was kept: objects hold the rest, or it is new.
+    /// More permits are released than `Held`s were told to keep. Refuses that if it is a mistake.
     void check_unkept(std::size_t count) const;
+    /// Adds permits and wakes a waiter for each.
     void add(std::size_t count) {
         if (count > static_cast<std::size_t>(bound_ - value_)) [[unlikely]]
             refuse_release();
@@ -112,8 +125,9 @@ private:
         --value_;
         return true;
     }
-    /// The end of a wait. Those who came while somebody had been woken and not run yet had to queue
-    /// although there may be permits left; now is the time to hand these out.
+    /// The end of a wait. A cancelled task puts its permit back. Tasks that came while a woken task
+    /// had not run yet had to queue, although there may have been permits left; these permits are
+    /// handed out now.
     bool end_wait(internal::QueuedWaiter& waiter, bool cancelled) noexcept {
         const bool had_permit = waiter.leave();
         if (cancelled && had_permit) ++value_;
@@ -124,22 +138,23 @@ private:
     [[noreturn, gnu::cold]] static void refuse_release();
 
     internal::WaitQueue waiting_;
-    /// Permits that nobody holds and that are on nobody's way.
+    /// Permits that no task holds and that are not on their way to one.
     std::ptrdiff_t value_;
+    /// The largest number of permits; without meaning for a plain semaphore.
     std::ptrdiff_t bound_;
-    /// Permits whose `Held` was told to keep them, and that have not been released since.
+    /// Permits whose `Held` was told to `keep`, and that have not been released since.
     std::size_t kept_ = 0;
-    /// Made when it is first needed.
+    /// Made when it is first needed: most programs never do.
     std::unique_ptr<Dropped> dropped_;
 };
 
-/// A semaphore that refuses to be released more often than it was acquired, which is a mistake of
-/// the program.
+/// A semaphore that refuses to be released more often than it was acquired, because that is a
+/// mistake of the program.
 ///
 /// Python: `asyncio.BoundedSemaphore`.
 class BoundedSemaphore : public Semaphore {
 public:
-    /// As `Semaphore`'s; it never has more than `value` permits.
+    /// A semaphore with `value` permits, and never more. Throws: as `Semaphore`.
     explicit BoundedSemaphore(std::ptrdiff_t value = 1) : Semaphore(value, value) {}
 };
 

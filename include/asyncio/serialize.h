@@ -1,11 +1,11 @@
 #pragma once
 // Values as bytes, for the way to another process of the same program and back.
 //
-// Not a format for files or networks: sizes and byte order are the machine's, and nothing says
-// which version wrote it. Both ends are the same executable, so both know.
+// This is not a format for files or networks: sizes and byte order are the machine's, and there is
+// no version. Both ends run the same executable, so both know what the bytes mean.
 //
-// Numbers, enumerations, strings, vectors, arrays, pairs, tuples and optionals of such are known. A
-// type of your own joins them with a specialisation of `Serializer`:
+// Numbers, enumerations, strings, vectors, arrays, pairs, tuples, and optionals of such types have
+// a `Serializer`. A type of your own gets one by a specialisation:
 //
 //   template <>
 //   struct asyncio::Serializer<Point> {
@@ -16,7 +16,10 @@
 //       }
 //   };
 //
-// Thread-safety: none; a value's own type decides.
+// Reading checks every length against the bytes that are left, since a worker process that crashed
+// may have written half an answer.
+//
+// Thread-safety: none of its own; the type of the value decides.
 
 #include <asyncio/exceptions.h>
 
@@ -34,45 +37,55 @@
 
 namespace asyncio {
 
-/// How a `T` becomes bytes: `static void write(ByteWriter&, const T&)` and `static T
-/// read(ByteReader&)`, which takes exactly what `write` has put, or throws SerializationError.
+/// How a `T` becomes bytes: `static void write(ByteWriter&, const T&)`, and
+/// `static T read(ByteReader&)`, which takes exactly the bytes that `write` has put, or throws
+/// SerializationError.
 template <class T>
 struct Serializer;
 
+/// Collects the bytes of values. `put` appends values; `take` gives all bytes away.
 class ByteWriter {
 public:
+    /// Appends `count` bytes as they are.
     void put_bytes(const void* bytes, std::size_t count) {
         bytes_.append(static_cast<const char*>(bytes), count);
     }
+    /// Appends values, one after the other, without marks between them: the reader knows the types.
     template <class... Values>
     void put(const Values&... values) {
         (Serializer<Values>::write(*this, values), ...);
     }
+    /// Gives all bytes away; the writer is empty afterwards.
     std::string take() noexcept { return std::move(bytes_); }
 
 private:
     std::string bytes_;
 };
 
+/// Reads values from bytes, in the order in which they were written.
 class ByteReader {
 public:
     /// The bytes must outlive the reader.
     explicit ByteReader(std::string_view bytes) noexcept : bytes_(bytes) {}
 
+    /// How many bytes have not been read.
     std::size_t left() const noexcept { return bytes_.size(); }
 
-    /// Throws: SerializationError if there are fewer.
+    /// The next `count` bytes. Throws: SerializationError if there are fewer.
     std::string_view take_bytes(std::size_t count) {
         if (count > bytes_.size()) throw SerializationError("the bytes end within a value");
         const std::string_view taken = bytes_.substr(0, count);
         bytes_.remove_prefix(count);
         return taken;
     }
+    /// The next value, which must have been written as a T. Throws: SerializationError.
     template <class T>
     T take() {
         return Serializer<T>::read(*this);
     }
-    /// The number of elements that follow. None is smaller than a byte.
+    /// The number of elements that follow. Every element has at least one byte, so a number larger
+    /// than the number of bytes left is wrong. Throws: SerializationError then; a `reserve` for
+    /// that many elements would ask for all the memory.
     std::size_t take_count() {
         const auto count = take<std::size_t>();
         if (count > bytes_.size()) throw SerializationError("the bytes end within a list");
@@ -83,7 +96,7 @@ private:
     std::string_view bytes_;
 };
 
-/// What has a `Serializer`.
+/// A type that has a `Serializer`.
 template <class T>
 concept Serializable = requires(ByteWriter& to, ByteReader& from, const T& value) {
     Serializer<T>::write(to, value);
@@ -115,7 +128,8 @@ struct Serializer<std::string> {
 
 template <class T>
 struct Serializer<std::vector<T>> {
-    /// Numbers go as one piece. (A vector of bool has no pieces.)
+    /// A vector of numbers is copied in one piece. (A vector of bool does not store its elements
+    /// one after the other.)
     static constexpr bool is_one_piece = std::is_arithmetic_v<T> && !std::is_same_v<T, bool>;
 
     static void write(ByteWriter& to, const std::vector<T>& list) {
@@ -163,7 +177,8 @@ struct Serializer<std::pair<First, Second>> {
         to.put(pair.first, pair.second);
     }
     static std::pair<First, Second> read(ByteReader& from) {
-        // Within braces the order is that of the text.
+        // In braces the order of evaluation is that of the text; in the parentheses of a call it
+        // would be open.
         return std::pair<First, Second>{from.take<First>(), from.take<Second>()};
     }
 };

@@ -1,14 +1,22 @@
 #pragma once
-// Protecting a task from the cancellation of those who wait for it.
+// `shield`: protecting a task from the cancellation of the tasks that wait for it.
+//
+// A request to cancel a waiting task is passed on to the task that it awaits. A shield is a second
+// future between the two: it ends when the inner one ends, and the inner one does not know of it. A
+// request that reaches the shield ends the shield alone.
+//
+// Thread-safety: loop thread only.
 
 #include <asyncio/task.h>
 
 namespace asyncio {
 namespace internal {
 
-/// The future a shield hands out. It follows the inner one; the inner one knows nothing of it.
+/// The future that `shield` returns. It ends as the inner future ends; the inner future does not
+/// know of it.
 ///
-/// It keeps itself and the inner one alive until that has ended, or the loop closes.
+/// The shield keeps itself and the inner future alive until the inner one has ended, or until the
+/// loop closes. The program may drop its handle of the shield before.
 template <class T>
 class ShieldState final : public FutureState<T>, private Ready, private AtClose {
 public:
@@ -18,17 +26,20 @@ public:
         AtClose::run = [](AtClose& listener) noexcept {
             static_cast<ShieldState&>(listener).loop_closes();
         };
-        this->retain();  // our own
+        this->retain();  // until `inner_done` or `loop_closes`
         this->loop_.at_close().push_back(*this);
         inner_->notify(*this);
     }
 
 private:
+    /// The inner future has ended. If the shield was cancelled before, an error of the inner one
+    /// has no receiver any more, and is reported.
     void inner_done() noexcept {
         if (!this->done()) {
             end_as_inner();
         } else if (!inner_->cancelled() && inner_->error() != nullptr) {
-            // Whoever waited has been cancelled, so nobody is left to see this error.
+            // The task that waited has been cancelled, so no task is left that could see this
+            // error.
             inner_->mark_retrieved();
             this->report_error("an exception in a shielded task, which nobody waits for any more",
                                inner_->error(), {});
@@ -37,6 +48,7 @@ private:
         this->release();
     }
 
+    /// The inner future will never end. Drops the reference to itself.
     void loop_closes() noexcept {
         if (Ready::linked()) Ready::unlink();
         this->release();
@@ -59,12 +71,12 @@ private:
 
 }  // namespace internal
 
-/// Awaits `task` so that cancelling the waiter does not cancel it: the waiter gets its
-/// CancelledError, the task goes on.
+/// Returns a future that ends as `task` ends. Cancelling a task that awaits this future does not
+/// cancel `task`: the waiting task gets its CancelledError, and `task` goes on.
 ///
-/// Takes a task, not a coroutine, so that the program has a name for what goes on. An error the
-/// task ends with after its waiter was cancelled is reported once to the exception handler. A task
-/// that is cancelled itself, or is done, is seen as such.
+/// `shield` takes a task, not a coroutine, so that the program has a handle for the work that goes
+/// on. If the waiting task was cancelled and `task` ends with an error later, the error is reported
+/// to the exception handler once. If `task` itself is cancelled, the shield ends as cancelled.
 /// Python: `asyncio.shield`.
 template <class Handle>
     requires internal::FutureLike<Handle>

@@ -1,5 +1,11 @@
 #pragma once
-// Waiting for time to pass.
+// `sleep`: waiting for time to pass.
+//
+// The alarm lies in the awaiter, and so in the frame of the coroutine that sleeps. A sleep
+// allocates nothing, and a million sleeping tasks cost a million entries in the loop's heap of
+// timers.
+//
+// Thread-safety: loop thread only.
 
 #include <asyncio/delay.h>
 #include <asyncio/lowlevel/alarm.h>
@@ -12,11 +18,13 @@ namespace asyncio {
 
 namespace internal {
 
+/// The awaiter of `sleep`.
 class SleepAwaiter : public lowlevel::Waiter {
 public:
     explicit SleepAwaiter(Duration delay) noexcept : delay_(delay) {}
-    /// Leaves the alarm alone, which may never have been made. If it was, it has rung or was
-    /// stopped: a parked task is resumed before its frame goes.
+    /// Does not destroy the alarm, because a sleep that did not wait never made one. An alarm that
+    /// was made has rung or was stopped by now: a parked task is resumed before its frame is
+    /// destroyed.
     ~SleepAwaiter() {}
 
     bool await_ready() const noexcept { return false; }
@@ -32,10 +40,10 @@ public:
     void await_resume() { resumed(); }
 
 private:
-    /// Makes the sleeper ready. The timer could do that itself, but then the task would resume in
-    /// the iteration in which the timer expires. In Python the timer sets a future, and that takes
-    /// one iteration more: until then the sleep can still be cancelled, and other callbacks of the
-    /// moment come first.
+    /// The alarm makes the task ready. The timer could make the task ready itself, but then the
+    /// task would resume in the iteration in which its timer expires. In Python the timer sets a
+    /// future, and the task resumes one iteration later: until then the sleep can be cancelled, and
+    /// other callbacks of the same iteration run first.
     class WakeUp : public lowlevel::Alarm<WakeUp> {
     public:
         explicit WakeUp(TaskCore& sleeper) noexcept : Alarm(*here.loop), sleeper_(sleeper) {
@@ -51,13 +59,16 @@ private:
         TaskCore& sleeper_;
     };
 
+    /// A cancellation stops the alarm. If the alarm has rung, the task is in the ready queue, and
+    /// it is too late.
     static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
         const bool was_set = static_cast<SleepAwaiter&>(waiter).alarm_.stop_alarm();
         return was_set ? Abort::removed : Abort::too_late;
     }
 
     Duration delay_;
-    /// Made for a wait only: the most frequent sleep is that of zero, which gives others a turn.
+    /// Constructed only when the sleep waits. The most frequent sleep is `sleep(0s)`, which lets
+    /// other tasks run and needs no timer.
     union {
         WakeUp alarm_;
     };
@@ -65,25 +76,28 @@ private:
 
 }  // namespace internal
 
-/// What `sleep` returns.
+/// The return type of `sleep`. Eight bytes: `Awaiting` makes the awaiter, which is larger, in the
+/// frame of the coroutine that awaits.
 using Sleep = lowlevel::Awaiting<internal::SleepAwaiter, Duration>;
 
 /// Suspends the calling task for `delay`, measured on the loop's monotonic clock.
 ///
-/// A zero or negative `delay` lets every other ready task run once and returns. The task wakes no
-/// earlier than asked and, on a busy loop, later: the wake-up waits for the batch in progress. A
-/// delay beyond 292 years never ends.
-/// Throws: RuntimeError if it is not awaited in a task; `std::invalid_argument` if the delay is not
-/// a number.
-/// Cancellation: always yields; when cancelled the timer is gone and nothing else has changed.
+/// A zero or negative `delay` lets every other ready task run once and returns. The task never
+/// wakes early. On a busy loop it wakes later, because the iteration in progress is finished first.
+/// A delay beyond 292 years never ends.
+/// Throws: RuntimeError if it is not awaited in a task; `std::invalid_argument` if `delay` is not a
+/// number (NaN).
+/// Cancellation: always a cancellation point, and always yields. When cancelled, the timer is gone
+/// and nothing else has changed.
 /// Thread-safety: loop thread only. Cost: O(log timers), no allocation.
 /// Python: `asyncio.sleep`, without its `result` argument.
 inline Sleep sleep(Delay delay) noexcept { return Sleep(delay); }
 
-// A bare number. `sleep(1);` where both this namespace and <unistd.h> are open would otherwise be
-// the system's `sleep(unsigned)`, which stops the whole program. For an `int` or a `double` a
-// template fits better than that; for an `unsigned` nothing fits better, but the call becomes
-// ambiguous, and compilers show the line of each candidate.
+// Refuses a bare number. Where both this namespace and <unistd.h> are visible, `sleep(1);` would
+// otherwise call the system's `sleep(unsigned)`, which stops the whole program. For an `int` or a
+// `double` this template is the better match. For an `unsigned` the system's function matches
+// exactly; the second declaration makes that call ambiguous, and compilers show the line of each
+// candidate.
 template <internal::BareNumber Number>
 Sleep sleep(Number) {
     static_assert(internal::never_true<Number>, "a time needs a unit: sleep(1s)");

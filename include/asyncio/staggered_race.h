@@ -1,6 +1,17 @@
 #pragma once
-// Several ways to one end, tried one after the other but not one by one: happy eyeballs, and asking
-// a second server when the first one takes long.
+// `staggered_race`: several ways to the same end, started one after the other, of which the first
+// success wins. Examples are "happy eyeballs" (IPv6 first, IPv4 a little later), and a second
+// server that is asked when the first one takes long.
+//
+// The calling task runs the race. It waits for events, which are numbers in a queue
+// (`internal::Completions`): a runner has ended, or the delay since the last start has passed.
+// After each event it decides whether to start the next runner or to stop. No runner knows of the
+// others. CPython chains the runners instead: each one waits for the one before, and starts the
+// next.
+//
+// At the end all runners that are left are cancelled and waited for, in every case: no runner
+// outlives the race. Everything that the end needs (the list of tasks, the room for errors) is
+// reserved before the first start, so the end needs no memory.
 //
 // Thread-safety: loop thread only.
 
@@ -20,30 +31,34 @@
 
 namespace asyncio {
 
-/// How a race has ended. Python: the tuple of the same three.
+/// How a race has ended. Python: a tuple of the same three values.
 template <class T>
 struct RaceResult {
-    /// Nothing if nobody has won. `None` stands for what returns nothing.
+    /// The result of the winner; empty if no runner has succeeded. `None` if the runners return
+    /// nothing.
     std::optional<internal::Element<T>> winner_result;
+    /// The number of the winner, counted from 0; empty if no runner has succeeded.
     std::optional<std::size_t> winner_index;
-    /// One for each that was started: its error, a CancelledError included; null for the winner,
-    /// and for one that succeeded too late.
+    /// An element for each runner that was started: its error or its CancelledError; null for the
+    /// winner, and for a runner that succeeded too late.
     std::vector<std::exception_ptr> exceptions;
 };
 
 namespace internal {
 
-/// What happens in a race, in its order.
+/// The events of a race, in the order in which they happen.
 class RaceWatch : FutureWatch<RaceWatch>, lowlevel::Alarm<RaceWatch> {
 public:
     RaceWatch(EventLoop& loop, std::size_t count, std::optional<Duration> delay);
 
-    /// Another one has been started, and its delay begins.
+    /// A runner has been started. Watches for its end, and starts the delay after which the next
+    /// one may start.
     void started(FutureBase& runner);
-    /// Gives the number of one that has ended, or something else: see `is_overdue`.
+    /// The next event: the number of a runner that has ended, or a number for which `is_overdue`
+    /// may be true.
     Completions::Wait next() noexcept { return events_.next(); }
-    /// Whether `event` says that the runner started last takes long. One that said so about an
-    /// earlier one has been overtaken by events.
+    /// Whether `event` says that the delay of the runner started last has passed. An event about an
+    /// earlier runner is out of date, because another runner has been started since.
     bool is_overdue(std::size_t event) const noexcept { return event == overdue_event(); }
 
 private:
@@ -52,7 +67,8 @@ private:
 
     void future_ended(std::size_t index, FutureBase&) noexcept { events_.put(index); }
     void alarm_rings() noexcept { events_.put(overdue_event()); }
-    /// The numbers behind those of the runners stand for their delays.
+    /// The numbers below the count stand for the ends of runners. The numbers above it stand for
+    /// their delays.
     std::size_t overdue_event() const noexcept { return watched_count() + started_; }
 
     std::optional<Duration> delay_;
@@ -60,7 +76,7 @@ private:
     Completions events_;
 };
 
-/// One race in progress, in the frame of `staggered_race`.
+/// A race in progress, in the frame of `staggered_race`.
 template <class T, class Functions>
 class Race {
 public:
@@ -69,14 +85,14 @@ public:
           end_(std::ranges::end(functions)),
           watch_(running_task("asyncio::staggered_race()").loop(),
                  static_cast<std::size_t>(std::ranges::distance(functions)), delay) {
-        // From the first task on nothing may fail that keeps track of them.
+        // Once a task has been started, keeping track of it must not fail for lack of memory.
         const auto count = static_cast<std::size_t>(std::ranges::distance(functions));
         tasks_.reserve(count);
         result_.exceptions.reserve(count);
     }
 
-    /// Starts the next one if it is time to. False if nobody is left who could win, or the race has
-    /// failed: `error` says why, then and afterwards.
+    /// Starts the next runner if it is time to. Returns false when the race is over: a runner has
+    /// won, no runner is left that could win, or the race has failed with `error`.
     bool go_on(std::exception_ptr& error) noexcept {
         try {
             if (error == nullptr && may_start_ && next_ != end_) start_next();
@@ -88,7 +104,7 @@ public:
 
     Completions::Wait next_event() noexcept { return watch_.next(); }
 
-    /// `event` has happened. What a result throws while it moves becomes the `error`.
+    /// Takes note of `event`. If moving a result throws, the exception becomes `error`.
     void take(std::size_t event, std::exception_ptr& error) noexcept {
         try {
             take(event);
@@ -97,6 +113,9 @@ public:
         }
     }
 
+    /// For the end: cancel all runners, wait for each, and collect its error. The walk begins at
+    /// the calling task, so that a runner that waits for the calling task does not make a circle
+    /// that never ends.
     void cancel_all() {
         for (const Task<T>& task : tasks_) CancelWalk({}).ask_for(*here.task, *task.state());
     }
@@ -121,6 +140,7 @@ private:
 
     void take(std::size_t event) {
         if (event >= tasks_.size()) {
+            // Not the end of a runner, but of a delay.
             if (watch_.is_overdue(event)) may_start_ = true;
             return;
         }
@@ -128,6 +148,8 @@ private:
         Outcome<T> outcome = tasks_[event].state()->hand_over();
         if (outcome.failed()) {
             result_.exceptions[event] = outcome.error();
+            // Only the failure of the runner started last lets the next one start before its time.
+            // After the failure of an earlier one, the later runner is still to be given its delay.
             if (event + 1 == tasks_.size()) may_start_ = true;
             return;
         }
@@ -158,7 +180,7 @@ Coro<RaceResult<RunnerResult<Functions>>> race_scope(Functions functions,
     using T = RunnerResult<Functions>;
     static_assert(!std::is_reference_v<T>, "what may not be there cannot be a reference");
     Race<T, Functions> race(functions, delay);
-    // A cancellation, or what the range or the memory has thrown.
+    // A cancellation of the race, or an exception of the range, of a move, or of an allocation.
     std::exception_ptr error;
     while (race.go_on(error)) {
         const Outcome<std::size_t> event = co_await settle(race.next_event());
@@ -168,14 +190,14 @@ Coro<RaceResult<RunnerResult<Functions>>> race_scope(Functions functions,
             race.take(event.value(), error);
         }
     }
-    // Nobody outlives the race.
+    // No runner outlives the race.
     race.cancel_all();
     for (std::size_t index = 0; index < race.started(); ++index) {
         co_await race.end_of(index);
         race.take_error_of(index);
     }
     if (error != nullptr) {
-        // It stands for all requests that have come meanwhile.
+        // This cancellation stands for all requests that have come while the runners were ending.
         if (is_cancellation(error)) here.task->withdraw();
         co_return Outcome<RaceResult<T>>::failure(std::move(error));
     }
@@ -184,17 +206,18 @@ Coro<RaceResult<RunnerResult<Functions>>> race_scope(Functions functions,
 
 }  // namespace internal
 
-/// Starts what `functions` hold, a range of callables that return coroutines, one after the other:
-/// the next one when the one before has failed, or when `delay` has passed since that began. The
-/// first that succeeds wins; all others are cancelled, and have ended when this returns.
+/// Starts the elements of `functions`, a range of callables that return coroutines, one after the
+/// other: the next one when the one before has failed, or when `delay` has passed since its start.
+/// The first one that succeeds wins. All others are cancelled, and have ended when this returns.
 ///
-/// `delay` zero or less starts one in every iteration; nothing (`std::nullopt`): only when one has
-/// failed.
-/// Returns the winner's result and number, and the errors of all others; of none if all have failed
-/// or there are none.
-/// Cancellation: cancels all of them and waits for them. A race that is decided when the request
-/// comes returns its result, and the request is felt at the next wait.
-/// Lifetime: a range given by name must live until the await returns.
+/// A `delay` of zero or less starts one in every iteration. `std::nullopt` means no delay: the next
+/// one starts only when the one before has failed.
+/// Returns the result and the number of the winner, and the errors of all others. There is no
+/// winner if all have failed, or if the range is empty.
+/// Cancellation: cancels all runners, waits for them, and throws CancelledError. If the race is
+/// decided when the request comes, it returns its result, and the request stays pending until the
+/// next await that waits.
+/// Lifetime: a range that is given by name must live until the await returns.
 /// Python: `asyncio.staggered.staggered_race`.
 template <std::ranges::forward_range Functions>
     requires internal::CoroutineFunction<std::ranges::range_reference_t<Functions>>

@@ -12,16 +12,17 @@
 
 namespace asyncio {
 
-/// Standard input as a stream: `while (…(line = co_await input.readline()) != "")`.
+/// Standard input as a stream: `while ((line = co_await input.readline()) != "") …`.
 ///
-/// The descriptor stays open, and its file is not switched to non-blocking mode: other programs use
-/// it, too. Keep one reader for as long as the program reads: what it has read ahead is in its
-/// buffer.
+/// The descriptor stays open, and its file is not switched to non-blocking mode, because other
+/// programs use the same file. Keep one reader for as long as the program reads: the bytes that it
+/// has read ahead are in its buffer.
 /// Throws: OsError if standard input is closed; RuntimeError if no loop runs.
 /// Python: none; `loop.connect_read_pipe` of `sys.stdin`.
 StreamReader open_stdin(StreamOptions options = {});
 
-/// Standard output and standard error as streams, in the same way.
+/// Standard output and standard error as streams. The descriptors stay open, as for `open_stdin`.
+/// Throws: as `open_stdin`.
 StreamWriter open_stdout(StreamOptions options = {});
 StreamWriter open_stderr(StreamOptions options = {});
 
@@ -29,6 +30,7 @@ namespace internal {
 
 [[noreturn]] void throw_not_watchable(int fd, int error);
 
+/// The awaiter of `readable` and `writable`: one poll operation.
 class ReadinessAwaiter final : public lowlevel::OperationAwaiter {
 public:
     ReadinessAwaiter(int fd, std::int16_t events) noexcept {
@@ -46,7 +48,7 @@ public:
 
 }  // namespace internal
 
-/// What `readable` and `writable` return.
+/// The return type of `readable` and `writable`.
 class [[nodiscard]] Readiness {
 public:
     Readiness(int fd, std::int16_t events) noexcept : fd_(fd), events_(events) {}
@@ -57,13 +59,13 @@ private:
     std::int16_t events_;
 };
 
-/// Waits until `fd` can be read without waiting: data, the end, or an error is there.
+/// Waits until a read of `fd` would not block: data, the end, or an error is there.
 ///
-/// For descriptors that something else reads, a library of C for instance. It stays the caller's,
-/// and must stay open until the await returns. A regular file is always ready.
-/// Throws: OsError if `fd` is no open descriptor, or one that cannot be watched; RuntimeError if it
-/// is not awaited in a task.
-/// Cancellation: a cancellation point if it must wait; the descriptor is left as it is.
+/// For descriptors that other code reads, a C library for example. The descriptor stays the
+/// caller's, and must stay open until the await returns. A regular file is always ready.
+/// Throws: OsError if `fd` is not an open descriptor or cannot be watched; RuntimeError if it is
+/// not awaited in a task.
+/// Cancellation: a cancellation point if it must wait. The descriptor does not change.
 /// Python: `loop.add_reader`, which calls a function instead.
 Readiness readable(int fd) noexcept;
 

@@ -1,15 +1,23 @@
 #pragma once
 // Byte streams over descriptors: `StreamReader`, `StreamWriter`, and pipes made of them.
 //
-// A reader is pulled: it asks the kernel only while somebody reads, and keeps what came beyond what
-// was asked for. So its memory is bounded by its reader, and a cancelled read has taken nothing
-// away: the next one goes on where it began.
-// A writer has a buffer in front of the kernel. `write` puts into it and never waits; `drain` waits
-// while there is too much in it; `send` is both, and is what most programs want.
+// A reader asks the kernel only while a task reads, and keeps the bytes that came beyond what was
+// asked for. So its memory is bounded by what the program asks for, and a cancelled read has taken
+// nothing away: the next read goes on where it began. Python's reader is filled by a transport
+// whether the program reads or not, so it has to pause the transport when too much has come.
 //
-// A handle owns its descriptor, and there is one handle for each. The descriptor is closed exactly
-// once, and never while an operation is in flight on it: closing first ends the operation and
-// collects it. When the loop closes, so do the streams that are left.
+// A writer has a buffer in front of the kernel. `write` puts bytes into it and never waits. `drain`
+// waits while too much is in it. `send` does both, and is what most programs want.
+//
+// A handle owns its descriptor, and there is one handle for each stream. The descriptor is closed
+// exactly once, and never while an operation on it is in flight: a `close` first ends the operation
+// and waits for its report. The reason is that the kernel gives the number of a closed descriptor
+// to the next file that is opened, and an operation that is still in flight would then reach the
+// wrong file. When the loop closes, it closes the streams that are left.
+//
+// Behind the handle stands a state with a reference count (`ReaderState`, `WriterState` in
+// `src/io/`). Awaiters and operations in flight hold references, so the handle may be destroyed at
+// any time.
 //
 // Thread-safety: loop thread only.
 
@@ -30,18 +38,21 @@
 
 namespace asyncio {
 
-/// How much a reader looks through for a separator, unless told otherwise. Python's number.
+/// How many bytes a reader searches for a separator, unless the options say otherwise. Python's
+/// number.
 inline constexpr std::size_t default_stream_limit_bytes = 64 * 1024;
 
+/// How a stream is made.
 struct StreamOptions {
-    /// The longest line or chunk `readline` and `readuntil` accept, without its separator. In
-    /// bytes. Other reads are not bound by it.
+    /// The longest line or chunk that `readline` and `readuntil` accept, in bytes, without the
+    /// separator. Other reads ignore the limit.
     std::size_t limit = default_stream_limit_bytes;
-    /// What errors call the stream; copied. Empty: "descriptor N".
+    /// The name of the stream in errors. It is copied. Empty: "descriptor N".
     std::string_view name = {};
-    /// The open file behind the descriptor is in use by other programs too, as that of a terminal
-    /// is. It is not switched to non-blocking mode, which would surprise them; readiness is waited
-    /// for before every call instead. 0, 1 and 2 are always treated so, and never closed.
+    /// Other programs use the open file behind the descriptor, too; a terminal is an example. The
+    /// file is then not switched to non-blocking mode, because the mode would change for the other
+    /// programs as well. Instead the stream waits for readiness before every call. The descriptors
+    /// 0, 1 and 2 are always treated like this, and are never closed.
     bool shared = false;
 };
 
@@ -51,9 +62,9 @@ class ReaderState;
 class WriterState;
 class ProcessState;
 
-/// Awaits more bytes than there are, or the end, or an error; all of them go to the reader, whose
-/// they are from the moment in which the operation is reported. So bytes that arrive together with
-/// a cancellation stay in the stream.
+/// Waits until more bytes have come, or the end, or an error. The bytes go into the reader's buffer
+/// when the operation is reported, not when the task resumes. So bytes that arrive together with a
+/// cancellation stay in the stream.
 class ReceiveAwaiter : public lowlevel::OperationAwaiter {
 public:
     explicit ReceiveAwaiter(Ref<ReaderState> reader) noexcept;
@@ -71,7 +82,8 @@ private:
     static void reported(lowlevel::Operation& operation) noexcept;
 };
 
-/// Awaits what `read(n)` promises, and takes it out of the reader.
+/// The awaiter of `read(n)`: waits for bytes if the buffer is empty, and takes them out of the
+/// buffer.
 class ReadAwaiter final : public ReceiveAwaiter {
 public:
     ReadAwaiter(Ref<ReaderState> reader, std::size_t most_bytes) noexcept;
@@ -87,13 +99,15 @@ private:
     bool has_turn_ = false;
 };
 
-/// What a task waits for when it waits for a writer.
+/// The event of a writer that a task waits for.
 enum class WriterEvent : std::uint8_t {
-    drained,  ///< What is buffered is down to the low mark, or never was above the high one.
-    sent,     ///< Everything up to a mark is with the kernel.
+    drained,  ///< The buffer is down to the low mark, or never was above the high one.
+    sent,     ///< The kernel has taken everything up to a mark.
     closed,   ///< The descriptor is closed.
 };
 
+/// The awaiter of `drain`, `send` and `wait_closed`. It stands in a line of the writer, with the
+/// event for which it waits.
 class WriterAwaiter final : public lowlevel::Waiter {
 public:
     WriterAwaiter(Ref<WriterState> writer, WriterEvent event, std::uint64_t mark) noexcept;
@@ -120,19 +134,20 @@ private:
     static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept;
 
     Ref<WriterState> writer_;
-    /// In the writer's line until the event, or a cancellation, comes.
+    /// The place in the writer's line, until the event or a cancellation comes.
     Place place_;
     /// For `sent`: how many bytes of the whole stream must be with the kernel.
     std::uint64_t mark_;
     WriterEvent event_;
     bool waited_ = false;
-    /// There is nothing to wait for, but it is somebody else's turn.
+    /// The event has come already, but the task has had its share of operations without a wait, and
+    /// yields once.
     bool yields_ = false;
 };
 
 }  // namespace internal
 
-/// What `StreamReader::read(n)` returns: `co_await` gives a `std::string`.
+/// The return type of `StreamReader::read(n)`: `co_await` gives a `std::string`.
 class [[nodiscard]] Read {
 public:
     Read(internal::Ref<internal::ReaderState> reader, std::size_t most_bytes) noexcept;
@@ -146,7 +161,7 @@ private:
     std::size_t most_bytes_;
 };
 
-/// What the awaited functions of `StreamWriter` return.
+/// The return type of the awaited functions of `StreamWriter`.
 class [[nodiscard]] WriterWait {
 public:
     WriterWait(internal::Ref<internal::WriterState> writer, internal::WriterEvent event,
@@ -162,19 +177,21 @@ private:
     internal::WriterEvent event_;
 };
 
-/// The reading end of a byte stream. A handle; one that was default-constructed or moved from
-/// refers to no stream, is false, and throws RuntimeError when it is used.
+/// The reading end of a byte stream. A handle that was default-constructed or moved from refers to
+/// no stream. It is false, and throws RuntimeError when it is used.
 ///
-/// One reader at a time: a read that begins while another waits throws RuntimeError.
-/// Errors: every read throws OsError for what the system refuses, and so do all later ones. A
-/// hang-up of a terminal (EIO) is the end of the stream, not an error.
-/// Cancellation: every read is a cancellation point if it must wait; bytes that have come stay in
-/// the stream, in order. A read that finds what it wants in the buffer does not yield.
-/// Python: `asyncio.StreamReader`. It has no `feed_data`, and reads only when asked to.
+/// Only one task may read at a time: a read that begins while another read waits throws
+/// RuntimeError. Errors: a read throws OsError when the system reports an error, and so do all
+/// later reads. The hang-up of a terminal (EIO) is the end of the stream, not an error.
+/// Cancellation: every read is a cancellation point if it must wait. Bytes that have come stay in
+/// the stream, in order. A read that finds what it needs in the buffer does not yield.
+/// Python: `asyncio.StreamReader`. Differences: there is no `feed_data`, and the stream reads only
+/// when the program asks for bytes.
 class StreamReader {
 public:
+    /// Refers to no stream.
     StreamReader() noexcept;
-    /// Takes over `fd`, which must be in non-blocking mode. `connect_read_pipe` sees to that.
+    /// Takes `fd` over. It must be in non-blocking mode; `connect_read_pipe` makes it so.
     StreamReader(EventLoop& loop, lowlevel::Fd fd, StreamOptions options = {});
     StreamReader(StreamReader&& other) noexcept;
     StreamReader& operator=(StreamReader&& other) noexcept;
@@ -183,39 +200,46 @@ public:
 
     explicit operator bool() const noexcept;
 
-    /// At most `most_bytes`, as soon as there are any. Returns "" at the end of the stream only, or
-    /// if nothing was asked for. Throws: `std::invalid_argument` for what was a negative number.
+    /// Reads at most `most_bytes` bytes, and returns as soon as there are any. Returns "" only at
+    /// the end of the stream, or if `most_bytes` is 0. Throws: `std::invalid_argument` for a number
+    /// that was negative before its conversion.
     Read read(std::size_t most_bytes) const;
 
-    /// Everything until the end of the stream; the limit does not apply.
+    /// Reads everything until the end of the stream. The limit does not apply.
     Coro<std::string> read() const;
 
-    /// One line with its '\n'; at the end of the stream what is left, at last "".
-    /// Throws: LimitOverrunError when the line is longer than the limit. It stays in the buffer.
-    /// (Python's `readline` discards it.)
+    /// Reads one line, with its '\n'. Returns the last bytes without a '\n' if the stream does not
+    /// end with one, and "" after that.
+    /// Throws: LimitOverrunError when the line is longer than the limit. The line stays in the
+    /// buffer. (Python's `readline` discards it.)
     Coro<std::string> readline() const;
 
-    /// Exactly `bytes` bytes, beyond the limit too. Throws: IncompleteReadError with what there was
-    /// if the stream ends before; `std::invalid_argument` for what was a negative number.
+    /// Reads exactly `bytes` bytes. The limit does not apply.
+    /// Throws: IncompleteReadError, which holds the bytes that came, if the stream ends before;
+    /// `std::invalid_argument` for a number that was negative before its conversion.
     Coro<std::string> readexactly(std::size_t bytes) const;
 
-    /// Everything up to and including `separator`, which must not be empty. Throws:
-    /// LimitOverrunError (the data stays), IncompleteReadError, `std::invalid_argument`.
+    /// Reads everything up to and including `separator`, which must not be empty. Throws:
+    /// LimitOverrunError (the data stays in the buffer); IncompleteReadError if the stream ends
+    /// before the separator; `std::invalid_argument` if the separator is empty.
     Coro<std::string> readuntil(std::string_view separator) const;
-    /// The same for the separator among several that ends first. They are copied.
+    /// The same with several separators: reads up to the one that ends first. The separators are
+    /// copied.
     Coro<std::string> readuntil(std::span<const std::string_view> separators) const;
-    /// Two string literals in braces would be taken for the two ends of one string.
+    /// Refuses a list in braces: two string literals would be taken for the begin and the end of
+    /// one string.
     Coro<std::string> readuntil(std::initializer_list<std::string_view>) const = delete;
 
-    /// What has come and nobody has asked for yet. Never waits, and takes it out of the stream.
+    /// Takes the bytes out of the buffer that have come and have not been read. Never waits.
     std::string take_buffered() const;
 
-    /// The end was reached and nothing is left in the buffer.
+    /// Whether the end of the stream was reached and the buffer is empty.
     bool at_eof() const;
 
-    /// No more reads: the descriptor is closed, what is buffered is dropped, and a read that waits
-    /// gets the end of the stream. Closing twice is allowed.
+    /// Closes the descriptor and drops the buffer. A read that is waiting gets the end of the
+    /// stream. Closing twice is allowed.
     void close() const noexcept;
+    /// Whether `close` was called.
     bool is_closing() const;
 
 private:
@@ -225,7 +249,8 @@ private:
 
     internal::ReaderState& state() const;
     internal::Ref<internal::ReaderState> shared_state() const;
-    /// A second handle, which leaves the closing to this one.
+    /// Makes a second handle of the same stream. Dropping the second handle does not close the
+    /// stream.
     StreamReader alias() const noexcept;
     void drop() const noexcept;
 
@@ -233,35 +258,36 @@ private:
     bool is_alias_ = false;
 };
 
-/// The writing end of a byte stream. A handle, as `StreamReader`.
+/// The writing end of a byte stream. A handle, like `StreamReader`.
 ///
-/// Errors: what the system refuses, at any time after `write` (EPIPE when nobody reads any more),
-/// is thrown as OsError by every `drain`, `send` and `wait_closed` from then on; what is buffered,
-/// and what is written later, is dropped.
-/// Python: `asyncio.StreamWriter`, and the `set_write_buffer_limits` of its transport.
+/// Errors: the system may report an error at any time after `write` (EPIPE when the reader has
+/// closed its end). From then on every `drain`, `send` and `wait_closed` throws it as an OsError.
+/// The bytes in the buffer, and all bytes that are written later, are dropped.
+/// Python: `asyncio.StreamWriter`, and `set_write_buffer_limits` of its transport.
 class StreamWriter {
 public:
+    /// Refers to no stream.
     StreamWriter() noexcept;
-    /// Takes over `fd`, which must be in non-blocking mode. `connect_write_pipe` sees to that.
+    /// Takes `fd` over. It must be in non-blocking mode; `connect_write_pipe` makes it so.
     StreamWriter(EventLoop& loop, lowlevel::Fd fd, StreamOptions options = {});
     StreamWriter(StreamWriter&& other) noexcept;
     StreamWriter& operator=(StreamWriter&& other) noexcept;
-    /// `abort()`, unless `close()` was called, which then goes on. Debug mode logs bytes that are
-    /// lost that way.
+    /// Calls `abort()`, unless `close()` was called, which then goes on. Debug mode logs bytes that
+    /// are lost in this way.
     ~StreamWriter();
 
     explicit operator bool() const noexcept;
 
-    /// Hands `data` to the kernel, and keeps a copy of what it does not take at once. Never waits,
-    /// so a program that writes without ever waiting for `drain` fills its memory.
-    /// After `close`, or an error, it does nothing.
+    /// Hands `data` to the kernel, and keeps a copy of the bytes that the kernel does not take at
+    /// once. Never waits, so a program that writes without ever awaiting `drain` fills its memory.
+    /// Has no effect after `close` or an error.
     void write(std::string_view data) const;
-    /// The same without a copy.
+    /// The same for a string that is given away, without a copy.
     template <std::same_as<std::string> Text>
     void write(Text&& data) const {
         write_string(std::forward<Text>(data));
     }
-    /// One write of all of them. Python: `writelines`.
+    /// Writes all `pieces`, joined to one. Python: `writelines`.
     template <std::ranges::input_range Range>
         requires std::convertible_to<std::ranges::range_reference_t<Range>, std::string_view>
     void writelines(Range&& pieces) const {
@@ -270,17 +296,17 @@ public:
         write_string(std::move(all));
     }
 
-    /// Waits while more is buffered than the high mark, until it is down to the low one. Returns at
-    /// once otherwise. Many tasks may wait.
-    /// Throws: OsError; ECONNRESET if the stream is closed.
-    /// Cancellation: a cancellation point if it must wait; what was written stays written.
+    /// If more bytes are buffered than the high mark, waits until the buffer is down to the low
+    /// mark. Otherwise returns at once. Many tasks may wait.
+    /// Throws: OsError with the error of the stream; with ECONNRESET if the stream is closed.
+    /// Cancellation: a cancellation point if it must wait. Bytes that were written stay written.
     WriterWait drain() const;
 
-    /// Writes `data` and waits until the kernel has all of it.
+    /// Writes `data` and waits until the kernel has taken all of it.
     ///
     /// Throws: as `drain`.
-    /// Cancellation: a cancellation point if it must wait. `data` is on its way then and will be
-    /// sent whole: a message is not torn apart.
+    /// Cancellation: a cancellation point if it must wait. `data` is in the buffer then, and will
+    /// be sent as a whole, so a cancellation does not cut a message in two.
     WriterWait send(std::string_view data) const;
     template <std::same_as<std::string> Text>
     WriterWait send(Text&& data) const {
@@ -288,24 +314,26 @@ public:
         return all_sent();
     }
 
-    /// The reader is to see the end after what is buffered. A pipe has no other way to say so than
-    /// to be closed, so for pipes this is `close`.
+    /// Lets the reader at the other end see the end of the stream after the buffered bytes. A pipe
+    /// can only do so by being closed, so for pipes this is `close`.
     void write_eof() const noexcept { close(); }
 
-    /// Sends what is buffered, then closes the descriptor. Does not wait. Closing twice is allowed.
+    /// Sends the buffered bytes, then closes the descriptor. This call does not wait for that.
+    /// Closing twice is allowed.
     void close() const noexcept;
-    /// Closes now; what is buffered is lost.
+    /// Closes the descriptor at once. The buffered bytes are lost.
     void abort() const noexcept;
-    /// `close` or `abort` was called, or nobody reads any more.
+    /// Whether `close` or `abort` was called, or the stream has ended with an error.
     bool is_closing() const;
 
-    /// Waits until the descriptor is closed. Throws: OsError if the stream ended with one.
-    /// Cancellation: a cancellation point if it must wait; the closing goes on.
+    /// Waits until the descriptor is closed. Throws: OsError if the stream has ended with an error.
+    /// Cancellation: a cancellation point if it must wait. The closing goes on.
     WriterWait wait_closed() const;
 
+    /// How many bytes are buffered.
     std::size_t get_write_buffer_size() const;
-    /// In bytes. At the beginning 64 KiB and 16 KiB. Throws: `std::invalid_argument` if low is
-    /// above high.
+    /// Sets the marks of `drain`, in bytes. The defaults are 64 KiB and 16 KiB. Throws:
+    /// `std::invalid_argument` if `low` is above `high`.
     void set_write_buffer_limits(std::size_t high, std::size_t low) const;
 
 private:
@@ -317,7 +345,8 @@ private:
     internal::Ref<internal::WriterState> shared_state() const;
     void write_string(std::string&& data) const;
     WriterWait all_sent() const;
-    /// A second handle, which leaves the closing to this one.
+    /// Makes a second handle of the same stream. Dropping the second handle does not close the
+    /// stream.
     StreamWriter alias() const noexcept;
     void drop() const noexcept;
 
@@ -325,11 +354,11 @@ private:
     bool is_alias_ = false;
 };
 
-/// A reader of `fd` on the running loop, for a pipe, terminal, socket, FIFO or file that was opened
-/// elsewhere. Switches it to non-blocking mode unless it is shared.
+/// Makes a reader of `fd` on the running loop, for a pipe, terminal, socket, FIFO or file that was
+/// opened elsewhere. Switches the file to non-blocking mode unless it is shared.
 ///
-/// A regular file is read directly, and may hold up the loop while the disk works.
-/// Throws: OsError if `fd` is no open descriptor; RuntimeError if no loop runs.
+/// A regular file is read directly, and may block the loop while the disk works.
+/// Throws: OsError if `fd` is not an open descriptor; RuntimeError if no loop runs.
 /// Python: `loop.connect_read_pipe`, without the protocol.
 StreamReader connect_read_pipe(lowlevel::Fd fd, StreamOptions options = {});
 
@@ -342,8 +371,8 @@ struct Pipe {
     StreamWriter writer;
 };
 
-/// Makes a pipe; on the simulated back-end, one in memory. Throws: OsError.
-/// Cancellation: does not wait in practice; if the pipe was made, it is returned.
+/// Makes a pipe. On the simulated back-end the pipe is in memory. Throws: OsError.
+/// Cancellation: making a pipe does not wait. If the pipe was made, it is returned.
 /// Source: pipe(7).
 Coro<Pipe> open_pipe(StreamOptions options = {});
 

@@ -1,13 +1,17 @@
 #pragma once
 // Running other programs.
 //
-// That a process has ended is learnt from the process itself, through a pidfd, never from its
-// pipes: a grandchild may hold those open for as long as it likes. Signals go through the pidfd
-// too, so they reach this process or nobody, whatever has become of its number. And nobody reaps
-// the process but us, so until then its number, and its group's, cannot be anybody else's.
+// The library learns the end of a process from the process itself, through a pidfd, and never from
+// its pipes: a grandchild may hold those open for as long as it likes. Signals go through the
+// pidfd, too. So a signal reaches this process or no process at all, even if the process has ended
+// and its number belongs to another one. And only this library reaps the process; until then its
+// number, and the number of its group, cannot be given to another process.
 //
-// A child starts with an empty signal mask and with SIGPIPE and SIGINT as by default, and of our
-// descriptors inherits those that the options name, no others.
+// A child starts with an empty signal mask and with the default actions of SIGPIPE and SIGINT. It
+// inherits the descriptors that the options name, and no others.
+//
+// A process that is dropped is killed, because a child without a handle has no owner that could
+// wait for it. The loop still waits for its end and reaps it, so no zombie is left.
 //
 // Thread-safety: loop thread only.
 
@@ -30,10 +34,12 @@ namespace asyncio {
 /// Where one of a child's three standard descriptors leads.
 class Stdio {
 public:
+    /// As `INHERIT`, `PIPE`, `STDOUT`, `DEVNULL`, and `fd`.
     enum class Kind : std::uint8_t { inherit, pipe, output, null, descriptor };
 
     constexpr explicit Stdio(Kind kind, int number = -1) noexcept : kind_(kind), number_(number) {}
-    /// A descriptor of ours, which stays ours: a file, a socket, the end of some pipe.
+    /// A descriptor of this process: a file, a socket, the end of a pipe. The child gets a copy,
+    /// and the descriptor stays the caller's.
     static constexpr Stdio fd(int number) noexcept { return Stdio(Kind::descriptor, number); }
 
     constexpr Kind kind() const noexcept { return kind_; }
@@ -44,35 +50,41 @@ private:
     int number_;
 };
 
-/// Where ours leads. Python: `None`.
+/// The child uses the same file as this process. Python: `None`.
 inline constexpr Stdio INHERIT{Stdio::Kind::inherit};
-/// To `Process::stdin`, `stdout`, `stderr`.
+/// A new pipe, whose other end is `Process::stdin`, `stdout` or `stderr`.
 inline constexpr Stdio PIPE{Stdio::Kind::pipe};
-/// For stderr alone: where stdout leads.
+/// For stderr only: the file to which the child's stdout leads.
 inline constexpr Stdio STDOUT{Stdio::Kind::output};
 /// /dev/null.
 inline constexpr Stdio DEVNULL{Stdio::Kind::null};
 
-/// What views refer to is copied when the function that takes the options is called.
+/// How a program is started. The texts and lists behind the views are copied when the function that
+/// takes the options is called.
 struct SubprocessOptions {
+    /// Where the child's standard input, output and error lead.
     Stdio stdin = INHERIT;
     Stdio stdout = INHERIT;
     Stdio stderr = INHERIT;
-    /// The child's working directory. Empty: ours.
+    /// The child's working directory. Empty: that of this process.
     std::string_view cwd = {};
-    /// "NAME=value", all of the child's environment. Nothing: ours.
+    /// The whole environment of the child, each element "NAME=value". Without a value: the
+    /// environment of this process.
     std::optional<std::span<const std::string>> env = {};
-    /// Makes it a session leader (setsid(2)): without a terminal, and with a group of its own.
+    /// Makes the child the leader of a new session (setsid(2)): without a terminal, and with a
+    /// process group of its own.
     bool start_new_session = false;
-    /// The process group to join; 0: a new one, whose number is the child's. Nothing: ours.
+    /// The process group that the child joins. 0: a new group, whose number is the child's. Without
+    /// a value: the group of this process.
     std::optional<int> process_group = {};
-    /// When the child ends, what is left of its own group is killed, before anybody can learn of
-    /// the end. Needs a group of its own. Then `communicate` ends with the child, too: nobody is
-    /// left to hold the pipes, but for those who left the group.
+    /// Kills the rest of the child's process group when the child has ended, before its end is
+    /// reported. Needs a group of its own. `communicate` then ends with the child as well, since no
+    /// process of the group is left that holds the pipes. (A process that has left the group may
+    /// still hold them.)
     bool end_group_at_exit = false;
-    /// Descriptors that the child gets under the numbers they have here.
+    /// Descriptors that the child gets, under the numbers that they have in this process.
     std::span<const int> pass_fds = {};
-    /// For the readers of stdout and stderr, as `StreamOptions::limit`.
+    /// The limit of the readers of stdout and stderr, as `StreamOptions::limit`.
     std::size_t limit = default_stream_limit_bytes;
 };
 
@@ -80,6 +92,7 @@ namespace internal {
 
 class ProcessState;
 
+/// The awaiter of `Process::wait`. It stands in a line of the process until that has been reaped.
 class ProcessWaiter : public lowlevel::Waiter {
 public:
     explicit ProcessWaiter(Ref<ProcessState> process);
@@ -108,7 +121,7 @@ private:
 
 }  // namespace internal
 
-/// What `Process::wait` returns: `co_await` gives an `int`.
+/// The return type of `Process::wait`: `co_await` gives an `int`.
 class [[nodiscard]] ProcessWait {
 public:
     explicit ProcessWait(internal::Ref<internal::ProcessState> process) noexcept;
@@ -121,14 +134,15 @@ private:
     internal::Ref<internal::ProcessState> process_;
 };
 
-/// A child process. A handle; one that was moved from refers to none, and throws RuntimeError when
+/// A child process. A handle that was moved from refers to no process, and throws RuntimeError when
 /// it is used.
 ///
-/// Dropping the handle of a process that runs kills it; the loop reaps it, now or when it closes.
+/// Dropping the handle of a process that runs kills the process. The loop reaps it, at the latest
+/// when the loop closes.
 /// Python: `asyncio.subprocess.Process`.
 class Process {
 public:
-    /// What a process wrote, as far as it went to a pipe.
+    /// The bytes that a process wrote to its pipes.
     struct Output {
         std::string stdout;
         std::string stderr;
@@ -138,48 +152,54 @@ public:
     Process& operator=(Process&& other) noexcept;
     ~Process();
 
-    /// Our ends of the pipes; false where there is none.
+    /// This process's ends of the pipes. A stream is false if there is no pipe.
     StreamWriter stdin;
     StreamReader stdout;
     StreamReader stderr;
 
+    /// The number of the process.
     int pid() const;
 
-    /// The exit status; −N if signal N ended it; nothing while it runs, as far as the loop has
-    /// noticed. 255 if somebody else has reaped it.
+    /// The exit status; −N if signal N has ended the process. Without a value while the process
+    /// runs, or has ended and the loop has not noticed yet. 255 if other code has reaped the
+    /// process, because its status is lost then.
     std::optional<int> returncode() const;
 
-    /// Waits for the end of the process, and for nothing else: its pipes may still hold output, and
-    /// its children may live. Returns `returncode()`. Many tasks may wait.
-    /// Cancellation: a cancellation point if it must wait; the process goes on.
-    /// Python: waits for the pipes too, until 3.14.
+    /// Waits for the end of the process only: its pipes may still hold output, and its children may
+    /// still run. Many tasks may wait.
+    /// Returns the value of `returncode()`.
+    /// Cancellation: a cancellation point if it must wait. The process goes on.
+    /// Python: `process.wait()`, which before 3.14 waits for the pipes, too.
     ProcessWait wait() const;
 
     /// Writes `input` to stdin and closes it, reads stdout and stderr until both have ended, and
     /// waits for the process.
     ///
-    /// That the process does not read its input is no error.
+    /// A process that does not read its input is no error.
     /// Throws: `std::invalid_argument` for input without a pipe to stdin, or input in a second
     /// call; OsError when a pipe cannot be read.
     /// Cancellation: a cancellation point if it must wait. The process goes on, the input is still
-    /// written, and what was read is kept: call again to go on, or `take_output`.
+    /// written, and the bytes that were read are kept: call this again to go on, or call
+    /// `take_output`.
     Coro<Output> communicate(std::string input = {});
 
-    /// What a `communicate` that was cancelled had read so far. Never waits.
+    /// Takes the bytes that a cancelled `communicate` had read. Never waits.
     Output take_output();
 
-    /// Sends a signal. Nothing happens, and nobody else is hit, if the process has ended.
-    /// Throws: OsError (EPERM for a process that became somebody else's, EINVAL for no signal).
+    /// Sends a signal. If the process has ended, the call has no effect, and no other process gets
+    /// the signal.
+    /// Throws: OsError (EPERM for a process that has changed to another user, EINVAL for a number
+    /// that is no signal).
     void send_signal(int signal_number) const;
-    /// SIGTERM.
+    /// Sends SIGTERM, which asks the process to end.
     void terminate() const;
-    /// SIGKILL.
+    /// Sends SIGKILL, which the process cannot catch.
     void kill() const;
 
-    /// Sends a signal to every process in the process's own group, its children among them.
+    /// Sends a signal to every process in the process's own group, so also to its children.
     ///
-    /// Nothing happens if there is none left. Linux before 6.9 cannot name a group safely once its
-    /// leader was reaped; nothing happens then either.
+    /// The call has no effect if no process of the group is left. Linux before 6.9 cannot name a
+    /// group safely after its leader was reaped; the call has no effect then, either.
     /// Throws: RuntimeError if the process has no group of its own (`process_group`,
     /// `start_new_session`); OsError.
     void send_signal_to_group(int signal_number) const;
@@ -195,17 +215,18 @@ private:
     internal::Ref<internal::ProcessState> state_;
 };
 
-/// Starts a program. `arguments[0]` is its name, looked up in PATH (that of `options.env` if that
-/// has one) unless it contains a slash.
+/// Starts a program. `arguments[0]` is its name. A name without a slash is looked up in PATH: in
+/// that of `options.env` if it has one, otherwise in that of this process.
 ///
-/// Starting is done by vfork and exec and holds the loop for a fraction of a millisecond. To keep
-/// timers and other tasks going, one program is started per iteration of the loop, in the order of
-/// the calls.
-/// Throws: OsError naming the program ("spawn /bin/nosuch: No such file or directory"), also when
-/// there are no descriptors (EMFILE, ENFILE) or processes (EAGAIN) to be had; nothing runs then.
-/// `std::invalid_argument` for no arguments, a zero byte, STDOUT where it has no meaning, or
-/// `end_group_at_exit` without a group.
-/// Cancellation: always yields, before anything is started: if it is cancelled, nothing was.
+/// The program is started by vfork and exec, which blocks the loop for a fraction of a millisecond.
+/// So that timers and other tasks go on, one program is started in each iteration of the loop, in
+/// the order of the calls.
+/// Throws: OsError with the name of the program ("spawn /bin/nosuch: No such file or directory"),
+/// also if there are no more descriptors (EMFILE, ENFILE) or processes (EAGAIN); no program runs
+/// then. `std::invalid_argument` if there are no arguments, for a zero byte in a text, for STDOUT
+/// where it has no meaning, and for `end_group_at_exit` without a group.
+/// Cancellation: always yields, before the program is started. If the call is cancelled, no program
+/// was started.
 /// Python: `asyncio.create_subprocess_exec`.
 Coro<Process> create_subprocess_exec(std::vector<std::string> arguments,
                                      SubprocessOptions options = {});
@@ -225,16 +246,16 @@ Coro<Process> exec_words(const SubprocessOptions& options, const Words&... words
 
 }  // namespace internal
 
-/// The same with the arguments one by one: `create_subprocess_exec("ls", "-l")`.
+/// The same with each argument as a parameter: `create_subprocess_exec("ls", "-l")`.
 template <internal::ProgramArgument... Words>
     requires(sizeof...(Words) > 0)
 Coro<Process> create_subprocess_exec(const Words&... words) {
     return internal::exec_words({}, words...);
 }
 
-// And with options: `create_subprocess_exec("ls", "-l", {.stdout = PIPE})`. One function for each
-// number of arguments, for options in braces can be passed only to a parameter of a known type.
-// Beyond seven, pass a vector.
+// The same with options: `create_subprocess_exec("ls", "-l", {.stdout = PIPE})`. There is one
+// function for each number of arguments, because options in braces can be passed only to a
+// parameter of a known type. For more than seven arguments, pass a vector.
 
 template <internal::ProgramArgument A>
 Coro<Process> create_subprocess_exec(const A& a, SubprocessOptions options) {
@@ -275,9 +296,9 @@ Coro<Process> create_subprocess_exec(const A& a, const B& b, const C& c, const D
     return internal::exec_words(options, a, b, c, d, e, f, g);
 }
 
-/// Runs `command` with `/bin/sh -c --`. Otherwise as `create_subprocess_exec`.
-/// Python: `asyncio.create_subprocess_shell`, which gives a command that begins with a dash to the
-/// shell as an option.
+/// Runs `command` by `/bin/sh -c --`. In all else as `create_subprocess_exec`.
+/// Python: `asyncio.create_subprocess_shell`. There a command that begins with a dash is an option
+/// of the shell.
 Coro<Process> create_subprocess_shell(std::string command, SubprocessOptions options = {});
 
 }  // namespace asyncio

@@ -1,10 +1,11 @@
 #pragma once
-// Locks, events, conditions, semaphores and barriers: what tasks of one loop coordinate with.
+// Locks, events, conditions, semaphores and barriers: the means by which tasks of one loop
+// coordinate.
 //
-// Each is a header of its own; this one is for who wants them all, as Python's documentation has
-// them on one page. They share their rules: who waits is served in the order of arrival, nobody is
-// overtaken, a cancelled waiter passes on what it was given, waiting allocates nothing, and what
-// need not wait does not go through the loop.
+// Each has a header of its own; this one includes them all, as Python's documentation has them on
+// one page. They share their rules. Waiters are served in the order of arrival, and no newcomer
+// overtakes them. A cancelled waiter passes on what it was given. Waiting allocates nothing. A call
+// that need not wait does not yield to the loop.
 
 #include <asyncio/barrier.h>
 #include <asyncio/condition.h>

@@ -1,8 +1,34 @@
 #pragma once
 // `Task<T>`: a coroutine that the loop runs beside others, and the future of its result.
 //
-// The loop holds every task until it has ended; dropping the handle makes it a background task and
-// loses nothing.
+// A task is one object with two base classes. `FutureState<T>` is the part that other tasks use: a
+// result that is not there yet, and the list of waiters. `TaskCore` is the part that the loop uses:
+// a node of the ready queue, the coroutine at which the task stands, and the bookkeeping of its
+// cancellation. Python has the same inheritance (`Task` is a `Future`). A single object means one
+// allocation and one reference count, and everything that takes a future also takes a task.
+//
+// Ownership. The task owns the frame of its outermost coroutine. The frame owns the coroutine that
+// it awaits, and so on, down to the awaiter at which the task is parked. Two kinds of references
+// keep the task object alive. The loop holds one from the creation of the task until its end, and
+// every handle (`Task`, `TaskRef`, an awaiting task) holds one. So a program may drop the handle:
+// the task goes on in the background and loses nothing. CPython's loop holds its tasks weakly
+// there, and a task without a handle can vanish in the middle.
+//
+// The end. When the outermost coroutine has ended, the task moves the result from the coroutine's
+// promise into the future, destroys the frame, and then completes the future. The order matters.
+// Destructors of arguments run while `current_task()` still names this task. When the waiters
+// resume, one iteration later, everything that the frame held has been released. The result is not
+// written into the future directly, because a `Coro` does not know whether a task or another
+// coroutine will run it.
+//
+// Errors. The error of a task stays in the future until the program asks for it: by an await, by
+// `result()`, or by `exception()`. If the program never asks, the destructor of the task reports
+// the error to the loop's exception handler. The destructor runs when the last reference is
+// dropped. The moment is definite, since there is no collector that does it later.
+//
+// Cancellation before the first step. The coroutine never runs; the frame and its arguments are
+// destroyed, and the future ends as cancelled. Only the destructors of the arguments run. An object
+// that has to be released in any case is therefore passed as an argument.
 //
 // Thread-safety: loop thread only.
 
@@ -23,14 +49,17 @@ namespace asyncio {
 
 class Context;
 
+/// How `create_task` makes a task. The struct holds views and numbers only, because g++ 12 would
+/// destroy a temporary with a destructor twice in an expression with `co_await`.
 struct TaskOptions {
-    /// Copied. Empty: "Task-" and a number.
+    /// The task's name in reports. It is copied. Empty: "Task-" and a number that no other task of
+    /// the process has.
     std::string_view name = {};
-    /// The context the task runs in, and shares with whoever else has it. Null: a copy of its
-    /// creator's.
+    /// The context in which the task runs. The task shares it with every other user of that
+    /// context. Null: a copy of the creator's context.
     const Context* context = nullptr;
-    /// Runs the task up to its first wait before `create_task` returns. Nothing: as
-    /// `EventLoop::set_eager_tasks` says. Python: `eager_start`.
+    /// Whether the task runs up to its first wait before `create_task` returns. Without a value,
+    /// `EventLoop::set_eager_tasks` decides. Python: `eager_start`.
     std::optional<bool> eager_start = std::nullopt;
 };
 static_assert(std::is_trivially_destructible_v<TaskOptions>);
@@ -38,9 +67,11 @@ static_assert(std::is_trivially_destructible_v<TaskOptions>);
 namespace internal {
 
 template <class T>
+/// The task itself. The type T matters only for the result; everything else is in the two bases.
 class TaskState final : public FutureState<T>, public TaskCore {
 public:
-    /// Takes the coroutine over when nothing can fail any more.
+    /// Takes the coroutine over. `coroutine_` is the last member to be initialised, so a base that
+    /// throws (no memory for the name, for example) leaves the coroutine with the caller.
     TaskState(EventLoop& loop, Coro<T>& coroutine, const TaskOptions& options)
         : FutureState<T>(loop),
           TaskCore(loop, coroutine.frame(), options),
@@ -49,7 +80,8 @@ public:
     }
     ~TaskState() override {
         if (this->unretrieved()) [[unlikely]] {
-            // The handler is to see what the task saw.
+            // The exception handler runs in the task's context, so it sees the context variables
+            // that the task saw. A log line can then carry the number of the request, for example.
             ContextRef* const outer = std::exchange(here.context, &this->context());
             this->report_unretrieved("a task's exception was never retrieved",
                                      TaskCore::name_or_nothing());
@@ -62,6 +94,9 @@ public:
     CancelRelay* relay() noexcept override { return this; }
 
 private:
+    /// The coroutine has ended. A task that cancelled itself and then ended without another wait
+    /// ends as cancelled, as in Python. An error that the coroutine threw takes precedence over
+    /// that.
     void complete() noexcept override {
         using End = FutureBase::Status;
         take_result();
@@ -72,7 +107,9 @@ private:
                              : this->outcome_.cancelled() ? End::cancelled
                                                           : End::failed);
     }
-    /// An error while the result moves in becomes the result.
+    /// Moves the result out of the coroutine's promise. If the move constructor of T throws, that
+    /// error is the result of the task. Types that cannot throw get no handler, since a handler in
+    /// every task would cost code.
     void take_result() noexcept {
         Outcome<T>& result = coroutine_.promise().outcome;
         if constexpr (std::is_nothrow_move_assignable_v<Outcome<T>>) {
@@ -85,22 +122,26 @@ private:
             }
         }
     }
+    /// The task was cancelled before its first step, so the promise holds no result.
     void complete_unstarted() noexcept override {
         coroutine_.destroy();
         this->outcome_.fail(take_cancellation());
         FutureBase::complete(FutureBase::Status::cancelled);
     }
 
+    /// The outermost frame. The task owns it, and destroys it when it has ended.
     std::coroutine_handle<Promise<T>> coroutine_;
 };
 
 }  // namespace internal
 
-/// A task whatever it returns, for lists and for the task that is running. Empty if there is none;
-/// an empty one is false, and throws RuntimeError when it is used.
+/// A handle to a task of any result type, for lists of tasks and for the task that is running. A
+/// `TaskRef` that refers to no task is false, and throws RuntimeError when it is used.
 class TaskRef : public FutureRef {
 public:
+    /// Refers to no task.
     TaskRef() noexcept = default;
+    /// For the library. Takes a new reference to the task; `core` may be null.
     explicit TaskRef(internal::TaskCore* core) noexcept;
 
     std::string get_name() const { return existing_core().name(); }
@@ -109,7 +150,8 @@ public:
     /// The context the task runs in. Defined in context.h.
     Context get_context() const;
 
-    /// As `Task`'s.
+    // As the functions of `Task` with the same names.
+
     bool cancel(std::string_view message = {}) const { return existing_core().cancel(message); }
     std::size_t cancelling() const { return existing_core().cancelling(); }
     std::size_t uncancel() const { return existing_core().uncancel(); }
@@ -121,6 +163,7 @@ public:
             [core = core_](internal::FutureBase&) { return TaskRef(core); });
     }
 
+    /// For the library. Null if this refers to no task.
     internal::TaskCore* core() const noexcept { return state_ ? core_ : nullptr; }
 
 private:
@@ -129,13 +172,19 @@ private:
         return *core_;
     }
 
-    /// Valid as long as there is a future: they are one object.
+    /// Points into the object that `state_` keeps alive: the task and its future are one object.
     internal::TaskCore* core_ = nullptr;
 };
 
-/// Made by `create_task`.
+/// The handle of a task. `create_task` makes it.
 ///
-/// Python: `asyncio.Task`. Differences: the loop's reference is strong.
+/// Awaiting the handle gives the result. `co_await task` gives a reference and leaves the result in
+/// place for others; `co_await std::move(task)` gives the value itself. Copies of the handle refer
+/// to the same task, and dropping all of them does not end the task.
+///
+/// Cancellation: cancelling a task that awaits this one cancels this one, too. `shield` prevents
+/// that.
+/// Python: `asyncio.Task`. Differences: the loop holds its tasks by a strong reference.
 template <class T = void>
 class Task : public internal::FutureHandle<T> {
 public:
@@ -143,20 +192,24 @@ public:
     explicit Task(internal::Ref<internal::FutureState<T>> state, internal::TaskCore& core) noexcept
         : internal::FutureHandle<T>(std::move(state)), core_(&core) {}
 
-    /// "Task-N" unless one was given.
+    /// The name from the options or from `set_name`; "Task-N" if there was none.
     std::string get_name() const { return existing_core().name(); }
+    /// Changes the name. The text is copied.
     void set_name(std::string_view name) const { existing_core().set_name(name); }
 
     /// The context the task runs in. Defined in context.h.
     Context get_context() const;
 
-    /// How many calls of `cancel()` nobody has taken back.
+    /// The number of `cancel()` calls that have not been taken back by `uncancel()`. Scopes like
+    /// `timeout` compare it with the number at their beginning: so they tell their own request from
+    /// a request of others.
     std::size_t cancelling() const { return existing_core().cancelling(); }
-    /// Takes one call of `cancel()` back; returns how many are left. At zero, a request not yet
-    /// delivered is withdrawn.
+    /// Takes one call of `cancel()` back. Returns how many are left. When none is left, a request
+    /// that has not been delivered yet is withdrawn: the task does not see it.
     std::size_t uncancel() const { return existing_core().uncancel(); }
 
-    /// As that of `Future`; the callback is given the task.
+    /// As `Future::add_done_callback`, but the callback is given the task. A callback that accepts
+    /// only a `Future<T>` is given that.
     template <class Callback>
         requires internal::DoneCallable<Callback, Task, Future<T>>
     auto add_done_callback(Callback&& callback) const {
@@ -175,6 +228,7 @@ public:
         }
     }
 
+    /// Implicit, so that tasks of different types can stand in one list.
     operator TaskRef() const { return TaskRef(this->state_ ? core_ : nullptr); }
 
 private:
@@ -183,7 +237,7 @@ private:
         return *core_;
     }
 
-    /// Valid as long as the future is: they are one object.
+    /// Points into the object that the handle's state keeps alive.
     internal::TaskCore* core_ = nullptr;
 };
 
@@ -202,8 +256,9 @@ Task<T> EventLoop::create_task(Coro<T> coroutine) {
     return create_task(std::move(coroutine), {});
 }
 
-/// Schedules `coroutine` as a task of the running loop. Its first step runs in the next iteration,
-/// or now if it is to start eagerly: a task that never waits is then done when this returns.
+/// Schedules `coroutine` as a task of the running loop. The first step of the task runs in the next
+/// iteration. A task that starts eagerly runs its first step inside this call; if it never waits,
+/// it is done when this call returns.
 ///
 /// Throws: RuntimeError if no loop runs on this thread.
 /// Python: `asyncio.create_task`.
@@ -213,12 +268,13 @@ Task<T> create_task(Coro<T> coroutine, const TaskOptions& options = {}) {
         .create_task(std::move(coroutine), options);
 }
 
-/// Schedules `function()` as a task, and keeps `function` until the task has ended: so a lambda
-/// that is a coroutine may capture. `create_task([text]() -> Coro<> { … })`.
+/// Schedules `function()` as a task, and keeps `function` until the task has ended:
+/// `create_task([text]() -> Coro<> { … })`. A coroutine that is a lambda refers to its closure, so
+/// the closure has to live as long as the coroutine. Here it does.
 ///
-/// What it captures by reference must live as long. g++ before 13 destroys a temporary closure
-/// twice that captures a value with a destructor, and is made to refuse it: give the closure a
-/// name.
+/// g++ before 13 destroys a temporary closure twice if it captures a value with a destructor. The
+/// library refuses to compile such a call: give the closure a name, and pass the name.
+/// Lifetime: what the closure captures by reference must live until the task has ended.
 template <class Function>
     requires internal::CoroutineFunction<Function>
 auto create_task(Function&& function, const TaskOptions& options = {}) {
@@ -229,17 +285,18 @@ auto create_task(Function&& function, const TaskOptions& options = {}) {
 
 namespace internal {
 
-/// Makes a coroutine of what can be awaited but is none.
+/// Makes a coroutine out of an awaitable that is not a coroutine. The awaitable lives in the frame.
 template <class Given>
 Coro<AwaitResult<Given>> as_coroutine(Given awaitable) {
     co_return co_await std::move(awaitable);
 }
 
-/// What a task can be made of: whatever can be awaited, and a function that returns a coroutine.
+/// The types from which a task can be made: everything that can be awaited, and functions that
+/// return a coroutine.
 template <class Given>
 concept Startable = Awaitable<Given> || CoroutineFunction<Given>;
 
-/// The coroutine that a task runs.
+/// Turns what the program gave to `create_task` into the coroutine that the task runs.
 template <class Given>
 auto coroutine_of(Given&& given) {
     using Plain = std::decay_t<Given>;
@@ -267,11 +324,13 @@ auto EventLoop::create_task(Given&& given) {
     return create_task(std::forward<Given>(given), {});
 }
 
-/// Schedules what can be awaited and is no coroutine: `create_task(sleep(1s))`,
-/// `create_task(event.wait())`, `create_task(queue.get())`. The task gives what the await gives.
+/// Schedules the await of something that is not a coroutine: `create_task(sleep(1s))`,
+/// `create_task(event.wait())`, `create_task(queue.get())`. The result of the task is the result of
+/// the await.
 ///
-/// What the awaitable refers to, the event or queue, must live until the task has ended.
-/// Python: refuses what is no coroutine.
+/// Lifetime: the object behind the awaitable, the event or the queue for example, must live until
+/// the task has ended.
+/// Python: `create_task` takes coroutines only.
 template <class Given>
     requires(internal::Awaitable<Given> && !internal::is_coro<std::decay_t<Given>>)
 auto create_task(Given&& awaitable, const TaskOptions& options = {}) {
@@ -279,20 +338,23 @@ auto create_task(Given&& awaitable, const TaskOptions& options = {}) {
         .create_task(std::forward<Given>(awaitable), options);
 }
 
-/// The task whose code this is; empty in a callback and outside a loop.
+/// The task that is running the calling code. Empty in a callback and outside a loop.
 /// Python: `asyncio.current_task`.
 TaskRef current_task() noexcept;
 
 /// The tasks of the loop that have not ended, in the order of their creation.
 /// Python: `asyncio.all_tasks`.
 std::vector<TaskRef> all_tasks();
+/// The same for a given loop.
 std::vector<TaskRef> all_tasks(EventLoop& loop);
 
-/// What each task of the loop waits for, and where: a line for the task, and one for each of its
-/// frames with file, line and function, innermost first. As DeadlockError shows it.
+/// The await tree: what each task of the loop waits for, and where. The text has a line for each
+/// task and a line for each of its frames, with file, line and function, the innermost frame first.
+/// `DeadlockError` carries the same text.
 /// Python: `asyncio.capture_call_graph`, `Task.get_stack`.
 std::string format_tasks(EventLoop& loop = get_running_loop());
-/// The same, to standard error. In debug mode SIGQUIT (Ctrl-\) does this while `run` runs.
+/// Writes the same text to standard error. In debug mode the signal SIGQUIT (Ctrl-\) does this
+/// while `run` runs.
 /// Python: `asyncio.print_call_graph`, `Task.print_stack`.
 void print_tasks(EventLoop& loop = get_running_loop());
 
@@ -306,7 +368,7 @@ concept FutureLike = requires(const std::remove_cvref_t<Handle>& handle) {
     } -> std::same_as<const Ref<FutureState<typename std::remove_cvref_t<Handle>::value_type>>&>;
 };
 
-/// Throws: RuntimeError if the handle refers to nothing.
+/// Refuses a handle that refers to no future. Throws: RuntimeError.
 template <class Handle>
 void require_existing(const Handle& handle) {
     if (!handle) [[unlikely]]
@@ -327,18 +389,19 @@ auto ensure_future_on(EventLoop& loop, Given&& awaitable) {
 
 }  // namespace internal
 
-/// A Task or Future as it is; anything else that can be awaited, as a new task.
+/// Returns a Task or Future as it is. Makes a new task of anything else that can be awaited.
 ///
-/// While no loop runs, the thread's current one (`set_event_loop`) gets the task, and begins with
-/// it when it runs.
-/// Throws: RuntimeError if there is neither; `std::invalid_argument` for a future of another loop.
+/// While no loop runs, the task goes to the thread's current loop (see `set_event_loop`). It begins
+/// when that loop runs.
+/// Throws: RuntimeError if no loop runs and the thread has no current loop; `std::invalid_argument`
+/// for a future of another loop.
 /// Python: `asyncio.ensure_future`.
 template <class Awaitable>
 auto ensure_future(Awaitable&& awaitable) {
     return internal::ensure_future_on(internal::running_or_current_loop("asyncio::ensure_future()"),
                                       std::forward<Awaitable>(awaitable));
 }
-/// On a loop that need not run yet. Python: the `loop` argument.
+/// The same on a given loop, which need not run yet. Python: the `loop` argument.
 template <class Awaitable>
 auto ensure_future(Awaitable&& awaitable, EventLoop& loop) {
     return internal::ensure_future_on(loop, std::forward<Awaitable>(awaitable));
@@ -346,7 +409,8 @@ auto ensure_future(Awaitable&& awaitable, EventLoop& loop) {
 
 namespace internal {
 
-/// The part of `run_until_complete` that does not depend on the type.
+/// The part of `run_until_complete` that does not depend on the type: runs the loop until `future`
+/// is done. Throws: RuntimeError if the loop was stopped before that.
 void run_until_done(EventLoop& loop, FutureBase& future);
 
 }  // namespace internal
@@ -357,6 +421,9 @@ decltype(auto) EventLoop::run_until_complete(Awaitable&& awaitable) {
     auto future = internal::ensure_future_on(*this, std::forward<Awaitable>(awaitable));
     internal::run_until_done(*this, *future.state());
     using Value = typename decltype(future)::value_type;
+    // The caller keeps the handle of a future or task that it gave, and may ask it for the result
+    // again. So the result is copied where that is possible. In all other cases no other handle
+    // exists, and the result is moved out.
     if constexpr (internal::FutureLike<Awaitable> && copyable_result<internal::Stored<Value>>) {
         return static_cast<Value>(future.result());
     } else {

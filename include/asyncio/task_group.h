@@ -1,5 +1,37 @@
 #pragma once
 // Structured concurrency: tasks that cannot outlive the block that started them.
+//
+// A group is a scope: `co_await task_group(body)` returns when the body and all children have
+// ended, however each of them ended. The body is a closure and not the code between two statements,
+// because the end of the scope has to wait and a destructor cannot. Only this function makes a
+// `TaskGroup`, so a group without a wait at its end does not exist.
+//
+// How an error spreads. The first child that fails aborts the group: the other children are
+// cancelled, and the body is cancelled by a request to the task that runs it (the *parent*). Every
+// error is kept, and all of them leave together in one ExceptionGroup. A child that ends as
+// cancelled is not an error, since cancelling a child is a normal thing to do.
+//
+// How the group knows its own request. The parent counts requests (`cancelling()`), and the group
+// notes the count at its beginning and whether it has made a request itself. At the end the group
+// takes its own request back (`uncancel`). If the count is then zero, the CancelledError in the
+// body was the group's doing and does not leave. If it is not zero, the program asked as well, and
+// the cancellation leaves. If there are errors, they leave first, and the request of the program is
+// renewed, so that the next await of the parent throws it. This is CPython's order.
+//
+// How the group waits. Each child has a node in the group's list, which is also a waiter of the
+// child's future. The node of the last child wakes the parent. A request to cancel the parent
+// during this wait is handed to the children, and the wait goes on.
+//
+// Memory. A scope that has begun must be able to end without memory. So the coroutine that waits
+// for the children is made before the body begins, a child's node is made before the child runs,
+// and a child that has failed is noted by moving its node to another list. Only the ExceptionGroup
+// itself allocates.
+//
+// A group waits for its children, and a child may wait for the task of its own group. The two make
+// a circle of waits. A request to cancel breaks it: the walk of the request knows that the parent
+// waits for its children (`CancelWalk::ask_for`).
+//
+// Thread-safety: loop thread only.
 
 #include <asyncio/internal/body.h>
 #include <asyncio/internal/completions.h>
@@ -15,7 +47,7 @@ class TaskGroup;
 
 namespace internal {
 
-/// A child that is being started: what `TaskGroup::start` waits for, and what the child tells.
+/// The state between `TaskGroup::start`, which waits, and the child, which says when it is ready.
 class StartBase {
 public:
     explicit StartBase(EventLoop& loop) noexcept : told(loop) {}
@@ -23,15 +55,18 @@ public:
     StartBase& operator=(const StartBase&) = delete;
     virtual ~StartBase() = default;
 
+    /// The child has ended with `error` before it was ready.
     virtual void fail(std::exception_ptr error) noexcept = 0;
 
     /// Open when the child is ready or has ended.
     Gate told;
-    /// `start` was cancelled: the child is the group's now, whatever becomes of it.
+    /// `start` was cancelled. From then on an error of the child belongs to the group, like that of
+    /// any child.
     bool abandoned = false;
 };
 
 template <class T>
+/// Adds the value that the child gives when it is ready.
 class StartState final : public StartBase {
 public:
     using StartBase::StartBase;
@@ -48,14 +83,14 @@ Coro<BodyResult<Body, TaskGroup>> task_group_scope(Body body);
 
 }  // namespace internal
 
-/// What a task started by `TaskGroup::start` is given, to say that it is ready. Copies are the
-/// same.
+/// The argument of a task that `TaskGroup::start` starts. The task calls `started` on it when it is
+/// ready. Copies refer to the same start.
 /// Python: none in asyncio; `task_status` of trio and anyio.
 template <class T = void>
 class TaskStatus {
 public:
-    /// `start` returns, with this value; the task goes on. If `start` was cancelled meanwhile,
-    /// nothing happens. Throws: RuntimeError if it was said before.
+    /// Lets `start` return with `value`; the task goes on. Has no effect if `start` was cancelled
+    /// in the meantime. Throws: RuntimeError if it was called before.
     template <class... Value>
         requires(sizeof...(Value) == (std::is_void_v<T> ? 0 : 1))
     void started(Value&&... value) const {
@@ -73,7 +108,8 @@ private:
     std::shared_ptr<internal::StartState<T>> state_;
 };
 
-/// The group inside `task_group`'s body. Only `task_group` makes one: it waits for the children.
+/// The group, as the body of `task_group` sees it. It can be used until the body and all children
+/// have ended, also by the children.
 ///
 /// Thread-safety: loop thread only. Python: `asyncio.TaskGroup`, and its `cancel()` of 3.15.
 class TaskGroup {
@@ -82,10 +118,11 @@ public:
     TaskGroup& operator=(const TaskGroup&) = delete;
     ~TaskGroup();
 
-    /// Starts a child. Its error, other than CancelledError, cancels the body and its siblings, and
-    /// leaves the group in an ExceptionGroup with all the others.
-    /// Throws: RuntimeError if the group is over or shutting down; the coroutine is then destroyed
-    /// without having run.
+    /// Starts a child. If the child ends with an error other than CancelledError, the body and the
+    /// other children are cancelled, and the error leaves the group in an ExceptionGroup together
+    /// with all other errors.
+    /// Throws: RuntimeError if the group is over or shutting down; the coroutine is destroyed then,
+    /// and never runs.
     template <class T>
     Task<T> create_task(Coro<T> coroutine, const TaskOptions& options = {}) {
         require_open();
@@ -95,7 +132,8 @@ public:
         return task;
     }
 
-    /// The same for a callable, which lives as long as its task; see the free `create_task`.
+    /// The same for a callable, which is kept until its task has ended; see the free function
+    /// `create_task`.
     template <class Function>
         requires internal::CoroutineFunction<Function>
     auto create_task(Function&& function, const TaskOptions& options = {}) {
@@ -112,15 +150,19 @@ public:
         return create_task(internal::coroutine_of(std::forward<Given>(awaitable)), options);
     }
 
-    /// Starts a child and waits until it says that it is ready: `const int port = co_await
-    /// group.start<int>(serve)`, where `serve` takes a `TaskStatus<int>` and calls its `started`.
+    /// Starts a child and waits until the child says that it is ready:
+    /// `const int port = co_await group.start<int>(serve)`. `serve` takes a `TaskStatus<int>` and
+    /// calls its `started`.
     ///
-    /// The callable lives as long as the task. From `started` on the child is like any other.
-    /// Returns the value given to `started`. Throws: what the child fails with before, which is
-    /// then no error of the group's; RuntimeError if it ends without having been ready; as
-    /// `create_task`.
-    /// Cancellation: a child that is not ready is cancelled and waited for. One that has become
-    /// ready in that moment is started, and the request is felt at the next wait.
+    /// The callable is kept until the task has ended. After `started` the child is like any other
+    /// child.
+    /// Returns the value given to `started`.
+    /// Throws: the error with which the child ends before it is ready (the group does not count
+    /// that as an error of its own); RuntimeError if the child ends without an error before it is
+    /// ready; as `create_task`.
+    /// Cancellation: a child that is not ready is cancelled and waited for. If the child has just
+    /// become ready, `start` returns its value, and the request stays pending until the next await
+    /// that waits.
     /// Lifetime: the name in `options` must live until the await returns.
     /// Python: none in asyncio; `start` of trio and anyio.
     template <class T = void, class Function>
@@ -130,35 +172,42 @@ public:
         return start_child<T, std::decay_t<Function>>(std::forward<Function>(function), options);
     }
 
-    /// Ends the group early and without an error: the children are cancelled, and so is the rest of
-    /// the body.
+    /// Ends the group early and without an error: cancels the children and the rest of the body.
+    /// May be called from the body or from a child.
     void cancel();
 
 private:
     template <class Body>
     friend Coro<internal::BodyResult<Body, TaskGroup>> internal::task_group_scope(Body body);
 
+    /// A child's node, and the awaiter of the wait for the children.
     struct Child;
     class Rest;
-    /// How a group ends: with an error; or, without one, as its body did, unless that was only the
-    /// group's own doing.
+    /// How a group ends. With an error, if `error` is not null. Otherwise as its body ended, unless
+    /// only the group itself has cancelled the body (`body_was_stopped_here`).
     struct End {
         std::exception_ptr error;
         bool body_was_stopped_here = false;
     };
 
     TaskGroup();
-    /// Waits for the children, when the body has ended. It is made before the body begins, so that
-    /// the end needs no memory.
+    /// Waits for the children when the body has ended. Made before the body begins, so that the end
+    /// of the scope needs no memory.
     Coro<End> finish();
+    /// Notes how the body has ended. Called between the body and `finish`.
     void body_ended(std::exception_ptr error, bool cancelled) noexcept {
         body_error_ = std::move(error);
         body_cancelled_ = cancelled;
     }
+    /// The node of a child that has ended: runs one iteration after the end.
     static void child_done(internal::Ready& node) noexcept;
+    /// A child has ended before it was ready. Its error goes to the task that waits in `start`.
     static void ended_unready(internal::FutureBase& task, internal::StartBase& starting) noexcept;
+    /// Throws: RuntimeError if no more children are taken.
     void require_open() const;
-    /// The group must know a child before that runs: its first step may end the group.
+    /// Takes eager starting out of `options`. The group must have a child in its list before the
+    /// child runs, because the first step of the child may end the group; `start_now_if_eager`
+    /// follows after that.
     static TaskOptions lazily(TaskOptions options) noexcept {
         options.eager_start = false;
         return options;
@@ -168,37 +217,52 @@ private:
     }
     /// Throws: RuntimeError outside the tasks of the group's loop.
     void require_own_task() const;
+    /// Puts a new task into the list of children. Without memory for its node, the task is
+    /// discarded before it runs.
     void adopt(internal::TaskCore& core, std::shared_ptr<internal::StartBase> starting = nullptr);
     template <class T, class Function>
     Coro<T> start_child(Function function, TaskOptions options);
+    /// Waits until `child` is ready or has ended; when cancelled, ends the child first.
     Coro<Outcome<void>> wait_for_start(const TaskRef& child, internal::StartBase& state);
+    /// A child has failed: aborts the group, once.
     void child_failed() noexcept;
+    /// Cancels all children. No new ones are taken after that.
     void abort();
+    /// Makes a request to cancel the parent, so that the body ends.
     void interrupt_parent();
+    /// The body and all children have ended: decides how the scope ends. `cancellation` is what the
+    /// body or the wait for the children has received.
     End conclude(std::exception_ptr cancellation);
+    /// All errors in one ExceptionGroup.
     std::exception_ptr joined_errors();
 
+    /// The task that runs the body.
     internal::TaskCore& parent_;
     EventLoop& loop_;
-    /// The one under which the group began.
+    /// The cancel mask under which the group began. Requests of the group name it, so that only
+    /// younger masks hold them back.
     const internal::CancelMask* mask_;
-    /// Requests to cancel the parent that were there before; one that was pending is not counted.
+    /// The parent's count of requests when the group began. A request that was pending then is not
+    /// counted, so it still ends the body, and leaves at the end.
     std::int64_t requests_at_entry_;
-    /// Those that were there when the body had ended, without our own.
+    /// The parent's count when the body had ended. Used only if the group itself has made no
+    /// request.
     std::int64_t requests_at_finish_ = 0;
+    /// The children that have not ended.
     internal::IntrusiveList<internal::Resident> children_;
-    /// Children that have ended with an error, in that order. They keep it: to note that one has
-    /// failed needs no memory.
+    /// The children that have ended with an error, in the order of their ends. The error stays in
+    /// the child's future, so noting it needs no memory.
     internal::IntrusiveList<internal::Resident> failed_;
-    /// How the body has ended.
+    /// The error or the CancelledError with which the body has ended; null if it returned.
     std::exception_ptr body_error_;
     bool body_cancelled_ = false;
-    /// The parent, while it waits for the children after the body.
+    /// The parent, while it waits for the children after the body; null otherwise.
     internal::TaskCore* waiting_ = nullptr;
+    /// The body has ended.
     bool exiting_ = false;
-    /// Children have been told to end; no new ones are taken.
+    /// The children have been cancelled; no new ones are taken.
     bool aborting_ = false;
-    /// The group has made a request to cancel its parent, and owes an `uncancel`.
+    /// The group has made a request to cancel its parent, and has to take it back with `uncancel`.
     bool parent_interrupted_ = false;
 };
 
@@ -208,7 +272,7 @@ Coro<T> TaskGroup::start_child(Function function, TaskOptions options) {
     require_open();
     auto state = std::make_shared<internal::StartState<T>>(loop_);
     TaskRef child;
-    // Made before the child is: nothing may fail between its start and the wait for it.
+    // Made before the child: nothing may fail between the start of the child and the wait for it.
     Coro<Outcome<void>> wait = wait_for_start(child, *state);
     child = loop_.create_task(
         internal::keep_and_call<Function>(std::move(function), TaskStatus<T>(state)),
@@ -254,16 +318,16 @@ Coro<BodyResult<Body, TaskGroup>> task_group_scope(Body body) {
 
 }  // namespace internal
 
-/// Runs `body` with a group of tasks, and returns when the body and every task in the group have
+/// Runs `body` with a group of tasks, and returns when the body and every task of the group have
 /// ended: `co_await task_group([&](TaskGroup& group) -> Coro<> { group.create_task(…); … })`.
 ///
-/// The first error of a child cancels the body and the other children; the cancelled are waited
-/// for.
-/// Returns what the body returns. Throws: ExceptionGroup with every error of the body and the
-/// children, cancellations not among them; RuntimeError if `TaskGroup::cancel` stopped a body that
-/// had a value to return.
-/// Cancellation: cancels body and children, waits for them, and leaves as CancelledError, unless
-/// there are errors.
+/// The first error of a child cancels the body and the other children. The group waits until they
+/// have ended.
+/// Returns the value of the body.
+/// Throws: ExceptionGroup with every error of the body and of the children, without cancellations;
+/// RuntimeError if `TaskGroup::cancel` stopped a body that should have returned a value.
+/// Cancellation: cancels the body and the children, waits for them, and then throws CancelledError,
+/// or the ExceptionGroup if there are errors.
 /// Lifetime: capture by reference, `[&]`; the closure lives until the await returns.
 /// Python: `async with asyncio.TaskGroup() as group:`.
 template <class Body>

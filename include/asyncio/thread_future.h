@@ -1,15 +1,17 @@
 #pragma once
 // Results that cross between threads: `run_coroutine_threadsafe` hands a coroutine to a loop from
-// another thread, a `ThreadPromise` is kept by a thread of your own, and `wrap_future` lets a task
-// await either.
+// another thread; a `ThreadPromise` carries a result from a thread of your own; and `wrap_future`
+// lets a task await either.
 //
 //   asyncio::ThreadFuture<int> answer = asyncio::run_coroutine_threadsafe(ask(), loop);
 //   int number = answer.get();   // blocks this thread, not the loop's
 //
-// What happens on one side crosses to the other: the result, the error, and in both directions the
-// cancellation. Whoever comes first wins; the other side's end is dropped.
+// There are two sides: one that waits, and one that works. Results and errors cross from the
+// working side to the waiting side, and a cancellation crosses in both directions. The end happens
+// once. If both sides end it at the same time, the first one decides, and the other end is dropped.
+// A flag under a mutex decides which side was first (`internal/thread_call.h`).
 //
-// Thread-safety: any thread, but one at a time for one handle.
+// Thread-safety: any thread. A handle object is used by one thread at a time.
 
 #include <asyncio/executor.h>
 #include <asyncio/internal/thread_call.h>
@@ -29,16 +31,17 @@ template <class T>
 class WrapJob;
 }
 
-/// What happens on another thread, or on a loop of another thread, seen by one that waits for it.
+/// The waiting side: a handle to something that happens on another thread, or on the loop of
+/// another thread.
 ///
-/// Dropping the handle changes nothing for the other side. One that was moved from throws
-/// RuntimeError when it is used. An error nobody asks for is reported, to
-/// the exception handler of the loop or, where the loop may be gone, to the log.
-/// Python: `concurrent.futures.Future`, as its readers see it.
+/// Dropping the handle changes nothing for the other side. A handle that was moved from throws
+/// RuntimeError when it is used. An error that the program never asks for is reported: to the
+/// exception handler of the loop, or to the log if the loop may be gone.
+/// Python: `concurrent.futures.Future`, the functions for readers.
 template <class T = void>
 class [[nodiscard]] ThreadFuture {
 public:
-    /// For `run_coroutine_threadsafe` and ThreadPromise: takes over a reference.
+    /// For `run_coroutine_threadsafe` and `ThreadPromise`: takes a reference over.
     template <class Base>
     explicit ThreadFuture(internal::ThreadEndOf<T, Base>& end) noexcept
         : end_(&end), outcome_(&end.outcome()) {}
@@ -53,34 +56,36 @@ public:
         if (end_ != nullptr) end_->release();
     }
 
-    /// Whether there is a result, an error, or a cancellation.
+    /// Whether it has ended: with a result, with an error, or cancelled.
     bool done() const { return existing().done(); }
     /// Whether it ended as cancelled, from either side.
     bool cancelled() const { return existing().cancelled(); }
 
     /// Blocks the thread until it is done.
-    /// Throws: RuntimeError on the loop's own thread, which would wait for itself.
+    /// Throws: RuntimeError on the thread of the loop that runs the coroutine, since it would wait
+    /// for itself.
     void wait() { existing().wait_until(internal::never); }
-    /// The same for at most `limit`. Whether it is done.
+    /// The same for at most `limit`. Returns whether it is done.
     bool wait_for(Delay limit) {
         return existing().wait_until(internal::add_saturating(Clock::now(), limit));
     }
 
-    /// Blocks until it is done; gives the value away. Call it once.
-    /// Throws: what the coroutine threw; CancelledError if either side was cancelled; as `wait`.
+    /// Blocks the thread until it is done, and returns the value, moved out. May be called once.
+    /// Throws: the error of the coroutine; CancelledError if either side was cancelled; as `wait`.
     /// Python: `result()`.
     T get() {
         wait();
         return outcome_->last_value();
     }
-    /// The same. Throws also: TimeoutError if it is not done within `limit`, and goes on.
+    /// The same for at most `limit`. Throws also: TimeoutError if it is not done by then; the other
+    /// side goes on.
     T get(Delay limit) {
         if (!wait_for(limit)) throw TimeoutError();
         return outcome_->last_value();
     }
 
-    /// Ends the waiting at once with a CancelledError, and asks the coroutine to end. False if it
-    /// is done.
+    /// Ends the wait at once with a CancelledError, and asks the coroutine to end. Returns false if
+    /// it is done already.
     bool cancel() { return existing().cancel(); }
 
 private:
@@ -96,11 +101,11 @@ private:
     Outcome<T>* outcome_;
 };
 
-/// Has `coroutine` (or anything that can be awaited) run as a task of `loop`, which runs on another
-/// thread, or will.
+/// Runs `coroutine` (or anything else that can be awaited) as a task of `loop`, which runs on
+/// another thread, or will run there.
 ///
-/// Lifetime: `loop` must exist when the call begins; afterwards it may close at any time, and a
-/// coroutine that has not ended then is cancelled. Where the loop may be gone already, give a
+/// Lifetime: `loop` must exist when the call begins. After that it may close at any time, and a
+/// coroutine that has not ended then is cancelled. Where the loop may be gone already, pass a
 /// `LoopHandle`.
 /// Throws: RuntimeError if the loop is closed or gone. If the loop closes before it has come to the
 /// coroutine, the ThreadFuture ends with that RuntimeError.
@@ -124,13 +129,13 @@ auto run_coroutine_threadsafe(Awaitable&& coroutine, EventLoop& loop) {
     return run_coroutine_threadsafe(std::forward<Awaitable>(coroutine), LoopHandle(loop));
 }
 
-/// A result that a thread of your own will give.
+/// The working side: a result that a thread of your own will give.
 ///
-/// Move it to that thread, and leave the ThreadFuture with whoever waits. If it is destroyed
-/// without having been kept, whoever waits gets a RuntimeError.
-/// Thread-safety: any thread, but one at a time; the future may be on another. Whoever has got the
-/// result may destroy the promise, even if `set_result` has not returned yet.
-/// Python: `concurrent.futures.Future`, as its writer sees it.
+/// Move the promise to that thread, and keep the ThreadFuture on the waiting side. If the promise
+/// is destroyed before it has a result, the waiting side gets a RuntimeError.
+/// Thread-safety: any thread, one at a time; the future may be used on another thread. Code that
+/// has got the result may destroy the promise, even if `set_result` has not returned yet.
+/// Python: `concurrent.futures.Future`, the functions for the writer.
 template <class T = void>
 class ThreadPromise {
 public:
@@ -149,7 +154,7 @@ public:
         if (state_ != nullptr) state_->drop();
     }
 
-    /// Whoever waits. Throws: InvalidStateError when it is asked for again.
+    /// The future of the waiting side. Throws: InvalidStateError at a second call.
     ThreadFuture<T> future() {
         auto& state = existing();
         if (std::exchange(has_future_, true))
@@ -158,8 +163,8 @@ public:
         return ThreadFuture<T>(state);
     }
 
-    /// Keeps the promise. False if it had been cancelled: the value is dropped.
-    /// Throws: InvalidStateError if it was kept already.
+    /// Ends it with a value. Returns false if it was cancelled before; the value is dropped then.
+    /// Throws: InvalidStateError if it has a result or an error already.
     template <class... Value>
         requires(sizeof...(Value) == (std::is_void_v<T> ? 0 : 1))
     bool set_result(Value&&... value) {
@@ -167,7 +172,7 @@ public:
         outcome.emplace(std::forward<Value>(value)...);
         return keep(std::move(outcome));
     }
-    /// The same with an error. Throws: RuntimeError if that is null.
+    /// Ends it with an error. Throws: as `set_result`; RuntimeError if `error` is null.
     bool set_exception(std::exception_ptr error) {
         if (error == nullptr) internal::throw_null_exception("set_exception()");
         return keep(Outcome<T>::failure(std::move(error)));
@@ -178,9 +183,10 @@ public:
         return set_exception(std::make_exception_ptr(std::forward<Error>(error)));
     }
 
-    /// Whether somebody has cancelled it, so that there is no use in going on.
+    /// Whether it was cancelled, so that the thread can stop working.
     bool cancelled() const { return existing().cancelled(); }
-    /// Whoever waits gets a CancelledError. False if it was kept or cancelled already.
+    /// Ends it as cancelled: the waiting side gets a CancelledError. Returns false if it has ended
+    /// already.
     bool cancel() { return existing().cancel(); }
 
 private:
@@ -191,7 +197,8 @@ private:
     }
 
     bool keep(Outcome<T>&& outcome) {
-        // Whoever waits may destroy this the moment it is told.
+        // The waiting side may destroy this object at the moment in which it is told, so nothing of
+        // it is touched after that.
         auto* const state = &existing();
         if (std::exchange(is_kept_, true))
             throw InvalidStateError("the ThreadPromise is kept already");
@@ -208,8 +215,9 @@ private:
 
 namespace internal {
 
-/// What ends a loop's future as a thread's has ended. To the loop it is a job like those of
-/// executors, which "runs" at the moment in which the thread's side ends.
+/// The job behind `wrap_future`: ends a future of the loop as the thread's future has ended. For
+/// the loop it is a job like those of executors; it "runs" at the moment in which the thread's side
+/// ends.
 template <class T>
 class WrapJob final : public LoopJob {
 public:
@@ -229,12 +237,12 @@ public:
 
 private:
     void call() noexcept override {}
-    /// The loop's side was cancelled first.
+    /// The loop's side was cancelled first, so the thread's side is cancelled, too.
     void drop_call() noexcept override { given_.cancel(); }
     void fail_dropped() noexcept override {}
     void request_stop() noexcept override {}
-    /// Only here is the outcome taken: one that does not get this far, since the loop has closed,
-    /// stays where an error is reported.
+    /// The outcome is taken here, on the loop, and not earlier. If the loop closes before, the
+    /// outcome stays with the thread's side, which reports an error that it holds.
     void deliver() noexcept override { future_->end(std::move(*given_.outcome_)); }
     void forget_future() noexcept override {
         future_->attach(nullptr);
@@ -252,15 +260,15 @@ private:
 ///
 /// Cancellation: cancelling either side cancels the other. A result that comes afterwards is
 /// dropped.
-/// Lifetime: the loop may close meanwhile; it then hears no more of it.
+/// Lifetime: the loop may close before the end; the future then stays as it is.
 /// Throws: RuntimeError if the loop is closed.
-/// Python: `asyncio.wrap_future`, which leaves the thread's future usable; ours is given away.
+/// Python: `asyncio.wrap_future`. There the thread's future stays usable; here it is given away.
 template <class T>
 Future<T> wrap_future(ThreadFuture<T>&& future, EventLoop& loop) {
     if (loop.is_closed())
         throw RuntimeError("the event loop is closed: asyncio::wrap_future() needs one that is "
                            "open");
-    future.done();  // an empty one is refused
+    future.done();  // throws for an empty handle
     auto& threads = internal::LoopThreads::of(loop);
     return (new internal::WrapJob<T>(threads, std::move(future)))->start(threads);
 }
@@ -271,7 +279,7 @@ Future<T> wrap_future(ThreadFuture<T>&& future) {
     return wrap_future(std::move(future), internal::running_loop("asyncio::wrap_future()"));
 }
 
-/// A future or task of the loop is returned as it is.
+/// Returns a future or task of a loop as it is, so generic code may wrap anything.
 template <internal::FutureLike Given>
 Given wrap_future(Given future) {
     return future;

@@ -1,11 +1,40 @@
 #pragma once
 // Time limits: `timeout`, `timeout_at`, `wait_for`, `move_on_after`, `move_on_at`.
 //
-// A limit is a request to cancel the current task, made by the loop when the deadline comes, and
-// taken back when it is over. The scope counts: it remembers how many requests the task had when it
-// began, and only if its own is the one that is left does it turn the `CancelledError` into a
-// `TimeoutError`. So limits nest, and a cancellation from outside that comes in the same moment
-// passes through and wins.
+// A limit is a request to cancel the task that runs the body. The loop makes the request when the
+// deadline comes; the scope takes it back when the body has ended. The body runs in the calling
+// task and not in a task of its own. So `current_task()` and the context variables stay the same,
+// and a limit that does not expire costs one clock read, one timer, and no allocation besides the
+// frames of the scope and of the body.
+//
+// How a scope knows its own request. The task counts requests (`cancelling()`). The scope notes the
+// count at its beginning. If its limit has expired, it takes one request back at the end
+// (`uncancel`) and compares. If the count is as it was at the beginning, only this limit has asked,
+// and the CancelledError becomes a TimeoutError. If the count is higher, another scope or the
+// program has asked as well, and the CancelledError goes on, to the scope that made the other
+// request or out of the task. So limits nest, and a cancellation from outside wins when it comes at
+// the same moment as a deadline.
+//
+// A request that was pending when the scope began is not counted as known, so it wins too, even
+// over a limit that expires at once. (Python turns it into a TimeoutError and forgets it.)
+//
+//    entered ──(deadline)──► expiring ──(body has ended)──► expired
+//       └──────(body has ended)──► left
+//
+// In the state `expiring` the request has been made and the body is unwinding. It may take as long
+// as it likes: a limit cannot stop code that does not wait, and does not cut a cleanup short.
+//
+// The limit is an alarm of the scope (`lowlevel::Alarm`), and not a step of the task. The alarm
+// rings before or after the task's step in the same iteration, in the order of the ready queue, as
+// the callback of `loop.call_at` does in Python. A deadline that has passed already is scheduled in
+// the same way, so a body always begins, and is cancelled at its first wait. A scope that is
+// dropped before its end stops the alarm in its destructor.
+//
+// A cleanup under a mask (`finally_`, `AsyncExitStack`) may contain limits of its own. Each limit
+// remembers the mask under which it began. Only masks that came later, inside the body, hold its
+// request back.
+//
+// Thread-safety: loop thread only.
 
 #include <asyncio/coro.h>
 #include <asyncio/delay.h>
@@ -22,7 +51,8 @@ class Timeout;
 
 namespace internal {
 
-/// What a scope gives that just ends when its time is over.
+/// The result of `move_on_after`: a `bool` for a body without a value (whether it was cut short),
+/// an optional for a body with one.
 template <class T>
 struct MovedOn {
     static_assert(!std::is_reference_v<T>, "a body that may be cut short returns no reference");
@@ -45,13 +75,14 @@ Coro<AwaitResult<Given>> wait_for_scope(Given awaitable, Duration delay);
 }  // namespace internal
 
 /// A limit that is running. The body of `timeout` may take it by reference. Only the functions of
-/// this file make one, for they see to its end.
+/// this file make one, because a limit must be ended by the scope that began it.
 /// Python: `asyncio.Timeout`.
 class Timeout : lowlevel::Alarm<Timeout> {
 public:
-    /// The deadline, on the loop's clock; nothing if there is none.
+    /// The deadline, on the loop's clock; `std::nullopt` if there is none.
     std::optional<TimePoint> when() const noexcept { return when_; }
-    /// Moves the deadline; nothing takes it away. From any task of the loop.
+    /// Moves the deadline; `std::nullopt` takes it away. May be called from any task of the loop. A
+    /// deadline that has passed takes effect in the next iteration.
     /// Throws: RuntimeError if the scope is over or has expired.
     void reschedule(std::optional<Deadline> when);
     /// Whether the limit was reached before the body ended.
@@ -73,10 +104,11 @@ private:
 
     enum class State : std::uint8_t { entered, expiring, expired, left };
 
-    /// Begins in `task`, which runs, at `now`. The clock is not read again, for that is the dearest
-    /// part of a limit that does not expire.
+    /// Begins a limit in `task`, which is running, at the time `now`. The caller has read the clock
+    /// already; a second read would be the most expensive part of a limit that does not expire.
     Timeout(internal::TaskCore& task, TimePoint now, std::optional<TimePoint> when);
-    /// The body has ended with `outcome`, which may become a TimeoutError.
+    /// The body has ended with `outcome`. Ends the scope, and replaces a CancelledError by a
+    /// TimeoutError if only this limit caused it.
     template <class T>
     void leave(Outcome<T>& outcome) {
         if (left_in_time()) [[likely]]
@@ -88,13 +120,15 @@ private:
                 outcome.fail(std::move(theirs));
         }
     }
-    /// The same, leaving the outcome to the caller. Returns whether the limit, and nobody else, has
-    /// cancelled the body.
+    /// Ends the scope and leaves the outcome to the caller. Returns true if the body was cancelled,
+    /// and only by this limit.
     bool leave_and_decide(bool body_cancelled);
-    /// After that: the body has ended of the limit's request, and one of others came later, which
-    /// it was not told. Theirs is what leaves, with its reason; null if there is none.
+    /// To be called after `leave_and_decide`. The limit's request has ended the body, and another
+    /// request may have come later that the body was not told of. Returns the CancelledError of
+    /// that one, with its own reason, since it is the one that leaves; null if there is none.
     std::exception_ptr cancellation_of_others();
-    /// Ends the scope if its limit has not been reached: the outcome then stays the body's.
+    /// The usual case: the limit has not been reached. Ends the scope and returns true; the outcome
+    /// of the body stands.
     bool left_in_time() noexcept {
         if (state_ != State::entered) return false;
         stop_alarm();
@@ -102,16 +136,18 @@ private:
         return true;
     }
 
-    /// The deadline has come.
+    /// The deadline has come: cancels the task.
     void alarm_rings() noexcept;
+    /// Sets the alarm for `when_`, or for the next iteration if that has passed.
     void set_deadline(TimePoint now);
 
     std::optional<TimePoint> when_;
     internal::TaskCore& task_;
-    /// The one under which the scope began.
+    /// The cancel mask under which the scope began. Only masks that came later hold the limit's
+    /// request back.
     const internal::CancelMask* mask_;
-    /// Requests the task had at entry. One that was pending then is not counted, so that it still
-    /// wins at the end.
+    /// The task's count of requests when the scope began. A request that was pending then is not
+    /// counted, so that it still wins at the end.
     std::int64_t requests_at_entry_;
     State state_ = State::entered;
 };
@@ -173,8 +209,8 @@ move_on_scope(std::optional<Duration> delay, std::optional<TimePoint> when, Body
     }
 }
 
-/// The limit has passed before anything began: what runs already is cancelled and waited for; what
-/// does not, never runs.
+/// `wait_for` with a delay of zero or less: the limit has passed before anything began. A task or
+/// future is cancelled and waited for, unless it is done. A coroutine never runs.
 template <class Given>
 Coro<AwaitResult<Given>> wait_for_expired(Given awaitable) {
     using T = AwaitResult<Given>;
@@ -196,13 +232,14 @@ Coro<AwaitResult<Given>> wait_for_expired(Given awaitable) {
 
 }  // namespace internal
 
-/// Runs `body` with a limit: `co_await timeout(1s, [&]() -> Coro<int> { …
-/// })`. The body may take a `Timeout&`.
+/// Runs `body` with a limit: `co_await timeout(1s, [&]() -> Coro<int> { … })`. The body may take a
+/// `Timeout&`.
 ///
-/// `delay` is measured from the start; nothing (`std::nullopt`) means no limit; zero or less
-/// expires at the first await that waits. The body runs in the calling task.
-/// Returns what the body returns. Throws: TimeoutError when the limit cancelled the body; else what
-/// the body throws.
+/// `delay` is measured from the moment in which the scope is awaited. `std::nullopt` means no
+/// limit. Zero or less expires at the first await that waits. The body runs in the calling task.
+/// Returns the value of the body.
+/// Throws: TimeoutError if the limit cancelled the body; the error of the body otherwise. A body
+/// that catches its CancelledError and returns a value has not failed: the value is returned.
 /// Cancellation: the body is cancelled and unwinds; a cancellation from outside leaves as
 /// CancelledError.
 /// Lifetime: capture by reference, `[&]`; the closure lives until the await returns.
@@ -222,14 +259,14 @@ auto timeout_at(std::optional<Deadline> when, Body&& body) {
                                                        std::forward<Body>(body));
 }
 
-/// Runs `body` with a limit, and just goes on when that is reached:
+/// Runs `body` with a limit, and goes on without an error when the limit is reached:
 /// `if (co_await move_on_after(1s, [&]() -> Coro<> { … })) …`.
 ///
-/// `delay`, the body, and what it may take are `timeout`'s.
-/// Returns: for a body without a value, whether it was cut short; for one with a value, that value,
-/// or nothing if it was cut short. A body that ends although the limit has asked it to stop was not
-/// cut short; its `Timeout::expired` tells the two apart.
-/// Throws: what the body throws.
+/// `delay`, the body and its argument are as for `timeout`.
+/// Returns, for a body without a value: true if the body was cut short. For a body with a value:
+/// the value, or `std::nullopt` if the body was cut short. A body that catches its CancelledError
+/// and returns was not cut short; `Timeout::expired` tells whether the limit was reached.
+/// Throws: the error of the body.
 /// Cancellation: the body is cancelled and unwinds; a cancellation from outside leaves as
 /// CancelledError, also if it comes at the deadline.
 /// Lifetime: capture by reference, `[&]`; the closure lives until the await returns.
@@ -249,13 +286,13 @@ auto move_on_at(std::optional<Deadline> when, Body&& body) {
                                                        std::forward<Body>(body));
 }
 
-/// Awaits `awaitable` for at most `delay`; nothing (`std::nullopt`) means without limit.
+/// Awaits `awaitable` for at most `delay`. `std::nullopt` means no limit.
 ///
-/// On expiry what is awaited is cancelled, and `wait_for` returns when that has ended. A result
-/// that arrives at the deadline is returned, not lost. Zero or less: a coroutine never starts, a
-/// task is cancelled unless it is done.
-/// Throws: TimeoutError; else what is awaited throws.
-/// Cancellation: reaches what is awaited.
+/// When the time is over, the awaitable is cancelled, and `wait_for` returns when it has ended. A
+/// result that arrives at the deadline is returned, not lost. With a delay of zero or less a
+/// coroutine never starts, and a task is cancelled unless it is done.
+/// Throws: TimeoutError; the error of the awaitable.
+/// Cancellation: reaches the awaitable.
 /// Python: `asyncio.wait_for`.
 template <class Given>
 auto wait_for(Given&& awaitable, std::optional<Delay> delay) {

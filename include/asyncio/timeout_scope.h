@@ -1,10 +1,15 @@
 #pragma once
-// A limit that can be asked after its scope: Python's `async with timeout(1) as limit:`, and behind
-// it `limit.expired()`.
+// A limit as an object that can be asked after its scope: Python's
+// `async with timeout(1) as limit:`, and behind it `limit.expired()`.
 //
 //   auto limit = timeout(1s);
 //   co_await limit([&]() -> Coro<> { … });      // may throw TimeoutError
 //   if (limit.expired()) …
+//
+// The running limit is a `Timeout` in the frame of the scope, as for `timeout(delay, body)`. The
+// object here only shares a record with that scope. While the scope runs, the record points to the
+// `Timeout`; at its end the scope writes the outcome into the record. So either of the two may end
+// first.
 //
 // Thread-safety: loop thread only.
 
@@ -18,15 +23,17 @@
 namespace asyncio {
 namespace internal {
 
-/// What a limit's object and its scope both see; the scope may outlive the object.
+/// The record that the limit's object and its scope share. Each holds a reference, because either
+/// may outlive the other.
 struct TimeoutRecord {
     std::optional<TimePoint> when;
-    /// Only while the scope runs.
+    /// The limit of the running scope; null before and after.
     Timeout* running = nullptr;
     bool entered = false;
     bool expired = false;
 
-    /// For the scope: it has begun, and in the end is over however that came.
+    /// An object in the scope's frame: sets `running` at its beginning, and writes the outcome at
+    /// its end, also if the scope is dropped.
     class Run {
     public:
         Run(TimeoutRecord& record, Timeout& limit) noexcept : record_(record) {
@@ -44,7 +51,7 @@ struct TimeoutRecord {
         TimeoutRecord& record_;
     };
 
-    /// Throws: RuntimeError if it was entered before.
+    /// Notes that the limit is used. Throws: RuntimeError if it was used before.
     void enter();
     /// Throws: RuntimeError if the scope does not run.
     void reschedule(std::optional<TimePoint> to);
@@ -75,8 +82,8 @@ Coro<BodyResult<Body, Timeout>> recorded_timeout(std::shared_ptr<TimeoutRecord> 
 
 }  // namespace internal
 
-/// A limit as an object. Made by `timeout(delay)` and `timeout_at(when)` without a body. Copies are
-/// the same limit.
+/// A limit as an object. `timeout(delay)` and `timeout_at(when)` without a body make one. Copies
+/// refer to the same limit.
 /// Python: `asyncio.Timeout`.
 class TimeoutScope {
 public:
@@ -85,7 +92,7 @@ public:
         record_->when = when;
     }
 
-    /// Runs `body` with the limit, once: as `timeout(delay, body)`, which says the rest.
+    /// Runs `body` with the limit, as `timeout(delay, body)` does. May be called once.
     /// Throws also: RuntimeError if it has been entered before.
     template <class Body>
     auto operator()(Body&& body) const {
@@ -93,14 +100,14 @@ public:
         return internal::recorded_timeout<std::decay_t<Body>>(record_, std::forward<Body>(body));
     }
 
-    /// The deadline, on the loop's clock; nothing if there is none.
+    /// The deadline, on the loop's clock; `std::nullopt` if there is none.
     std::optional<TimePoint> when() const noexcept {
         return record_->running != nullptr ? record_->running->when() : record_->when;
     }
-    /// Moves the deadline; nothing takes it away.
-    /// Throws: RuntimeError if the scope is not entered, or over, or has expired.
+    /// Moves the deadline; `std::nullopt` takes it away.
+    /// Throws: RuntimeError if the scope does not run, or if the limit has expired.
     void reschedule(std::optional<Deadline> when) const { record_->reschedule(when); }
-    /// Whether the limit was reached before the body ended. Holds behind the scope, too.
+    /// Whether the limit was reached before the body ended. Also valid after the scope.
     bool expired() const noexcept {
         return record_->running != nullptr ? record_->running->expired() : record_->expired;
     }
@@ -109,7 +116,8 @@ private:
     std::shared_ptr<internal::TimeoutRecord> record_;
 };
 
-/// A limit that begins now, for a body that is given to it: see the top of `timeout_scope.h`.
+/// A limit whose time begins now. Call it with a body: see the top of `timeout_scope.h`.
+/// `std::nullopt` means no limit.
 ///
 /// Throws: RuntimeError if no loop runs.
 /// Python: `asyncio.timeout(delay)`.

@@ -1,5 +1,12 @@
 #pragma once
-// Waiting for some of several tasks, without cancelling any.
+// `wait`: waiting for some of several tasks, without cancelling any of them.
+//
+// The wait watches all futures (`internal::FutureWatch`) and has one alarm. At each future that has
+// ended it decides whether the wait is over. The first time that this is so, or when the alarm
+// rings, it sets a future on which the calling task waits. So the calling task is resumed once,
+// however many tasks end. At its end the wait stops watching the others.
+//
+// Thread-safety: loop thread only.
 
 #include <asyncio/internal/awaitable.h>
 #include <asyncio/internal/future_watch.h>
@@ -16,18 +23,20 @@ namespace asyncio {
 /// When `wait` returns. The names are Python's constants.
 enum class ReturnWhen : std::uint8_t {
     ALL_COMPLETED,    ///< When every task is done.
-    FIRST_COMPLETED,  ///< When one is.
-    FIRST_EXCEPTION,  ///< When one has failed (a cancelled one has not), or all are done.
+    FIRST_COMPLETED,  ///< When one task is done.
+    FIRST_EXCEPTION,  ///< When one task has failed (not: was cancelled), or all are done.
 };
 using enum ReturnWhen;
 
+/// When a `wait` ends.
 struct WaitOptions {
-    /// Nothing: without limit.
+    /// The limit, counted from the beginning of the wait. Without a value there is no limit.
     std::optional<Delay> timeout = std::nullopt;
+    /// Which ends of tasks end the wait.
     ReturnWhen return_when = ReturnWhen::ALL_COMPLETED;
 };
 
-/// Every task given to `wait` is in one of the two, in the order given.
+/// The result of `wait`. Every task that was given is in one of the two lists, in the order given.
 template <class Handle>
 struct WaitResult {
     std::vector<Handle> done;
@@ -36,13 +45,13 @@ struct WaitResult {
 
 namespace internal {
 
-/// One wait in progress.
+/// A wait in progress. It watches the futures until the wait is over.
 class WaitState : FutureWatch<WaitState>, lowlevel::Alarm<WaitState> {
 public:
     WaitState(EventLoop& loop, const WaitOptions& options, std::size_t count);
 
     using FutureWatch::watch;
-    /// Done when the wait is over.
+    /// A future that is done when the wait is over.
     const Future<>& released() const noexcept { return released_; }
 
 private:
@@ -50,6 +59,7 @@ private:
     friend Alarm;
 
     void future_ended(std::size_t index, FutureBase& future) noexcept;
+    /// The limit has come.
     void alarm_rings() noexcept { release(); }
     void release() noexcept;
 
@@ -60,13 +70,13 @@ private:
 
 }  // namespace internal
 
-/// Waits for tasks or futures as `options` say.
+/// Waits for tasks or futures, until the condition in `options` holds or the time is over.
 ///
-/// A list of unlike ones is one of `TaskRef`, or of `FutureRef` where not all are tasks.
-/// Never cancels one and never throws an error of one: look at `done`. When the timeout passes,
-/// what is not done is in `pending`.
-/// Throws: `std::invalid_argument` if there is nothing to wait for.
-/// Cancellation: the tasks go on.
+/// For tasks with different results, pass a list of `TaskRef`, or of `FutureRef` if not all of them
+/// are tasks. This function never cancels a task and never throws the error of a task: look at
+/// `done`. When the time is over, the tasks that are not done are in `pending`.
+/// Throws: `std::invalid_argument` if the list is empty.
+/// Cancellation: ends the wait. The tasks go on.
 /// Python: `asyncio.wait`.
 template <internal::AnyHandle Handle>
 Coro<WaitResult<Handle>> wait(std::vector<Handle> handles, WaitOptions options = {}) {
@@ -103,8 +113,8 @@ Coro<WaitResult<CommonHandle<HandleOf<Given>...>>> wait_for_all(WaitOptions opti
 
 }  // namespace internal
 
-/// The same for any other range of what can be awaited: a set of tasks, an array, a vector of
-/// coroutines. These become tasks when the wait begins; `done` and `pending` hold the tasks.
+/// The same for any other range of awaitables: a set of tasks, an array, a vector of coroutines.
+/// Coroutines become tasks when the wait begins; `done` and `pending` hold these tasks.
 /// Python: takes no coroutines since 3.11.
 template <internal::WatchableRange Range>
 auto wait(Range&& awaitables, WaitOptions options = {}) {
@@ -118,7 +128,8 @@ auto wait(Range&& awaitables, WaitOptions options = {}) {
     }
 }
 
-// The same one by one: `wait(f(), task)`, `wait(a, b, {.return_when = FIRST_COMPLETED})`.
+// The same with the awaitables as arguments: `wait(f(), task)`,
+// `wait(a, b, {.return_when = FIRST_COMPLETED})`.
 
 template <internal::Watchable A>
 auto wait(A&& a, WaitOptions options = {}) {

@@ -1,3 +1,28 @@
+// The system calls behind the operations, each tried once without waiting.
+//
+// The back-ends come here twice for an operation: when it is submitted, and each time its
+// descriptor may have become ready. Most operations succeed at the first attempt, so this is the
+// library's usual way into the kernel. The ring and epoll serve the rest, the operations that must
+// wait.
+//
+// An attempt has three outcomes: a result ≥ 0, an error (−errno), or `would_block`. EINTR never
+// leaves this file, by rule 5 of the contract. The operation itself stays as it was. The back-end
+// decides what a result means for the operation's state, because it knows whether the operation was
+// in flight.
+//
+// Why an attempt does not block. The contract asks for descriptors in non-blocking mode. A regular
+// file has no such mode, and a call on it waits for the disk, as it does in every program. The
+// io_uring back-end asks `attempt_may_block` first and leaves such calls to the kernel's workers.
+// epoll has no such help, so there the thread waits.
+//
+// Kernel facts that this file relies on
+//  - read(2) and write(2) move at most 0x7ffff000 bytes in one call (2 GiB minus a page).
+//  - close(2) frees the number even when it reports an error.
+//  - poll(2) reports POLLERR, POLLHUP and POLLNVAL unasked, and skips negative descriptors.
+//  - A pipe has no flag like MSG_NOSIGNAL: a write without a reader raises SIGPIPE.
+//
+// Thread-safety: stateless; a `Scratch` belongs to one back-end.
+
 #include "backend/attempt.h"
 
 #include <asyncio/lowlevel/fd.h>
@@ -14,7 +39,8 @@
 namespace asyncio::lowlevel {
 namespace {
 
-/// The result of a system call as the contract wants it. Bounded by the signals that arrive.
+/// The result of a system call as the contract wants it. The loop is bounded by the signals that
+/// arrive: each round needs another one.
 template <class Call>
 int retried(Call call) noexcept {
     for (;;) {
@@ -25,15 +51,17 @@ int retried(Call call) noexcept {
     }
 }
 
-/// A file or a folder has nothing to report but that it can be read and written. epoll refuses to
-/// watch one; the ring and poll(2) would wait for ever.
+/// Whether the descriptor is a file or a folder. Such a descriptor reports only that it can be read
+/// and written. A wait for any other event would never end in the ring or in poll(2), and epoll
+/// refuses to watch it at all. So all back-ends answer with epoll's error, EPERM.
 bool never_changes(int fd) noexcept {
     struct stat about{};
     return ::fstat(fd, &about) == 0 && (S_ISREG(about.st_mode) || S_ISDIR(about.st_mode));
 }
 
 int attempt_poll(const Operation& operation) noexcept {
-    // poll(2) skips negative numbers, which would make a wait without end of a mistake.
+    // poll(2) skips negative numbers and would report nothing: a mistake would become a wait
+    // without end.
     if (operation.fd < 0) return -EBADF;
     pollfd asked{operation.fd, operation.events, 0};
     const int ready = retried([&] { return ::poll(&asked, 1, 0); });
@@ -42,6 +70,9 @@ int attempt_poll(const Operation& operation) noexcept {
     return (asked.revents & POLLNVAL) != 0 ? -EBADF : asked.revents;
 }
 
+/// Without a `buffer` the bytes go to `receive` before this returns, because the next read will
+/// overwrite the scratch buffer. A count of 0 (the end of the stream) and errors are not passed on:
+/// they reach the caller as the result.
 int attempt_read(Operation& operation, Scratch& scratch) noexcept {
     std::span<char> room(static_cast<char*>(operation.buffer), operation.size);
     if (operation.receive != nullptr) {
@@ -54,6 +85,8 @@ int attempt_read(Operation& operation, Scratch& scratch) noexcept {
     return count;
 }
 
+/// Both ends have an owner before anything is checked, so no end leaks when the other one finds no
+/// number above the standard ones.
 int attempt_pipe(const Operation& operation) noexcept {
     int numbers[2];
     if (::pipe2(numbers, O_NONBLOCK | O_CLOEXEC) != 0) return -errno;
@@ -66,8 +99,8 @@ int attempt_pipe(const Operation& operation) noexcept {
     return 0;
 }
 
-/// Not retried: when close(2) says EINTR, Linux has closed the descriptor all the same, and the
-/// number may already be somebody else's.
+/// Not retried: when close(2) says EINTR, Linux has closed the descriptor all the same. By then the
+/// number may belong to another file, which a second close would hit.
 int attempt_close(int fd) noexcept {
     if (::close(fd) == 0 || errno == EINTR) return 0;
     return -errno;
@@ -75,12 +108,16 @@ int attempt_close(int fd) noexcept {
 
 }  // namespace
 
+/// The memory is made by the first read that needs it: a loop that only sleeps never pays for it.
+/// The memory then stays, because a loop that reads once reads again.
 std::span<char> Scratch::take(std::size_t wanted) noexcept {
     if (!memory_) memory_.reset(new (std::nothrow) char[size_bytes]);
     if (!memory_) return {};
     return {memory_.get(), std::min(wanted, size_bytes)};
 }
 
+/// There is no `default:`, so the compiler warns about a kind that has no case here. The last line
+/// is reached only with a number that is no kind.
 int attempt(Operation& operation, Scratch& scratch) noexcept {
     switch (operation.kind) {
         case OperationKind::read: return attempt_read(operation, scratch);
@@ -98,11 +135,15 @@ bool attempt_may_block(const Operation& operation) noexcept {
         return false;
     if (operation.blocking != Blocking::unknown) return operation.blocking == Blocking::possible;
     const int flags = ::fcntl(operation.fd, F_GETFL);
-    // What is no descriptor at all does not block: the attempt names the error.
+    // A number that is no descriptor does not block: the attempt then reports the error. The answer
+    // is not remembered for the next time, because the mode belongs to the open file and other
+    // processes may change it.
     return flags >= 0 && (flags & O_NONBLOCK) == 0;
 }
 
 void ignore_sigpipe() noexcept {
+    // Two threads that make their back-ends at the same moment both set the same disposition, so
+    // the pair of calls needs no lock.
     struct sigaction current{};
     if (::sigaction(SIGPIPE, nullptr, &current) != 0) return;
     if ((current.sa_flags & SA_SIGINFO) == 0 && current.sa_handler == SIG_DFL) {

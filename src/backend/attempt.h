@@ -1,6 +1,7 @@
 #pragma once
-// "Try the system call now": what both back-ends of the kernel do before they wait, and what a
-// readiness that has come is turned into a completion with.
+// "Try the system call now". A back-end does this first with every operation, before it waits for
+// anything, and again when the descriptor has become ready. The second attempt is what turns
+// readiness into a completion.
 //
 // Thread-safety: stateless.
 
@@ -13,12 +14,15 @@
 
 namespace asyncio::lowlevel {
 
-/// What `attempt` answers instead of waiting. Never the result of a finished operation.
+/// The answer of `attempt` instead of waiting. Never the result of a finished operation: rule 5 of
+/// the contract keeps EAGAIN out of results.
 inline constexpr int would_block = -EAGAIN;
 
-/// The one buffer for all reads that bring none. Taken up when the first of them is tried.
+/// The buffer for all reads that have none of their own. A back-end needs only one, since it
+/// carries out one read at a time, and `receive` copies the bytes before the next one.
 class Scratch {
 public:
+    /// As much as a Linux pipe holds, and little enough to stay in the processor's cache.
     static constexpr std::size_t size_bytes = 64 * 1024;
 
     /// `wanted` bytes, or `size_bytes` if that is less; none at all without memory.
@@ -31,22 +35,22 @@ private:
 /// Carries out `operation` if that is possible without waiting. Returns its result (≥ 0 or −errno),
 /// or `would_block`. EINTR is retried. The operation itself is left as it was.
 ///
-/// "Without waiting" leans on rule 6 of the contract: the descriptor is in non-blocking mode, or is
-/// one that has no such mode and never says EAGAIN (a regular file).
+/// "Without waiting" relies on rule 6 of the contract: the descriptor is in non-blocking mode, or
+/// it has no such mode and never says EAGAIN (a regular file).
 int attempt(Operation& operation, Scratch& scratch) noexcept;
 
 /// Whether `attempt` may hold up the thread: a read or write on a descriptor that is not in
-/// non-blocking mode, which by rule 6 is a regular file or a block device. One cheap system call if
-/// the operation does not say.
+/// non-blocking mode. By rule 6 this is a regular file or a block device. If the operation does not
+/// say, the answer costs one system call.
 bool attempt_may_block(const Operation& operation) noexcept;
 
 /// Makes a write into a pipe without readers answer EPIPE instead of killing the process.
 ///
-/// The signal must go because there is no other way to be rid of it: sockets have MSG_NOSIGNAL,
-/// pipes have nothing, and blocking it around every write costs two system calls. So, as Python
-/// does when it starts, a process that makes a back-end ignores SIGPIPE. A disposition the program
-/// chose itself is left alone. Ignoring is inherited through exec: whoever starts programs gives
-/// them SIG_DFL back.
+/// The signal has to be ignored for the whole process because there is no narrower way. Sockets
+/// have MSG_NOSIGNAL, pipes have nothing, and blocking the signal around each write would cost two
+/// system calls. So a process that makes a back-end ignores SIGPIPE, as Python does when it starts.
+/// A disposition that the program has chosen is left alone. The disposition is inherited through
+/// exec, so code that starts programs resets it to SIG_DFL for them.
 void ignore_sigpipe() noexcept;
 
 }  // namespace asyncio::lowlevel

@@ -3,47 +3,54 @@
 //
 // How descriptors are watched, and why by one-shot
 //
-// The kernel keys a registration by the pair of descriptor number and open file. The two part ways:
-// the number is free at close(2), while the file, and with it the registration, lives until its
-// last duplicate is closed, in whatever process that is. (Every child of this library holds
-// duplicates between fork and exec.) And this back-end is not told of every close: `Fd` closes
-// behind its back. So what is remembered here about a descriptor is a hint, and the kernel is asked
-// whenever it matters.
+// The kernel keys a registration by the pair of descriptor number and open file. The two have
+// different lifetimes. The number is free at close(2). The file, and with it the registration,
+// lives until its last duplicate is closed, in whatever process that is. (Every child of this
+// library holds duplicates between fork and exec.) And this back-end does not learn of every close:
+// `Fd` closes a descriptor by a plain system call. So what is remembered here about a descriptor is
+// a hint, and the kernel is asked whenever it matters.
 //
-//  - Level-triggered is out. A registration left behind by a closed descriptor, or one whose data
-//    nobody wants at the moment, would be reported by every wait: a core burnt, and no number left
-//    by which to take the registration out.
-//  - Edge-triggered, registered once and never touched again, is the cheapest, but trusts memory
-//    over the kernel: when a number is closed and used again, "is registered" is wrong, no edge
-//    ever comes, and a task hangs.
+//  - Level-triggered does not work. Every wait would report a registration that a closed descriptor
+//    has left behind, and one whose data no operation wants at the moment. The loop would use a
+//    whole core, and without a number it could not remove the registration.
+//  - Edge-triggered, registered once and never touched again, is the cheapest, but it relies on the
+//    back-end's memory instead of the kernel. When a number is closed and used again, "is
+//    registered" is wrong, no edge ever comes, and a task hangs.
 //  - One-shot: an event disarms its registration, and each wait arms it again, with EPOLL_CTL_MOD.
-//    A registration left behind fires once at the most. One whose file is gone answers ENOENT, and
-//    is added anew: a wrong hint costs a system call and never a wake-up. The price is one
-//    epoll_ctl per operation that parks, on a path that is about to sleep anyway.
+//    A registration left behind fires once at the most. If its file is gone, the kernel answers
+//    ENOENT, and the descriptor is added anew: a wrong hint costs a system call and never a
+//    wake-up. The price is one epoll_ctl per operation that parks, on a path that is about to sleep
+//    anyway.
 //
+// To arm by one-shot alone is not enough. EPOLLERR and EPOLLHUP are reported unasked, for as long
+// as they hold, and the call may block all the same (a socket with a message in its error queue).
+// Such a registration, armed again, would fire at once, without end. So after an event that
+// finished no operation the registration is armed by edge, and stays armed: it reports the next
+// change and nothing else. It is removed when no operation waits any more, because it would go on
+// reporting.
 //
-// One-shot alone does not suffice: EPOLLERR and EPOLLHUP are reported unasked, for as long as they
-// hold, and the call may block all the same (a socket with something in its error queue). Armed
-// again, such a registration would fire at once, round and round. So after an event that served
-// nobody the registration is armed by edge, and stays armed: it reports the next change and nothing
-// else. It is taken out when nobody waits any more, because it would go on reporting.
-//
-// A registration left behind on a file that lives on may still fire once for a number that means
-// another file by then. So every addition takes a new generation, which travels in the event; an
+// A registration left behind on a file that lives on may still fire once, for a number that by then
+// means another file. So every addition takes a new generation, which travels in the event, and an
 // event of an older generation is dropped.
 //
 // The two directions of a descriptor share its one registration: `armed` is the union of what is
-// waited for. After an event everything is disarmed and armed anew for whoever still waits. `armed`
-// is believed only while somebody waits, because only then is the descriptor known not to have been
-// closed (rule 9).
+// waited for. An event disarms everything, and what the remaining operations wait for is armed
+// anew. `armed` is believed only while an operation waits, because only then is the descriptor
+// known not to have been closed (rule 9).
 //
-// Within a direction operations are served first come, first served, and the first that would block
-// ends the round: a thousand readers of one pipe cost one failed read per event rather than a
-// thousand.
+// Within a direction operations are served in the order in which they came, and the first that
+// would block ends the round: a thousand readers of one pipe cost one failed read per event and not
+// a thousand.
 //
 // Regular files cannot be watched (EPERM) and need not be: a call on them never says EAGAIN, so
-// they never come to be parked. They do hold up the thread while the disk works; those who mind use
-// the worker pool.
+// they are never parked. The thread waits while the disk works. A program for which this is too
+// long uses the worker pool.
+//
+// The life of an operation here: `submit` tries the call and parks the operation if the call would
+// block → an event of its descriptor makes some `wait` try again → `report` puts it on the list of
+// finished ones. A cancelled operation leaves its slot at once and goes to `withdrawn_`, and the
+// next `wait` reports it. The kernel holds no part of a parked operation, so a cancellation always
+// succeeds here and never waits.
 //
 // Thread-safety: as `Backend`.
 
@@ -64,20 +71,21 @@
 namespace asyncio::lowlevel {
 namespace {
 
-/// Who waits on one descriptor number.
+/// The operations that wait on one descriptor number, and what is known of its registration.
 struct Slot {
     OperationList reads;
     OperationList writes;
     OperationList polls;
 
-    /// What the registration is armed for; 0 when nobody waits, whatever the kernel still holds.
+    /// The events the registration is armed for; 0 when no operation waits, whatever the kernel
+    /// still holds.
     std::uint32_t armed = 0;
     bool armed_by_edge() const noexcept { return (armed & EPOLLET) != 0; }
 
-    /// Counts the registrations this number has had. Events of earlier ones are not for us.
+    /// Counts the registrations this number has had. Events of earlier ones are dropped.
     std::uint32_t generation = 0;
 
-    /// A hint: the number was registered, and as far as we know it was not closed since.
+    /// A hint: the number was registered, and the back-end has not seen it closed since.
     bool registered = false;
 
     bool idle() const noexcept { return reads.empty() && writes.empty() && polls.empty(); }
@@ -93,6 +101,8 @@ OperationList& line_of(Slot& slot, const Operation& operation) noexcept {
     return slot.polls;
 }
 
+/// Of all operations that wait there. The kernel has one registration for a number, so arming for
+/// one operation must repeat what the others wait for.
 std::uint32_t events_of(Slot& slot) noexcept {
     std::uint32_t events = 0;
     if (!slot.reads.empty()) events |= EPOLLIN;
@@ -121,10 +131,12 @@ public:
     TimePoint now() noexcept override { return Clock::now(); }
 
 private:
+    /// The user data of the wake event. No other event has it: its low half would be the descriptor
+    /// −1.
     static constexpr std::uint64_t wake_tag = ~std::uint64_t{0};
 
-    // While an operation is in flight its `result` is ours: is it parked, or withdrawn and waiting
-    // for the next `wait` to report it?
+    // The two states of an operation in flight, kept in its `result`: it is parked in a slot, or it
+    // is withdrawn and waits for the next `wait` to report it.
     static constexpr int parked = 0;
     static constexpr int withdrawn = -ECANCELED;
 
@@ -150,18 +162,23 @@ private:
     LookClock look_clock_;
     Scratch scratch_;
 
-    /// By descriptor number, which the kernel keeps small. A deque, because lists do not move.
+    /// By descriptor number. The kernel gives out the lowest free number, so the table stays about
+    /// as long as the most descriptors that were ever open at once. A deque, because the lists in a
+    /// slot are rings through the slot itself and must not move.
     std::deque<Slot> slots_;
 
-    /// Cancelled, unlinked from their slots, not yet reported.
+    /// Cancelled, unlinked from their slots, not yet reported. They wait for the next `wait`
+    /// because `cancel` must not report: its caller is in the middle of a step.
     OperationList withdrawn_;
 
-    /// How many operations are in slots. None: a look at the kernel would be in vain.
+    /// How many operations are in slots. With none, a look at the kernel could find nothing, and
+    /// `wait` skips it.
     std::size_t parked_count_ = 0;
 };
 
 EpollBackend::EpollBackend() : epoll_(clear_of_standard(Fd(::epoll_create1(EPOLL_CLOEXEC)))) {
     if (!epoll_) throw OsError(errno, "epoll_create1");
+    // By edge: the eventfd is never read (wake_event.h), so by level it would be reported for ever.
     epoll_event request{EPOLLIN | EPOLLET, {}};
     request.data.u64 = wake_tag;
     if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_event_.fd(), &request) != 0) {
@@ -183,7 +200,9 @@ Backend::Submitted EpollBackend::submit(Operation& operation) noexcept {
     return Submitted::finished;
 }
 
-/// Keeps the hint right where that is free; the next user of the number is then added at once.
+/// Corrects the hint before the number is closed, so that the next file with this number is added
+/// at once and not first looked for. The hint may be wrong without harm (see above), so a close
+/// that fails, or one that is not seen, needs no care.
 void EpollBackend::forget_registration(int fd) noexcept {
     if (fd < 0 || static_cast<std::size_t>(fd) >= slots_.size()) return;
     slots_[static_cast<std::size_t>(fd)].registered = false;
@@ -193,7 +212,10 @@ void EpollBackend::forget_registration(int fd) noexcept {
 int EpollBackend::park(Operation& operation) noexcept {
     if (!make_slots_up_to(operation.fd)) return -ENOMEM;
     Slot& slot = slots_[static_cast<std::size_t>(operation.fd)];
+    // An empty slot tells nothing: the number may have been closed and given to another file.
     if (slot.idle()) slot.armed = 0;
+    // A second operation on a descriptor that is armed by edge must not turn it back to one-shot:
+    // the condition of which no operation could make use still holds, and would fire at once.
     const std::uint32_t mode = slot.armed_by_edge() ? EPOLLET : EPOLLONESHOT;
     const int error = arm(operation.fd, slot, slot.armed | events_of(operation), mode);
     if (error != 0) return error;
@@ -204,6 +226,7 @@ int EpollBackend::park(Operation& operation) noexcept {
     return would_block;
 }
 
+/// False without memory. The operation then fails with ENOMEM, because nothing would ever wake it.
 bool EpollBackend::make_slots_up_to(int fd) noexcept {
     try {
         while (slots_.size() <= static_cast<std::size_t>(fd)) slots_.emplace_back();
@@ -223,10 +246,13 @@ int EpollBackend::arm(int fd, Slot& slot, std::uint32_t interest, std::uint32_t 
     return error;
 }
 
-/// By edge it would be reported on and on, for nobody.
+/// Removes a registration by edge when its last operation has left: it would go on to report
+/// changes that no operation waits for. A one-shot registration stays. It fires once at the most,
+/// and the next operation on the descriptor usually finds it and needs no addition.
 void EpollBackend::leave_if_idle(int fd, Slot& slot) noexcept {
     if (!slot.idle() || !slot.armed_by_edge()) return;
-    // If this fails, the number means another file already.
+    // A failure means that the number already belongs to another file, whose registration this is
+    // not.
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
     slot.armed = 0;
     slot.registered = false;
@@ -253,8 +279,8 @@ int EpollBackend::tell_kernel(int fd, Slot& slot, std::uint32_t interest) noexce
 
 void EpollBackend::cancel(Operation& operation) noexcept {
     if (operation.state != Operation::State::in_flight || operation.result == withdrawn) return;
-    // The registration stays armed, perhaps for nobody: an event that finds nobody costs less, and
-    // comes more rarely, than a system call for each cancellation.
+    // The one-shot registration stays armed, perhaps for no operation. An event that finds no
+    // operation costs less, and comes more rarely, than a system call for each cancellation.
     operation.unlink();
     operation.result = withdrawn;
     withdrawn_.push_back(operation);
@@ -264,12 +290,14 @@ void EpollBackend::cancel(Operation& operation) noexcept {
 
 Backend::Waited EpollBackend::wait(TimePoint deadline, OperationList& finished) noexcept {
     fork_guard_.check();
+    // There is something to report, so the kernel is only looked at: the loop must not sleep on it.
     if (!withdrawn_.empty()) {
         report_withdrawn(finished);
         deadline = internal::at_once;
     }
     if (parked_count_ == 0 && deadline == internal::at_once) return Waited::ok;
 
+    // More events than fit stay in the kernel's list and are returned by the next wait.
     std::array<epoll_event, 256> events;
     const int count = wait_for_events(epoll_.get(), events, deadline);
     look_clock_.looked();
@@ -277,11 +305,14 @@ Backend::Waited EpollBackend::wait(TimePoint deadline, OperationList& finished) 
     return Waited::ok;
 }
 
+/// These operations have had no effect since they were parked, so −ECANCELED is the truth, and
+/// the data stays with the kernel for the next reader.
 void EpollBackend::report_withdrawn(OperationList& finished) noexcept {
     withdrawn_.for_each([](Operation& operation) { finish(operation, -ECANCELED); });
     finished.append(withdrawn_);
 }
 
+/// The slot of an event always exists: slots are made before a number is armed, and never removed.
 void EpollBackend::handle(const epoll_event& event, OperationList& finished) noexcept {
     if (event.data.u64 == wake_tag) {
         wake_event_.lower();
@@ -292,25 +323,31 @@ void EpollBackend::handle(const epoll_event& event, OperationList& finished) noe
     if (slots_[fd].generation == generation) serve(static_cast<int>(fd), event.events, finished);
 }
 
+/// The descriptor may be ready for `ready`: tries its operations, and arms it for those that stay.
 void EpollBackend::serve(int fd, std::uint32_t ready, OperationList& finished) noexcept {
     Slot& slot = slots_[static_cast<std::size_t>(fd)];
     if (!slot.armed_by_edge()) slot.armed = 0;
     const std::size_t parked_before = parked_count_;
-    // Polls first: what they are told holds now, and may not after the reads.
+    // Polls first: the reads that follow may take away the very data that the polls are told of.
     serve_polls(slot, ready, finished);
     constexpr std::uint32_t broken = EPOLLERR | EPOLLHUP;
     if ((ready & (EPOLLIN | broken)) != 0) serve_line(slot.reads, finished);
     if ((ready & (EPOLLOUT | broken)) != 0) serve_line(slot.writes, finished);
     if (slot.idle()) return leave_if_idle(fd, slot);
+    // The event finished no operation although operations wait: the case for which the registration
+    // changes to "by edge" (see the top).
     const bool useless = parked_count_ == parked_before;
     const std::uint32_t mode = useless || slot.armed_by_edge() ? EPOLLET : EPOLLONESHOT;
-    // By edge, interest in what is not waited for any more does no harm, and a change of it would
-    // report once more what is known.
+    // An edge registration that covers more than what is waited for does no harm. Changing it would
+    // make the kernel report the present state once more, and that state is known to be useless.
     if (slot.armed_by_edge() && (events_of(slot) & ~slot.armed) == 0) return;
     const int error = arm(fd, slot, events_of(slot), mode);
     if (error != 0) fail_all(slot, error, finished);
 }
 
+/// A poll is finished by its event alone: there is no call to try. EPOLLERR and EPOLLHUP finish
+/// every poll, as poll(2) reports them unasked. `for_each` allows the present element to leave the
+/// list.
 void EpollBackend::serve_polls(Slot& slot, std::uint32_t ready, OperationList& finished) noexcept {
     slot.polls.for_each([&](Operation& poll) {
         const std::uint32_t answer = ready & (events_of(poll) | EPOLLERR | EPOLLHUP);
@@ -320,6 +357,8 @@ void EpollBackend::serve_polls(Slot& slot, std::uint32_t ready, OperationList& f
     });
 }
 
+/// Tries the operations of one direction until one would block. Bounded by the line's length: every
+/// round finishes one operation, and no operation joins the line from in here.
 void EpollBackend::serve_line(OperationList& line, OperationList& finished) noexcept {
     while (!line.empty()) {
         const int result = attempt(line.front(), scratch_);
@@ -328,7 +367,8 @@ void EpollBackend::serve_line(OperationList& line, OperationList& finished) noex
     }
 }
 
-/// The kernel has no room to watch the descriptor any longer: those who wait would wait for ever.
+/// The kernel can no longer watch the descriptor (no memory, or the limit on watches is reached).
+/// Its operations would wait for ever, so they end with the error.
 void EpollBackend::fail_all(Slot& slot, int error, OperationList& finished) noexcept {
     for (OperationList* line : {&slot.reads, &slot.writes, &slot.polls}) {
         while (!line->empty()) report(line->pop_front(), error, finished);

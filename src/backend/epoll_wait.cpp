@@ -1,3 +1,14 @@
+// The waiting call of the epoll back-end, and how it keeps a deadline.
+//
+// Two calls are possible. epoll_pwait2(2) takes nanoseconds and came with Linux 5.11. epoll_wait(2)
+// takes milliseconds, which is too coarse for timers but exists everywhere. Whether the first one
+// works is found out by calling it: a version number would not tell what a sandbox (seccomp,
+// gVisor) lets through. The answer is the same for the whole process, so one flag keeps it. Two
+// threads that find out at the same time write the same value.
+//
+// The call is made by its number, because the C library of Debian 12 has a wrapper but older ones
+// do not.
+
 #include "backend/epoll_wait.h"
 
 #include <algorithm>
@@ -21,17 +32,19 @@ std::atomic<bool> nanoseconds_work{true};
 
 /// How long to ask the kernel to wait.
 ///
-/// The kernel lets a poll timer run late by a thousandth of its length (a two hundredth in a
-/// process of raised niceness), so that timers can share interrupts: 10 ms on a wait of ten
-/// seconds. So a long wait is asked to end a 128th early, and the loop, finding nothing due, waits
-/// again for the rest, whose error is as much smaller. Up to half a second the kernel's tolerance
-/// is good enough.
+/// The kernel lets the timer of such a wait run late by a thousandth of its length (a two hundredth
+/// in a process of raised niceness), so that timers can share interrupts: 10 ms on a wait of ten
+/// seconds. So a long wait is asked to end a 128th early. The loop then finds nothing due and waits
+/// again for the rest, whose error is smaller in the same proportion. Up to half a second the
+/// kernel's tolerance is good enough.
 Duration time_to_ask(TimePoint deadline) noexcept {
     const Duration left = deadline - Clock::now();
     if (left <= 0ns) return 0ns;
     return left <= 500ms ? left : left - left / 128;
 }
 
+/// The count of events, or −1 with errno. Headers that do not know the call make it answer ENOSYS,
+/// like a kernel that does not.
 int wait_nanoseconds(int epoll_fd, std::span<epoll_event> events, const Duration* limit) noexcept {
 #ifdef SYS_epoll_pwait2
     timespec time{};
@@ -49,7 +62,8 @@ int wait_nanoseconds(int epoll_fd, std::span<epoll_event> events, const Duration
 #endif
 }
 
-/// Rounded up, since a timer may be late but not early.
+/// Rounded up, since a timer may be late but not early. At most a day, because a longer wait may
+/// not fit the call's `int`; the loop then simply waits again.
 int wait_milliseconds(int epoll_fd, std::span<epoll_event> events, const Duration* limit) noexcept {
     int milliseconds = -1;
     if (limit != nullptr) {
@@ -63,8 +77,8 @@ int wait_milliseconds(int epoll_fd, std::span<epoll_event> events, const Duratio
 int wait_once(int epoll_fd, std::span<epoll_event> events, const Duration* limit) noexcept {
     if (nanoseconds_work.load(std::memory_order_relaxed)) {
         const int count = wait_nanoseconds(epoll_fd, events, limit);
-        // EPERM is how some sandboxes refuse what they do not know; epoll_wait itself never says
-        // it.
+        // EPERM is how some sandboxes refuse a call that they do not know. epoll_wait itself never
+        // says it, so it cannot mean anything else here.
         if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
         nanoseconds_work.store(false, std::memory_order_relaxed);
     }
@@ -82,7 +96,8 @@ int wait_for_events(int epoll_fd, std::span<epoll_event> events, TimePoint deadl
         count = wait_once(epoll_fd, events, &limit);
     }
     if (count >= 0 || errno == EINTR) return std::max(count, 0);
-    // EBADF, EINVAL: somebody closed our descriptor. A loop that cannot wait would spin for ever.
+    // EBADF, EINVAL: the program has closed the back-end's descriptor. A loop that cannot wait
+    // would spin without end, so the process ends and says why.
     std::perror("asyncio: epoll_wait");
     std::abort();
 }

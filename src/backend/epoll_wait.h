@@ -1,5 +1,5 @@
 #pragma once
-// epoll's waiting call with a deadline kept to a fraction of a millisecond.
+// epoll's waiting call, with a deadline that is kept to a fraction of a millisecond.
 //
 // Thread-safety: any thread.
 
@@ -13,7 +13,7 @@ namespace asyncio::lowlevel {
 
 /// Waits until `deadline` (`internal::at_once`: does not wait; `internal::never`: without end) and
 /// returns how many of `events` were filled in. May return early with none: a signal came, or the
-/// wait is long and was cut in two (see the source). One system call.
+/// wait is long and was cut in two (see the source). A single system call.
 int wait_for_events(int epoll_fd, std::span<epoll_event> events, TimePoint deadline) noexcept;
 
 }  // namespace asyncio::lowlevel

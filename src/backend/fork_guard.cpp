@@ -1,3 +1,11 @@
+// The count of forks that `ForkGuard` compares, and the message of a child that breaks the rule.
+//
+// The count is the only state. A guard remembers the count of the process in which it was made; the
+// handler that fork(2) runs in the child adds one. So the check needs neither getpid(2), a system
+// call each time, nor memory that would have to be unmapped in the child.
+//
+// Relaxed order is enough: the child begins with one thread, which itself has run the handler.
+
 #include "backend/fork_guard.h"
 
 #include "base/log.h"
@@ -11,8 +19,9 @@ namespace asyncio::lowlevel {
 std::atomic<unsigned> ForkGuard::current_generation{0};
 
 ForkGuard::ForkGuard() noexcept {
-    // Registered once and never taken back. Without memory for it forks go unnoticed, as they would
-    // without this class.
+    // Registered once for the process and never removed. If there is no memory for the
+    // registration, forks go unnoticed, as they would without this class; refusing to make a loop
+    // would be worse.
     [[maybe_unused]] static const int registered = ::pthread_atfork(
         nullptr, nullptr, [] { current_generation.fetch_add(1, std::memory_order_relaxed); });
     generation_ = current_generation.load(std::memory_order_relaxed);

@@ -1,49 +1,74 @@
 // The back-end on io_uring(7).
 //
-// What goes to the ring, and in which form
+// The requests in the ring, and their form
 //
-//  1. The plain call is tried first. Most reads find data and most writes find room, and a call
-//     that succeeds at once beats a completion that comes a turn of the loop later.
-//  2. What would block goes to the ring as a POLL_ADD, and when that completes the plain call is
-//     tried again; if somebody else was faster, polled again. A READ in the ring would look
-//     simpler, and costs the same, but for which non-blocking descriptors the ring waits, and for
-//     which it answers −EAGAIN at once, changes from kernel to kernel. Polling works alike for all
-//     of them. It also makes cancelling harmless: a poll has moved no data when it is cancelled, so
-//     there is none to lose.
+//  1. The plain system call is tried first. Most reads find data and most writes find room, and a
+//     call that succeeds at once is faster than a completion in the next iteration of the loop.
+//  2. A call that would block goes to the ring as a POLL_ADD. When the poll completes, the plain
+//     call is tried again; if another reader or writer was faster, the operation is polled again. A
+//     READ in the ring would look simpler and costs the same. But kernels differ in what they do
+//     with a READ on a non-blocking descriptor: for some kinds of file the ring waits, for others
+//     it answers −EAGAIN at once. A poll works alike for all of them. A poll is also harmless to
+//     cancel: a poll has moved no data, so there is none to lose.
 //  3. A read or write on a descriptor that is *not* in non-blocking mode, which by the contract is
-//     a regular file or a block device, is never tried here, because it would hold up the thread
-//     while the disk works. It goes to the ring as READ or WRITE, and a worker of the kernel's does
-//     the waiting. (The mode of a descriptor is shared with other processes and may change behind
-//     us. If the ring answers −EAGAIN after all, the operation is polled like any other.)
+//     a regular file or a block device, is never tried here, because the thread would wait for the
+//     disk. It goes to the ring as READ or WRITE, and a worker of the kernel does the waiting. The
+//     mode of a descriptor is shared with other processes and may change at any time. If the ring
+//     answers −EAGAIN after all, the operation is polled like any other.
 //  4. The ring's polls answer POLLRDHUP ("the peer will send no more"), POLLERR and POLLHUP
-//     unasked, and at once if one of them holds already. A write into a full socket whose peer has
-//     finished sending, which is how HTTP/1.0 and many a script talk, would be polled round and
-//     round without end, and so would a read on a socket that has something in its error queue. So
-//     where the call would block although the poll has answered, the next poll is a multishot one.
-//     It reports changes: the same useless answer once, and then nothing until something happens.
-//     The call is tried at each of its reports; when it has succeeded, the poll is ended, and when
-//     that has ended, the operation is reported.
+//     unasked, and at once if one of them holds already. This can become a loop without end: the
+//     poll answers, the call would block, the next poll answers at once. A write into a full socket
+//     whose peer has finished sending does so (HTTP/1.0 and many scripts talk in this way), and a
+//     read on a socket with a message in its error queue. So when the call would block although the
+//     poll has answered, the next poll is a multishot one. It reports changes: the same useless
+//     answer once, and then nothing until something happens. The call is tried at each of its
+//     reports. When the call has succeeded, the poll is ended, and when the poll has ended, the
+//     operation is reported.
 //
-// Several operations on one descriptor each have a poll of their own. One event wakes them all, and
-// those who come too late are polled again: fine for a handful, wasteful for thousands.
+// Several operations on one descriptor each have a poll of their own. An event wakes them all, and
+// the operations that find nothing are polled again: good for a handful, wasteful for thousands.
 //
-// The life of an operation: `submit` puts it on a list → the next `wait` fills in an entry whose
-// user_data is the operation's address and hands it to the kernel → its completion is collected by
-// some `wait` → it is reported, or goes round again. Nothing but its completion reports what the
-// kernel has, so "exactly once" is the kernel's promise, not ours. A cancellation is an entry of
-// its own (ASYNC_CANCEL) behind the one it names: submissions are carried out in order, so it can
-// meet neither an operation that is not there yet, nor a later one at the same address.
+// The life of an operation. An operation in flight is in exactly one of four lists:
+//
+//     submit ──► without_entry_ ──► polled_ or in_kernel_hands_ ──► done_ ──► reported
+//                      ▲                        │
+//                      └────────────────────────┘
+//                       polled again, or to be ended
+//
+// `submit` and `cancel` only move operations between lists. `wait` alone works with the ring, in
+// four steps: it fills in an entry for each operation that needs one, enters the kernel once,
+// handles the completions, and reports `done_`. So one system call serves all that the loop's
+// iteration has asked for.
+//
+// Exactly once. The user_data of an entry is the address of its operation. An operation that is
+// armed leaves for `done_` only by the last completion of its own entry, so "exactly once" is the
+// kernel's promise. A cancellation is an entry of its own (ASYNC_CANCEL), which names that address
+// and stands behind the entry that it names. The kernel carries out submissions in order, and the
+// operation's memory is in use until its completion has been collected. So a cancellation meets
+// neither an operation that has not arrived in the kernel yet, nor a later operation at the same
+// address. The completion of the cancellation itself tells nothing that the operation's own does
+// not, and is ignored.
+//
+// A cancellation races with the event. All outcomes are legal, and each is reported as what it is:
+//  - The operation has no entry yet: it ends as −ECANCELED, and the kernel never hears of it.
+//  - The poll is ended first: its completion says −ECANCELED, and so does the report.
+//  - The poll has answered before: the call is tried once more. If it succeeds, the result is
+//    reported, because an effect is never dropped. If it would block, the operation is not polled
+//    again and ends as −ECANCELED.
+//  - A READ or WRITE is running in the kernel: the kernel lets it finish, or interrupts its worker
+//    (−EINTR), and its completion decides.
+//  - The operation is in `done_`: the request is ignored.
 //
 // Another thread. The kernel binds a ring to the thread that enables it, and cancels what a thread
-// has submitted when that thread ends. So a ring is good for one thread, and a thread that takes
-// over makes a ring of its own. The polls that were in flight in the old ring are armed again in
-// the new one, and nobody is told, because a poll has done nothing yet. A READ or WRITE cannot be
-// moved, for the kernel may touch its buffer until it has ended: `hand_over` calls those back on
-// the thread to which the ring belongs. `submit` and `cancel` do not touch the ring, so what
-// another thread starts before it waits costs nothing and loses nothing.
+// has submitted when that thread ends. So a ring serves one thread, and a thread that takes over
+// makes a ring of its own. The polls that were in flight in the old ring are armed again in the new
+// one. Their operations are not told, because a poll has done nothing yet. A READ or WRITE cannot
+// be moved: the kernel may touch its buffer until it has ended. So `hand_over` calls these back on
+// the thread to which the ring belongs. `submit` and `cancel` do not touch the ring, so operations
+// that another thread starts before its first wait cost nothing extra and are not lost.
 //
-// wake: a multishot poll on an eventfd, armed again when the kernel says that it was the last time
-// (it ends, for example, when completions overflow).
+// wake: a multishot poll on an eventfd. It is armed again when a completion without the flag MORE
+// says that it was the last one, as happens when completions overflow.
 //
 // Thread-safety: as `Backend`.
 
@@ -83,13 +108,15 @@ std::unique_ptr<asyncio::lowlevel::Backend> asyncio::lowlevel::make_io_uring_bac
 namespace asyncio::lowlevel {
 namespace {
 
-/// The events for which the operation waits, and those that poll(2) reports unasked.
+/// The poll events that can finish the operation: those it waits for, and those that poll(2)
+/// reports unasked.
 int answers_of(const Operation& operation) noexcept {
     return events_of(operation) | POLLERR | POLLHUP;
 }
 
-/// A number that no other thread of the process ever has. (What the system offers, numbers and
-/// addresses, is given out again when a thread has ended, but the kernel tells the two apart.)
+/// A number that no other thread of the process ever has. The system's own are not enough:
+/// numbers and addresses of threads are given out again when a thread has ended, but the kernel
+/// distinguishes the new thread from the old one, to which the ring belongs.
 std::uint64_t this_thread() noexcept {
     static std::atomic<std::uint64_t> threads{0};
     thread_local std::uint64_t number = 0;
@@ -97,6 +124,7 @@ std::uint64_t this_thread() noexcept {
     return number;
 }
 
+/// The name of an operation in the ring. No object has the address 0 or 1, the two values below.
 std::uint64_t address_of(Operation& operation) noexcept {
     return reinterpret_cast<std::uintptr_t>(&operation);
 }
@@ -118,20 +146,24 @@ public:
     TimePoint now() noexcept override { return Clock::now(); }
 
 private:
-    // What a completion is for: the answer to a cancellation, which nobody needs; a wake-up; or
-    // else the operation at this address.
+    // The owner of a completion: a cancellation, whose answer is ignored; the wake-up; or else
+    // the operation at this address.
     static constexpr std::uint64_t nobody = 0;
     static constexpr std::uint64_t wake_up = 1;
 
-    // The marks of an operation in flight.
+    // The marks of an operation in flight (`Operation::marks`). Each says one fact, and several may
+    // hold together.
     static constexpr unsigned in_kernel_hands = 1;   ///< A READ or WRITE, not a poll.
     static constexpr unsigned armed = 2;             ///< The ring has an entry for it.
     static constexpr unsigned cancel_requested = 4;  ///< By the caller.
-    static constexpr unsigned called_back = 8;       ///< By `hand_over`: it goes round again.
+    static constexpr unsigned called_back = 8;       ///< By `hand_over`, to run again.
     static constexpr unsigned by_change = 16;        ///< Its poll is a multishot one.
-    /// A poll has answered, and the call would have blocked all the same.
+    /// A poll has answered, and the call would have blocked all the same. Once this is normal
+    /// (another reader was faster); the second time, or after an answer that was not asked for,
+    /// `by_change` follows.
     static constexpr unsigned tried_in_vain = 32;
-    /// The call has succeeded, `result` holds, and the multishot poll has to end.
+    /// The call has succeeded and `result` holds. The operation is not reported before its
+    /// multishot poll has ended.
     static constexpr unsigned achieved = 64;
 
     static bool has(const Operation& operation, unsigned mark) noexcept {
@@ -145,6 +177,7 @@ private:
     }
 
     bool is_ours(int fd) const noexcept { return fd == ring_.fd() || fd == wake_event_.fd(); }
+    /// Whether a look could report or start something. Shared memory answers; no system call.
     bool anything_to_do() const noexcept {
         return !without_entry_.empty() || !done_.empty() || ring_.has_news();
     }
@@ -171,28 +204,34 @@ private:
     RingFlags ring_flags_;
     WakeEvent wake_event_;
     ForkGuard fork_guard_;
-    /// Whose the ring is; 0 while it is nobody's.
+    /// The number of the thread to which the ring is bound; 0 before the first wait.
     std::uint64_t thread_ = 0;
+    /// The ring holds the poll on `wake_event_`. A new ring does not yet.
     bool wake_up_armed_ = false;
     LookClock look_clock_;
     Scratch scratch_;
 
-    /// How many operations are in flight. None: a look at the ring would be in vain.
+    /// How many operations are in flight. With none, a look at the ring could find nothing, and
+    /// `wait` skips it.
     std::size_t in_flight_ = 0;
 
-    // An operation in flight is in one of these.
+    // An operation in flight is in exactly one of these.
     OperationList without_entry_;    ///< Needs an entry in the ring: to be armed, or to be ended.
     OperationList polled_;           ///< The ring has a poll for it.
     OperationList in_kernel_hands_;  ///< The kernel may touch its buffer at any time.
     OperationList done_;             ///< Its result holds, and the next `wait` reports it.
 };
 
-/// A poll that is left behind harms nobody: closing the ring ends it. A READ would go on writing
-/// into a buffer that its owner is about to free, so those are waited for.
+/// Polls that are still in the ring do no harm: closing the ring ends them. A READ would go on
+/// writing into a buffer that its owner is about to free, so `hand_over` waits for the end of READs
+/// and WRITEs. In the child of a fork the ring is the parent's, and is left alone.
 IoUringBackend::~IoUringBackend() {
     if (!fork_guard_.crossed()) hand_over();
 }
 
+/// Touches no ring: an operation that cannot finish now waits in `without_entry_` for the next
+/// `wait`, which submits everything by one system call. So the thread need not be the one to which
+/// the ring is bound.
 Backend::Submitted IoUringBackend::submit(Operation& operation) noexcept {
     fork_guard_.check();
     const bool may_block = !is_ours(operation.fd) && attempt_may_block(operation);
@@ -210,6 +249,8 @@ Backend::Submitted IoUringBackend::submit(Operation& operation) noexcept {
     return Submitted::in_flight;
 }
 
+/// An armed operation is only marked and queued for an ASYNC_CANCEL entry; its completion will
+/// report it. An operation without an entry is unknown to the kernel and can be settled here.
 void IoUringBackend::cancel(Operation& operation) noexcept {
     if (operation.state != Operation::State::in_flight) return;
     if (has(operation, cancel_requested | achieved)) return;
@@ -222,9 +263,11 @@ void IoUringBackend::cancel(Operation& operation) noexcept {
 Backend::Waited IoUringBackend::wait(TimePoint deadline, OperationList& finished) noexcept {
     fork_guard_.check();
     if (in_flight_ == 0 && deadline == internal::at_once) return Waited::ok;
+    // The first wait of all, or the first on another thread than before.
     if (thread_ != this_thread()) [[unlikely]]
         take_over();
     fill_in_entries();
+    // With something to report already, the kernel is only looked at.
     ring_.wait(done_.empty() ? deadline : internal::at_once);
     look_clock_.looked();
     ring_.collect([&](const Completion& completion) { handle(completion); });
@@ -232,8 +275,10 @@ Backend::Waited IoUringBackend::wait(TimePoint deadline, OperationList& finished
     return Waited::ok;
 }
 
-// --- Whose ring it is ---------------------------------------------------------------------------
+// --- The ring's thread --------------------------------------------------------------------------
 
+/// Makes this thread the one to which the ring is bound. The very first wait uses the ring that the
+/// constructor made, which is still disabled and belongs to no thread.
 void IoUringBackend::take_over() noexcept {
     if (thread_ != 0) {
         assert(in_kernel_hands_.empty() && "`hand_over` comes before another thread takes over");
@@ -245,8 +290,10 @@ void IoUringBackend::take_over() noexcept {
     ring_.start();
 }
 
-/// The ring of the thread before will not be looked at again. A poll has done nothing yet, so
-/// whatever it had to tell is asked anew.
+/// Prepares operations for a new ring. The completions of the old one will not be collected any
+/// more. A poll has done nothing yet, so it is simply armed again. The exceptions are operations
+/// that wait only for the end of their poll: the old ring ends it, so they are settled with what
+/// they have.
 void IoUringBackend::leave_ring(OperationList& operations) noexcept {
     OperationList left;
     left.append(operations);
@@ -264,19 +311,25 @@ void IoUringBackend::leave_ring(OperationList& operations) noexcept {
     }
 }
 
-/// The old one goes first, so that there is a descriptor for the new one.
+/// The old ring is destroyed first, so that its descriptor is free for the new one in a process
+/// that is at its limit.
 void IoUringBackend::renew_ring() noexcept {
     std::destroy_at(&ring_);
     try {
         std::construct_at(&ring_, ring_flags_);
     } catch (const std::exception& refusal) {
-        // No memory, most likely. A loop that cannot wait would spin for ever.
+        // Most likely there is no memory. A loop that cannot wait would spin without end, and there
+        // is no caller to whom `wait` could report this.
         std::fprintf(stderr, "asyncio: a ring for another thread: %s\n", refusal.what());
         std::abort();
     }
     wake_up_armed_ = false;
 }
 
+/// Ends every READ and WRITE before another thread takes over, and reports nothing. An operation
+/// that the caller did not cancel returns to `without_entry_` (mark `called_back`) and runs again
+/// in the next ring. An operation that has finished in the meantime goes to `done_`. The loop ends,
+/// because the kernel interrupts a worker that waits, and a disk finishes by itself.
 void IoUringBackend::hand_over() noexcept {
     if (thread_ != this_thread()) return;
     fill_in_entries();
@@ -292,11 +345,15 @@ void IoUringBackend::hand_over() noexcept {
 
 // --- Into the ring ------------------------------------------------------------------------------
 
+/// Queues the operation for the next `fill_in_entries`, which arms it or, if it is armed, ends it.
 void IoUringBackend::needs_entry(Operation& operation) noexcept {
     if (operation.linked()) operation.unlink();
     without_entry_.push_back(operation);
 }
 
+/// Gives every operation in `without_entry_` its entry. This is the only place where entries are
+/// made outside `hand_over`, so the order of the list is the order in which the kernel sees them.
+/// The loop ends because nothing here adds to the list.
 void IoUringBackend::fill_in_entries() noexcept {
     if (!wake_up_armed_) arm_wake_up();
     while (!without_entry_.empty()) {
@@ -311,8 +368,10 @@ void IoUringBackend::fill_in_entries() noexcept {
     }
 }
 
-/// A READ needs memory of its own, for the kernel writes into it at any time; a read that brings
-/// none is given some while it is armed.
+/// A READ needs memory of its own, because the kernel writes into it at any time while it is armed.
+/// The shared scratch buffer will not do, so a read without a buffer gets one for as long as it is
+/// armed. False without memory. Such reads are reads of files, of which a program has few at a
+/// time, so the allocation does not matter.
 bool IoUringBackend::has_memory(Operation& operation) noexcept {
     const bool brings_none = operation.receive != nullptr && has(operation, in_kernel_hands);
     if (!brings_none || has(operation, armed)) return true;
@@ -320,7 +379,8 @@ bool IoUringBackend::has_memory(Operation& operation) noexcept {
     return operation.buffer != nullptr;
 }
 
-/// Its counterpart: the READ has ended.
+/// The counterpart of `has_memory`: the READ has ended. Its bytes go to `receive` and the memory is
+/// freed, also after an error or a cancellation.
 void IoUringBackend::pass_on(Operation& operation, int result) noexcept {
     if (operation.receive == nullptr || !has(operation, in_kernel_hands)) return;
     auto* memory = static_cast<char*>(std::exchange(operation.buffer, nullptr));
@@ -328,6 +388,8 @@ void IoUringBackend::pass_on(Operation& operation, int result) noexcept {
     delete[] memory;
 }
 
+/// Multishot, and so by change: the eventfd is never read (wake_event.h), and a plain poll armed
+/// again would answer at once for ever.
 void IoUringBackend::arm_wake_up() noexcept {
     io_uring_sqe& entry = ring_.next_entry();
     ::io_uring_prep_poll_multishot(&entry, wake_event_.fd(), POLLIN);
@@ -339,6 +401,8 @@ void IoUringBackend::arm(Operation& operation) noexcept {
     has(operation, in_kernel_hands) ? arm_transfer(operation) : arm_poll(operation);
 }
 
+/// A plain poll answers once, at once if it can. A multishot poll reports changes, for the
+/// operations that case 4 at the top is about.
 void IoUringBackend::arm_poll(Operation& operation) noexcept {
     const auto prepare =
         has(operation, by_change) ? &::io_uring_prep_poll_multishot : &::io_uring_prep_poll_add;
@@ -349,7 +413,8 @@ void IoUringBackend::arm_poll(Operation& operation) noexcept {
 
 void IoUringBackend::arm_transfer(Operation& operation) noexcept {
     const bool reads = operation.kind == OperationKind::read;
-    // Where read(2) and write(2) cut off too.
+    // The limit of read(2) and write(2). The ring's length field has 32 bits, and a larger size
+    // would be cut to something arbitrary.
     const std::size_t most_bytes = operation.receive == nullptr ? 0x7ffff000 : Scratch::size_bytes;
     const auto size = static_cast<unsigned>(std::min(operation.size, most_bytes));
     constexpr auto current_position = ~std::uint64_t{0};
@@ -359,7 +424,8 @@ void IoUringBackend::arm_transfer(Operation& operation) noexcept {
     ::io_uring_sqe_set_data64(&entry, address_of(operation));
 }
 
-/// Asks the kernel to end what is armed for the operation. Its completion says that it has.
+/// Asks the kernel to end what is armed for the operation. The operation's own completion says that
+/// it has ended; the completion of this entry is ignored.
 void IoUringBackend::end(Operation& operation) noexcept {
     io_uring_sqe& entry = ring_.next_entry();
     ::io_uring_prep_cancel64(&entry, address_of(operation), 0);
@@ -368,6 +434,9 @@ void IoUringBackend::end(Operation& operation) noexcept {
 
 // --- Out of the ring ----------------------------------------------------------------------------
 
+/// Handles a completion. The last one of an operation (no flag MORE) either settles it or
+/// sends it to the ring once more. The address in `user_data` is valid: an armed operation is never
+/// reported, so its owner has not freed it.
 void IoUringBackend::handle(const Completion& completion) noexcept {
     const bool still_armed = (completion.flags & IORING_CQE_F_MORE) != 0;
     if (completion.user_data == nobody) return;
@@ -386,8 +455,9 @@ void IoUringBackend::handle(const Completion& completion) noexcept {
     settle(operation, outcome);
 }
 
-/// A multishot poll has something to tell, and goes on. It must have ended before the operation can
-/// be reported: its next completion would find the memory in other use.
+/// A multishot poll has reported a change and stays armed. If the call now succeeds, the poll has
+/// to end before the operation is reported: its next completion would find the memory in other use.
+/// A cancelled operation ignores changes, because its end is on the way.
 void IoUringBackend::note_change(Operation& operation, int ready) noexcept {
     if (has(operation, cancel_requested | achieved)) return;
     const int answer = ready & answers_of(operation);
@@ -400,42 +470,49 @@ void IoUringBackend::note_change(Operation& operation, int ready) noexcept {
     needs_entry(operation);
 }
 
-/// What to report, or `would_block`: once more. An operation whose cancellation was asked for is
-/// not sent round again; what it achieved before is reported all the same.
+/// The result to report, or `would_block` if the operation goes to the ring once more. An operation
+/// whose cancellation was requested is not sent again; what it achieved before is reported all the
+/// same.
 int IoUringBackend::outcome_of(Operation& operation, int result) noexcept {
     if (has(operation, achieved)) return operation.result;
     if (!has(operation, in_kernel_hands)) {
         result = outcome_of_poll(operation, result);
     } else if (result == -EAGAIN) {
-        // The descriptor turned out to be non-blocking, and is to be polled from now on.
+        // The descriptor is non-blocking after all: another process may have changed its mode.
         unmark(operation, in_kernel_hands);
     }
     const bool ended_by_us = result == -ECANCELED && has(operation, called_back);
     unmark(operation, called_back);
-    // A worker of the kernel's was interrupted (EINTR), which is how it is cancelled.
+    // EINTR: a worker of the kernel was interrupted, which is how the kernel cancels one.
     if (result != -EAGAIN && result != -EINTR && !ended_by_us) return result;
     return has(operation, cancel_requested) ? -ECANCELED : would_block;
 }
 
+/// A poll has ended by itself: tries the call, and decides in which form the next poll is made if
+/// the call would block.
 int IoUringBackend::outcome_of_poll(Operation& operation, int result) noexcept {
     if (result < 0) return result;
     const int answer = result & answers_of(operation);
     if (operation.kind == OperationKind::poll && answer != 0) return answer;
     const int outcome = attempt(operation, scratch_);
     if (outcome != would_block) return outcome;
-    // Once, somebody else may have been faster. An answer that nobody asked for stays.
+    // The first time another reader may have been faster, so one more plain poll follows. An answer
+    // that was not asked for (POLLERR, POLLHUP) stays, so it leads to polls by change at once.
     const bool asked_for = (answer & events_of(operation)) != 0;
     const bool useless = !asked_for || has(operation, tried_in_vain);
     mark(operation, useless ? by_change : tried_in_vain);
     return would_block;
 }
 
+/// The operation is over. The mark makes a later `cancel` do nothing.
 void IoUringBackend::settle(Operation& operation, int result) noexcept {
     operation.result = result;
     mark(operation, achieved);
     done_.push_back(operation);
 }
 
+/// The states are written before the list is handed over: the caller may free an operation as soon
+/// as it has it.
 void IoUringBackend::report_done(OperationList& finished) noexcept {
     done_.for_each([this](Operation& operation) {
         operation.state = Operation::State::finished;

@@ -1,9 +1,12 @@
 #pragma once
-// When a back-end was last looked at, as coarse and as cheap as can be: it is asked at every step
-// of every task.
+// How long ago a back-end was last looked at. The loop asks at every step of every task, so the
+// answer may be coarse and must be cheap.
 //
-// The processor's counter is read where it has one, and not compared with any clock: it counts at
-// one to four gigahertz, so "some 50 µs" is between 25 and 100. Elsewhere the system's clock is
+// If the processor has a counter of its own (x86), the clock reads that, which takes a few
+// nanoseconds and no call. The counter is not compared with any other clock. Such counters run at
+// one to four gigahertz, so an interval of 100,000 is between 25 and 100 µs, and "some 50 µs" is
+// all that is promised. A thread that moves to another processor may read a slightly different
+// counter; a look then comes a little early or late. On other processors the system's clock is
 // asked.
 //
 // Thread-safety: none.

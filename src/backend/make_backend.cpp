@@ -1,3 +1,14 @@
+// Chooses a back-end: the one that the caller names, else the one that the environment names, else
+// the best one that the kernel grants.
+//
+// A back-end that was demanded by name is never replaced by another one. A test that asks for
+// io_uring and silently runs on epoll would prove nothing. When the choice is free, a ring that the
+// kernel refuses is normal (containers forbid it by default), so epoll takes over and only the
+// debug log tells.
+//
+// The environment is read at each call and not remembered: a program may set the variables itself,
+// before it makes its loop.
+
 #include "backend/make_backend.h"
 
 #include <asyncio/exceptions.h>
@@ -18,7 +29,8 @@ namespace {
 constexpr std::string_view backend_variable = "ASYNCIO_BACKEND";
 constexpr std::string_view seed_variable = "ASYNCIO_SEED";
 
-/// Set to nothing is not set, as with `ASYNCIO_DEBUG`.
+/// An empty value counts as not set, as with `ASYNCIO_DEBUG`, so that `ASYNCIO_BACKEND= program`
+/// works as the user of a shell expects.
 std::optional<std::string_view> from_environment(std::string_view variable) {
     const char* value = std::getenv(variable.data());
     if (value == nullptr || *value == '\0') return std::nullopt;
@@ -33,8 +45,8 @@ BackendKind kind_named(std::string_view word) {
                                 " names no back-end: there are io_uring, epoll and simulated");
 }
 
-/// Decimal, whole, and within 64 bits: a seed that was cut off at a letter would replay another
-/// run.
+/// A decimal number, whole, and within 64 bits. A seed that was cut off at a letter would replay
+/// another run, so it is refused.
 std::uint64_t seed_from(std::string_view word) {
     std::uint64_t seed = 0;
     const char* end = word.data() + word.size();
@@ -50,8 +62,8 @@ SimulationOptions simulation_from_environment() {
     return options;
 }
 
-/// The ring was demanded, so its refusal is the caller's to know: who demanded it, why it cannot
-/// be, and both ways out.
+/// The ring was demanded, so its refusal is an error. The message says what demanded it, why it is
+/// impossible, and both ways out.
 std::unique_ptr<Backend> demand_io_uring(const std::string& demanded_by) {
     try {
         return make_io_uring_backend();
@@ -65,6 +77,8 @@ std::unique_ptr<Backend> demand_io_uring(const std::string& demanded_by) {
     }
 }
 
+/// Only `OsError` leads to epoll. Any other error, `bad_alloc` for example, would occur with epoll
+/// as well.
 std::unique_ptr<Backend> io_uring_or_epoll() {
     try {
         return make_io_uring_backend();
@@ -82,6 +96,7 @@ std::unique_ptr<Backend> make_as_environment_says() {
         case BackendKind::io_uring:
             return demand_io_uring(std::string(backend_variable) + "=io_uring");
         case BackendKind::simulated: return make_simulated_backend(simulation_from_environment());
+        // `kind_named` returns one of three kinds, so this is epoll.
         default: return make_epoll_backend();
     }
 }
@@ -89,7 +104,8 @@ std::unique_ptr<Backend> make_as_environment_says() {
 }  // namespace
 
 std::unique_ptr<Backend> make_backend(BackendKind kind) {
-    // The simulated world does not do it itself, and yet may write into real pipes.
+    // Here for all back-ends: the simulated world has no real pipes of its own, but a program under
+    // simulation may write into real ones.
     ignore_sigpipe();
     switch (kind) {
         case BackendKind::automatic: return make_as_environment_says();

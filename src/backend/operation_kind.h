@@ -1,11 +1,12 @@
 #pragma once
-// What the kinds of operations have in common, seen from a back-end that waits for them.
+// The events for which an operation waits, by the kind of the operation.
 //
-// An operation that cannot be carried out at once waits until its descriptor changes. Which change
-// that is depends on the kind alone, and every back-end must know it: epoll for its registrations,
-// io_uring for its polls, the simulated world for real descriptors. So the question has one answer,
-// in one switch without a `default`. The compiler names that switch, and the one in `attempt.cpp`,
-// to whoever adds a kind. A kind that a back-end forgot would wait for ever.
+// An operation that cannot be carried out at once waits until its descriptor changes. The kind of
+// the operation decides which change that is, and every back-end must know it: epoll for its
+// registrations, io_uring for its polls, the simulated world for real descriptors. So the question
+// has one answer, in one switch without a `default`. When a kind is added, the compiler warns of
+// this switch and of the one in `attempt.cpp`. An operation of a kind that a back-end has forgotten
+// would wait for ever.
 //
 // Thread-safety: stateless.
 
@@ -17,10 +18,10 @@
 
 namespace asyncio::lowlevel {
 
-/// After which change of its descriptor an operation is worth another try.
+/// The change of its descriptor after which another attempt of an operation can succeed.
 enum class Interest : std::uint8_t {
-    none,      ///< It never waits.
-    readable,  ///< Bytes have come, or the end.
+    none,      ///< No change: the operation finishes in its first attempt and never waits.
+    readable,  ///< Bytes have come, or the end of the stream.
     writable,  ///< There is room.
     asked,     ///< The operation names the events itself.
 };
@@ -36,7 +37,7 @@ constexpr Interest interest_of(OperationKind kind) noexcept {
     return Interest::none;
 }
 
-/// The same as events of poll(2). Those of epoll have the same bits on Linux.
+/// The same as events of poll(2). The events of epoll(7) have the same bits on Linux.
 constexpr std::uint16_t events_of(const Operation& operation) noexcept {
     switch (interest_of(operation.kind)) {
         case Interest::none: return 0;

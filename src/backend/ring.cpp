@@ -1,3 +1,42 @@
+// How the ring is made, entered, and kept from overflowing.
+//
+// An io_uring is two queues in memory that the process shares with the kernel: requests (entries)
+// go into the submission queue, and completions come out of the completion queue. A single system
+// call, io_uring_enter(2), takes over what was submitted, waits, and lets the kernel post
+// completions.
+//
+// Made step by step, in the constructor
+//
+//  1. io_uring_setup(2) with every flag, and with fewer while the kernel does not know them
+//     (ring_flags.h).
+//  2. Without the features in `needed_features` the ring is refused: epoll is then the better
+//     choice.
+//  3. The other two calls are tried, because a sandbox may allow the first and refuse these.
+//  4. The descriptor moves above the numbers 0 to 2. A program that was started without standard
+//     streams would otherwise take the ring for one of them. The shared memory stays mapped: it
+//     belongs to the open file and not to the number.
+//  5. The ring stays disabled until `start`. The kernel binds it to the thread that enables it, and
+//     a loop may be made in one thread and run in another.
+//
+// Entered only when it helps. With IORING_SETUP_DEFER_TASKRUN the kernel does the work behind a
+// completion when the thread enters and asks for events, and at no other time: a poll that has come
+// true is invisible until then. So `look` cannot simply read the completion queue. Two flags in
+// shared memory tell whether entering would bring something: TASKRUN (there is deferred work) and
+// CQ_OVERFLOW (completions did not fit). When neither is set and nothing is queued, a look costs
+// two reads of memory and no system call. On kernels without these flags completions are posted by
+// interrupts, and the queue itself tells.
+//
+// Never full. `next_entry` submits when the submission queue is full, and goes on. The kernel keeps
+// completions that do not fit into the completion queue (feature NODROP) and posts them at a later
+// entry. Kernels before 5.19 accept no submission as long as some do not fit. So before it submits
+// in the middle of an iteration, `next_entry` takes out what is posted and sets it aside for
+// `collect`, which hands it out first: completions keep their order.
+//
+// An entry that fails for a passing reason needs no repair: requests that the kernel has not taken
+// are still queued and are submitted by the next entry, and completions stay posted. Every other
+// failure ends the process. A loop that never learns of its completions would wait without end, and
+// the reason would be lost.
+
 #ifdef ASYNCIO_WITH_IO_URING
 
 #include "backend/ring.h"
@@ -18,21 +57,24 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Newer than the headers of Debian 12 (Linux 6.15).
+// Numbers of Linux 6.15, which the headers of Debian 12 do not have. An older kernel does not
+// report the feature, and the flag is then not used.
 constexpr unsigned feature_no_iowait = 1U << 17;
 constexpr unsigned enter_no_iowait = 1U << 7;
 
-/// Requests per submission. More are possible: a full queue is submitted and goes on.
+/// Requests per submission. There may be more: a full queue is submitted, and filling goes on.
 constexpr unsigned submission_entries = 256;
-/// Completions per look. More are possible: the kernel keeps what does not fit (FEAT_NODROP).
+/// Completions per look. There may be more: the kernel keeps what does not fit (FEAT_NODROP).
 constexpr unsigned completion_entries = 1024;
 
-/// EXT_ARG (5.11) is the wait with a time limit; NODROP (5.5) keeps completions that do not fit;
-/// RSRC_TAGS (5.13) is here for its age: the multishot poll has no flag of its own, and came with
-/// it.
+/// EXT_ARG (5.11) is the wait with a time limit. NODROP (5.5) keeps completions that do not fit.
+/// RSRC_TAGS (5.13) is here for its age: the multishot poll has no feature bit of its own and came
+/// in the same release.
 constexpr unsigned needed_features =
     IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_RSRC_TAGS;
 
+/// The usual cause of an error of the set-up, so that the user can do something about
+/// it. The kernel's own text ("Operation not permitted") names neither seccomp nor the sysctl.
 const char* likely_reason(int error) noexcept {
     switch (error) {
         case EPERM: return "a seccomp filter or the sysctl kernel.io_uring_disabled forbids it";
@@ -50,10 +92,11 @@ const char* likely_reason(int error) noexcept {
     throw OsError(error, std::string(call) + ": " + likely_reason(error));
 }
 
-/// A sandbox may allow io_uring_setup and refuse the calls that use the ring. Better to learn that
-/// now, when epoll can still take over, than at the first wait.
+/// A sandbox may allow io_uring_setup and refuse the calls that use the ring. The refusal should
+/// show here, when epoll can still take over, and not at the first wait.
 void try_remaining_calls(io_uring& ring) {
-    // The one answer that only the kernel itself gives: "this ring is not enabled yet".
+    // EBADFD, "this ring is not enabled yet", is an answer that only the kernel itself gives. A
+    // sandbox that refuses, or pretends success, gives another one.
     const int entered = ::io_uring_enter2(static_cast<unsigned>(ring.ring_fd), 0, 0, 0, nullptr, 0);
     if (entered != -EBADFD) refuse("io_uring_enter", entered < 0 ? -entered : EINVAL);
     // A harmless question (which requests are known), asked to learn whether it may be asked.
@@ -63,27 +106,32 @@ void try_remaining_calls(io_uring& ring) {
     if (registered < 0) refuse("io_uring_register", -registered);
 }
 
+/// liburing keeps the number twice, and uses one for entering and the other for everything else.
 void keep_clear_of_standard_numbers(io_uring& ring) {
     Fd lifted = clear_of_standard(Fd(std::exchange(ring.ring_fd, -1)));
     if (!lifted) refuse("fcntl", errno);
     ring.ring_fd = ring.enter_ring_fd = lifted.release();
 }
 
-/// Every other timed wait of Linux may end late by so much (`timerslack_ns` in proc(5)), so that
-/// deadlines that lie close to each other share an interrupt. A ring's wait is given no slack by
-/// the kernel. A million timers in a second would then ask for an interrupt every few microseconds,
-/// and in a virtual machine each of them costs more than ten.
+/// Every other timed wait of Linux may end late by this much (`timerslack_ns` in proc(5)), so that
+/// deadlines that lie close to each other share an interrupt. The kernel gives no slack to a ring's
+/// wait. A million timers in a second would then ask for an interrupt every few microseconds, and
+/// in a virtual machine each of them costs more than ten.
 constexpr Duration timer_slack = 50us;
 
-/// What follows would be a loop that never learns of its completions.
+/// Ends the process. The alternative is a loop that never learns of its completions, and `wait` has
+/// no caller to whom it could report this.
 [[noreturn]] void give_up(const char* call, int error) noexcept {
     std::fprintf(stderr, "asyncio: %s: %s\n", call, std::strerror(error));
     std::abort();
 }
 
+/// How many requests the kernel has not taken yet, also those of an entry that failed.
 unsigned queued(const io_uring& ring) noexcept { return ::io_uring_sq_ready(&ring); }
 
-/// Shows the kernel what was queued. liburing does this inside its submitting calls only.
+/// Shows the kernel the entries that were filled in, and returns how many it has to take. liburing
+/// does this only inside its own submitting calls. The store is a release, so that the kernel never
+/// sees the new tail before the entries behind it.
 unsigned publish(io_uring& ring) noexcept {
     io_uring_sq& queue = ring.sq;
     queue.sqe_head = queue.sqe_tail;
@@ -95,6 +143,7 @@ unsigned publish(io_uring& ring) noexcept {
 
 Ring::Ring(RingFlags choice) {
     io_uring_params granted{};
+    // Set anew for each try: the kernel writes its answer into the same structure.
     const int error = set_up_with_known_flags(
         [&](unsigned flags) {
             granted = {};
@@ -110,29 +159,32 @@ Ring::Ring(RingFlags choice) {
         }
         try_remaining_calls(ring_);
         keep_clear_of_standard_numbers(ring_);
+        // Later, when there is no room, `next_entry` cannot report that memory is short.
         set_aside_.reserve(completion_entries);
     } catch (...) {
         ::io_uring_queue_exit(&ring_);
         throw;
     }
     enter_flags_ = IORING_ENTER_GETEVENTS;
-    // Without this an idle loop is accounted as a machine that waits for its disks.
+    // Without this flag an idle loop counts as a process that waits for its disks (iowait).
     if ((granted.features & feature_no_iowait) != 0) enter_flags_ |= enter_no_iowait;
 }
 
 void Ring::start() noexcept {
-    // io_uring_enable_rings is declared by liburing 2.3, and missing from its library.
+    // Called by number: io_uring_enable_rings is declared by liburing 2.3 but is not in its
+    // library.
     const int error = ::io_uring_register(static_cast<unsigned>(ring_.ring_fd),
                                           IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
     if (error < 0) give_up("io_uring_register", -error);
 }
 
 io_uring_sqe& Ring::next_entry() noexcept {
-    // Bounded by the kernel's memory: every round submits, unless there is none for a request
-    // (EAGAIN).
+    // Ends as soon as the kernel takes a request: every round submits, except while the kernel has
+    // no memory for requests (EAGAIN).
     for (;;) {
         if (io_uring_sqe* entry = ::io_uring_get_sqe(&ring_); entry != nullptr) return *entry;
-        // Kernels before 5.19 take no submission (EBUSY) while completions overflow.
+        // Kernels before 5.19 take no submission while completions overflow (EBUSY), so room comes
+        // first.
         set_aside_completions();
         enter(0, 0, nullptr);
     }
@@ -146,16 +198,20 @@ bool Ring::anything_posted() const noexcept {
     return !set_aside_.empty() || ::io_uring_cq_ready(&ring_) != 0;
 }
 
-/// Something to submit, or something that the kernel posts when it is entered.
+/// Whether there is something to submit, or something that the kernel posts when it is entered.
 bool Ring::worth_entering() const noexcept {
     const unsigned kernel_says = IO_URING_READ_ONCE(*ring_.sq.kflags);
     return queued(ring_) != 0 || (kernel_says & something_to_post) != 0;
 }
 
+/// With GETEVENTS the kernel does its deferred work and posts what did not fit before.
 void Ring::look() noexcept {
     if (worth_entering()) enter(0, enter_flags_, nullptr);
 }
 
+/// A completion that is already posted ends the wait before it begins, and without a system call if
+/// nothing is queued. A wait that a signal ends early returns, too: the loop looks at its signals
+/// and its deadline, and waits again.
 void Ring::wait(TimePoint deadline) noexcept {
     if (deadline == internal::at_once || anything_posted()) return look();
     if (deadline == internal::never) return enter(1, enter_flags_, nullptr);
@@ -165,7 +221,8 @@ void Ring::wait(TimePoint deadline) noexcept {
     enter(1, enter_flags_, &with_slack);
 }
 
-/// The one entrance: submits everything queued, and does what `flags` say.
+/// The one place that calls io_uring_enter: submits everything queued, and does what `flags` say.
+/// `limit` is a duration and not a point in time, because absolute times need a newer kernel.
 void Ring::enter(unsigned wait_for, unsigned flags, const Duration* limit) noexcept {
     __kernel_timespec time{};
     io_uring_getevents_arg argument{};
@@ -177,9 +234,9 @@ void Ring::enter(unsigned wait_for, unsigned flags, const Duration* limit) noexc
     const int result = ::io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), publish(ring_),
                                          wait_for, flags | IORING_ENTER_EXT_ARG,
                                          reinterpret_cast<sigset_t*>(&argument), sizeof argument);
-    // The limit passed; a signal came; no memory for a request now, or no room for completions: in
-    // each case the requests are still queued, or the completions still posted, and the next time
-    // finds them.
+    // ETIME: the limit has passed. EINTR: a signal came. EAGAIN: there is no memory for a request
+    // at the moment. EBUSY: there is no room for completions. In each case the requests are still
+    // queued and the completions still posted, and the next entry finds them.
     if (result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN ||
         result == -EBUSY) {
         return;

@@ -1,13 +1,13 @@
 #pragma once
-// One io_uring as the back-end needs it: made with the best flags this kernel grants, entered with
-// one system call that submits, waits and collects, and never out of room for one more request.
+// An io_uring as the back-end needs it. It is made with the best flags that this kernel grants. A
+// single system call submits, waits and collects. There is always room for one more request.
 //
 // liburing sets the ring up, fills its entries and walks its completions. Entering is done here,
 // because liburing 2.3 offers no call that submits and waits *and* takes the flags of newer
 // kernels.
 //
-// Thread-safety: any one thread may construct; from `start` on, everything on the thread that
-// called it (the kernel refuses others). Destroyed anywhere.
+// Thread-safety: any thread may construct. From `start` on, all calls come from the thread that
+// called it; the kernel refuses other threads. Any thread may destroy.
 
 #include <asyncio/internal/time.h>
 
@@ -20,7 +20,8 @@
 
 namespace asyncio::lowlevel {
 
-/// A completion, copied out of the ring.
+/// A completion, copied out of the ring, so that its place there is free again before it is
+/// handled.
 struct Completion {
     std::uint64_t user_data;
     int result;
@@ -38,8 +39,9 @@ public:
     /// Binds the ring to the calling thread. To be called once, before everything below.
     void start() noexcept;
 
-    /// A cleared entry for the next request; submitted by the next `look` or `wait`. When the queue
-    /// is full it is submitted first, so there is always a next one.
+    /// A cleared entry for the next request. The next `look` or `wait` submits it. A full queue is
+    /// submitted first, so there is always a next entry. The reference is valid until the next
+    /// call.
     io_uring_sqe& next_entry() noexcept;
 
     /// Submits what is queued and has the kernel post what completed, without waiting. No system
@@ -47,11 +49,12 @@ public:
     /// post.
     void look() noexcept;
 
-    /// As `look`, and waits until a completion is there, `deadline` has passed, or a signal came.
-    /// One system call at the most.
+    /// As `look`, and waits until a completion is there, `deadline` has passed, or a signal came. A
+    /// single system call at the most.
     void wait(TimePoint deadline) noexcept;
 
-    /// Whether there is something to fetch, as far as shared memory tells. Asked at every step.
+    /// Whether there is something to fetch, as far as shared memory tells. The loop asks this at
+    /// every step of every task, so it must not cost more than two reads of memory.
     bool has_news() const noexcept {
         const unsigned kernel_says = IO_URING_READ_ONCE(*ring_.sq.kflags);
         return (kernel_says & something_to_post) != 0 || ::io_uring_cq_ready(&ring_) != 0;
@@ -60,7 +63,7 @@ public:
     int fd() const noexcept { return ring_.ring_fd; }
 
     /// Calls `handle(completion)` for each completion posted so far. `handle` must not touch the
-    /// ring.
+    /// ring: the completion queue is advanced once, after the last of them.
     template <class Handle>
     void collect(Handle&& handle) {
         for (const Completion& completion : set_aside_) handle(completion);
@@ -81,7 +84,8 @@ private:
         io_uring_cq_advance(&ring_, taken);
     }
 
-    /// The kernel posts completions when it is entered.
+    /// The kernel's flags in shared memory when an entry would make it post completions: there is
+    /// deferred work, or completions did not fit.
     static constexpr unsigned something_to_post = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
 
     void set_aside_completions() noexcept;
@@ -92,7 +96,8 @@ private:
     io_uring ring_{};
     unsigned enter_flags_ = 0;
 
-    /// Completions taken out of the ring between two waits, to make room.
+    /// Completions that were taken out of the ring between two waits to make room. They are older
+    /// than those in the ring, so `collect` hands them out first.
     std::vector<Completion> set_aside_;
 };
 

@@ -1,5 +1,9 @@
 #pragma once
-// Which flags a ring is made with, and how one finds out which of them this kernel knows.
+// The flags with which a ring is made, and the search for those that this kernel knows.
+//
+// The kernel has no call that lists its flags: io_uring_setup answers EINVAL for one it does not
+// know. A table by version number would be wrong on kernels with changes taken over from later
+// ones, as distributions ship them. So the flags are tried, from all of them down to none.
 //
 // Thread-safety: stateless.
 
@@ -11,31 +15,37 @@
 
 namespace asyncio::lowlevel {
 
-// Never among the flags: SQPOLL, which burns a core to save a call that batching makes rare.
+// SQPOLL is not among the flags: its kernel thread uses a core to save a call that batching makes
+// rare.
 //
-// R_DISABLED belongs to the thread rule: with SINGLE_ISSUER the kernel binds the ring to the thread
-// that enables it, and a loop may be constructed in one thread and run in another.
+// R_DISABLED belongs to the rule about threads: with SINGLE_ISSUER the kernel binds the ring to the
+// thread that enables it, and a loop may be made in one thread and run in another. CLAMP lets a
+// kernel with smaller limits shorten the queues instead of refusing them. CQSIZE makes the
+// completion queue longer than twice the submission queue, which is the default.
 inline constexpr unsigned needed_ring_flags =
     IORING_SETUP_R_DISABLED | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
 
-/// What makes the ring cheaper, newest first, which is the order in which older kernels refuse it,
-/// and no flag behind one that it needs.
+/// The flags that make the ring cheaper, newest first. This is the order in which older kernels
+/// refuse them, so dropping them one by one keeps as many as possible. A flag stands in front of
+/// the flags that it needs: DEFER_TASKRUN needs SINGLE_ISSUER, and TASKRUN_FLAG needs COOP_TASKRUN
+/// or DEFER_TASKRUN.
 inline constexpr unsigned wished_ring_flags[] = {
-    // 6.1: completions are worked off when we ask, not whenever the kernel interrupts us.
+    // 6.1: the work behind a completion is done when the thread asks, not whenever the kernel
+    // interrupts.
     IORING_SETUP_DEFER_TASKRUN,
     // 6.0: no locks against other submitters.
     IORING_SETUP_SINGLE_ISSUER,
-    // 5.19: says in shared memory whether there is anything to work off.
+    // 5.19: shared memory says whether there is such work.
     IORING_SETUP_TASKRUN_FLAG,
-    // 5.19: no interrupt to tell us about completions.
+    // 5.19: no interrupt (IPI) to announce completions.
     IORING_SETUP_COOP_TASKRUN,
     // 5.18: a request that is wrong does not hold up the ones behind it.
     IORING_SETUP_SUBMIT_ALL,
 };
 
-/// Calls `set_up(flags)`, which returns 0 or −errno, with every flag, and while the answer is
-/// EINVAL, the kernel's word for a flag it does not know, with one flag fewer. Returns the last
-/// answer.
+/// Calls `set_up(flags)`, which returns 0 or −errno: first with every flag, and with one flag fewer
+/// each time the answer is EINVAL, which is how the kernel refuses a flag that it does not know.
+/// Returns the last answer, so any other refusal ends the search at once.
 template <class SetUp>
 int set_up_with_known_flags(SetUp set_up, RingFlags choice = RingFlags::all_known) {
     unsigned flags = needed_ring_flags;

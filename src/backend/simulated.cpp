@@ -5,9 +5,9 @@
 // at all, and two runs with the same seed read the same times.
 //
 // Where an operation in flight can be
-//   waiting     on its pipe: it would block. It is tried again when something happened to the pipe.
-//   appointed   in the schedule: it could be carried out, and the plan puts that off for a while.
-//               Nothing has happened to it yet: it may find the pipe empty by then, and wait.
+//   waiting     on its pipe: it would block. The next change of the pipe makes the world try again.
+//   appointed   in the schedule: it could be carried out, and the plan delays that. There was no
+//               effect yet: it may find the pipe empty by then, and wait.
 //   outside     it names a real descriptor, and would block there.
 //   done        carried out or cancelled; the next `wait` reports it.
 //
@@ -15,20 +15,47 @@
 //              │      └─────────────────────┤
 //              └─► outside ─────────────────┘
 //
-// Operations on pipes are carried out in `submit` and `wait` only, never from one another, and what
-// a step of the program made possible is found by the next `wait`. So nothing recurses, and a
-// cancellation in the same step still finds the operation undone: the race the plan then decides.
+// Operations on pipes are carried out in `submit` and `wait` only, never by one another. When a
+// step of the program makes an operation possible, the next `wait` finds it. So nothing recurses,
+// and a cancellation in the same step still finds the operation undone: this is the race that the
+// plan then decides.
 //
-// Deadlock. Nobody runs during a wait, so an operation that waits on its pipe when the wait begins
-// still does when it ends. With nothing appointed, nothing outside and no deadline, the wait has no
-// end, and is answered `deadlock`. The world cannot see other threads: where one is going to call
-// `wake`, the program says so (`expect_wakes`), or keeps an operation on a real descriptor in
-// flight; either makes the wait a real one.
+// A wait, step by step
 //
-// Descriptors. Numbers from 2³⁰ are the world's; all others are real. What those cost (real
-// waiting, and the end of determinism) stands in simulated_outside.h.
+//  1. The bell is answered. If another thread rang it, this wait only looks: the program must see
+//     what that thread did at this moment of its time and not after a jump.
+//  2. The plan may let the wait return early and with nothing. The contract allows it, and programs
+//     must not depend on the opposite.
+//  3. Everything that is due is carried out: appointments whose time has come, then operations on
+//     pipes to which something happened.
+//  4. If that finished an operation, or the wait only looks, no time passes. Otherwise the clock
+//     jumps; while operations are outside, the world waits for real instead.
+//  5. Operations due at the new time are carried out. Everything that is done is reported, in an
+//     order that the plan shuffles.
 //
-// Out of memory here ends the program: the world lives in tests, and the contract is `noexcept`.
+// Why two runs are equal. The plan is the only source of choice, and it is asked in an order
+// that depends on the program alone. Every container that is walked has an order of its own: by
+// time, then by arrival. The tickets are kept by address, which differs from run to run, so they
+// are looked up and never walked.
+//
+// Deadlock. The program does not run during a wait, so an operation that waits on its pipe when the
+// wait begins still waits when it ends. With nothing appointed, nothing outside and no deadline,
+// the wait has no end, and is answered `deadlock`. The world cannot see other threads. Where
+// another thread is going to call `wake`, the program says so (`expect_wakes`), or keeps an
+// operation on a real descriptor in flight; either makes the wait a real one.
+//
+// Descriptors. Numbers from 2³⁰ belong to the world; all others are real. The cost of real ones
+// (real waiting, and the end of determinism) stands in simulated_outside.h.
+//
+// Out of memory. All the memory that an operation needs until its report is allocated in `submit`,
+// which can still refuse it with ENOMEM: a ticket, a node for its appointment, and room in `done_`.
+// `cancel` and `wait` allocate nothing of their own. The bytes of a pipe and a new pipe are
+// allocated when the operation is carried out, and a failure there is its result.
+//
+// Owners. The world owns the tickets, the descriptor table and the clock. A pipe is shared by its
+// two ends in the table, by the tickets of operations that name it, and by the list of changed
+// pipes, so it lives as long as anything can still be asked of it. The operations belong to their
+// callers.
 //
 // Thread-safety: one thread, except `wake`.
 
@@ -59,29 +86,30 @@ namespace asyncio::lowlevel {
 namespace simulated {
 namespace {
 
-/// One second after the clock's zero, so that no time a program computes backwards from it is
-/// negative.
+/// The time at which a world begins. Not the clock's zero, so that a time computed backwards from
+/// the present, by a second at most, is not negative.
 constexpr TimePoint beginning = TimePoint{} + std::chrono::seconds{1};
 
-/// Operations by the time at which they are looked at; those of one time in the order they came.
+/// Operations by the time at which they are looked at. A multimap keeps those of one time in the
+/// order in which they came, which a heap would not.
 using Schedule = std::multimap<TimePoint, Operation*>;
 
-/// What the world knows about an operation in flight.
+/// The world's notes about an operation in flight.
 struct Ticket {
     enum class Place : std::uint8_t { waiting, appointed, outside, done };
 
-    /// What the number meant when the operation was submitted. The number may mean another pipe by
-    /// the time the operation is carried out, and that pipe must not be touched.
-    /// Null where it meant nothing.
+    /// The meaning of the number when the operation was submitted; null if it meant nothing. By the
+    /// time the operation is carried out, the number may mean another pipe, and that pipe must not
+    /// be touched.
     ChannelPtr channel;
     Place place = Place::done;
-    /// Its end was asked for, and it was let live on: it ends at its appointment, one way or
-    /// another.
+    /// The caller has cancelled it, and the plan decided that the cancellation comes late: the
+    /// operation ends at its appointment, with a result if it can have one.
     bool cancelled = false;
     /// Valid while `place` is `appointed`.
     Schedule::iterator appointment{};
-    /// The appointment while there is none: `cancel` and `wait` make appointments, and must not
-    /// need memory for them.
+    /// The node of the appointment while the operation has none: `cancel` and `wait` make
+    /// appointments, and must not allocate.
     Schedule::node_type spare_appointment;
 };
 
@@ -101,7 +129,8 @@ public:
     TimePoint now() noexcept override { return now_; }
 
 private:
-    // What operations do to pipes.
+    // Operations on pipes. `foresee` asks and changes nothing; `carry_out` does it. Between
+    // the two the plan decides whether now is the time, and how many bytes.
     int try_to_carry_out(Operation& operation, int foreseen) noexcept;
     ChannelPtr channel_of(const Operation& operation) const;
     int foresee(const Operation& operation, const ChannelPtr& channel) const noexcept;
@@ -114,7 +143,7 @@ private:
     void mark_changed(const ChannelPtr& channel) noexcept;
     ChannelPtr pop_changed() noexcept;
 
-    // Where operations are.
+    // Where operations are (`Ticket::Place`).
     Ticket& write_ticket(Operation& operation, bool with_appointment);
     Submitted submit_outside(Operation& operation);
     void let_wait(Operation& operation, Ticket& ticket) noexcept;
@@ -122,7 +151,7 @@ private:
     void leave_place(Operation& operation, Ticket& ticket) noexcept;
     void settle(Operation& operation, int result) noexcept;
 
-    // What happens during a wait.
+    // Parts of a wait.
     void do_what_is_due();
     void keep_appointment(Operation& operation, Ticket& ticket);
     void try_again(Channel& channel);
@@ -137,33 +166,37 @@ private:
     Outside outside_;
     TimePoint now_ = beginning;
 
-    /// The operations in flight. Never iterated: the order of addresses differs from run to run.
+    /// The operations in flight. Never walked: the order of addresses differs from run to run.
     std::unordered_map<const Operation*, Ticket> tickets_;
     Schedule schedule_;
-    /// Pipes to which something happened since their waiters were last tried, the first one first;
-    /// a list through the pipes.
+    /// Pipes to which something happened since their waiting operations were last tried, in the
+    /// order in which it happened. The list runs through the pipes themselves and owns them, so
+    /// that a pipe whose two ends are closed is still there when the list comes to it.
     ChannelPtr first_changed_;
     Channel* last_changed_ = nullptr;
-    /// What the next `wait` reports, in the order in which it was done. Not a list through the
-    /// operations, because shuffling needs places with numbers. Has room for all in flight.
+    /// The report of the next `wait`, in the order in which it was done. A vector and not a list
+    /// through the operations, because shuffling needs elements with numbers. It has room for all
+    /// operations in flight.
     std::vector<Operation*> done_;
-    /// How many waits in a row, up to now, found something to do and took no time.
+    /// How many waits in a row found something to do and took no time; see `grow_older`.
     int waits_without_time_ = 0;
 };
 
-/// A new pipe is always the world's own: that is what makes a program without children
-/// deterministic.
+/// Whether the operation goes to the kernel. A new pipe is always the world's own: this is what
+/// makes a program without children deterministic.
 bool is_real(const Operation& operation) noexcept {
     return operation.kind != OperationKind::pipe && operation.fd < first_number;
 }
 
+/// The pipe that the operation's number means now; null if it means none.
 ChannelPtr World::channel_of(const Operation& operation) const {
     const End* end = descriptors_.find(operation.fd);
     return end == nullptr ? nullptr : end->channel;
 }
 
-/// What the operation would return if it was carried out now, all bytes moved; or `would_block`.
-/// `channel` is what its number meant when it was submitted.
+/// The result that the operation would have if it was carried out now and all bytes moved; or
+/// `would_block`. `channel` is what its number meant when it was submitted. If the number means
+/// something else by now, the descriptor was closed in between, and the answer is EBADF.
 int World::foresee(const Operation& operation, const ChannelPtr& channel) const noexcept {
     if (operation.kind == OperationKind::pipe) return 0;
     const End* end = descriptors_.find(operation.fd);
@@ -186,7 +219,8 @@ int World::foresee(const Operation& operation, const ChannelPtr& channel) const 
     return 0;
 }
 
-/// As the kernel, the world has no more memory than the process.
+/// Like a kernel's, the world's memory can be used up: the operation then ends with ENOMEM, and
+/// nothing has happened.
 int World::try_to_carry_out(Operation& operation, int foreseen) noexcept {
     try {
         return carry_out(operation, foreseen);
@@ -215,7 +249,8 @@ int World::move_bytes(Operation& operation, int most) {
         count = plan_.shortened(count);
         if (!take_bytes(operation, channel->pipe, count)) return -ENOMEM;
     } else {
-        // A write that the pipe promises to take whole is not the plan's to shorten.
+        // POSIX promises that a write of up to PIPE_BUF bytes goes in whole, so the plan may not
+        // shorten it.
         if (operation.size > PIPE_BUF) count = plan_.shortened(count);
         channel->pipe.put(operation.buffer, count);
     }
@@ -229,7 +264,8 @@ bool World::take_bytes(Operation& operation, Pipe& pipe, std::size_t count) {
         pipe.take(operation.buffer, count);
         return true;
     }
-    // A pipe holds no more than fits.
+    // A pipe holds no more than the scratch buffer (see the assertion above), so nothing is cut
+    // off.
     const std::span<char> room = outside_.scratch().take(count);
     if (room.data() == nullptr) return false;
     pipe.take(room.data(), count);
@@ -237,6 +273,7 @@ bool World::take_bytes(Operation& operation, Pipe& pipe, std::size_t count) {
     return true;
 }
 
+/// All or nothing: without memory for the second end, the first one is closed again.
 int World::make_pipe(const Operation& operation) {
     auto channel = std::make_shared<Channel>();
     auto* ends = static_cast<int*>(operation.buffer);
@@ -251,6 +288,8 @@ int World::make_pipe(const Operation& operation) {
     return 0;
 }
 
+/// Closing is an event for the other end: a reader sees the end of the stream, a writer EPIPE. So
+/// the operations that wait on the pipe are tried again.
 int World::close_end(int number) {
     const auto [channel, side] = *descriptors_.find(number);
     channel->pipe.close(side);
@@ -259,6 +298,8 @@ int World::close_end(int number) {
     return 0;
 }
 
+/// Puts the pipe at the end of the list, once: its operations are tried together, however often it
+/// changed.
 void World::mark_changed(const ChannelPtr& channel) noexcept {
     if (std::exchange(channel->changed, true)) return;
     (first_changed_ == nullptr ? first_changed_ : last_changed_->next_changed) = channel;
@@ -272,7 +313,7 @@ ChannelPtr World::pop_changed() noexcept {
     return channel;
 }
 
-/// As `submit` answers for it.
+/// Finishes an operation within `submit`: it was never in flight, and is not reported.
 Backend::Submitted finish_at_once(Operation& operation, int result) noexcept {
     operation.result = result;
     operation.state = Operation::State::finished;
@@ -285,8 +326,8 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
            "an operation is submitted once at a time");
     if (is_real(operation)) return submit_outside(operation);
 
-    // The plan is asked only where there is a choice. What must wait waits; what fails at once may
-    // fail in `submit` or later, like any other result.
+    // The plan is asked only where there is a choice. An operation that must wait waits. An
+    // operation that fails at once may fail in `submit` or later, like any other result.
     ChannelPtr channel = channel_of(operation);
     const int foreseen = foresee(operation, channel);
     const bool must_wait = foreseen == would_block;
@@ -307,6 +348,8 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
     return Submitted::in_flight;
 }
 
+/// As the back-ends of the kernel do it: the call is tried, and what would block is kept. The plan
+/// has no part in it.
 Backend::Submitted World::submit_outside(Operation& operation) {
     const bool ours = operation.fd == outside_.doorbell().number();
     const int result = ours ? -EBADF : attempt(operation, outside_.scratch());
@@ -320,15 +363,17 @@ Backend::Submitted World::submit_outside(Operation& operation) {
     return Submitted::in_flight;
 }
 
-/// All the memory that the operation will need until it is reported. Throws: `std::bad_alloc`; the
-/// operation is not in flight then.
+/// Makes the operation's ticket, with all the memory that the operation will need until it is
+/// reported. Throws: `std::bad_alloc`; the operation is not in flight then.
 Ticket& World::write_ticket(Operation& operation, bool with_appointment) {
     Schedule::node_type appointment;
     if (with_appointment) {
+        // A map hands out its nodes only full, so the node is made by a map that is thrown away.
         Schedule nothing;
         appointment = nothing.extract(nothing.emplace(now_, &operation));
     }
     const std::size_t in_flight = tickets_.size() + 1;
+    // Doubling keeps the cost constant per operation.
     if (done_.capacity() < in_flight) done_.reserve(2 * in_flight);
     Ticket& ticket = tickets_[&operation];
     ticket.spare_appointment = std::move(appointment);
@@ -340,18 +385,18 @@ void World::cancel(Operation& operation) noexcept {
     assert(operation.state == Operation::State::in_flight &&
            "only what is in flight can be cancelled");
     Ticket& ticket = tickets_.at(&operation);
-    // A close is not given up: the contract promises that the number is free afterwards.
+    // A close cannot be cancelled: the contract promises that the number is free afterwards.
     if (ticket.place == Ticket::Place::done || operation.kind == OperationKind::close) return;
     if (std::exchange(ticket.cancelled, true)) return;
 
-    // Of an operation outside nothing is known, and looking would cost a system call: it gives up,
-    // and what came meanwhile stays in the kernel for the next one.
+    // The world knows nothing about an operation outside, and looking would cost a system call. So
+    // it ends as −ECANCELED, and what arrived meanwhile stays in the kernel for the next operation.
     const bool gives_up = ticket.place == Ticket::Place::outside || plan_.cancel_wins();
     leave_place(operation, ticket);
     if (gives_up) {
         settle(operation, -ECANCELED);
     } else {
-        // It lives a little longer, and succeeds if it can when its time comes.
+        // The cancellation comes late: the operation succeeds if it can when its time comes.
         appoint(ticket, plan_.delay());
     }
 }
@@ -367,7 +412,8 @@ void World::appoint(Ticket& ticket, Duration delay) noexcept {
     ticket.appointment = schedule_.insert(std::move(ticket.spare_appointment));
 }
 
-/// The list an operation is in, its pipe's or that of the outside, need not be known to leave it.
+/// Takes the operation out of its present place. Which list it is in, its pipe's or the outside's,
+/// need not be known. The node of an appointment is kept for the next one.
 void World::leave_place(Operation& operation, Ticket& ticket) noexcept {
     if (ticket.place == Ticket::Place::appointed) {
         ticket.spare_appointment = schedule_.extract(ticket.appointment);
@@ -376,7 +422,8 @@ void World::leave_place(Operation& operation, Ticket& ticket) noexcept {
     }
 }
 
-/// The operation has left its place, and has its result.
+/// Notes that the operation is done. It has left its place before. The push needs no memory:
+/// `write_ticket` has made the room.
 void World::settle(Operation& operation, int result) noexcept {
     operation.result = result;
     tickets_.at(&operation).place = Ticket::Place::done;
@@ -385,11 +432,12 @@ void World::settle(Operation& operation, int result) noexcept {
 
 Backend::Waited World::wait(TimePoint deadline, OperationList& finished) noexcept {
     fork_guard_.check();
-    // What a thread did before it rang is for the program to see now, not after a jump in time.
+    // If the bell rang, the program must see at this time what the other thread did, not after a
+    // jump.
     const bool woken = outside_.doorbell().answer();
     if (plan_.wait_returns_early()) return Waited::ok;
 
-    // Time may pass only when all that could be done at this moment is done, and came to nothing.
+    // Time may pass only when all that could be done at this moment is done, and finished nothing.
     do_what_is_due();
     const bool only_looks = woken || !done_.empty() || deadline <= now_;
     if (!outside_.empty()) {
@@ -397,8 +445,8 @@ Backend::Waited World::wait(TimePoint deadline, OperationList& finished) noexcep
     } else if (only_looks) {
         grow_older();
     } else if (!jump(deadline)) {
-        // The bell may have rung since the first look at it. What is not seen here either is the
-        // case the world cannot know (see "Deadlock" above).
+        // The bell may have rung since the first look at it. If not, this is the wait without an
+        // end (see "Deadlock" above).
         return outside_.doorbell().answer() ? Waited::ok : Waited::deadlock;
     }
     do_what_is_due();
@@ -406,6 +454,7 @@ Backend::Waited World::wait(TimePoint deadline, OperationList& finished) noexcep
     return Waited::ok;
 }
 
+/// Carries out what is due at the present time, first by appointment, then on changed pipes.
 void World::do_what_is_due() {
     while (!schedule_.empty() && schedule_.begin()->first <= now_) {
         Operation& operation = *schedule_.begin()->second;
@@ -413,12 +462,13 @@ void World::do_what_is_due() {
         leave_place(operation, ticket);
         keep_appointment(operation, ticket);
     }
-    // The list grows while it is walked: a read that succeeds makes room for a write. But only what
-    // finishes an operation adds to it, so this ends.
+    // The list grows while it is walked: a read that succeeds makes room for a write. Each entry
+    // comes from an operation that finished, and their number is limited, so this ends.
     while (first_changed_ != nullptr) try_again(*pop_changed());
 }
 
-/// The time has come: now it is carried out, or given up if that was asked for, or waits.
+/// The operation's time has come: it is carried out; or given up, if the caller asked for that; or
+/// it waits. For a cancelled operation this is the last chance, so it never waits again.
 void World::keep_appointment(Operation& operation, Ticket& ticket) {
     const int foreseen = foresee(operation, ticket.channel);
     if (foreseen != would_block) {
@@ -430,8 +480,9 @@ void World::keep_appointment(Operation& operation, Ticket& ticket) {
     }
 }
 
-/// Those who came first are served first, except where the plan puts one off and the next is served
-/// instead. An operation that still would block keeps its place in the queue.
+/// Tries the operations that wait on a pipe, in the order in which they came. The plan may delay
+/// one of them, and the next is then served before it: a kernel may do so, too. An operation that
+/// would still block keeps its place in the queue.
 void World::try_again(Channel& channel) {
     channel.waiting.for_each([&](Operation& operation) {
         Ticket& ticket = tickets_.at(&operation);
@@ -454,10 +505,10 @@ bool World::jump(TimePoint deadline) {
     return true;
 }
 
-/// A program that is never idle gives the clock no occasion to jump, and one that spins until the
-/// clock has moved would spin for ever. So after a good many waits in a row without any, each
-/// further one costs a little time. Programs that sleep now and then never come here, and their
-/// times stay exact.
+/// A program that is never idle gives the clock no occasion to jump, and a program that spins until
+/// the clock has moved would spin for ever. So after many waits in a row that took no time, each
+/// further one costs a little. Programs that sleep now and then never come here, and their times
+/// stay exact.
 void World::grow_older() {
     constexpr int patience = 1024;
     constexpr Duration cost = std::chrono::microseconds{1};
@@ -472,8 +523,8 @@ void World::grow_older() {
 /// comes.
 void World::look_outside(TimePoint until) {
     waits_without_time_ = 0;
-    // The time since the last real wait was spent by the program, and counts: a limit of two
-    // seconds on a real child means two seconds of its life, however busy the program is.
+    // The program has spent the time since the last real wait, and it counts: a limit of two
+    // seconds on a real child means two seconds of the child's life, however busy the program is.
     now_ = internal::add_saturating(now_, outside_.time_passed());
     if (!schedule_.empty()) until = std::min(until, schedule_.begin()->first);
     Duration limit = Duration::max();
@@ -488,6 +539,8 @@ void World::look_outside(TimePoint until) {
     now_ = internal::add_saturating(now_, outside_.time_passed());
 }
 
+/// Hands over everything that is done. The ticket goes first: from here on the caller may free the
+/// operation, and submit another at the same address.
 void World::report(OperationList& finished) {
     plan_.shuffle(done_);
     for (Operation* operation : done_) {

@@ -1,5 +1,11 @@
 #pragma once
-// What the numbers mean that the simulated world gives out as file descriptors.
+// The table of file descriptors that the simulated world gives out, as a kernel has one for each
+// process.
+//
+// A number names an end of a pipe, and a pipe is shared by its two ends and by the operations that
+// were submitted on them. Closing an end removes the number at once, while the pipe lives on for
+// the others: so an operation in flight can still tell that its number was closed, or has a new
+// meaning (`World::foresee`).
 //
 // Thread-safety: none. A table belongs to one world.
 
@@ -17,21 +23,23 @@
 
 namespace asyncio::lowlevel::simulated {
 
-/// Numbers from here on are the world's. A kernel hands out small ones and never comes this far.
+/// Numbers from here on belong to the world. A kernel gives out the lowest free number and never
+/// comes this far, so one comparison tells whose a descriptor is, and a mistake (a number of the
+/// world in a real system call) is EBADF and not another file.
 inline constexpr int first_number = 1 << 30;
 
-/// A pipe, and those who wait for something to happen to it.
+/// A pipe, and the operations that wait for something to happen to it.
 struct Channel {
     Pipe pipe;
     OperationList waiting;
-    bool changed = false;  ///< Something happened since the waiting ones were last tried.
-    /// The next in the list of those.
+    bool changed = false;  ///< Since the waiting operations were last tried.
+    /// The next pipe that changed. A reference, so the list keeps its pipes alive.
     std::shared_ptr<Channel> next_changed;
 };
 
 using ChannelPtr = std::shared_ptr<Channel>;
 
-/// What a descriptor number means.
+/// The meaning of a descriptor number.
 struct End {
     ChannelPtr channel;
     Pipe::Side side;
@@ -39,13 +47,15 @@ struct End {
 
 /// The table from numbers to ends.
 ///
-/// Giving a number out again as soon as it is free is what a kernel does, and where programs that
-/// hold on to a closed number come to grief. So the seeded world does it too. The plain one uses a
-/// number once.
+/// A kernel gives a number out again as soon as it is free, and programs that hold on to a closed
+/// number then use another file. The seeded world does the same, to show such mistakes. The plain
+/// world uses a number once, so that a trace names each pipe without doubt.
 class Descriptors {
 public:
     explicit Descriptors(bool reuses_numbers) : reuses_numbers_(reuses_numbers) {}
 
+    /// Throws: `std::bad_alloc`; the table is then as it was, except that the number is not used
+    /// again.
     int open(ChannelPtr channel, Pipe::Side side) {
         const int number = next_number();
         ends_.emplace(number, End{std::move(channel), side});
@@ -58,7 +68,7 @@ public:
         try {
             free_.push(number);
         } catch (const std::bad_alloc&) {
-            // It is not given out again.
+            // Without memory the number is not given out again, which a program cannot notice.
         }
     }
 
@@ -69,6 +79,7 @@ public:
     }
 
 private:
+    /// The lowest free number, which is the kernel's rule (POSIX), or one never used before.
     int next_number() {
         if (free_.empty()) return unused_++;
         const int lowest = free_.top();

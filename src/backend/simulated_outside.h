@@ -3,11 +3,14 @@
 // bell that other threads ring.
 //
 // A program under simulation may still start real children and read real pipes. Such an operation
-// is tried with the real call, which never blocks, and is kept here while it cannot be finished. As
-// long as one is kept the world lives at the real pace: it waits for real, and its clock moves as
-// the real one. Determinism ends there: what the kernel does, and when, is no longer the plan's
-// choice. (Nor does the plan shorten real reads and writes: a short read of a datagram or an
-// eventfd loses or refuses it.)
+// is tried with the real call, which never blocks, and is kept here as long as it cannot be
+// finished. While one is kept, the world waits for real, and its clock moves as the real one does.
+// Determinism ends there: the kernel and not the plan decides what happens, and when. The plan does
+// not even shorten real reads and writes, because a short read of a datagram loses the rest of it,
+// and an eventfd refuses one.
+//
+// The rejected alternative is to refuse real descriptors. A test of a program that starts commands
+// could then not run in the simulation at all, although most of what it does is deterministic.
 //
 // Thread-safety: one thread, except `Doorbell::ring`.
 
@@ -26,17 +29,18 @@ struct pollfd;
 
 namespace asyncio::lowlevel::simulated {
 
-/// What `wake` rings. A flag, which is all the world looks at while its time is virtual, and an
-/// eventfd, which ends a real wait.
+/// The bell that `wake` rings: a flag and an eventfd. While the world's time is virtual it looks at
+/// the flag alone. The eventfd ends a real wait.
 ///
 /// The back-ends of the kernel have a bell of their own (wake_event.h), whose eventfd is never
-/// emptied because they watch its edge. poll(2) knows levels only, so this one must be emptied; and
-/// a world whose time is virtual makes no system call to see that nobody rang.
+/// emptied because they watch its edge. poll(2) knows levels only, so this one must be emptied. And
+/// while its time is virtual the world makes no system call to see that the bell did not ring.
 ///
-/// The flag decides, the eventfd is a hint. Whoever raises the flag writes to the eventfd;
-/// answering lowers the flag and then empties the eventfd. Two races are left open on purpose:
-///  - A ring between those two steps raises the flag and loses its hint. So after an answer the
-///    world does not wait before it has looked at the flag again.
+/// The flag decides, and the eventfd is a hint. A ring raises the flag and then writes to the
+/// eventfd; an answer lowers the flag and then empties the eventfd. Two races are left open on
+/// purpose:
+///  - A ring between the two steps of an answer raises the flag and loses its hint. So after an
+///    answer the world does not wait before it has looked at the flag again.
 ///  - A ring may write only after it was answered. The next real wait then ends early and with
 ///    nothing, which the contract allows.
 class Doorbell {
@@ -50,8 +54,8 @@ public:
     /// Has it rung since the last answer? Only the world's thread.
     bool answer() noexcept;
 
-    /// As `answer`, after a real wait that the eventfd ended: empties it though the flag may be
-    /// down.
+    /// As `answer`, after a real wait that the eventfd ended: the flag may be down already, and the
+    /// eventfd has to be emptied all the same.
     void silence() noexcept;
 
     /// Readable when it has rung.
@@ -71,13 +75,14 @@ public:
     /// Keeps an operation that was tried and would block.
     void keep(Operation& operation);
 
-    /// `change` more rings of the bell are certain to come. Never fewer than none.
+    /// `change` more rings of the bell are certain to come (fewer, if negative). The sum is never
+    /// negative.
     void expect_rings(int change) noexcept;
 
-    /// Nothing is kept and no ring expected, so time is virtual.
+    /// Whether nothing is kept and no ring is expected; then time is virtual.
     bool empty() const noexcept { return kept_.empty() && expected_rings_ == 0; }
 
-    /// How much real time passed since the last call, or since this was last empty.
+    /// How much real time has passed since the last call, or since the object stopped being empty.
     Duration time_passed() noexcept;
 
     /// Waits until a kept operation may be possible, the bell rings, or `limit` has passed
@@ -94,18 +99,20 @@ private:
 
     OperationList kept_;
     int expected_rings_ = 0;
-    /// The real time of the last `time_passed`. Means nothing while this is empty.
+    /// The real time of the last `time_passed`. Has no meaning while the object is empty.
     TimePoint last_asked_{};
     Doorbell doorbell_;
     Scratch scratch_;
 
-    /// Rebuilt for each look: the bell, then every descriptor once, however many operations it has;
-    /// the kernel refuses a list longer than the process may have descriptors.
+    /// Built anew for each look: the bell first, then every descriptor once, however many
+    /// operations it has, because the kernel refuses a list that is longer than the process may
+    /// have descriptors.
     std::vector<pollfd> watched_;
-    /// Descriptors that answer with an error or a hang-up although what is wanted of them would
-    /// block. poll(2) would report them without end, so the next look leaves them out, does not
-    /// last longer than a moment, and tries.
+    /// Descriptors that answer with an error or a hang-up although the wanted call would block.
+    /// poll(2) would report them without end. So the next look leaves them out, lasts a millisecond
+    /// at most, and tries their operations.
     std::unordered_set<int> useless_;
+    /// Where in `watched_` a descriptor stands. A member only to keep its memory from look to look.
     std::unordered_map<int, std::size_t> place_;
 };
 

@@ -1,3 +1,11 @@
+// The rules of Linux's pipes, as far as a program can observe them.
+//
+// The rules decide what tests find, so they are the kernel's and not the simplest ones. Two of them
+// matter most. A small write is atomic, and POLLOUT is promised only when a small write would
+// succeed: programs (this library's writer included) rely on both. And an end that is closed wakes
+// the other end for good: a reader sees the end of the stream after the bytes that are left, and a
+// writer sees EPIPE.
+
 #include "backend/simulated_pipe.h"
 
 #include <algorithm>
@@ -11,7 +19,7 @@
 namespace asyncio::lowlevel::simulated {
 
 int Pipe::readable(std::size_t size) const noexcept {
-    // Linux looks at the size first: asking for nothing gets nothing, whatever the state of the
+    // Linux looks at the size first: a read of nothing returns nothing, whatever the state of the
     // pipe.
     if (size == 0) return 0;
     if (filled() > 0) return static_cast<int>(std::min(size, filled()));
@@ -21,7 +29,8 @@ int Pipe::readable(std::size_t size) const noexcept {
 int Pipe::writable(std::size_t size) const noexcept {
     if (size == 0) return 0;
     if (!has_reader_) return -EPIPE;
-    // POSIX: up to PIPE_BUF bytes are never mixed with another writer's, so they go in together.
+    // POSIX: up to PIPE_BUF bytes are never mixed with the bytes of another writer, so they go in
+    // together or not at all.
     if (size <= PIPE_BUF) return size <= room() ? static_cast<int>(size) : would_block;
     return room() > 0 ? static_cast<int>(std::min(size, room())) : would_block;
 }
@@ -32,7 +41,7 @@ int Pipe::events(Side side) const noexcept {
         if (filled() > 0) events |= POLLIN | POLLRDNORM;
         if (!has_writer_) events |= POLLHUP;
     } else {
-        // Not as soon as there is any room: then a small write could still have to wait.
+        // Not as soon as there is any room: a small write could then still have to wait.
         if (room() >= PIPE_BUF) events |= POLLOUT | POLLWRNORM;
         if (!has_reader_) events |= POLLERR;
     }
@@ -44,8 +53,8 @@ void Pipe::take(void* bytes, std::size_t count) noexcept {
     if (count == 0) return;
     std::memcpy(bytes, bytes_.data() + taken_, count);
     taken_ += count;
-    // Forgetting at every read would move what is left each time: quadratic for one who reads a
-    // full pipe byte by byte.
+    // The bytes that were read are not removed at every read. This would move the rest each time,
+    // which is quadratic for a program that reads a full pipe byte by byte.
     if (taken_ < filled()) return;
     bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(taken_));
     taken_ = 0;

@@ -2,17 +2,21 @@
 // The plan of a simulated run: every choice the back-end's contract leaves open, drawn from one
 // seed.
 //
-// A kernel is free to finish an operation now or later, to move fewer bytes than asked, to let a
-// cancellation lose its race. Programs come to rely on whichever happens on their author's machine.
-// The plan takes the choice away from the machine: another seed is another, equally legal machine,
-// and the same seed is the same machine again, which is what makes a rare failure repeatable.
+// A kernel is free to finish an operation now or later, to move fewer bytes than asked, and to let
+// a cancellation come too late. Programs come to rely on what happens on their author's machine.
+// The plan takes the choice away from the machine: another seed is another machine, equally legal,
+// and the same seed is the same machine again, which makes a rare failure repeatable.
 //
-// Seed 0 is the machine without moods: everything at once, whole, in order.
+// Seed 0 is the plainest machine: everything at once, whole, and in order.
 //
-// Every other seed first draws how often each thing happens in this run, and only then lets it
-// happen at that rate. With fixed rates every run would be the same mixture of everything, and what
-// needs twenty delays in a row, or none at all, would never be seen (this is "swarm testing": Groce
-// et al., ISSTA 2012).
+// Every other seed first draws how often each thing happens in this run, and then lets it happen at
+// that rate. With fixed rates every run would be the same mixture of everything. A fault that needs
+// twenty delays in a row, or none at all, would never show (this is "swarm testing": Groce et al.,
+// ISSTA 2012).
+//
+// The order of the questions is part of a run: each one takes a number from the sequence. So the
+// world asks only where there is a choice, and a change in when it asks makes another run of every
+// seed.
 //
 // Thread-safety: none. A plan belongs to one world.
 
@@ -36,12 +40,13 @@ public:
         rates_.cancel_wins = below(17);
     }
 
-    /// Does an operation that could finish now do so inside `submit`, without being in flight at
-    /// all?
+    /// Whether an operation that could finish now does so inside `submit`, without ever being in
+    /// flight.
     bool finishes_in_submit() noexcept { return plain_ || happens(rates_.finishes_in_submit); }
 
-    /// How long an operation that could finish is left alone first. Zero: until the next look at
-    /// it. At most a tenth of a millisecond, far below the time limits programs set.
+    /// For how long an operation that could finish is left alone first. Zero: until the next look
+    /// at it. At most a tenth of a millisecond, far below the time limits that programs set, so
+    /// that a delay alone never makes a limit expire.
     Duration delay() noexcept {
         if (plain_ || !happens(rates_.delayed)) return Duration::zero();
         return std::chrono::microseconds(1 + below(100));
@@ -53,15 +58,15 @@ public:
         return 1 + static_cast<std::size_t>(below(most));
     }
 
-    /// Does a cancelled operation end as −ECANCELED even where it could succeed?
+    /// Whether a cancelled operation ends as −ECANCELED even where it could succeed.
     bool cancel_wins() noexcept { return plain_ || happens(rates_.cancel_wins); }
 
-    /// Does this `wait` return at once and with nothing? At most every fourth does, so waiting
-    /// ends.
+    /// Whether this `wait` returns at once and with nothing. At most every fourth does, so a
+    /// program that waits again makes progress.
     bool wait_returns_early() noexcept { return !plain_ && happens(rates_.returns_early); }
 
-    /// Is the lowest free descriptor number given out again, as a kernel does? In the plain run a
-    /// number is never used twice, so that a trace names each pipe unmistakably.
+    /// Whether the lowest free descriptor number is given out again, as a kernel does. In the plain
+    /// run a number is used once, so that a trace names each pipe without doubt.
     bool reuses_numbers() const noexcept { return !plain_; }
 
     /// Brings what finished together into the order in which it is reported (Fisher and Yates).
@@ -90,9 +95,9 @@ private:
     std::uint64_t below(std::uint64_t bound) noexcept { return next() % bound; }
 
     /// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA
-    /// 2014): a counter in steps of 2⁶⁴ divided by the golden ratio, its bits then mixed until each
-    /// depends on all. Ours rather than the library's, because `std::` distributions may differ
-    /// between libraries, and a seed must mean the same run everywhere.
+    /// 2014): a counter in steps of 2⁶⁴ divided by the golden ratio, whose bits are then mixed
+    /// until each depends on all. The standard library's distributions may differ from one library
+    /// to the next, and a seed must mean the same run everywhere.
     std::uint64_t next() noexcept {
         state_ += 0x9e3779b97f4a7c15u;
         std::uint64_t mixed = state_;

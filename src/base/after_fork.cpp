@@ -1,3 +1,9 @@
+// The registration with pthread_atfork(3), which has no counterpart to undo it.
+//
+// fork(2) copies the memory of the process and one thread of it. A lock that another thread held at
+// that moment stays held for ever in the child, because the thread that would
+// release it does not exist there. The functions that are registered here repair this.
+
 #include "base/after_fork.h"
 
 #include <pthread.h>

@@ -1,10 +1,10 @@
 #pragma once
-// Where a thread stands, in the words of its source: file, line, function.
+// Where a thread stands, in terms of its source: file, line, function.
 //
-// Two steps, because the first happens in a signal handler and the second needs memory and files:
-// `capture_stack` notes bare addresses, `user_frames` turns them into names. What the names are for
-// is to tell a user which of his lines is at fault, so frames of the C and C++ libraries and of
-// this library are left out.
+// There are two steps, because the first happens in a signal handler and the second needs memory
+// and files: `capture_stack` notes bare addresses, and `user_frames` turns them into names. The
+// names show the user which line of the program is at fault. So frames of the C and C++ libraries
+// and of this library are left out.
 //
 // File and line come from libbacktrace, which reads the debug information of the program and of its
 // libraries. Where the build has no libbacktrace, or the program no debug information, names of
@@ -32,19 +32,20 @@ struct RawStack {
 };
 
 /// Notes the stack of the calling thread up to, and without, the frame whose stack pointer has
-/// reached `end` (stacks grow down). In a signal handler, what was interrupted is the innermost
-/// frame.
+/// reached `end` (stacks grow down). In a signal handler the innermost frame is the code that was
+/// interrupted.
 ///
-/// To be called once outside a signal handler first: the unwinder may prepare itself then.
+/// The first call has to be made outside a signal handler, because the unwinder may prepare itself
+/// then.
 void capture_stack(RawStack& stack, const void* end) noexcept;
 
-/// The same for a signal handler, which may have interrupted the unwinder itself: where that cannot
-/// be ruled out, `stack` stays as it is, and the answer is false. `prepare_to_interrupt` has to
-/// be called once before, outside a signal handler.
+/// The same for a signal handler, which may have interrupted the unwinder itself. If that cannot be
+/// excluded, `stack` stays as it is, and the answer is false. `prepare_to_interrupt` has to be
+/// called once before, outside a signal handler.
 bool capture_interrupted_stack(RawStack& stack, const void* end) noexcept;
 void prepare_to_interrupt() noexcept;
 
-/// Reads the debug information now.
+/// Reads the debug information, so that a later `user_frames` need not.
 void prepare_names();
 
 struct SourceFrame {
@@ -62,10 +63,10 @@ bool knows_lines() noexcept;
 /// for a large program.
 std::vector<SourceFrame> user_frames(std::span<const std::uintptr_t> addresses);
 
-/// Which function this is the code of, and where it begins.
+/// The function that `code` belongs to, and where it begins.
 SourceFrame function_at(const void* code);
 
-/// "file.cpp:42 in function", with what is known of it.
+/// "file.cpp:42 in function", or the part of it that is known.
 std::string to_string(const SourceFrame& frame);
 
 /// A demangled name without return type, parameters, clone suffix and unnamed namespaces:

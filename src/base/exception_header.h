@@ -1,5 +1,6 @@
 #pragma once
-// What the C++ runtime library keeps in front of an exception, as far as the quick throw writes it.
+// The header that the C++ runtime library keeps in front of an exception, as far as the quick throw
+// writes it.
 //
 // The layout is that of the Itanium C++ ABI, part II, as the GNU C++ library has had it since gcc
 // 4.4. It is not trusted blindly: `rethrow_check.cpp` compares it with an exception that the
@@ -13,15 +14,16 @@
 
 namespace asyncio::internal {
 
-/// What the ABI says a thread keeps of its exceptions.
+/// A thread's own record of exceptions, as the ABI defines it: those being handled, and how many
+/// are on their way.
 struct ThreadExceptions {
     void* caught;
     unsigned int uncaught;
 };
 
-/// An exception that is another one, thrown once more: `std::exception_ptr` needs such, since one
-/// and the same error may be thrown in several places at a time. The ABI calls it dependent, and
-/// this is its header.
+/// An exception that refers to another one, which is thrown once more. `std::exception_ptr` needs
+/// this, since the same error may be thrown in several places at a time. The ABI calls it a
+/// dependent exception, and this is its header.
 struct DependentException {
     std::exception_ptr primary;  // in the ABI a pointer to the error, which is what this holds
     void* unused;

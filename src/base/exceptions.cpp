@@ -1,3 +1,20 @@
+// The exceptions of the library: their messages, and the questions that the library asks of an
+// error without knowing its type.
+//
+// Messages are made in the constructors. `what()` is `noexcept` and returns a pointer, so it could
+// neither allocate nor own a text that it makes. An exception that has its text from the beginning
+// can be described where memory is short. The price is that an error pays for its text even if it
+// is caught and dropped.
+//
+// An error travels as `std::exception_ptr`: through outcomes, groups and other threads it keeps its
+// type and its identity, and the same object can be thrown in several places. The standard offers
+// only one way to ask such a pointer for its type, which is to throw and catch; this costs
+// microseconds. The library asks "is this a cancellation?" for every error that ends a task, so
+// this question is answered without a throw if the C++ library can tell the type.
+//
+// `CancelledError` and `KeyboardInterrupt` are no `std::exception`s (RATIONALE.md says why). A
+// function that looks at every error therefore needs a `catch` of its own for each of them.
+
 #include <asyncio/exceptions.h>
 
 #include <asyncio/outcome.h>
@@ -12,12 +29,16 @@
 namespace asyncio {
 namespace {
 
+/// `expected` is 0 for a read until a separator, which has no number of bytes to reach.
 std::string incomplete_message(std::size_t had, std::size_t expected) {
     std::string message = "the stream ended after " + std::to_string(had) + " bytes";
     if (expected != 0) message += " of " + std::to_string(expected);
     return message;
 }
 
+/// A group's text names each of its errors: a log shows `what()` alone, and "3 errors" would not
+/// help. A null pointer is described, too, although the constructor then refuses the group: the
+/// members are made before its body runs.
 std::string group_message(std::string_view message, const std::vector<std::exception_ptr>& errors) {
     std::string text(message);
     text +=
@@ -31,7 +52,8 @@ std::string group_message(std::string_view message, const std::vector<std::excep
     return text;
 }
 
-/// The readable name of the exception being handled, for one that has no `what()`.
+/// The readable name of the exception being handled, for one that has no `what()`: a program may
+/// throw an `int`.
 std::string current_exception_type() {
     const std::type_info* type = abi::__cxa_current_exception_type();
     if (type == nullptr) return "unknown exception";
@@ -42,12 +64,13 @@ std::string current_exception_type() {
     return name;
 }
 
-/// A template, so that it may ask what the C++ library has.
+/// A template, because only in a template may `requires` ask what the C++ library offers and leave
+/// out code that would not compile.
 template <class Pointer>
 bool holds_cancellation(const Pointer& error) noexcept {
     if constexpr (requires { error.__cxa_exception_type(); }) {
-        // The library of g++ can tell the type without throwing, which matters: this is asked for
-        // every error.
+        // The library of g++ tells the type without a throw. Comparing for the exact type is
+        // enough, because the class is final.
         return *error.__cxa_exception_type() == typeid(CancelledError);
     } else {
         try {
@@ -62,14 +85,20 @@ bool holds_cancellation(const Pointer& error) noexcept {
 
 }  // namespace
 
+// The base class comes first, so `partial` is still whole when its size is asked, and is moved
+// afterwards.
 IncompleteReadError::IncompleteReadError(std::string partial, std::size_t expected)
     : std::runtime_error(incomplete_message(partial.size(), expected)),
       partial_(std::move(partial)),
       expected_(expected) {}
 
+// `generic_category`, whose codes are errno values: `error.code() == std::errc::broken_pipe` works
+// then.
 OsError::OsError(int error, std::string_view operation)
     : std::system_error(error, std::generic_category(), std::string(operation)) {}
 
+/// An empty group would be an error that nothing caused, and a null pointer in it could not be
+/// thrown. Both are mistakes of the caller.
 ExceptionGroup::ExceptionGroup(std::string_view message, std::vector<std::exception_ptr> errors)
     : message_(message), errors_(std::move(errors)), what_(group_message(message_, errors_)) {
     if (errors_.empty() || std::ranges::find(errors_, nullptr) != errors_.end())
@@ -97,6 +126,7 @@ ExceptionGroup::split_by(bool (*matches)(const std::exception_ptr& error)) const
     return split;
 }
 
+/// Recursive like `split_by`. The depth is that of groups inside groups, which nested scopes make.
 std::vector<std::exception_ptr> ExceptionGroup::flatten() const {
     std::vector<std::exception_ptr> leaves;
     for (const std::exception_ptr& error : errors_) {
@@ -111,15 +141,20 @@ std::vector<std::exception_ptr> ExceptionGroup::flatten() const {
     return leaves;
 }
 
+/// The stand-in for a null pointer where an error was promised: a mistake of the caller, which must
+/// reach the code that looks at the outcome and not crash here.
 std::exception_ptr internal::no_failure() noexcept {
     return error_with<RuntimeError>("an Outcome that failed without an error: the exception_ptr is "
                                     "null; give an exception");
 }
 
+/// Null is no error, and so no cancellation.
 bool internal::is_cancellation(const std::exception_ptr& error) noexcept {
     return error != nullptr && holds_cancellation(error);
 }
 
+/// The order matters little: the types have no base in common. `std::exception` comes first because
+/// it is by far the most frequent.
 std::string describe(const std::exception_ptr& error) {
     if (error == nullptr) return "no error";
     try {

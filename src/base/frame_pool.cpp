@@ -1,3 +1,30 @@
+// The slow paths of the frame pool, and the memory behind its fast ones.
+//
+// Four places hold memory, from the fastest to the slowest:
+//
+//     list in use ──► reserve of the thread ──► depot ──► new blocks, cut from a chunk
+//
+//  1. The list in use. The header takes from it and returns to it without a lock (frame_pool.h).
+//  2. The reserve: one full list, which was put aside when the list in use became full.
+//  3. The depot, shared by all threads (frame_stock.h). It has lists that other threads filled.
+//  4. A chunk of the thread, from which new blocks are cut. When it is used up, a chunk comes from
+//     the depot, and at last from a new slab of the system's memory.
+//
+// Owners. A block that is free belongs to the list it is in, and a list to a thread or to the
+// depot. Chunks belong to a thread while it cuts them; afterwards a chunk has no owner but its
+// blocks. Slabs belong to the depot for ever: since blocks travel between threads, a thread's
+// memory cannot end with the thread.
+//
+// The end of a thread. `free_lists` is plain data, so that reaching it costs one addition and no
+// check whether it was constructed. Plain data has no destructor. The `Cutter` has one, and the
+// language registers it when the thread first uses the object. Cutting uses it; a thread that only
+// frees comes to it through `free_first_frame`. A case is left out to keep the fast paths short:
+// a thread that only takes a list from the depot, and never empties it, is not registered, and its
+// list is lost to the pool when it ends.
+//
+// Under sanitizers every block is the system's own. The question is asked in the slow paths alone:
+// where frames are plain, no list ever holds a block, so the fast paths always fail.
+
 #include <asyncio/internal/frame_pool.h>
 
 #include "base/frame_stock.h"
@@ -8,8 +35,9 @@
 #include <string_view>
 #include <utility>
 
-// Each is there if the process has the runtime library of that sanitizer, be it that only the
-// program is built with it and this library is not.
+// Each symbol exists if the process has the runtime library of that sanitizer, even if only the
+// program is built with it and this library is not. Weak, so that their absence is a null address
+// and not an error of the linker.
 // NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming): the names are theirs.
 extern "C" {
 [[gnu::weak]] void __asan_init();
@@ -21,19 +49,23 @@ extern "C" {
 namespace asyncio::internal {
 namespace {
 
-// The slabs of a thread grow as its needs do: each is as large as all before it together. So a
-// small program stays small, at most half of the memory is ever unused, and the tasks of a large
-// program lie on huge pages.
+// The slabs of a thread grow with its needs: each is as large as all before it together. So a small
+// program stays small, at most half of the memory is ever unused, and the tasks of a large program
+// lie on huge pages.
 constexpr std::size_t first_slab_bytes = 2 * Chunk::size_bytes;
 constexpr std::size_t largest_slab_bytes = 32 * 1024 * 1024;
 
-/// So much is cut at a time: each visit to the slow path costs more than the blocks.
+/// The number of bytes that are cut at a time. Each visit to the slow path costs more than the
+/// cutting, so one block at a time would be slow. A whole chunk at a time would write to memory
+/// that may never be used.
 constexpr std::size_t cut_bytes = 4096;
 
-/// What a thread cuts new blocks from.
+/// The memory from which a thread cuts new blocks, and the thread's end.
 class Cutter {
 public:
-    /// Some new blocks, side by side. Throws: `std::bad_alloc`.
+    /// Some new blocks, side by side, as a list. The list is built from its end, so that it hands
+    /// the blocks out in the order of their addresses: frames that are made together then lie
+    /// together. Throws: `std::bad_alloc`.
     FreeBlock* cut(std::size_t granules) {
         Uncut& chunk = chunks_[granules];
         const std::size_t size_bytes = block_bytes(granules);
@@ -48,10 +80,14 @@ public:
         return list;
     }
 
-    /// Writes here, which is what registers the destructor.
+    /// Marks the thread as registered. Writing to a member is what makes the language construct the
+    /// cutter and register its destructor. The mark in `free_lists` can be read without touching
+    /// the cutter.
     void register_thread() noexcept { free_lists.registered = registered_ = true; }
 
-    /// At a thread's end its free blocks and the rests of its chunks are left to others.
+    /// At the end of its thread: leaves the free blocks, the rests of the chunks and of the slab to
+    /// other threads. A frame that a later destructor of this thread frees goes to the lists once
+    /// more; those few blocks are then lost to the pool, but not to the depot's list of slabs.
     ~Cutter() {
         leave_lists();
         for (std::size_t granules = 0; granules < FreeLists::classes; ++granules) {
@@ -61,6 +97,7 @@ public:
     }
 
 private:
+    /// Gives both lists of every size to the depot.
     static void leave_lists() noexcept {
         for (std::size_t granules = 0; granules < FreeLists::classes; ++granules) {
             depot().put_list(granules, std::exchange(free_lists.first[granules], nullptr));
@@ -68,6 +105,10 @@ private:
         }
     }
 
+    /// A chunk for blocks of this size: a rest or an empty chunk from the depot, else one from the
+    /// slab. Before new memory is taken from the system, a sweep looks for chunks that became
+    /// empty. This thread gives its own lists to the depot first, because the sweep counts only
+    /// blocks there.
     Uncut next_chunk(std::size_t granules) {
         register_thread();
         Uncut chunk = depot().take_chunk(granules);
@@ -79,6 +120,8 @@ private:
         return chunk.left_bytes() > 0 ? chunk : new_chunk();
     }
 
+    /// A chunk of the slab. The slab's size is a multiple of a chunk's, so no rest is ever too
+    /// small.
     Uncut new_chunk() {
         if (slab_.left_bytes() == 0) {
             slab_ =
@@ -91,13 +134,15 @@ private:
 
     Uncut chunks_[FreeLists::classes];
     Uncut slab_;
-    /// Of all slabs of this thread so far.
+    /// The size of all slabs of this thread together, which is the size of the next one.
     std::size_t total_bytes_ = 0;
     bool registered_ = false;
 };
 
 thread_local Cutter cutter;
 
+/// A sanitizer finds a use after free only in blocks that it manages itself. The variable is for
+/// tools that cannot be recognised, valgrind for example.
 bool wants_plain_frames() noexcept {
     if (&__asan_init != nullptr || &__tsan_init != nullptr || &__lsan_init != nullptr) return true;
     const char* wanted = std::getenv("ASYNCIO_FRAME_POOL");
@@ -111,6 +156,8 @@ bool frames_are_plain() noexcept {
     return answer;
 }
 
+/// The list in use is empty: the reserve, the depot and new blocks are tried in this order, which
+/// is that of their cost. The first block is the result, and the rest becomes the list in use.
 void* find_frame(std::size_t size_bytes) {
     if (frames_are_plain()) return ::operator new(size_bytes);
     const std::size_t granules = granules_of(size_bytes);
@@ -121,6 +168,8 @@ void* find_frame(std::size_t size_bytes) {
     return list;
 }
 
+/// The first block that an unregistered thread frees. From here on the thread's end is taken care
+/// of.
 void free_first_frame(void* memory, std::size_t size_bytes) noexcept {
     if (frames_are_plain()) {
         ::operator delete(memory);
@@ -130,6 +179,9 @@ void free_first_frame(void* memory, std::size_t size_bytes) noexcept {
     free_frame(memory, size_bytes);
 }
 
+/// The list in use is full and becomes the reserve; the reserve that was there before goes to the
+/// depot. So a thread that makes and frees around a full list exchanges the two and does not visit
+/// the depot.
 void put_list_by(std::size_t granules) noexcept {
     FreeBlock* full = std::exchange(free_lists.first[granules], nullptr);
     FreeBlock* before = std::exchange(free_lists.reserve[granules], full);

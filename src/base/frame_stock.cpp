@@ -1,3 +1,31 @@
+// The shared stock of free frames: lists that are put and taken, scattered blocks that are sorted,
+// chunks that become empty, and the memory of the system.
+//
+// How blocks come and go. A thread puts a full list when it has one too many, and takes a list when
+// it has none. Most lists are kept as they came and handed out again, last in, first out, while
+// their blocks are still in a cache. `Stock::put` looks at the first blocks of a list. If they jump
+// through the memory, the list is written down: its blocks go to a vector, which is sorted by
+// address when enough of them are new. A list made from it leads through the memory in order.
+//
+// How a chunk becomes empty. No thread counts the living blocks of a chunk, because that would cost
+// two writes to a shared cache line for each frame. Instead `sweep` counts the free ones, when
+// memory is short. All blocks of the depot are written down. Each adds one to its chunk's count,
+// and a chunk whose count reaches the number of its blocks is empty. Its blocks leave the vector,
+// and the chunk may serve any size. A single free block in the list of a thread keeps its chunk
+// from being empty: the sweep cannot see it, and does not need to.
+//
+// Locks. A single mutex guards everything. The callers first ask atomics without it (`empty`,
+// `has_rest`, `empty_chunks_`), because most of the time there is nothing to take. Such an answer
+// may be out of date by the time it is used. No result depends on it: a thread that misses a list
+// cuts new blocks, and a thread that finds the list gone does the same.
+//
+// Without memory for the vector, a list stays a list: the next user of its blocks is slower, and
+// nothing is lost.
+//
+// The depot is never destroyed, because frames are freed by the destructors of statics and of
+// threads that outlive `main`. It still holds a pointer to every slab, so a leak checker finds them
+// reachable.
+
 #include "base/frame_stock.h"
 
 #include "base/large_memory.h"
@@ -12,10 +40,12 @@
 namespace asyncio::internal {
 namespace {
 
-/// Whether a list leads from one end of the memory to another. Its first blocks speak for the rest.
+/// Whether a list jumps through the memory. Its first blocks stand for the rest: looking at all of
+/// them would cost the cache misses that this is meant to avoid.
 bool is_scattered(const FreeBlock* list) noexcept {
     constexpr int sample = 16;
-    // So near, the processor has the next block, or fetches it in advance.
+    // At this distance the processor has the next block in its cache already, or fetches it in
+    // advance.
     constexpr std::uintptr_t near_bytes = 4096;
     int jumps = 0;
     for (int i = 0; i < sample && list->next != nullptr; ++i, list = list->next) {
@@ -30,6 +60,7 @@ bool is_scattered(const FreeBlock* list) noexcept {
 
 // --- The stock of one class ----------------------------------------------------------------------
 
+/// Keeps the list, or writes its blocks down if they are scattered and there is memory.
 void Stock::put(FreeBlock* list) noexcept {
     if (list == nullptr) return;
     count_.store(count() + list->length, std::memory_order_relaxed);
@@ -37,7 +68,8 @@ void Stock::put(FreeBlock* list) noexcept {
     list->next_list = std::exchange(lists_, list);
 }
 
-/// False if there is no memory for that.
+/// Moves the blocks of a list into the vector. False if there is no memory; the list is then
+/// untouched. The room doubles, so that many puts cost little in all.
 bool Stock::write_down(FreeBlock* list) noexcept {
     try {
         blocks_.reserve(std::bit_ceil(blocks_.size() + list->length));
@@ -49,6 +81,8 @@ bool Stock::write_down(FreeBlock* list) noexcept {
     return true;
 }
 
+/// A list as it came, if there is one; otherwise a new list of the usual length, from the blocks
+/// that are written down.
 FreeBlock* Stock::take(std::size_t granules) noexcept {
     FreeBlock* list = nullptr;
     if (lists_ != nullptr) {
@@ -60,6 +94,9 @@ FreeBlock* Stock::take(std::size_t granules) noexcept {
     return list;
 }
 
+/// Makes a list of the last blocks of the vector. Sorting puts the highest addresses first. The end
+/// of the vector then holds the lowest ones, and linking them from front to back leaves the lowest
+/// one first: the list leads upwards, which is the direction in which processors fetch in advance.
 FreeBlock* Stock::make_list(std::size_t length) noexcept {
     if (blocks_.size() >= worth_sorting && unsorted_ >= blocks_.size() / 4) {
         std::sort(blocks_.begin(), blocks_.end(), std::greater<>());
@@ -77,6 +114,7 @@ FreeBlock* Stock::make_list(std::size_t length) noexcept {
 
 // --- Chunks that are empty -----------------------------------------------------------------------
 
+/// Writes down every list. False if memory ended before all were.
 bool Stock::write_all_down() noexcept {
     while (lists_ != nullptr) {
         FreeBlock* following = lists_->next_list;
@@ -87,11 +125,13 @@ bool Stock::write_all_down() noexcept {
 }
 
 Chunk* Stock::sweep(std::size_t granules, Chunk* empty_chunks) noexcept {
-    // What could not be written down stays in its list, and keeps its chunks from being empty.
+    // Blocks that could not be written down stay in their list, and keep their chunks from being
+    // counted as empty.
     static_cast<void>(write_all_down());
     const std::size_t all = blocks_of_chunk(granules);
     for (FreeBlock* block : blocks_) ++Chunk::of(block).free_blocks;
-    // A count beyond what is possible says that the chunk is in the list already.
+    // A count that is impossible marks a chunk that is in the list already, so no second pass is
+    // needed to tell the two apart.
     const std::size_t listed = all + 1;
     const auto is_of_empty_chunk = [&](FreeBlock* block) {
         Chunk& chunk = Chunk::of(block);
@@ -103,6 +143,7 @@ Chunk* Stock::sweep(std::size_t granules, Chunk* empty_chunks) noexcept {
         return true;
     };
     std::erase_if(blocks_, is_of_empty_chunk);
+    // Chunks that are not empty go back to 0, which every count starts from.
     for (FreeBlock* block : blocks_) Chunk::of(block).free_blocks = 0;
     count_.store(blocks_.size(), std::memory_order_relaxed);
     for (FreeBlock* list = lists_; list != nullptr; list = list->next_list) {
@@ -112,17 +153,19 @@ Chunk* Stock::sweep(std::size_t granules, Chunk* empty_chunks) noexcept {
     return empty_chunks;
 }
 
-/// The room for what is written down may be a tenth of the blocks themselves.
+/// Shrinks the vector when most of it is unused: its room may be a tenth of the blocks themselves.
 void Stock::give_back_room() noexcept {
     unsorted_ = std::min(unsorted_, blocks_.size());
     if (blocks_.capacity() < 4 * blocks_.size() + worth_sorting) return;
     try {
         blocks_.shrink_to_fit();
     } catch (const std::bad_alloc&) {
-        // Then it stays as large as it is.
+        // The vector stays as large as it is.
     }
 }
 
+/// The note about the rest is written into the rest itself, which has room for a block, so this
+/// needs no memory.
 void Stock::put_rest(Uncut chunk) noexcept {
     Rest* following = rests_.load(std::memory_order_relaxed);
     rests_.store(new (chunk.unused) Rest{following, chunk.end}, std::memory_order_relaxed);
@@ -137,6 +180,7 @@ Uncut Stock::take_rest() noexcept {
 
 // --- The depot -----------------------------------------------------------------------------------
 
+/// Asks without the mutex first: most often another thread's lists are not there.
 FreeBlock* Depot::take_list(std::size_t granules) noexcept {
     Stock& stock = stocks_[granules];
     if (stock.empty()) return nullptr;
@@ -150,6 +194,7 @@ void Depot::put_list(std::size_t granules, FreeBlock* list) noexcept {
     stocks_[granules].put(list);
 }
 
+/// A rest of this size comes before an empty chunk, which any size could use.
 Uncut Depot::take_chunk(std::size_t granules) noexcept {
     Stock& stock = stocks_[granules];
     const bool has_empty_chunk = empty_chunks_.load(std::memory_order_relaxed) != nullptr;
@@ -160,6 +205,8 @@ Uncut Depot::take_chunk(std::size_t granules) noexcept {
     return {};
 }
 
+/// A rest that is too small for a block is forgotten. The chunk's other blocks still count for its
+/// being empty: `blocks_of_chunk` is rounded down in the same way.
 void Depot::put_chunk(std::size_t granules, Uncut rest) noexcept {
     if (rest.left_bytes() < block_bytes(granules)) return;
     const std::lock_guard lock(mutex);
@@ -174,6 +221,8 @@ Chunk* Depot::pop_empty_chunk() noexcept {
     return chunk;
 }
 
+/// The room in `slabs_` is made before the slab, so that a slab is never without an entry. With the
+/// mutex held, a second thread waits for the system's memory: this happens once per doubling.
 Uncut Depot::take_memory(std::size_t wanted_bytes) {
     const std::lock_guard lock(mutex);
     if (!rests_.empty()) {
@@ -194,10 +243,12 @@ void Depot::put_memory(Uncut rest) noexcept {
     try {
         rests_.push_back(rest);
     } catch (const std::bad_alloc&) {
-        // Then nobody uses it.
+        // The rest stays unused.
     }
 }
 
+/// Without the mutex; each count may be a moment old. The answer decides only whether a sweep is
+/// tried.
 std::size_t Depot::free_bytes() const noexcept {
     std::size_t sum = 0;
     for (std::size_t granules = 0; granules < FreeLists::classes; ++granules) {
@@ -206,8 +257,9 @@ std::size_t Depot::free_bytes() const noexcept {
     return sum;
 }
 
-/// A sweep looks at every free block. So these have to be a part of all memory that counts, and not
-/// the ones of which the last sweep could make nothing.
+/// A sweep looks at every free block, so it must be likely to find something. Three conditions:
+/// there is a megabyte of free blocks; they are an eighth of all memory; and they are a quarter
+/// more than the last sweep left over, because it could make nothing of those.
 bool Depot::is_sweep_worth_it() const noexcept {
     constexpr std::size_t least_bytes = 1024 * 1024;
     const std::size_t free = free_bytes();
@@ -216,6 +268,8 @@ bool Depot::is_sweep_worth_it() const noexcept {
            free >= left + left / 4;
 }
 
+/// With the mutex held throughout: a block that is taken between counting and removing would be
+/// used twice.
 void Depot::sweep() noexcept {
     const std::lock_guard lock(mutex);
     Chunk* empty = empty_chunks_.load(std::memory_order_relaxed);
@@ -228,6 +282,8 @@ void Depot::sweep() noexcept {
 
 namespace {
 
+/// A union has no destructor of its own, so the depot in it is never destroyed. `constinit` makes
+/// it ready before any constructor runs.
 union Lasting {
     Depot depot;
 
@@ -240,8 +296,8 @@ constinit Lasting lasting;
 void before_fork() noexcept { lasting.depot.mutex.lock(); }
 void after_fork() noexcept { lasting.depot.mutex.unlock(); }
 
-/// Nobody forks while the depot is locked: the child would find it locked for ever, and half
-/// changed. Registered before `main`, when there is one thread.
+/// The process does not fork while the depot is locked: the child would find it locked for ever,
+/// and half changed. Registered before `main`, when there is one thread.
 [[maybe_unused]] const int registered = ::pthread_atfork(&before_fork, &after_fork, &after_fork);
 
 }  // namespace

@@ -1,15 +1,15 @@
 #pragma once
-// The free frames that no thread has, and the memory from which new ones are cut.
+// The free frames that belong to no thread, and the memory from which new ones are cut.
 //
 // Memory comes from the system in slabs, and a slab is divided into chunks. The blocks of a chunk
-// have one size. A thread cuts the blocks of its chunk one by one, and frees them in any order, on
-// any thread. So nobody can count the living blocks of a chunk at a bearable cost, and chunks are
-// looked at only when a thread would need a new slab: a *sweep* counts, for each chunk, how many of
-// its blocks lie in the depot. Where all do, the chunk is empty, and may be cut again, into blocks
+// have one size. A thread cuts the blocks of its chunk one by one. They are freed in any order, on
+// any thread. So counting the living blocks of a chunk would cost too much, and chunks are looked
+// at only when a thread would need a new slab: a *sweep* counts, for each chunk, how many of its
+// blocks lie in the depot. If all of them do, the chunk is empty, and may be cut again, into blocks
 // of another size.
 //
-// Thread-safety: under the depot's mutex. What needs no mutex says so: it locks by itself, or only
-// asks.
+// Thread-safety: under the depot's mutex. A function that needs no mutex says so: it locks by
+// itself, or it only asks.
 
 #include <asyncio/internal/frame_pool.h>
 
@@ -22,11 +22,12 @@
 
 namespace asyncio::internal {
 
-/// What a slab is divided into. It begins at a multiple of its size, so that a block leads to it.
+/// A part of a slab. It begins at a multiple of its size, so that clearing the low bits of a
+/// block's address leads to its chunk.
 struct Chunk {
     static constexpr std::size_t size_bytes = 64 * 1024;
 
-    /// In the list of empty chunks.
+    /// The next in the list of empty chunks. Has no meaning outside it.
     Chunk* next;
     /// During a sweep: how many blocks were found to be free. At other times 0.
     std::size_t free_blocks;
@@ -40,7 +41,7 @@ struct Chunk {
 };
 static_assert(sizeof(Chunk) % frame_granule_bytes == 0);
 
-/// Memory that is not yet cut.
+/// Memory that is not yet cut: the rest of a chunk, or of a slab.
 struct Uncut {
     char* unused = nullptr;
     char* end = nullptr;
@@ -53,28 +54,32 @@ struct Uncut {
     }
 };
 
-/// How large a block is; a free one has to hold what the pool notes in it.
+/// The size of a block. A free block has to hold what the pool notes in it (`FreeBlock`), so the
+/// smallest class is a little larger than its name.
 constexpr std::size_t block_bytes(std::size_t granules) noexcept {
     static_assert(sizeof(FreeBlock) <= 2 * frame_granule_bytes);
     return std::max<std::size_t>(granules, 2) * frame_granule_bytes;
 }
 
+/// The number of blocks that are cut from a chunk. Its header and a rest that is too small are left
+/// over.
 constexpr std::size_t blocks_of_chunk(std::size_t granules) noexcept {
     return (Chunk::size_bytes - sizeof(Chunk)) / block_bytes(granules);
 }
 
-/// How many blocks a full list has.
+/// The number of blocks of a full list, which is about 64 KiB of memory in every class.
 constexpr std::size_t list_length(std::size_t granules) noexcept {
     return std::max<std::size_t>(full_list_granules / std::max<std::size_t>(granules, 1), 1);
 }
 
-/// The free blocks of one size that no thread has, as lists, and chunks to cut more from.
+/// The free blocks of one size that belong to no thread, as lists, and chunks to cut more from.
 ///
-/// When many tasks have slept and ended in any order, their blocks come here in that order, and
-/// whoever got them so would run from cache miss to cache miss: half of the time that a sleep
-/// takes, if a million sleep. So the blocks of scattered lists are written down, and when there are
-/// many, lists are made of them in the order of the memory; what is made next lies side by side
-/// again. Sorting waits until a quarter of the blocks are new, so it is a constant cost for each.
+/// When many tasks have slept and ended in any order, their blocks come here in that order. The
+/// thread that takes them next would then jump from cache miss to cache miss: with a million
+/// sleeping tasks, this is half of the time that a sleep takes. So the blocks of scattered lists
+/// are written down, and when there are many, lists are made of them in the order of the memory.
+/// Frames that are made next lie side by side again. Sorting waits until a quarter of the blocks
+/// are new, so its cost for each block is constant.
 class Stock {
 public:
     constexpr Stock() noexcept = default;
@@ -83,7 +88,7 @@ public:
     bool empty() const noexcept { return count() == 0; }
     /// Needs no mutex: a hint.
     bool has_rest() const noexcept { return rests_.load(std::memory_order_relaxed) != nullptr; }
-    /// How many blocks there are.
+    /// How many blocks there are, in lists and written down. Needs no mutex: a hint.
     std::size_t count() const noexcept { return count_.load(std::memory_order_relaxed); }
     void put(FreeBlock* list) noexcept;
     /// Null if there is none.
@@ -97,12 +102,13 @@ public:
     Uncut take_rest() noexcept;
 
 private:
-    /// Stands at the beginning of what it describes.
+    /// A note about the rest of a chunk, written at the beginning of the rest itself.
     struct Rest {
         Rest* next;
         char* end;
     };
 
+    /// With fewer blocks than this the sorting costs more than the cache misses.
     static constexpr std::size_t worth_sorting = 16 * 1024;
 
     bool write_down(FreeBlock* list) noexcept;
@@ -110,16 +116,18 @@ private:
     FreeBlock* make_list(std::size_t length) noexcept;
     void give_back_room() noexcept;
 
+    /// Lists as they came, the latest first.
     FreeBlock* lists_ = nullptr;
-    /// Blocks that are in none of the lists; the next to be used are at the end.
+    /// Blocks that are in none of the lists. They are taken from the end.
     std::vector<FreeBlock*> blocks_;
+    /// How many of them came after the last sorting.
     std::size_t unsorted_ = 0;
-    /// Changed with the depot's mutex held.
+    /// Changed with the depot's mutex held, and read without it.
     std::atomic<std::size_t> count_{0};
     std::atomic<Rest*> rests_{nullptr};
 };
 
-/// What outlives the threads.
+/// The shared stock of all sizes. It outlives the threads.
 class Depot {
 public:
     /// Needs no mutex. Null if there is nothing.
@@ -139,8 +147,8 @@ public:
 
     /// Needs no mutex. Whether a sweep is likely to find enough for what it costs.
     bool is_sweep_worth_it() const noexcept;
-    /// Needs no mutex. Looks for empty chunks. What a thread has in its own lists is not seen, and
-    /// a few blocks there may keep many chunks from being empty.
+    /// Needs no mutex. Looks for empty chunks. The lists of other threads are not seen, and a few
+    /// blocks there may keep many chunks from being empty.
     void sweep() noexcept;
 
     std::mutex mutex;
@@ -150,13 +158,15 @@ private:
     Chunk* pop_empty_chunk() noexcept;
 
     Stock stocks_[FreeLists::classes];
-    /// Every slab, so that none is ever unreachable.
+    /// Every slab. They are never freed; the list keeps them reachable for a leak checker.
     std::vector<void*> slabs_;
+    /// Rests of slabs whose thread has ended: whole chunks that were never cut.
     std::vector<Uncut> rests_;
-    /// Changed under the mutex; without it, one may look whether there is something.
+    /// The list of empty chunks. Changed under the mutex; a look without it tells whether there is
+    /// one.
     std::atomic<Chunk*> empty_chunks_{nullptr};
     std::atomic<std::size_t> slab_bytes_{0};
-    /// How much the last sweep has left in the stocks.
+    /// How many bytes of free blocks the last sweep has left in the stocks.
     std::atomic<std::size_t> left_by_sweep_bytes_{0};
 };
 

@@ -1,3 +1,15 @@
+// The search of the interrupted stack for addresses in the unwinder.
+//
+// The search may give a false alarm, but it must not miss. It reads the words near the top of the
+// stack and compares each with the code of a few functions. A word that lies in such a function may
+// be a true return address or a remainder of an earlier call. Both count, because the price of a
+// false alarm is one note of the stack, and the price of a miss is a process that hangs or crashes
+// in a signal handler.
+//
+// Where the code of a function ends is not known from any symbol at run time. So `code_range_of`
+// asks the unwinder's own tables, address by address, how far the function reaches. This happens
+// once, outside of signal handlers.
+
 #include "base/inside_unwinder.h"
 
 #include <algorithm>
@@ -6,12 +18,13 @@
 
 #include <unwind.h>
 
-// Another runtime library than gcc's need not have all of them.
+// Another runtime library than gcc's need not have all of them, so they are weak: an absent one has
+// a null address, and its range is empty.
 extern "C" {
-/// Takes the lock.
+/// Finds the tables of a function, and takes the lock for it.
 // NOLINTNEXTLINE(bugprone-reserved-identifier,readability-identifier-naming): the name is gcc's.
 [[gnu::weak]] const void* _Unwind_Find_FDE(void* address, void* bases);
-/// The others go to a handler, and are declared in <unwind.h>.
+/// The others jump to a handler, and so overwrite their own stack. They are declared in <unwind.h>.
 [[gnu::weak]] _Unwind_Reason_Code _Unwind_RaiseException(_Unwind_Exception*);
 [[gnu::weak]] _Unwind_Reason_Code _Unwind_Resume_or_Rethrow(_Unwind_Exception*);
 [[gnu::weak]] void _Unwind_Resume(_Unwind_Exception*);
@@ -20,15 +33,17 @@ extern "C" {
 namespace asyncio::internal {
 namespace {
 
+/// The code of the four functions. Plain memory, written once before the flag is set: a signal
+/// handler can read it without a lock.
 CodeRange places[4];
 /// Whether the array above has been written.
 constinit std::atomic<bool> are_known{false};
 
-/// Of what the system writes on the stack for a signal, and of the unwinder's frames above, there
-/// is less than that.
+/// How far to search. The kernel's record of a signal and the unwinder's own frames take less than
+/// this.
 constexpr std::ptrdiff_t searched_bytes = 24 * 1024;
 
-/// The two ends are on one stack if there is no more between them.
+/// A larger distance than this means that the two ends lie on different stacks.
 constexpr std::uintptr_t longest_stack_bytes = 8 * 1024 * 1024;
 
 template <class Function>
@@ -42,11 +57,13 @@ CodeRange range_of(Function* function) noexcept {
 CodeRange code_range_of(const void* code) noexcept {
     constexpr std::size_t step_bytes = 16;
     constexpr std::size_t longest_bytes = 64 * 1024;
-    // The interface takes a pointer to what it never writes, and means the byte before it.
+    // The function takes a pointer to memory that it never writes, and looks at the byte before it.
     auto* at = static_cast<char*>(const_cast<void*>(code)) + 1;
     void* const begin = _Unwind_FindEnclosingFunction(at);
     if (begin == nullptr) return {};
     std::size_t length = 0;
+    // In steps of 16 bytes, to which functions are aligned. Bounded, because a wrong table could
+    // name one function for everything.
     while (length < longest_bytes && _Unwind_FindEnclosingFunction(at + length) == begin) {
         length += step_bytes;
     }
@@ -54,6 +71,8 @@ CodeRange code_range_of(const void* code) noexcept {
             reinterpret_cast<std::uintptr_t>(code) + length};
 }
 
+/// The release here and the acquire in `may_be_inside_unwinder` make the array visible to handlers
+/// on other threads.
 void prepare_unwinder_check() noexcept {
     static const bool once = []() noexcept {
         places[0] = range_of(&_Unwind_Find_FDE);
@@ -65,6 +84,7 @@ void prepare_unwinder_check() noexcept {
     are_known.store(once, std::memory_order_release);
 }
 
+/// An unknown answer is "yes", which costs one note.
 bool may_be_inside_unwinder(const void* begin, const void* end) noexcept {
     if (!are_known.load(std::memory_order_acquire)) return true;
     const auto distance =
@@ -75,7 +95,8 @@ bool may_be_inside_unwinder(const void* begin, const void* end) noexcept {
     return is_on_stack(places, begin, last);
 }
 
-/// Reads what is no object of its own, red zones of the sanitizer included.
+/// Reads memory word by word that belongs to many objects, red zones of the sanitizer included,
+/// which would be reported as errors.
 __attribute__((no_sanitize("address"))) bool
 is_on_stack(std::span<const CodeRange> functions, const void* begin, const void* end) noexcept {
     using Word [[gnu::may_alias]] = const std::uintptr_t;

@@ -1,3 +1,22 @@
+// The handlers of SIGINT and SIGQUIT, and how they are taken away while one may be running.
+//
+// A signal handler gets only the signal's number, so it finds its work through a static slot, of
+// which there is one per signal. The function and its argument are set before the handler is
+// installed. They are cleared after the old disposition is back.
+//
+// The race at the end. The process's signal may be handled on any thread. While one thread ends the
+// guard, another may be inside the handler, and about to call a function whose argument is going to
+// be destroyed. So the handler counts itself in `running` before it reads the function, and the
+// guard clears the function before it reads `running`. Both use the strongest order, so at least
+// one of them sees the other: the handler reads null, or the guard waits for it. This wait is a
+// loop that yields, because a handler cannot safely wake a sleeping thread, and it lasts for a few
+// instructions.
+//
+// The second Ctrl-C ends the process. The first one has asked the program to stop, and a user who
+// asks twice has seen that it does not. So the handler restores the default action and raises the
+// signal again, and the shell sees a process that was killed by SIGINT, which is what it needs to
+// stop a loop of commands.
+
 #include "base/interrupt.h"
 
 #include <atomic>
@@ -9,16 +28,16 @@
 
 namespace asyncio::internal {
 
-/// All members are lock-free atomics: set before the handler is installed, cleared after it is
-/// gone.
+/// All members that the handler uses are lock-free atomics. They are set before the handler is
+/// installed, and cleared after it is gone.
 struct SignalSlot {
     int number;
-    /// The second signal ends the process.
+    /// Whether the second signal ends the process.
     bool once;
     std::atomic<SignalGuard::Function> function{nullptr};
     std::atomic<void*> argument{nullptr};
     std::atomic<int> signals{0};
-    /// Handlers that run at this moment, on whatever thread.
+    /// How many handlers run at this moment, on any thread.
     std::atomic<int> running{0};
 };
 
@@ -27,6 +46,8 @@ namespace {
 constinit SignalSlot interrupt_slot{SIGINT, true};
 constinit SignalSlot quit_slot{SIGQUIT, false};
 
+/// Safe in a handler: atomics, `signal` and `raise`. errno is restored, because the interrupted
+/// code may be about to read it.
 void on_signal(int number) {
     const int saved_errno = errno;
     SignalSlot& slot = number == SIGINT ? interrupt_slot : quit_slot;
@@ -43,11 +64,16 @@ void on_signal(int number) {
 
 }  // namespace
 
+/// The first thread of a process has the process's number. By system call, so that it is right also
+/// in the child of a fork.
 bool on_main_thread() noexcept { return ::syscall(SYS_gettid) == ::getpid(); }
 
 SignalGuard::SignalGuard(SignalSlot& slot, bool wanted, Function function, void* argument) noexcept
     : slot_(slot) {
+    // Another guard has the slot already (a loop inside a worker thread, for example): the first
+    // one wins.
     if (!wanted || slot.function.load() != nullptr) return;
+    // A program that has installed a handler, or ignores the signal, has decided what it means.
     if (::sigaction(slot.number, nullptr, &previous_) != 0 || previous_.sa_handler != SIG_DFL)
         return;
     slot.signals = 0;
@@ -63,13 +89,16 @@ SignalGuard::SignalGuard(SignalSlot& slot, bool wanted, Function function, void*
 void SignalGuard::end() noexcept {
     if (!installed_) return;
     installed_ = false;
+    // From here on the kernel starts no new handler. A handler that it started before may not have
+    // counted itself yet; that one will read null.
     ::sigaction(slot_.number, &previous_, nullptr);
     slot_.function = nullptr;
-    // A handler that has read the function before is counted by now, and one that comes later reads
-    // null.
+    // A handler that has read the function is counted in `running` by now. A handler that reads it
+    // later reads null.
     while (slot_.running.load() > 0) ::sched_yield();
 }
 
+/// Also valid after the end: callers ask when they have stopped listening.
 int SignalGuard::count() const noexcept { return took_effect_ ? slot_.signals.load() : 0; }
 
 InterruptGuard::InterruptGuard(Function on_interrupt, void* argument) noexcept

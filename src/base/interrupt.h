@@ -1,20 +1,21 @@
 #pragma once
-// Signals of the terminal, for whoever runs a loop: SIGINT (Ctrl-C) and SIGQUIT.
+// Signals of the terminal, for code that runs a loop: SIGINT (Ctrl-C) and SIGQUIT (Ctrl-\).
 
 #include <atomic>
 #include <csignal>
 
 namespace asyncio::internal {
 
-/// What a signal handler calls. It finds its way only through statics, of which there is one for
-/// each signal; so one guard per signal takes effect at a time.
+/// The work of a signal handler. The handler finds it only through a static object, of which there
+/// is one for each signal; so one guard per signal takes effect at a time.
 struct SignalSlot;
 
-/// While it lives, the signal calls `function(argument)` in the signal handler, which may do only
-/// what is safe there. Takes effect only if the signal has its default action: who installs a
-/// handler of his own wants it called.
+/// While the guard lives, the signal calls `function(argument)` in the signal handler, which may do
+/// only what is safe there. It takes effect only if the signal has its default action: a program
+/// that has installed a handler of its own wants that one called.
 ///
-/// The end waits for a handler that runs on another thread: what it uses can be taken away then.
+/// The end waits for a handler that runs on another thread. Afterwards the objects that the
+/// function uses may be destroyed.
 class SignalGuard {
 public:
     using Function = void (*)(void*) noexcept;
@@ -23,7 +24,8 @@ public:
     SignalGuard& operator=(const SignalGuard&) = delete;
     ~SignalGuard() { end(); }
 
-    /// Once is enough; the destructor does it too.
+    /// Restores the signal's previous action. The destructor does it, too; a second call does
+    /// nothing.
     void end() noexcept;
     /// How many of the signals have come.
     int count() const noexcept;
@@ -33,6 +35,7 @@ protected:
 
 private:
     SignalSlot& slot_;
+    /// Whether the handler was installed at all; stays true after the end, for `count`.
     bool took_effect_ = false;
     bool installed_ = false;
     struct sigaction previous_{};

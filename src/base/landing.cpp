@@ -1,11 +1,30 @@
 // Reading the tables of one function.
 //
-// The runtime library finds the description of the code at an address (the FDE). What functions of
-// one kind have in common stands apart from it (the CIE) and says how the description is written.
-// The description leads to the table of handlers (the LSDA, language specific data area), in which
-// a line for every stretch of code says: where an exception lands that a call of this stretch ends
-// with, and which list of actions is waiting there. An action is a handler for a type, or to clean
-// up.
+// The runtime library finds the description of the code at an address (the FDE). Functions of one
+// kind share a part of it (the CIE), which says how the description is written. The description
+// leads to the table of handlers (the LSDA, language specific data area). This table has a line for
+// every stretch of code. The line says where the function continues when a call in this stretch
+// ends with an exception (the landing), and which list of actions is waiting there. An action is a
+// handler for a type, or a cleanup.
+//
+// The steps of `find_landing`
+//
+//  1. `_Unwind_Find_FDE` finds the description by the address of the call.
+//  2. `Common` reads the shared part, and accepts it only if its personality function is that of
+//     C++: tables of another language have another meaning.
+//  3. `lsda_of` steps over the fields of the description up to the pointer to the table of
+//     handlers.
+//  4. `HandlerTable::find` looks for the line whose stretch contains the call.
+//  5. `HandlerTable::handler` goes through the actions of that line, innermost handler first, and
+//     asks the runtime library whether the handler takes the error (`__do_catch`, as the unwinder
+//     does).
+//
+// Errors. The tables are trusted as far as the running program itself trusts them: every throw
+// reads them. A form that this reader does not know is no error: the answer is "not known", and the
+// usual throw, which knows all forms, does the work. So each step returns nothing at the first
+// unknown form.
+//
+// No code here allocates or locks, except what `_Unwind_Find_FDE` does for itself.
 
 #include "base/landing.h"
 
@@ -19,9 +38,9 @@
 
 namespace asyncio::internal {
 
-// What the runtime library has for this, and no header declares.
+// Functions of the runtime library that no header declares.
 
-/// Where a description is relative to; `function` is where the described code begins.
+/// The bases of a description's relative addresses. `function` is where the described code begins.
 struct Bases {
     void* text;
     void* data;
@@ -31,7 +50,8 @@ struct Bases {
 /// The description of the code at `address`; null if there is none.
 const void* find_description(void* address, Bases* bases) asm("_Unwind_Find_FDE");
 
-/// Reads the tables that are read here. Who has another one has tables of another language.
+/// The function that reads these tables for C++. Code with another personality function has tables
+/// of another language.
 _Unwind_Reason_Code personality(int, _Unwind_Action, _Unwind_Exception_Class, _Unwind_Exception*,
                                 _Unwind_Context*) asm("__gxx_personality_v0");
 
@@ -39,7 +59,8 @@ namespace {
 
 // --- Reading the tables --------------------------------------------------------------------------
 
-/// How a pointer is written: the format in the low half, what it is relative to in the high one.
+/// How a pointer is written in the tables (DW_EH_PE_… of the Linux Standard Base): the format in
+/// the low half of the byte, and what it is relative to in the high half.
 namespace encoding {
 constexpr std::uint8_t absolute = 0x00;
 constexpr std::uint8_t uleb128 = 0x01;
@@ -52,8 +73,8 @@ constexpr std::uint8_t indirect = 0x80;
 constexpr std::uint8_t omitted = 0xff;
 }  // namespace encoding
 
-/// Walks over a table. What it does not know is noted and read as zero, so that one question at the
-/// end is enough.
+/// Walks over a table. A form that it does not know is noted and read as zero, so that one question
+/// at the end of several reads is enough.
 class Reader {
 public:
     explicit Reader(const void* at) noexcept : at_(static_cast<const unsigned char*>(at)) {}
@@ -62,6 +83,7 @@ public:
     const unsigned char* position() const noexcept { return at_; }
     void skip(std::size_t bytes) noexcept { at_ += bytes; }
 
+    /// By memcpy, because numbers in the tables are not aligned.
     template <class Number>
     Number number() noexcept {
         Number value;
@@ -72,6 +94,7 @@ public:
 
     std::uint8_t byte() noexcept { return *at_++; }
 
+    /// LEB128: seven bits per byte, the lowest first; the highest bit says that more follow.
     std::uint64_t uleb() noexcept {
         std::uint64_t value = 0;
         for (unsigned int shift = 0;; shift += 7) {
@@ -81,6 +104,7 @@ public:
         }
     }
 
+    /// The same with a sign, which is the second highest bit of the last byte.
     std::int64_t sleb() noexcept {
         std::uint64_t value = 0;
         for (unsigned int shift = 0;;) {
@@ -94,6 +118,8 @@ public:
         }
     }
 
+    /// Zero stays zero in every form: it means "none". Relative forms other than to the pointer's
+    /// own place appear on other processors only.
     std::uintptr_t pointer(std::uint8_t how) noexcept {
         const auto here = reinterpret_cast<std::uintptr_t>(at_);
         std::uintptr_t value = plain(how & 0x0f);
@@ -110,7 +136,7 @@ public:
         return value;
     }
 
-    /// How many bytes a pointer takes that is written like this; 0 where that depends on its value.
+    /// The number of bytes of a pointer that is written like this; 0 if it depends on the value.
     static std::size_t size_of(std::uint8_t how) noexcept {
         switch (how & 0x07) {
             case encoding::udata4: return 4;
@@ -137,8 +163,8 @@ private:
     bool failed_ = false;
 };
 
-/// What all functions of one kind have in common (the ABI's CIE): how the pointers in the
-/// description of one of them are written.
+/// The part that all functions of one kind share (the ABI's CIE): how the pointers in their
+/// descriptions are written.
 struct Common {
     std::uint8_t code = encoding::absolute;
     std::uint8_t lsda = encoding::omitted;
@@ -160,6 +186,9 @@ struct Common {
     }
 
 private:
+    /// The letters of the augmentation say which fields follow and in which order. An unknown
+    /// letter has a field of unknown length, so reading ends there. Without a 'P' there is no
+    /// personality function, and so no handlers.
     bool read(Reader& in, const char* augmentation) noexcept {
         bool is_ours = false;
         for (; *augmentation != '\0'; ++augmentation) {
@@ -178,8 +207,9 @@ private:
     }
 };
 
-/// The table of handlers of the function that is described by `description`; null if it has none,
-/// or none that is understood.
+/// The table of handlers of the function that `description` describes; null if it has none, or none
+/// that is understood. The number before the description's body is the distance back to the shared
+/// part.
 const unsigned char* lsda_of(const void* description) noexcept {
     Reader in(description);
     if (in.number<std::uint32_t>() == 0xffffffff) return nullptr;
@@ -196,7 +226,8 @@ const unsigned char* lsda_of(const void* description) noexcept {
 
 // --- Finding the handler -------------------------------------------------------------------------
 
-/// The thrown object and its type.
+/// The thrown object and its type. An `exception_ptr` of the GNU C++ library is a pointer to the
+/// object, which `exception_header.h` asserts as far as it can.
 struct Thrown {
     const std::type_info* type;
     void* object;
@@ -204,20 +235,23 @@ struct Thrown {
     explicit Thrown(const std::exception_ptr& error) noexcept
         : type(error.__cxa_exception_type()), object(*reinterpret_cast<void* const*>(&error)) {}
 
-    /// Whether a handler for `caught` takes it; null stands for `catch (...)`.
+    /// Whether a handler for `caught` takes the error; null stands for `catch (...)`. `as_caught`
+    /// is then the address that the handler sees, which differs for a base class. For a thrown
+    /// pointer the handler sees its value and not the place that holds it.
     bool fits(const std::type_info* caught, void*& as_caught) const {
         as_caught = type->__is_pointer_p() ? *static_cast<void**>(object) : object;
         return caught == nullptr || caught->__do_catch(type, &as_caught, 1);
     }
 };
 
-/// One function's table of handlers.
+/// The table of handlers of a single function.
 class HandlerTable {
 public:
     /// `function` is where the code begins.
     HandlerTable(const unsigned char* lsda, std::uintptr_t function) noexcept
         : in_(lsda), function_(function), lsda_(lsda) {
         const std::uint8_t landings_how = in_.byte();
+        // Usually landings are counted from the function's beginning, and this field is omitted.
         landings_ = landings_how == encoding::omitted ? function : in_.pointer(landings_how);
         types_how_ = in_.byte();
         if (types_how_ != encoding::omitted) {
@@ -229,8 +263,8 @@ public:
         actions_ = in_.position() + length;
     }
 
-    /// The landing for a call at `address` that ends with `thrown`; none if it is not caught in
-    /// this function, or that is not understood.
+    /// The landing for a call at `address` that ends with `thrown`; none if the function does not
+    /// catch it, or if the table is not understood.
     std::optional<Landing> find(std::uintptr_t address, const Thrown& thrown) {
         if (in_.failed() || !is_known_) return std::nullopt;
         const std::uintptr_t offset = address - function_;
@@ -239,8 +273,11 @@ public:
             const std::uintptr_t length = in_.uleb();
             const std::uintptr_t landing = in_.uleb();
             const std::uint64_t action = in_.uleb();
+            // The lines are sorted, so a line that begins later ends the search.
             if (offset < begin) break;
             if (offset >= begin + length) continue;
+            // No landing: the call throws through the function. No action: there is only a cleanup,
+            // after which the unwinder has to go on, and it cannot do so from here.
             if (landing == 0 || action == 0) break;
             return handler(landings_ + landing, actions_ + action - 1, thrown);
         }
@@ -248,7 +285,8 @@ public:
     }
 
 private:
-    /// Goes through the handlers at `landing`, innermost first.
+    /// Goes through the handlers at `landing`, innermost first. The compiler made the list, so it
+    /// ends.
     std::optional<Landing> handler(std::uintptr_t landing, const unsigned char* action,
                                    const Thrown& thrown) const {
         const std::size_t type_size = Reader::size_of(types_how_);
@@ -258,6 +296,9 @@ private:
             const std::int64_t filter = in.sleb();
             const unsigned char* next_from = in.position();
             const std::int64_t next = in.sleb();
+            // A negative filter is an exception specification (`throw(...)`), which only old code
+            // has. Zero is a cleanup, and the search goes on behind it: a handler follows that
+            // takes the error, or none does.
             if (filter < 0) return std::nullopt;
             if (filter > 0) {
                 Reader types(types_ - static_cast<std::uint64_t>(filter) * type_size);
@@ -269,6 +310,7 @@ private:
                 }
             }
             if (next == 0) return std::nullopt;
+            // Relative to the field that holds the distance.
             action = next_from + next;
         }
     }

@@ -1,10 +1,14 @@
 #pragma once
-// Memory for what may become very large: on huge pages where that pays.
+// Memory for things that may become very large: on huge pages where that pays.
 //
-// A million of anything lies in thousands of ordinary pages. Getting one of those from the kernel
-// costs about a microsecond, and when they are then touched in random order nearly every access
-// misses the processor's table of pages as well as its cache. So large blocks ask for huge pages;
-// where the kernel has none to give, it gives ordinary ones.
+// A million small objects lie in thousands of ordinary pages. Getting such a page from the kernel
+// costs about a microsecond, and when the pages are then touched in random order, nearly every
+// access misses the processor's table of pages as well as its cache. So large blocks ask for huge
+// pages. If the kernel has none to give, it gives ordinary ones.
+//
+// The request is madvise(2) and not MAP_HUGETLB, which takes from a reserve that an administrator
+// has to set up. The advice works only for memory that is aligned to a huge page; small blocks
+// cannot use it, and are aligned to a cache line.
 //
 // Thread-safety: all functions, any thread.
 
@@ -32,7 +36,8 @@ inline void* allocate_large(std::size_t size_bytes, std::size_t alignment_bytes 
     const auto alignment =
         std::max(large_memory_alignment(size_bytes), std::align_val_t(alignment_bytes));
     void* memory = ::operator new(size_bytes, alignment);
-    // Refused where the kernel has no huge pages at all, which is no loss.
+    // The advice fails where the kernel has no huge pages at all; the memory is then as good as
+    // any.
     if (size_bytes >= huge_page_bytes) madvise(memory, size_bytes, MADV_HUGEPAGE);
     return memory;
 }
@@ -42,8 +47,8 @@ inline void free_large(void* memory, std::size_t size_bytes) noexcept {
     ::operator delete(memory, large_memory_alignment(size_bytes));
 }
 
-/// The same as an allocator for containers. New elements without a value are not written to: who
-/// asks for many is about to do that.
+/// The same as an allocator for containers. New elements without a value are not written to: the
+/// caller is about to write them, and writing them twice would touch all of the memory twice.
 template <class T>
 struct LargeAllocator {
     using value_type = T;

@@ -1,3 +1,17 @@
+// The log: one sink for the whole process, standard error by default.
+//
+// A line may come from any thread and at any time: from a worker, from the destructor of a static
+// object, from the child of a fork, from code that has no memory left. The sink is the user's
+// function and may take long, so it is called without any lock held. Three things follow.
+//
+//  - Each call holds a reference to the sink it calls (`shared_ptr`). Replacing the sink does not
+//    wait for calls in progress, and a sink is destroyed when its last call has returned.
+//  - The lock protects only the copy of that pointer. `std::atomic<std::shared_ptr>` would do, but
+//    in the child of a fork its hidden lock could be held by a thread that does not exist there. A
+//    flag of the library's own can be cleared in the child.
+//  - The caller gets no exception. An error that the sink throws is dropped: the log is the place
+//    to which errors are reported, and there is no further one.
+
 #include "base/log.h"
 
 #include "base/after_fork.h"
@@ -23,18 +37,20 @@ constexpr const char* name_of(LogLevel level) noexcept {
     return "?";
 }
 
+/// The default sink. Errors when writing to standard error are ignored: there is no place left to
+/// report them.
 void write_to_stderr(LogLevel level, std::string_view line) noexcept {
     if (level < LogLevel::warning && !debug_requested()) return;
-    // One call for the whole line: lines of several threads do not mix.
+    // A single call for the whole line, so that lines of several threads do not mix.
     std::fprintf(stderr, "asyncio %s: %.*s\n", name_of(level), static_cast<int>(line.size()),
                  line.data());
 }
 
-/// The sink. Every call holds a reference to it, so replacing it need not wait for the calls in
-/// progress.
+/// The present sink, and the flag that protects it. Every call copies the pointer, so replacing the
+/// sink need not wait for the calls in progress.
 ///
-/// The lock is held for the copy of a pointer. It is a flag and not a mutex, so that the child of a
-/// fork can release it for a thread that the child does not have.
+/// The lock is held while a pointer is copied. It is a flag and not a mutex, so that the child of a
+/// fork can release it in place of a thread that the child does not have.
 class SharedSink {
 public:
     using Pointer = std::shared_ptr<const LogSink>;
@@ -51,13 +67,15 @@ public:
         return sink;
     }
 
-    /// Never destroyed: destructors of statics log, too.
+    /// Never destroyed: destructors of static objects log, too, in an order that is not known.
     static SharedSink& instance() {
         static auto* const sink = new SharedSink();
         return *sink;
     }
 
 private:
+    /// A lock that yields while it waits. It is held for a few instructions, so sleeping would cost
+    /// more than waiting.
     class Hold {
     public:
         explicit Hold(std::atomic_flag& busy) noexcept : busy_(busy) {
@@ -79,11 +97,14 @@ private:
 
 }  // namespace
 
+/// Returns the sink that was replaced. The copy is made outside the lock, since copying a user's
+/// function may do anything.
 LogSink set_log_sink(LogSink sink) {
     if (!sink) sink = &write_to_stderr;
     return *SharedSink::instance().exchange(std::make_shared<const LogSink>(std::move(sink)));
 }
 
+/// Asked once per process: getenv(3) is not safe while another thread changes the environment.
 bool debug_requested() noexcept {
     static const bool requested = [] {
         const char* value = std::getenv("ASYNCIO_DEBUG");

@@ -1,6 +1,7 @@
 #pragma once
-// The one way in which the library speaks. Everything goes through the user's sink; nothing is
-// printed elsewhere.
+// The log of the library. Messages go through the user's sink and not directly to standard error.
+// The exceptions are a process that ends by an abort or an uncaught error, and the list of tasks
+// that the user asks for with SIGQUIT.
 
 #include <asyncio/debug.h>
 
@@ -12,8 +13,8 @@ namespace asyncio::internal {
 /// Thread-safety: any thread. Never throws: a line that cannot be written is lost.
 void log(LogLevel level, std::string_view line) noexcept;
 
-/// The same for a line that has to be put together. Where there is no memory for that,
-/// `without_memory` is logged: what never throws logs in this way.
+/// The same for a line that has to be put together. If there is no memory for that, the fixed text
+/// `without_memory` is logged. Functions that never throw log in this way.
 template <class MakeLine>
 void log(LogLevel level, std::string_view without_memory, MakeLine&& make_line) noexcept {
     try {

@@ -1,40 +1,43 @@
 // A throw that knows where it goes.
 //
-// What the usual throw does. It walks up the stack until it finds a handler, and then walks up a
-// second time to leave what is in between. For each function on the way, which are itself, the
-// runtime library's, and at last the one with the handler, it finds the description of the
-// function, replays from it what the function has done to the stack, and so gets at the registers
-// of the next one. Here that makes five functions and some ten thousand instructions for each
-// coroutine an error passes. A task that is cancelled ten awaits deep spends nine tenths of its end
-// on them.
+// The usual throw. It walks up the stack until it finds a handler, and then walks up a second time
+// to leave the functions in between. On the way lie the runtime library's own functions and at last
+// the function with the handler. For each of them the runtime library finds the description,
+// replays from it what the function has done to the stack, and so finds the registers of the next
+// one. Here that makes five functions and some ten thousand instructions for each coroutine an
+// error passes. A task that is cancelled ten awaits deep spends nine tenths of its end on them.
 //
-// What is known here. `rethrow` is called by the very function that has the handler: the body of a
+// The short cut. `rethrow` is called by the very function that has the handler: the body of a
 // coroutine, into which the compiler has inlined `await_resume`, and around which the language puts
-// a handler for everything. Nothing is in between. The registers a function relies on after a call
-// are those it had before, and no other registers need to be found. So there is one description to
-// be read, and of that only the table that says where the handlers of a call are (the language
-// specific data area, LSDA): the address to go on at, and a number, the selector, by which the code
-// there tells which of its handlers is meant. Both are what the unwinder would have found. The
-// selector and the exception go where the ABI wants them, into rdx and rax, and a jump to the
-// address takes the place of the return.
+// a handler for everything. No function lies in between. The registers that a function relies on
+// after a call are those it had before, so no other registers have to be found. A single table is
+// enough, the one that says where the handlers of a call are (the language specific data area,
+// LSDA). It gives an address at which to continue, and a number, the selector, by which the code
+// there tells which of its handlers is meant. The unwinder would have found the same two. The ABI
+// wants the exception in rax and the selector in rdx, and a jump to the address takes the place of
+// the return.
 //
-// When it is not known. Whatever is out of the ordinary (no fitting handler in the calling
+// The way back to the usual throw. Anything out of the ordinary (no fitting handler in the calling
 // function, as in code that is not optimised; a description of a kind not known here; another
-// processor or runtime library) is left to `std::rethrow_exception`. This concerns the search only:
-// an exception that was thrown this way is like any other, and may be caught, kept, and thrown
-// again by anybody. A debugger that stops at throws (`catch throw`) sees the first of an error and
-// not these, and neither do probes on `__cxa_throw` and `_Unwind_RaiseException`. The build option
-// ASYNCIO_QUICK_THROW=OFF makes all throws the usual ones, and so does the environment variable
-// ASYNCIO_QUICK_THROW=0 for one run.
+// processor or runtime library) is left to `std::rethrow_exception`. Only the search differs: an
+// exception that was thrown this way is like any other, and any code may catch it, keep it and
+// throw it again. A debugger that stops at throws (`catch throw`) sees the first throw of an error
+// and not these, and neither do probes on `__cxa_throw` and `_Unwind_RaiseException`. The build
+// option ASYNCIO_QUICK_THROW=OFF makes all throws the usual ones, and so does the environment
+// variable ASYNCIO_QUICK_THROW=0 for one run.
 //
-// What is relied upon: the Itanium C++ ABI, in part II, exception handling, which fixes the layout
-// of an exception's header, and the tables as g++ and clang write and libgcc reads them. The
-// functions of the runtime library that are called are exported by it with a version of their own.
+// The foundations: the Itanium C++ ABI, part II (exception handling), which fixes the layout of an
+// exception's header; and the tables as g++ and clang write and libgcc reads them. The functions of
+// the runtime library that are called are exported by it with a version of their own. All this is
+// tried out before the first quick throw of a process (`rethrow_check.h`).
 //
-// Before the first of them, it is tried out (`rethrow_check.h`).
+// Destructors. The jump goes to a landing in the function that called. The compiler puts the
+// destructors of the objects that the handler's `try` block leaves into that landing, so they run.
+// The unwinder is never asked to continue from a place that it has not walked to itself.
 //
-// Since there is always a handler in the function, its destructors are called on the way there, and
-// nothing ever asks the unwinder to go on from where it has never been.
+// The thread's count. `std::uncaught_exceptions` counts an exception from here on, as the usual
+// throw does, and `__cxa_begin_catch` at the landing counts it back. The exception is a dependent
+// one: the object that is thrown stays shared with every `exception_ptr` that refers to it.
 
 #include <asyncio/internal/rethrow.h>
 
@@ -45,6 +48,7 @@
 
 namespace asyncio::internal {
 
+/// A slot per thread is enough: the caller throws it at once, and `rethrow` empties it.
 std::exception_ptr& to_throw(const std::exception_ptr& error) noexcept {
     thread_local std::exception_ptr kept;
     kept = error;
@@ -70,18 +74,21 @@ namespace {
 
 // --- The throw -----------------------------------------------------------------------------------
 
-/// What the assembly below puts into registers.
+/// The two words that the assembly below puts into registers.
 struct Jump {
     std::uintptr_t address;
     std::int64_t selector;
 };
 
+/// The runtime library passes a pointer to the last member of the header.
 DependentException* header_of(_Unwind_Exception* exception) noexcept {
     return reinterpret_cast<DependentException*>(reinterpret_cast<char*>(exception) -
                                                  offsetof(DependentException, unwind));
 }
 
-/// Called when the last handler has been left.
+/// Called by the runtime library when the last handler has been left. Gives up the reference to the
+/// thrown object and the header. The reference is moved out first, because the destructor of the
+/// user's error may throw and catch exceptions itself, and the header must be free by then.
 void destroy(_Unwind_Reason_Code, _Unwind_Exception* exception) noexcept {
     DependentException* header = header_of(exception);
     const std::exception_ptr primary = std::move(header->primary);
@@ -89,7 +96,9 @@ void destroy(_Unwind_Reason_Code, _Unwind_Exception* exception) noexcept {
     abi::__cxa_free_dependent_exception(reinterpret_cast<abi::__cxa_dependent_exception*>(header));
 }
 
-/// Makes the exception that is on its way to `landing`.
+/// Makes the exception that is on its way to `landing`, in the state that the usual throw leaves it
+/// in when it arrives there. The allocation does not fail: the runtime library keeps a reserve for
+/// exceptions.
 _Unwind_Exception* make_exception(std::exception_ptr& error, const Landing& landing) noexcept {
     auto* header = reinterpret_cast<DependentException*>(abi::__cxa_allocate_dependent_exception());
     new (&header->primary) std::exception_ptr(std::move(error));
@@ -107,8 +116,9 @@ _Unwind_Exception* make_exception(std::exception_ptr& error, const Landing& land
 
 }  // namespace
 
-/// Finds where an `error` that is thrown by the call which returns to `return_address` goes on, and
-/// makes the exception for it; null if that is left to the usual throw.
+/// Finds where the program continues when the call that returns to `return_address` throws `error`,
+/// and makes the exception for it. Null if this is left to the usual throw. C linkage, because the
+/// assembly calls it by name.
 extern "C" [[gnu::used, gnu::visibility("hidden")]] _Unwind_Exception*
 asyncio_rethrow_prepare(std::exception_ptr* error, std::uintptr_t return_address,
                         Jump* jump) noexcept {
@@ -120,7 +130,8 @@ asyncio_rethrow_prepare(std::exception_ptr* error, std::uintptr_t return_address
     return make_exception(*error, *landing);
 }
 
-/// The usual throw.
+/// The usual throw. The pointer is emptied first: the throw does not return, and the caller's
+/// object may live long.
 extern "C" [[noreturn, gnu::used, gnu::visibility("hidden")]] void
 asyncio_rethrow_slowly(std::exception_ptr* error) {
     std::rethrow_exception(std::exchange(*error, nullptr));
@@ -128,9 +139,10 @@ asyncio_rethrow_slowly(std::exception_ptr* error) {
 
 }  // namespace asyncio::internal
 
-// `rethrow` itself. In rdi is the error. On the stack, from the top: the `Jump` (two words), the
-// error, the return address. Where the processor keeps a second stack of return addresses, ours is
-// taken from there as well.
+// `rethrow` itself. rdi holds the error. On the stack lie, from the top: the `Jump` (two words),
+// the error, the return address. If the processor keeps a second stack of return addresses (SHSTK),
+// the return address is removed from there as well, because this function does not return. The .cfi
+// lines describe the stack for the unwinder, which walks over this function in a usual throw.
 asm(R"(
     .text
     .globl asyncio_rethrow

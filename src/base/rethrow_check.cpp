@@ -1,3 +1,21 @@
+// The trial of the quick throw: one error, thrown both ways, caught by the same function.
+//
+// The trial must not be able to crash. The risk is a runtime library with another layout of its
+// headers: reading such a header is harmless, and writing one is not. So the order is: throw the
+// usual way, read the header, compare it with what is expected. Only if every field is at its place
+// is a header ever written by this library. Then the same function throws the same error the quick
+// way, and the two catches have to agree in everything that a program or the runtime library can
+// see.
+//
+// The probe is chosen to be difficult: the handler is for a second base class, so the address of
+// the object has to be adjusted; a destructor between throw and handler counts the uncaught
+// exceptions, so cleanups and counts are seen, too.
+//
+// Threads. The first thread that asks makes the trial, and the others throw the usual way until the
+// answer is there: waiting for it inside a throw could deadlock with whatever that thread holds.
+// The trial itself calls `rethrow`, which asks again; `is_trying` is how the same thread is told
+// yes.
+
 #include "base/rethrow_check.h"
 
 #ifdef ASYNCIO_WITH_QUICK_THROW
@@ -20,10 +38,11 @@ namespace {
 enum class Answer : unsigned char { unknown, being_found, no, yes };
 
 constinit std::atomic<Answer> answer{Answer::unknown};
-/// This thread throws the quick way, to see what comes of it.
+/// Whether this thread is in the trial, and so throws the quick way although the answer is not
+/// known.
 constinit thread_local bool is_trying = false;
 
-/// What is thrown: the handler sees a base class that does not lie at the beginning.
+/// The probe: the handler sees a base class that does not lie at the beginning of the object.
 struct FirstBase {
     virtual ~FirstBase() = default;
     int first = 1;
@@ -34,7 +53,8 @@ struct SecondBase {
 };
 struct Probe final : FirstBase, SecondBase {};
 
-/// What a handler sees of the error, and what the runtime library has noted.
+/// The handler's view of the error, and the notes of the runtime library about it. Compared as a
+/// whole.
 struct Sight {
     bool caught = false;
     bool is_known = false;
@@ -60,6 +80,7 @@ const DependentException& caught_exception() noexcept {
     return *static_cast<const DependentException*>(of_thread->caught);
 }
 
+/// Notes how many exceptions are uncaught while the stack is being left.
 struct CountsUncaught {
     int& count;
     ~CountsUncaught() { count = std::uncaught_exceptions(); }
@@ -71,7 +92,8 @@ void throw_usually(std::exception_ptr& error) {
     std::rethrow_exception(std::exchange(error, nullptr));
 }
 
-/// Both ways go through the same call, so the notes about it have to be the same.
+/// Throws and catches. Both ways go through the same call of the same function, so the notes about
+/// the place have to be equal. Not inlined, for the same reason.
 [[gnu::noinline]] Sight see(Throw throw_it, std::exception_ptr error) noexcept {
     Sight sight;
     const void* const before =
@@ -108,8 +130,8 @@ bool find_out() noexcept {
     if (is_ruled_out()) return false;
     try {
         const std::exception_ptr error = std::make_exception_ptr(Probe());
-        // Volatile, for a compiler that knew both arguments would make two functions of `see`, each
-        // with tables of its own.
+        // Volatile: a compiler that knew both arguments would make two functions of `see`, each
+        // with tables of its own, and the comparison would fail.
         Throw volatile throw_it = &throw_usually;
         const Sight usual = see(throw_it, error);
         if (!usual.caught || !usual.is_known) return false;
@@ -127,6 +149,8 @@ bool find_out() noexcept {
 
 bool is_as_expected(const DependentException& header, const ExpectedException& expected) noexcept {
     const auto distance = header.landing - reinterpret_cast<std::uintptr_t>(expected.function);
+    // The landing must be near the function that caught: code of one function, or its part for
+    // unusual paths, lies within 2 GiB of its beginning.
     constexpr std::uintptr_t far_away = std::uintptr_t{1} << 31;
     return header.caught_object == expected.object && header.next_caught == expected.next_caught &&
            header.primary != nullptr && header.primary == std::current_exception() &&
@@ -142,6 +166,8 @@ bool may_throw_quickly() noexcept {
     if (known == Answer::yes) [[likely]]
         return true;
     if (known == Answer::no) return false;
+    // The thread that wins this exchange makes the trial. A thread that loses is the one inside the
+    // trial, or another one that has to do without.
     Answer unknown = Answer::unknown;
     if (!answer.compare_exchange_strong(unknown, Answer::being_found)) return is_trying;
     const bool found = find_out();

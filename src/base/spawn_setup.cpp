@@ -1,3 +1,6 @@
+// The set-up of `posix_spawn`, call by call: each function adds one action, and turns the error
+// number of the C function into an exception.
+
 #include "base/spawn_setup.h"
 
 #include <asyncio/exceptions.h>
@@ -32,15 +35,17 @@ void SpawnFileActions::change_directory(const std::string& path) {
     require(::posix_spawn_file_actions_addchdir_np(&actions_, path.c_str()));
 }
 
-/// These functions return their error; they do not set `errno`.
+/// The functions of posix_spawn return their error and do not set `errno`.
 void SpawnFileActions::require(int error) const {
     if (error != 0) throw OsError(error, operation_);
 }
 
 // --- Signals and groups --------------------------------------------------------------------------
 
-/// The back-ends ignore SIGPIPE, and a worker process ignores SIGINT. An ignored signal stays
-/// ignored through an exec, a handled one becomes the default by itself.
+/// An ignored signal stays ignored through exec, while handlers become the default by exec itself.
+/// The back-ends ignore SIGPIPE. A worker process ignores SIGINT, and so does a program that a
+/// shell started in the background. A child that ignored SIGPIPE would run on after its reader has
+/// gone.
 SpawnAttributes::SpawnAttributes(const char* operation) {
     if (const int error = ::posix_spawnattr_init(&attributes_)) throw OsError(error, operation);
     sigset_t signals;
@@ -57,6 +62,7 @@ void SpawnAttributes::join_group(int group) noexcept {
     ::posix_spawnattr_setpgroup(&attributes_, group);
 }
 
+/// The C library has no function that adds a flag to those that are set.
 void SpawnAttributes::add_flag(int flag) noexcept {
     short flags = 0;
     ::posix_spawnattr_getflags(&attributes_, &flags);

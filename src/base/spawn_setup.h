@@ -1,11 +1,12 @@
 #pragma once
-// What `posix_spawn` is told: which descriptors and which signals the new program begins with.
+// The set-up of `posix_spawn`: the descriptors and the signals with which a new program begins.
 //
 // Between the fork and the exec of a program with threads, hardly any function may be called: a
 // lock that another thread held at the fork stays locked in the child. `posix_spawn` therefore
-// takes a list of what it is to do there, made beforehand. These two classes are that list, with
-// destructors, and with the one decision that every program started by the library shares: its
-// signals begin as a shell's child expects them.
+// takes a list of actions that was made beforehand, and no code of this library runs there. These
+// two classes are that list, with destructors. They also hold the decision that is the same for
+// commands (`process/spawn.cpp`) and worker processes (`base/workers_process.cpp`): the signals of
+// a new program begin as a child of a shell expects them.
 //
 // Thread-safety: each object belongs to one thread.
 
@@ -15,11 +16,13 @@
 
 namespace asyncio::internal {
 
-/// The descriptors of the new program, and its directory, in the order in which they are added.
-/// Throws, each function: OsError, "OPERATION: reason", which is mostly that memory is short.
+/// The child's work on its descriptors and its directory, carried out in the order in which the
+/// actions are added.
+/// Throws: each function, OsError, "OPERATION: reason". The functions of posix_spawn allocate, so
+/// the usual reason is ENOMEM.
 class SpawnFileActions {
 public:
-    /// `operation` is what an error names. It must outlive this.
+    /// An empty list. Errors name `operation`, a text that must outlive this object.
     explicit SpawnFileActions(const char* operation);
     SpawnFileActions(const SpawnFileActions&) = delete;
     SpawnFileActions& operator=(const SpawnFileActions&) = delete;
@@ -27,7 +30,9 @@ public:
 
     /// Opens `path` as descriptor `number`.
     void open(int number, const char* path, int flags);
-    /// A copy onto itself makes the descriptor survive the exec.
+    /// Copies descriptor `from` to the number `to`. The copy is not close-on-exec. POSIX: a copy of
+    /// a descriptor onto itself removes its flag close-on-exec here. dup2(2) itself would do
+    /// nothing.
     void copy(int from, int to);
     void close(int number);
     /// Closes all descriptors from `number` on.
@@ -43,18 +48,19 @@ private:
     const char* operation_;
 };
 
-/// No signal is blocked, and the signals that the library may ignore have their default action.
+/// The child's signals, session and group. In the new program no signal is blocked, and the signals
+/// that the library may ignore have their default action.
 class SpawnAttributes {
 public:
-    /// Throws: OsError, "OPERATION: reason".
+    /// No session and no group of its own. Throws: OsError, "OPERATION: reason".
     explicit SpawnAttributes(const char* operation);
     SpawnAttributes(const SpawnAttributes&) = delete;
     SpawnAttributes& operator=(const SpawnAttributes&) = delete;
     ~SpawnAttributes() { ::posix_spawnattr_destroy(&attributes_); }
 
-    /// The new program leads a session of its own.
+    /// The new program leads a session of its own, and so a group of its own.
     void start_session() noexcept { add_flag(POSIX_SPAWN_SETSID); }
-    /// The new program joins this process group; 0: one of its own.
+    /// The new program joins this process group; 0 stands for a new group of its own.
     void join_group(int group) noexcept;
 
     const posix_spawnattr_t* get() const noexcept { return &attributes_; }

@@ -1,3 +1,34 @@
+// The watcher of debug mode: its thread, the signal handler, and the threads that they watch.
+//
+// Three parties work together, and none may wait for another for long.
+//
+//  - The watched thread writes `began_` when a step begins and 0 when it ends. It pays two stores
+//    and a reading of the clock for a step, because it does this for every step of every task.
+//  - The watcher, one thread for the process, reads `began_` of every watched thread, decides when
+//    a step has lasted too long, and sends the signal.
+//  - The signal handler runs on the watched thread, on top of the stuck step. It notes the stack
+//    and the name of the task, which it may read because the thread itself stands still meanwhile.
+//
+// How the watcher sleeps. While a step is in progress, it looks at least once in every shortest
+// limit it has met (`patience_`). When it finds no step, it sets the patience to endless and looks
+// once more before it sleeps; a thread that begins a step writes `began_` and then reads the
+// patience. Each side writes first and reads then, in the strongest order, so at least one of them
+// sees the other: the watcher sees the step, or the thread sees the endless patience and wakes the
+// watcher. So an idle program has no thread that wakes up.
+//
+// The note is handed over by two words. `is_asked_` says that the watcher wants one, and `noted_`
+// says of which step the note is, and is stored after it with release. The handler writes only when
+// it was asked, and the watcher reads only when the handler is done and before it asks again. So
+// the note needs no lock, which a signal handler could not take.
+//
+// Owners. A `StallWatch` is a thread-local object of its thread. Its destructor takes it off the
+// watcher's list under the mutex under which the watcher sends its signals: after that no signal is
+// on its way to a thread that has ended. The watcher itself is never destroyed, because its thread
+// is not waited for.
+//
+// The child of a fork has no watcher. It leaves the parent's object alone (its mutex may be locked
+// for ever), and enrolls its threads with a new one at their next step.
+
 #include "base/stall_watch.h"
 
 #include "base/log.h"
@@ -23,58 +54,61 @@ using Nanoseconds = Duration::rep;
 
 constexpr int signal_number = SIGURG;
 
-/// More often the watcher does not look, however short the limit.
+/// The watcher looks no more often than this, however short the limit.
 constexpr Duration shortest_limit = std::chrono::milliseconds(1);
-/// A limit nobody will see the end of, and one that can be doubled without overflow.
+/// A limit that no step reaches, and that can be doubled without overflow.
 constexpr Duration longest_limit = std::chrono::hours(24);
 
 constexpr Nanoseconds endless = Duration::max().count();
 
-/// A step that has lasted for so long is named although it has not ended.
+/// A step that has lasted for this long is reported although it has not ended.
 constexpr Nanoseconds long_lasting = Duration(std::chrono::seconds(1)).count();
-/// How often the watcher looks whether the handler has written its note, and after what time. A
-/// thread that blocks the signal writes none; its step is then named without one.
+/// How often the watcher looks for the handler's note, and at what distance. A thread that blocks
+/// the signal writes none; its step is then reported without one.
 constexpr int looks_for_note = 20;
 constexpr Nanoseconds between_looks = Duration(std::chrono::milliseconds(1)).count();
 
 Nanoseconds nanoseconds_of(TimePoint when) noexcept { return when.time_since_epoch().count(); }
 
-/// What the signal handler finds its way by. Without constructor, so that a handler may read it.
+/// The watch of this thread, for the signal handler. A plain pointer without a constructor: the
+/// first use of an object that has one might allocate, which a handler must not do.
 constinit thread_local StallWatch* mine = nullptr;
 
 }  // namespace
 
 // --- The watching thread -------------------------------------------------------------------------
 
-/// Lives until the process ends, and its thread with it, so neither is ever waited for.
+/// Lives until the process ends, and so does its thread: neither is ever waited for.
 class Watchdog {
 public:
-    /// The process's; made when first asked for. Throws: `std::system_error` when there can be no
-    /// further thread, `std::bad_alloc`.
+    /// The watchdog of the process, made by the first call. Throws: `std::system_error` when there
+    /// can be no further thread, `std::bad_alloc`.
     static Watchdog& of_process();
     static std::atomic<Watchdog*> current;
 
     void remember(StallWatch& watch);
     void forget(StallWatch& watch) noexcept;
 
-    /// For every beginning: wakes the watcher if it would sleep through the new step.
+    /// Called at the beginning of every step: wakes the watcher if it would sleep through the new
+    /// step.
     void expect(Nanoseconds limit) noexcept {
         if (limit < patience_.load(std::memory_order_seq_cst)) [[unlikely]]
             wake(limit);
     }
 
 private:
-    /// A thread, and what the watcher knows of its step in progress.
+    /// A thread, and the watcher's notes about its step in progress. The watcher alone uses them.
     struct Watched {
         StallWatch* watch;
         pthread_t thread;
         Nanoseconds began = 0;
-        /// At what age of the step the next signal is due.
+        /// The age of the step at which the next signal is due.
         Nanoseconds due = 0;
-        /// How many more looks the note of a long step is waited for; 0: it is not waited for.
+        /// For how many more looks the watcher waits for the note of a long step; 0: it does not
+        /// wait.
         int looks_left = 0;
     };
-    /// A step that lasts, as it is to be logged.
+    /// The report of a step that lasts. A copy, because it is logged without the mutex.
     struct Lasting {
         std::string text() const;
 
@@ -95,14 +129,16 @@ private:
     void wake(Nanoseconds limit) noexcept;
 
     std::mutex mutex_;
-    /// There is the thread, or another thread is about to start it.
+    /// Whether the watcher's thread runs, or another thread is about to start it.
     std::atomic<bool> is_started_{false};
     std::condition_variable woken_;
     std::vector<Watched> watched_;
     std::vector<Lasting> lasting_;
     /// For how long the watcher may sleep at most: the shortest limit it has met since it was last
-    /// woken; endless while it sleeps. Written under the mutex.
+    /// woken; endless while it sleeps. Written under the mutex, read without it at each step.
     std::atomic<Nanoseconds> patience_{endless};
+    // A first signal means that there will be a report, so the debug information is then read,
+    // once.
     bool has_signalled_ = false;
     bool is_prepared_ = false;
 };
@@ -111,12 +147,15 @@ constinit std::atomic<Watchdog*> Watchdog::current{nullptr};
 
 namespace {
 
-/// A child has the threads that called `fork`, and no watcher. What the watcher was is left alone:
-/// its mutex may have been locked. It stays reachable, so that it is no leak.
+/// The watcher of the parent, in the child of a fork. The child has only the thread that called
+/// `fork`. The object is left alone, because its mutex may have been locked. It stays reachable, so
+/// that a leak checker does not report it.
 constinit std::atomic<Watchdog*> left_behind{nullptr};
 
 void after_fork_in_child() noexcept { left_behind.store(Watchdog::current.exchange(nullptr)); }
 
+/// Not if the program has a handler of its own for the signal: that one stays. With SA_RESTART the
+/// system calls of the stuck step continue.
 bool install_handler(void (*handler)(int)) noexcept {
     struct sigaction present{};
     if (::sigaction(signal_number, nullptr, &present) != 0) return false;
@@ -130,6 +169,8 @@ bool install_handler(void (*handler)(int)) noexcept {
 
 }  // namespace
 
+/// Two threads may come at once: the first exchange wins, and the other thread destroys its own
+/// object, which has no thread yet.
 Watchdog& Watchdog::of_process() {
     static const int registered = ::pthread_atfork(nullptr, nullptr, &after_fork_in_child);
     static_cast<void>(registered);
@@ -145,7 +186,8 @@ Watchdog& Watchdog::of_process() {
 
 namespace {
 
-/// While it lives, no signal is delivered to this thread, and a thread that is started takes none.
+/// While it lives, no signal is delivered to this thread. A thread that is started meanwhile
+/// inherits the blocked set for good.
 class SignalsBlocked {
 public:
     SignalsBlocked() noexcept {
@@ -163,8 +205,8 @@ private:
 
 }  // namespace
 
-/// The signals of the process are for its own threads, so the watcher blocks them. A watcher whose
-/// thread cannot be had stays, and the next thread that runs a loop tries again.
+/// The program's signals must be handled on its own threads, so the watcher blocks them all. If its
+/// thread cannot be started, the watchdog stays, and the next thread that runs a loop tries again.
 void Watchdog::start_once() {
     if (is_started_.exchange(true)) return;
     try {
@@ -181,12 +223,15 @@ void Watchdog::remember(StallWatch& watch) {
     watched_.push_back({&watch, ::pthread_self()});
 }
 
-/// Returns when the watcher has no signal for this thread on its way.
+/// Returns when the watcher has no signal for this thread on its way: it sends under the same
+/// mutex.
 void Watchdog::forget(StallWatch& watch) noexcept {
     const std::lock_guard lock(mutex_);
     std::erase_if(watched_, [&](const Watched& watched) { return watched.watch == &watch; });
 }
 
+/// The patience shrinks under the mutex, so the watcher cannot miss it between its check and its
+/// sleep.
 void Watchdog::wake(Nanoseconds limit) noexcept {
     {
         const std::lock_guard lock(mutex_);
@@ -195,6 +240,9 @@ void Watchdog::wake(Nanoseconds limit) noexcept {
     woken_.notify_one();
 }
 
+/// The watcher's life. Each round looks at all threads and then does one thing: the preparation of
+/// a report, a report, or sleep. The first two release the mutex, and after them the threads are
+/// looked at anew.
 void Watchdog::run() noexcept {
     ::pthread_setname_np(::pthread_self(), "asyncio-stalls");
     std::unique_lock lock(mutex_);
@@ -214,8 +262,8 @@ void Watchdog::run() noexcept {
     }
 }
 
-/// There is going to be a report, and it needs debug information. That is read here, while the
-/// thread is stuck anyway, rather than by the thread when it is not.
+/// There is going to be a report, which needs the debug information. It is read here, while the
+/// other thread is stuck anyway, and not by that thread when it could go on.
 void Watchdog::prepare_report(std::unique_lock<std::mutex>& lock) noexcept {
     is_prepared_ = true;
     lock.unlock();
@@ -227,8 +275,8 @@ void Watchdog::prepare_report(std::unique_lock<std::mutex>& lock) noexcept {
     lock.lock();
 }
 
-/// Nobody is in a step. A step that begins now either finds the patience endless and wakes the
-/// watcher, or has begun before the second look: both sides write first and read then.
+/// No thread is in a step. A step that begins now either finds the patience endless and wakes the
+/// watcher, or it has begun before the second look: both sides write first and read then.
 void Watchdog::fall_asleep(std::unique_lock<std::mutex>& lock) noexcept {
     const Nanoseconds patience = patience_.exchange(endless);
     if (look(nanoseconds_of(Clock::now())) != endless) {
@@ -245,6 +293,8 @@ Nanoseconds Watchdog::look(Nanoseconds now) noexcept {
     return next;
 }
 
+/// Looks at one thread: notices a new step, sends the signal when it is due, and doubles the time
+/// until the next. Returns when to look again.
 Nanoseconds Watchdog::look_at(Watched& watched, Nanoseconds now) noexcept {
     const Nanoseconds began = watched.watch->began_.load(std::memory_order_seq_cst);
     if (began == 0) return endless;
@@ -253,8 +303,8 @@ Nanoseconds Watchdog::look_at(Watched& watched, Nanoseconds now) noexcept {
         watched.due = watched.watch->limit_.load(std::memory_order_relaxed);
     }
     if (now - began >= watched.due) {
-        // The step may end before the signal arrives. The handler then finds no step, or the
-        // beginning of the next, whose own signals will replace what it notes.
+        // The step may end before the signal arrives. The handler then finds no step, or it notes
+        // the beginning of the next one, whose own signals will replace that note.
         watched.watch->is_asked_.store(true, std::memory_order_relaxed);
         ::pthread_kill(watched.thread, signal_number);
         has_signalled_ = true;
@@ -265,7 +315,8 @@ Nanoseconds Watchdog::look_at(Watched& watched, Nanoseconds now) noexcept {
     return began + watched.due;
 }
 
-/// Returns when to look again.
+/// Looks whether the handler has written the note of a long step, and prepares the report. Returns
+/// when to look again.
 Nanoseconds Watchdog::look_for_note(Watched& watched, Nanoseconds now) noexcept {
     const StallWatch& watch = *watched.watch;
     const bool is_noted = !watch.is_asked_.load(std::memory_order_relaxed) &&
@@ -294,7 +345,8 @@ std::string Watchdog::Lasting::text() const {
     return line;
 }
 
-/// The log may call a sink of the program's, and that may take its time.
+/// Logs what `look_for_note` has prepared. Without the mutex: the log calls the program's sink,
+/// which may take long, and may itself be stuck on the thread that is watched.
 void Watchdog::report_lasting(std::unique_lock<std::mutex>& lock) noexcept {
     const std::vector<Lasting> all = std::exchange(lasting_, {});
     lock.unlock();
@@ -308,6 +360,8 @@ void Watchdog::report_lasting(std::unique_lock<std::mutex>& lock) noexcept {
 
 // --- The watched threads -------------------------------------------------------------------------
 
+/// `own` destroys the watch at the thread's end. `mine` is what the handler reads; the two are
+/// equal while the thread lives.
 StallWatch* StallWatch::of_this_thread() noexcept {
     thread_local std::unique_ptr<StallWatch> own;
     if (mine == nullptr) {
@@ -318,15 +372,18 @@ StallWatch* StallWatch::of_this_thread() noexcept {
     return mine;
 }
 
+/// From here on the handler finds null. The watchdog of a parent process is not told.
 StallWatch::~StallWatch() {
     mine = nullptr;
     if (watchdog_ != nullptr && watchdog_ == Watchdog::current.load()) watchdog_->forget(*this);
 }
 
+/// Registers this thread with the process's watchdog. Called again after a fork. If any part of it
+/// fails, the steps are still timed.
 void StallWatch::enroll() noexcept {
     watchdog_ = nullptr;
     try {
-        // Whatever the unwinder has to prepare, it prepares here and not in the handler.
+        // The unwinder prepares itself here and not in the handler.
         prepare_to_interrupt();
         Watchdog& watchdog = Watchdog::of_process();
         install_handler(&handle_signal);
@@ -351,6 +408,8 @@ std::string chain_of_calls(const RawStack& stack) {
     return text;
 }
 
+/// `began_` is stored last of the watch's own words: the watcher reads the others only after it has
+/// seen it.
 void StallWatch::begin(Duration limit, const void* stack_end, Describe describe) noexcept {
     if (watchdog_ != Watchdog::current.load(std::memory_order_relaxed)) [[unlikely]]
         enroll();
@@ -367,6 +426,7 @@ Duration StallWatch::end() noexcept {
     return Duration(nanoseconds_of(Clock::now()) - last_began_);
 }
 
+/// The note counts only if it was made during the step that is asked about.
 const RawStack& StallWatch::stack() const noexcept {
     static constexpr RawStack none{};
     const Nanoseconds in_progress = began_.load(std::memory_order_relaxed);
@@ -374,6 +434,8 @@ const RawStack& StallWatch::stack() const noexcept {
     return noted_.load(std::memory_order_relaxed) == began ? stack_ : none;
 }
 
+/// The handler's work. `noted_` is stored last, with release: the watcher that reads it sees the
+/// whole note.
 void StallWatch::write_note() noexcept {
     const Nanoseconds began = began_.load(std::memory_order_relaxed);
     if (began == 0 || !is_asked_.exchange(false, std::memory_order_acquire)) return;
@@ -382,6 +444,7 @@ void StallWatch::write_note() noexcept {
     noted_.store(began, std::memory_order_release);
 }
 
+/// Restores errno: the interrupted code may be between a system call and the reading of its error.
 void StallWatch::handle_signal(int) noexcept {
     const int saved_errno = errno;
     if (mine != nullptr) mine->write_note();

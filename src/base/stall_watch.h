@@ -1,34 +1,33 @@
 #pragma once
-// Finds out where a thread is stuck, while it is.
+// Finds out where a thread is stuck, while it is stuck.
 //
 // A thread that runs a loop in debug mode says when a step begins and when it ends. A second
-// thread, one for the whole process, looks on. When a step has lasted longer than its limit, the
-// watcher sends the stuck thread a signal, and the handler, which runs on that thread and on top of
-// whatever it is doing, notes the stack it finds. When the step ends at last, the stack tells what
-// it was doing.
+// thread, one for the whole process, watches. When a step has lasted longer than its limit, the
+// watcher sends the stuck thread a signal. The handler runs on that thread, on top of the step, and
+// notes the stack. When the step ends at last, the report names the place where it was stuck.
 //
 // When the watcher looks. To sleep until the deadline of each step, it would have to be told of
 // each step, which costs a system call. It looks instead at least once in every limit. A step that
-// is to become too long is then seen while it runs and before it is: it lasts for a limit, and so
-// one look falls into it, and that look knows the deadline. So a beginning costs two stores, and
-// the signal comes when the limit has passed and not some while later. When a look finds no step at
-// all, the watcher goes to sleep, and the next beginning wakes it.
+// becomes too long lasts for at least a limit, so one look falls into it before the limit has
+// passed, and that look knows the deadline. So a beginning costs two stores, and the signal comes
+// when the limit has passed and not later. When a look finds no step at all, the watcher goes to
+// sleep, and the next beginning wakes it.
 //
 // The stack is noted when the step has lasted for 1, 2, 4, 8, … limits, and each note replaces the
-// one before. What is there in the end is from the second half of the step: a step that first
-// computes for a moment and then blocks for an hour is reported where it blocked.
+// one before. So the last note is from the second half of the step: a step that first computes for
+// a moment and then blocks for an hour is reported where it blocked.
 //
-// A step that does not end is named while it lasts: when it has lasted for a second, and again at
-// each later note, the watcher itself logs what the handler has noted. The watcher never reads the
-// stuck thread's own objects. The handler runs on that thread, so it can; it writes the name of
-// what runs beside the stack, and the watcher reads both when the handler says that they are
-// complete. It writes only when the watcher has asked, so it does not write while the watcher
-// reads.
+// A step that does not end is reported while it lasts: when it has lasted for a second, and again
+// at each later note, the watcher itself logs what the handler has noted. The watcher never reads
+// the stuck thread's own objects, because the thread may change them at any moment. The handler
+// can, since it runs on that thread. It writes the name of the task beside the stack, and says when
+// both are complete; then the watcher reads them. The handler writes only when the watcher has
+// asked, so it does not write while the watcher reads.
 //
-// The signal is SIGURG, whose default is to be ignored and which hardly anybody uses; a program
-// that has its own handler for it keeps it, and learns how long its steps took but not where they
-// were. System calls of the stuck step are restarted, but for the few that never are (poll, select
-// and their kin return EINTR, as they may at any time).
+// The signal is SIGURG, which is ignored by default and which few programs use. A program that has
+// its own handler for it keeps it; the report then says how long a step took but not where it was.
+// System calls of the stuck step are restarted, except for the few that never are (poll, select and
+// similar calls return EINTR, as they may at any time).
 //
 // Thread-safety: a `StallWatch` belongs to its thread.
 
@@ -57,8 +56,8 @@ public:
     /// Called in a signal handler on the thread that runs it: no allocation, no lock.
     using Describe = std::size_t (*)(std::span<char> text) noexcept;
 
-    /// The calling thread's. The first call of a process starts the watching thread; without
-    /// threads for it, steps are timed and not looked at. Null if there is no memory.
+    /// The watch of the calling thread. The first call of a process starts the watching thread; if
+    /// it cannot be started, steps are timed and not watched. Null if there is no memory.
     static StallWatch* of_this_thread() noexcept;
 
     StallWatch() noexcept = default;
@@ -66,15 +65,15 @@ public:
     StallWatch& operator=(const StallWatch&) = delete;
     ~StallWatch();
 
-    /// A step begins. Steps do not nest. Of the stack, what is below the frame at `stack_end` (its
-    /// `__builtin_frame_address`) is the step's.
+    /// A step begins. Steps do not nest. The part of the stack below the frame at `stack_end` (its
+    /// `__builtin_frame_address`) belongs to the step.
     void begin(Duration limit, const void* stack_end, Describe describe) noexcept;
 
     /// The step has ended. Returns how long it took, in real time, whatever the loop's clock says.
     Duration end() noexcept;
 
-    /// Where the step in progress, or else the last one, was when it was looked at last; empty if
-    /// it was not.
+    /// The place of the step in progress, or else of the last one, when it was last looked at;
+    /// empty if it was not looked at.
     const RawStack& stack() const noexcept;
 
 private:
@@ -92,10 +91,10 @@ private:
 
     /// The watcher has asked for a note, and the handler has not begun it.
     std::atomic<bool> is_asked_{false};
-    /// When the step began that the note is of. Stored behind the note.
+    /// The beginning of the step to which the note belongs. Stored after the note.
     std::atomic<Nanoseconds> noted_{0};
 
-    // The note: written by the handler, which runs on the thread, and in a step only.
+    // The note. The handler writes it, on this thread and within a step only.
     RawStack stack_;
     std::array<char, 80> name_{};
     std::size_t name_size_ = 0;
@@ -104,7 +103,8 @@ private:
     const void* stack_end_ = nullptr;
     Describe describe_ = nullptr;
     Nanoseconds last_began_ = 0;
-    /// Who looks on; null if nobody does. After a fork, the parent's watcher, which is not there.
+    /// The watchdog that watches; null if there is none. After a fork it is the parent's, which is
+    /// of no use here, and which a comparison with the current one reveals.
     Watchdog* watchdog_ = nullptr;
 };
 

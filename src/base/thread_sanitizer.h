@@ -1,11 +1,12 @@
 #pragma once
-// What ThreadSanitizer is told when the program is built with it and this library is not.
+// Announcements to ThreadSanitizer, for a program that is built with it while this library is not.
 //
 // The sanitizer knows of an atomic operation only if the code around it is compiled for that. It
-// sees what the program writes on one thread and reads on the other, does not see the library hand
-// it over, and reports a race. So the atomics by which the library hands over the user's objects
-// are announced at run time, where the process has the sanitizer. Where the library itself is built
-// with it nothing is announced, and a real fault of an order is found.
+// sees that the program writes an object on one thread and reads it on another. It does not see how
+// the library hands the object over, and reports a race. So the atomics by which the library hands
+// over the user's objects are announced at run time, if the process has the sanitizer. If the
+// library itself is built with it, nothing is announced, so that a real mistake in an order is
+// found.
 //
 // Thread-safety: any thread.
 
@@ -34,7 +35,7 @@ inline constexpr bool tells_thread_sanitizer = false;
 inline constexpr bool tells_thread_sanitizer = true;
 #endif
 
-/// Before `atomic` is changed with the order "release".
+/// To be called before `atomic` is changed with the order "release".
 template <class T>
 void tell_release(std::atomic<T>& atomic) noexcept {
     if constexpr (tells_thread_sanitizer) {
@@ -42,7 +43,7 @@ void tell_release(std::atomic<T>& atomic) noexcept {
     }
 }
 
-/// After `atomic` was read with the order "acquire".
+/// To be called after `atomic` was read with the order "acquire".
 template <class T>
 void tell_acquire(std::atomic<T>& atomic) noexcept {
     if constexpr (tells_thread_sanitizer) {
@@ -50,7 +51,9 @@ void tell_acquire(std::atomic<T>& atomic) noexcept {
     }
 }
 
-/// Gives back one of several references. True if it was the last: then the object may go.
+/// Gives back one of several references. True if it was the last; then the object may be destroyed.
+/// The subtraction is release for the threads that still use the object and acquire for the last
+/// one, which must see all that the others did to it.
 template <class Count>
 bool release_reference(std::atomic<Count>& references) noexcept {
     tell_release(references);

@@ -1,19 +1,19 @@
 #pragma once
-// A pool of threads that do what may block: the only place in the library that starts threads to
+// A pool of threads for work that may block: the only place in the library that starts threads to
 // work for it.
 //
-// Threads are started on demand: a job that finds a worker idle is given to that one, else a new
-// worker starts, up to the limit, else the job queues. Idle workers are woken last in, first out:
-// the one that slept shortest has the warmest caches. Jobs run in the order in which they came, as
-// far as there are several workers at all.
+// Threads are started on demand. A job goes to an idle worker if there is one, else to a new
+// worker, and at the limit it waits in the queue. Idle workers are woken last in, first out: the
+// worker that slept shortest has the warmest caches. With one worker, jobs run in the order in
+// which they came; with several, they begin in that order.
 //
-// The end. `close` lets no further job in; what is queued still runs, and each worker leaves when
-// it finds the queue empty. Nobody can end a thread that does not end by itself. So whoever waits
+// The end. `close` lets no further job in. Queued jobs still run, and each worker leaves when it
+// finds the queue empty. A thread that does not end by itself cannot be ended. So code that waits
 // for the workers waits with a limit, and can say afterwards which of them are still busy, with
-// what, and for how long. Such a thread is left to itself: it owns a share of the pool, and what it
-// uses of that stays valid.
+// what, and for how long. Such a thread is then left alone: it owns a share of the pool, and what
+// it uses of the pool stays valid.
 //
-// At the end of the process, workers nobody has waited for are waited for with a limit as well,
+// At the end of the process, workers that were not waited for are waited for with a limit as well,
 // since the objects they use are about to be destroyed.
 //
 // In the child of a fork none of the threads exists. A pool of the parent takes no jobs there.
@@ -40,18 +40,19 @@ public:
     static std::shared_ptr<Workers> make(std::size_t limit, std::string name);
     Workers(const Workers&) = delete;
     Workers& operator=(const Workers&) = delete;
-    /// Every worker has ended, or was left.
+    /// Runs when no worker needs the pool any more: each of them holds a reference while it runs.
     ~Workers();
 
     std::size_t limit() const noexcept { return limit_; }
     std::size_t thread_count() const;
 
-    /// Has the job run. Throws: RuntimeError after `close`, in a forked child, or when no thread
-    /// can be started and there is none; the job is then still the caller's.
+    /// Queues the job, which a worker will run. Throws: RuntimeError after `close`, in a forked
+    /// child, or when no thread can be started and there is none; the job then still belongs to the
+    /// caller.
     void submit(WorkerJob& job);
 
-    /// No further jobs. When the last worker leaves it runs `last`; without workers it is run here.
-    /// Null: nothing.
+    /// Lets no further jobs in. The last worker that leaves runs `last`; without workers it is run
+    /// here. `last` may be null.
     void close(WorkerJob* last) noexcept;
     /// Drops the jobs that no worker has begun.
     void drop_queued() noexcept;
@@ -59,8 +60,8 @@ public:
     /// After `close`: waits for the workers' end, at most until `deadline`. True if all have ended.
     /// A worker that calls this does not wait for itself.
     bool wait_until(TimePoint deadline) noexcept;
-    /// Joins those that have ended. Those that have not are left to themselves, and nobody, the end
-    /// of the process included, waits for them again.
+    /// Joins the workers that have ended. The others are detached, and are not waited for again,
+    /// also not at the end of the process.
     void join_or_leave() noexcept;
     bool is_left() const noexcept;
 
@@ -71,9 +72,10 @@ private:
     struct Worker {
         std::string name;
         std::thread thread;
-        /// What an idle worker sleeps on.
+        /// An idle worker sleeps on this.
         ThreadEvent woken;
-        /// Null while it is idle. The job may be gone when somebody asks, so this is noted apart.
+        /// The job's name; null while the worker is idle. Copied from the job, which may be
+        /// destroyed before `busy` is asked.
         const std::type_info* called = nullptr;
         const void* code = nullptr;
         TimePoint since{};
@@ -92,27 +94,34 @@ private:
 
     const std::size_t limit_;
     const std::string name_;
+    /// The count of forks when the pool was made. Another count means a child of that process.
     const unsigned generation_;
     mutable std::mutex mutex_;
     std::condition_variable all_ended_;
-    /// Jobs nobody has begun, linked through `next`, the oldest first.
+    /// Jobs that no worker has begun, linked through `next`, the oldest first. The second pointer
+    /// means nothing while the first is null.
     WorkerJob* first_ = nullptr;
     WorkerJob* last_queued_ = nullptr;
-    /// Never shrinks before the end: an ended worker's thread is still to be joined.
+    /// Never shrinks before the end, because the thread of an ended worker is still to be joined. A
+    /// deque, because running workers hold references to their elements.
     std::deque<Worker> workers_;
+    /// Workers that sleep, the latest last. Has room for all of them.
     std::vector<Worker*> idle_;
+    /// Workers that have not left.
     std::size_t alive_ = 0;
-    /// What the last worker runs when it leaves, linked through `next`.
+    /// The jobs that the last worker runs when it leaves, linked through `next`.
     WorkerJob* at_end_ = nullptr;
+    /// No job is accepted any more.
     bool closed_ = false;
+    /// `join_or_leave` has run: no thread of the pool is joinable any more.
     bool left_ = false;
 };
 
-/// For how long the end of the process waits for workers nobody has waited for: 300 seconds, as
+/// For how long the end of the process waits for workers that were not waited for: 300 seconds, as
 /// long as `run` does.
 inline constexpr Duration exit_patience = std::chrono::seconds(300);
 
-/// What a job is called in messages.
+/// The name of a job in messages.
 std::string job_name(const std::type_info& called, const void* code);
 
 }  // namespace asyncio::internal

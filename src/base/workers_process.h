@@ -1,18 +1,18 @@
 #pragma once
-// A process that does what it is told: this program, started again, at the other end of a socket.
+// A process that carries out requests: this program, started again, at the other end of a socket.
 //
-// Why the program is started again rather than forked. A fork copies one thread of many, and
-// whatever the others held, a mutex of the allocator or of any library, stays held for ever in the
-// copy. Only an exec makes that good. `posix_spawn` does nothing between fork and exec that is not
-// safe there.
+// Why the program is started again and not forked. A fork copies one thread of many. A mutex that
+// another thread holds, of the allocator or of any library, stays held for ever in the copy. Only
+// an exec makes a clean process. `posix_spawn` does nothing between fork and exec that is not safe
+// there.
 //
-// Whose the process is. The kernel ends it when the thread that started it ends (PR_SET_PDEATHSIG
-// looks at the thread, not at the process), so a process belongs to one thread for life. Besides it
-// ends by itself when its socket is closed.
+// The owner of the process. The kernel ends it when the thread that started it ends
+// (PR_SET_PDEATHSIG looks at the thread, not at the process), so a process belongs to one thread
+// for its whole life. It also ends by itself when its socket is closed.
 //
 // How its end is noticed. A job may leave processes of its own behind, and these hold the worker's
 // end of the socket. So the socket alone does not tell that the worker has ended. Every wait for
-// the socket waits for the process as well, by its pidfd, where the kernel has those (5.3).
+// the socket is also a wait for the process, by its pidfd, where the kernel has pidfds (5.3).
 //
 // Thread-safety: a `WorkerProcess` belongs to the thread that made it.
 
@@ -32,8 +32,8 @@ public:
     /// `pidfd` is of the process at the other end; −1: only the socket tells that it has gone.
     explicit WorkerChannel(int socket, int pidfd = -1) noexcept : socket_(socket), pidfd_(pidfd) {}
 
-    /// False if the other end is gone. Both block. Without memory for a message its rest stays in
-    /// the socket, so the channel is of no use afterwards.
+    /// Both block; false if the other end is gone. If there is no memory for a message, its rest
+    /// stays in the socket, so the channel is of no use afterwards.
     bool send_message(std::string_view message) const noexcept;
     bool receive_message(std::string& message) const;
 
@@ -52,16 +52,17 @@ public:
     WorkerProcess();
     WorkerProcess(const WorkerProcess&) = delete;
     WorkerProcess& operator=(const WorkerProcess&) = delete;
-    /// Asks the process to end, and waits for that; not for long.
+    /// Asks the process to end, waits for that for two seconds, and then kills it.
     ~WorkerProcess();
 
     pid_t pid() const noexcept { return pid_; }
-    /// Whether it has not ended, and its end of the socket is open.
+    /// Whether the process has not ended, and its end of the socket is open.
     bool is_there() const noexcept;
-    /// Blocks until it has answered; nothing if it has ended instead.
-    /// Throws: `std::bad_alloc`; the process is of no use then.
+    /// Sends a request and blocks until the answer has come; nothing if the process has ended
+    /// instead.
     std::optional<std::string> ask(std::string_view request);
-    /// How it has ended: "was killed by signal 11 (Segmentation fault)". Reaps it.
+    /// How the process has ended: "was killed by signal 11 (Segmentation fault)". Reaps it, and
+    /// ends it first if it runs.
     std::string describe_end() noexcept;
 
 private:
@@ -72,15 +73,15 @@ private:
     pid_t pid_ = -1;
     /// Empty if the kernel has none.
     lowlevel::Fd pidfd_;
-    /// As waitpid(2) gives it; nothing if somebody else has collected it.
+    /// The status as waitpid(2) gives it; nothing if other code of the program has collected it.
     std::optional<int> status_;
 };
 
-/// Whether this process was started as a worker; then it is prepared to be one, and this is its end
-/// of the socket. −1 otherwise. To be called once, while there is one thread.
+/// The descriptor of the channel, if this process was started as a worker; the process is then
+/// prepared to be one. −1 otherwise. To be called once, while there is one thread.
 int enter_worker_process() noexcept;
 
-/// Ends a worker: what it has printed is written, nothing is destroyed.
+/// Ends a worker: its output is written, and nothing is destroyed.
 [[noreturn]] void leave_worker_process() noexcept;
 
 }  // namespace asyncio::internal

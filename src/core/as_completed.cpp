@@ -1,3 +1,10 @@
+// `as_completed`: a watch over all futures, and one alarm for the limit.
+//
+// One iteration after a future has ended, `future_ended` puts its number into `completions`:
+// CPython's `_on_completion` is a done-callback as well. The iteration may be dropped early.
+// Neither the timer nor a future may then point into this object: the destructors of the watch and
+// of the alarm see to that. The futures themselves go on; nothing here cancels them.
+
 #include <asyncio/as_completed.h>
 
 namespace asyncio::internal {
@@ -10,11 +17,14 @@ AsCompletedBase::AsCompletedBase(EventLoop& loop, const AsCompletedOptions& opti
 }
 
 void AsCompletedBase::future_ended(std::size_t index, FutureBase&) noexcept {
+    // All futures have been reported, so none can be late. An armed timer would keep the loop from
+    // noticing a deadlock.
     if (--unfinished_ == 0) stop_alarm();
     completions.put(index);
 }
 
-/// A future that has not been reported by now is late, even if it is done.
+/// A future that has not been reported by now is late, even if it is done: its node is in the ready
+/// queue behind the alarm. CPython clears its list of futures in the same way.
 void AsCompletedBase::alarm_rings() noexcept {
     stop_watching();
     completions.expire();

@@ -1,5 +1,15 @@
-// Where tasks stand and for whom they wait, as text: for a deadlock, for a circle, and for a reader
-// who asks.
+// The await tree as text: where each task stands and what it waits for. It is printed for a
+// deadlock, for a circle of waits, and on request (`format_tasks`).
+//
+// Every frame of the library's coroutines has a pointer to the frame that awaits it (`caller`) and
+// the source location of its current `co_await` (`where`). A task that is not running has a pointer
+// to its innermost frame. So the tree needs no bookkeeping at run time: it is there, and is only
+// read.
+//
+// In debug mode every wait for a future is also checked for a circle, at the moment in which it
+// would be closed: the task that is about to wait is searched among the futures it would wait for,
+// directly and through others. Tasks in a circle wait for ever, and on a real back-end the program
+// would hang without any message.
 
 #include "core/await_tree.h"
 
@@ -22,7 +32,8 @@ namespace internal {
 
 void append_place(std::string& text, const std::source_location& place) {
     std::string function = short_function_name(place.function_name());
-    // As some compilers call what `short_function_name` knows by another name.
+    // Some compilers write an unnamed namespace in another way than the one `short_function_name`
+    // removes.
     constexpr std::string_view unnamed = "{anonymous}::";
     for (auto at = function.find(unnamed); at != function.npos; at = function.find(unnamed))
         function.erase(at, unnamed.size());
@@ -30,6 +41,8 @@ void append_place(std::string& text, const std::source_location& place) {
             " in " + (function.empty() ? place.function_name() : function);
 }
 
+/// Frames of the library's scopes stand between those of the program, and would only confuse its
+/// reader.
 bool is_own(const std::source_location& place) noexcept {
     try {
         return short_function_name(place.function_name()).starts_with("asyncio::internal::");
@@ -40,11 +53,12 @@ bool is_own(const std::source_location& place) noexcept {
 
 namespace {
 
-/// A tree that nobody can read helps nobody. Of a longer chain of frames both ends are shown.
+/// Limits of the text: a longer tree would not be read. Of a longer chain of frames both ends are
+/// shown, because the beginning says what waits and the end says why.
 constexpr std::size_t most_tasks = 1000;
 constexpr std::size_t most_frames = 40;
 
-/// "file.cpp:42", from the frame where the task stands to its outermost one.
+/// Two passes: the number of frames must be known before the middle can be left out.
 void append_frames(std::string& text, const PromiseBase* innermost) {
     std::size_t count = 0;
     for (const PromiseBase* frame = innermost; frame != nullptr; frame = frame->caller) ++count;
@@ -60,7 +74,8 @@ void append_frames(std::string& text, const PromiseBase* innermost) {
     }
 }
 
-/// " waits for Task-7", for a task that waits for another one or for a gather.
+/// " waits for Task-7", for a task that waits for another one or for a gather. A gather has no
+/// name; its parts are tasks of the same list.
 void append_awaited(std::string& text, const CancelRelay& relay) {
     FutureBase* const awaited = relay.awaited(0);
     CancelRelay* const next = awaited != nullptr ? awaited->relay() : nullptr;
@@ -69,6 +84,7 @@ void append_awaited(std::string& text, const CancelRelay& relay) {
     text += " waits for " + (task != nullptr ? task->name() : "a gather");
 }
 
+/// The frames of the running task are not printed: `innermost` is where it stood before.
 void append_task(std::string& text, TaskCore& task) {
     text += "\n    " + task.name();
     if (&task == here.task) {
@@ -92,14 +108,18 @@ void append_tasks(std::string& text, EventLoop& loop) {
 
 // Circles.
 
-/// What can be reached from a future that a task is about to wait for, nearest first. It is looked
-/// at in debug mode at every such wait, so it is of a fixed size: a longer circle is not found, and
-/// a chain of n tasks costs n times this.
+/// All futures that can be reached from one that a task is about to wait for, in the order of their
+/// distance. Debug mode searches at every such wait, so the search has a fixed size: a longer
+/// circle is not found, and a chain of n tasks costs at most n times this.
+///
+/// The array is the queue of a breadth-first search and its result at once: `reached_from` leads
+/// back along the way.
 class Reachable {
 public:
     explicit Reachable(FutureBase& first) noexcept { add(&first, none); }
 
-    /// The way to `wanted`, nearest last; empty if there is none.
+    /// The way to `wanted`, nearest last; empty if there is none. Breadth first, so the way that is
+    /// found is a shortest one. A future that is done delays no task, and is left out.
     std::vector<CancelRelay*> way_to(const TaskCore& wanted) {
         for (std::size_t index = 0; index < count_; ++index) {
             CancelRelay* const relay = steps_[index].future->relay();
@@ -125,6 +145,7 @@ private:
         steps_[count_++] = {future, reached_from};
         return true;
     }
+    /// From `index` back to the start: the nearest comes last, as `way_to` promises.
     std::vector<CancelRelay*> way_back(std::size_t index) {
         std::vector<CancelRelay*> way;
         for (; index != none; index = steps_[index].reached_from)
@@ -141,7 +162,8 @@ private:
 
 namespace {
 
-/// Empty if there is no circle.
+/// The report of a circle; empty if there is none. The way is printed from the waiter onwards, so
+/// that each line "waits for" the next.
 std::string describe_circle(TaskCore& waiter, FutureBase& awaited, const PromiseBase* place) {
     const std::vector<CancelRelay*> way = Reachable(awaited).way_to(waiter);
     if (way.empty()) return {};
@@ -161,13 +183,15 @@ std::string describe_circle(TaskCore& waiter, FutureBase& awaited, const Promise
 
 }  // namespace
 
+/// A task that has a pending request will not wait, so it closes no circle. The program is warned
+/// and goes on: a circle may still be opened by a cancellation.
 void warn_of_circle(TaskCore& waiter, FutureBase& awaited, const PromiseBase* place) noexcept {
     if (waiter.must_cancel()) return;  // it will not wait
     try {
         const std::string text = describe_circle(waiter, awaited, place);
         if (!text.empty()) log(LogLevel::error, text);
     } catch (const std::bad_alloc&) {
-        // It is said at the next one.
+        // The circle is reported at the next wait.
     }
 }
 
@@ -179,6 +203,8 @@ std::string describe_residents(EventLoop& loop) {
 
 }  // namespace internal
 
+/// Reads the state of the tasks while they are parked, so it may be called at any time on the
+/// loop's thread.
 std::string format_tasks(EventLoop& loop) {
     std::string text = "tasks of the event loop: " + std::to_string(loop.residents().count());
     internal::append_tasks(text, loop);

@@ -1,8 +1,14 @@
+// The order in which ended things are handed out, and the places of a `Room`.
+//
+// `promised_` counts numbers that were taken and tasks that wait for one. When it reaches the
+// total, no further number will come for a new caller, so the answer is `none` at once, although
+// tasks may still wait: those will get the last numbers.
+
 #include <asyncio/internal/completions.h>
 
 namespace asyncio::internal {
 
-/// What can be answered without waiting. False if it cannot.
+/// Answers what can be answered without waiting. False if the caller has to wait.
 bool Completions::take(std::size_t& number) noexcept {
     number = none;
     if (promised_ == total_) return true;
@@ -17,6 +23,8 @@ bool Completions::take(std::size_t& number) noexcept {
     return true;
 }
 
+/// A number goes to the task that has waited longest, which runs in the next iteration. From here
+/// on it is that task's: the hook of its wait answers `too_late`, so a cancellation cannot lose it.
 void Completions::put(std::size_t number) noexcept {
     if (expired_) return;
     if (waiting_.empty()) {
@@ -28,16 +36,19 @@ void Completions::put(std::size_t number) noexcept {
     loop_.schedule(*next.waiting_task_);
 }
 
+/// Kept out of line: a task of another loop is a mistake of the program.
 void Completions::Next::refuse_loop() {
     throw RuntimeError("AsCompleted::next() is to be awaited in the event loop of its tasks");
 }
 
+/// Waiting tasks get `late` as a number; callers that come later get it from `take`.
 void Completions::expire() noexcept {
     while (!waiting_.empty()) put(late);
     expired_ = true;
 }
 
-/// The place goes to who has waited longest, so while somebody waits none is free.
+/// A free place goes directly to the task that has waited longest. So a newcomer cannot take it in
+/// between: while a task waits, `free_` is zero.
 void Room::leave() noexcept {
     if (waiting_.empty()) {
         ++free_;

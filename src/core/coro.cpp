@@ -1,4 +1,8 @@
-// The end of coroutines that hold each other.
+// The end of coroutines that hold each other as arguments.
+//
+// A coroutine that was never awaited owns its arguments, which may be coroutines too. Destroying
+// the outermost one destroys them one inside the other, on a stack that grows with the length of
+// the chain. Here the depth is bounded.
 
 #include <asyncio/coro.h>
 
@@ -8,18 +12,21 @@ namespace asyncio::internal {
 namespace {
 
 /// A frame holds its arguments, and these may hold frames: a coroutine that wraps a coroutine, a
-/// generator that filters a generator. How long such a chain is, is up to the program, so only so
-/// many are destroyed one inside the other; what lies deeper waits until the outermost has gone. As
-/// with futures (`future.cpp`), nothing is counted where the stack is known to be short.
+/// generator that filters a generator. The program decides how long such a chain is, so only so
+/// many are destroyed one inside the other. Frames that lie deeper wait until the outermost has
+/// gone. As with futures (`future.cpp`), nothing is counted where the stack is known to be short.
 constexpr unsigned deepest_destruction = 64;
 
 struct Destructions {
     unsigned depth = 0;
-    /// Linked by `caller`, which nobody needs any more; each has its own handle in `continuation`.
+    /// Linked by `caller`; each frame's handle is kept in its `continuation`. A frame that will
+    /// never run needs neither for its own purpose.
     PromiseBase* waiting = nullptr;
 };
 constinit thread_local Destructions destructions{};
 
+/// The outermost call does the work of the list. Frames that join the list during that are found by
+/// the same loop, so it ends with an empty list.
 void destroy_deep(std::coroutine_handle<> frame, PromiseBase& promise) noexcept {
     Destructions& state = destructions;
     if (state.depth == deepest_destruction) {
@@ -40,6 +47,7 @@ void destroy_deep(std::coroutine_handle<> frame, PromiseBase& promise) noexcept 
 
 }  // namespace
 
+/// The usual case is the first branch: a loop runs, and the stack is not deep.
 void destroy_nested(std::coroutine_handle<> frame, PromiseBase& promise) noexcept {
     if (stack_position() >= here.stack_limit && here.stack_limit != nullptr) [[likely]] {
         frame.destroy();

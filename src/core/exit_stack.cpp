@@ -1,3 +1,18 @@
+// A stack of cleanups: the order in which they run, and the error that leaves when some of them
+// fail.
+//
+// The cleanups run from the last one pushed to the first, all of them under one mask: a request to
+// cancel waits until the last cleanup has ended. A cleanup is taken off the stack before it runs,
+// so it runs once, even if it fails or asks for the stack again.
+//
+// Each cleanup is given the error that would leave at that moment: first the body's, then the
+// result of the cleanups that have run. It may answer in four ways:
+// - It ends with a value that is false: the error stays as it is.
+// - It ends with true: the error is dealt with, and the next cleanup sees none.
+// - It throws the error that it was given: no new error has come.
+// - It throws another error: both are kept, and leave together as one ExceptionGroup. In Python the
+//   second error leaves, and the first is its context; here no error is hidden.
+
 #include <asyncio/exit_stack.h>
 
 #include "base/log.h"
@@ -10,10 +25,13 @@
 namespace asyncio {
 namespace {
 
+// The message of the group that several errors leave in.
 constexpr auto several = "errors of a body and of its cleanups";
 
 }  // namespace
 
+/// A destructor cannot await, so the cleanups cannot run here. Their callables are destroyed
+/// unused, which is a mistake of the program.
 AsyncExitStack::~AsyncExitStack() {
     if (exits_.empty()) return;
     internal::log(LogLevel::error, "an AsyncExitStack was destroyed before its cleanups had run",
@@ -26,6 +44,7 @@ AsyncExitStack::~AsyncExitStack() {
 
 Coro<> AsyncExitStack::aclose() {
     internal::running_task("AsyncExitStack::aclose()");
+    // No body has failed here; the errors are those of the cleanups only.
     const std::exception_ptr none;
     Outcome<void> end;
     end.emplace();
@@ -35,8 +54,8 @@ Coro<> AsyncExitStack::aclose() {
 
 namespace {
 
-/// What is on its way out. Where there is no memory to keep an error, `bad_alloc` is what leaves,
-/// and the cleanups go on.
+/// The errors that would leave at this moment. Without memory to keep an error, `bad_alloc` is what
+/// leaves, and the cleanups go on: they matter more than the report.
 class Errors {
 public:
     void add(std::exception_ptr error) noexcept {
@@ -50,6 +69,7 @@ public:
         errors_.clear();
         without_memory_ = nullptr;
     }
+    /// Called for every cleanup, because each is given the error that would leave at that moment.
     std::exception_ptr joined() const noexcept {
         if (without_memory_ != nullptr) return without_memory_;
         try {
@@ -66,6 +86,8 @@ private:
 
 }  // namespace
 
+/// Returns the error instead of throwing it, so that the caller throws once, in the frame of the
+/// program's await.
 Coro<std::exception_ptr> AsyncExitStack::unwind(const std::exception_ptr& body_error) {
     const internal::CancelMask mask(*internal::here.task);
     Errors errors;
@@ -76,7 +98,7 @@ Coro<std::exception_ptr> AsyncExitStack::unwind(const std::exception_ptr& body_e
         const std::exception_ptr given = errors.joined();
         const Outcome<bool> left = co_await internal::settled_call(exit, given);
         if (left.failed()) {
-            // One that lets go what it was given has not failed itself.
+            // A cleanup that lets the error pass which it was given has not failed itself.
             if (left.error() != given) errors.add(left.error());
         } else if (left.value()) {
             errors.clear();

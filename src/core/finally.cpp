@@ -1,3 +1,9 @@
+// Several errors into one: the rule that `finally_` and the exit stacks share.
+//
+// A cancellation gives way to errors: the request was to end, and the errors say what went wrong on
+// the way. If there are only cancellations, the first one leaves. One error leaves as itself,
+// because a caller that catches its type should not have to look into a group.
+
 #include <asyncio/finally.h>
 
 #include <algorithm>

@@ -1,3 +1,18 @@
+// The meeting of a task with an awaiter of another library, which may resume the bridge at any time
+// and on any thread. `foreign.h` describes the bridge; here are the steps of its phases.
+//
+//   starting → parked      the task, when the other side has not finished within `await_ready`
+//   starting → inside      the task, when something of this library was awaited further inside
+//   starting → finished    the bridge has ended before the task could park, and the task goes on
+//   parked → finished      the bridge wakes the task
+//   inside → finished      the bridge lets the waiting coroutine go on
+//   parked → abandoned     the task was cancelled; the frame belongs to the bridge from here on
+//   abandoned → finished   the bridge destroys its own frame
+//
+// All of them happen under the mutex, because the two sides may be on two threads. The wake-up also
+// happens under it: a task that finds `finished` in `leave` has taken the mutex after the other
+// thread, so that thread does not touch the loop or the frame any more.
+
 #include <asyncio/internal/foreign.h>
 
 #include <cassert>
@@ -31,6 +46,8 @@ bool ForeignWait::abandon() noexcept {
     return true;
 }
 
+/// Only an abandoned frame is destroyed here, outside the mutex, which lies in the frame. In every
+/// other case the awaiter of the task owns it.
 void ForeignWait::finish(std::coroutine_handle<> frame) noexcept {
     {
         const std::lock_guard lock(mutex_);
@@ -45,6 +62,8 @@ void ForeignWait::finish(std::coroutine_handle<> frame) noexcept {
     frame.destroy();
 }
 
+/// A post from another thread goes through the inbox. On the loop's own thread the node joins the
+/// ready queue directly, which keeps the order of events.
 void ForeignWait::wake(Ready& node) noexcept {
     if (here.loop == &loop_) {
         loop_.schedule(node);
@@ -53,8 +72,9 @@ void ForeignWait::wake(Ready& node) noexcept {
     }
 }
 
-/// In the task's own step the waiting coroutine goes on as the parent of any other does. Elsewhere
-/// the task is not parked, so it is sent on from a node of its own.
+/// In the task's own step the waiting coroutine goes on like the parent of any child that ends.
+/// Anywhere else the task is not parked at an awaiter of its own, so a node of the bridge is made
+/// ready, and its turn makes the task ready at the right coroutine.
 void ForeignWait::continue_inside() noexcept {
     if (here.loop == &loop_ && here.task == &task_) {
         here.next = waiting_;

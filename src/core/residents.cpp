@@ -1,4 +1,30 @@
-// What the loop asks of the tasks it keeps: that all of them come to an end.
+// How a loop brings its tasks to an end: cancel all, run until they have ended, and again for the
+// tasks they have started meanwhile.
+//
+// `run` does this after the main coroutine has ended, as Python's `_cancel_all_tasks` does, and
+// `EventLoop::close` does it for what is left. The loop itself cannot, because on its floor a
+// resident is only a list entry.
+//
+// The steps of a round:
+// 1. A watch is registered with every task, behind the waiters that are there. When the last task
+//    has been reported, the loop stops.
+// 2. All tasks are cancelled, in the order of their creation. No task runs inside that; each
+//    delivers its request in the next iteration.
+// 3. The loop runs until it is stopped. An error of a task is reported to the exception handler,
+//    since no code awaits these tasks.
+// Tasks that were started meanwhile are the next round's. There is no limit to the rounds: a
+// program that always starts another task never ends, and Python's does not either. After five
+// seconds the tasks that still run are named in the log.
+//
+// A task may also never end because it waits for something that cannot come. The simulated back-end
+// notices that (`DeadlockError`); on the others the loop waits, because a thread or a signal may
+// still come. After a deadlock the masks are lifted: a cleanup that was protected from cancellation
+// is cancelled after all, because no other end is in sight. If there was no mask to lift, the loop
+// gives up and the tasks stay; nothing can be destroyed that waits.
+//
+// Memory. An end without memory must still be an end. The watch of a round needs memory for its
+// nodes and for its list of tasks. If that fails, the tasks are waited for one after the other with
+// a node on the stack. The warning is dropped without memory, and reports are shortened.
 
 #include <asyncio/future.h>
 #include <asyncio/internal/future_watch.h>
@@ -25,7 +51,8 @@ std::string name_list(EventLoop& loop) {
     return names;
 }
 
-/// A task has ended. Nobody else looks at its error.
+/// A task has ended, and no code will ask for its error. A cancellation is what was asked for, so
+/// it is not reported.
 void report_error_of(TaskCore& task) noexcept {
     FutureBase& future = task.future();
     if (future.succeeded() || future.cancelled()) return;
@@ -37,7 +64,8 @@ void report_error_of(TaskCore& task) noexcept {
          .task_name = name});
 }
 
-/// Counts the tasks down and stops the loop at zero.
+/// Counts the tasks down and stops the loop at zero. After a deadlock some tasks still wait; the
+/// destructor of the watch takes the nodes out of their lists.
 class Countdown : FutureWatch<Countdown> {
 public:
     /// Throws: `std::bad_alloc`; nothing has happened then.
@@ -52,6 +80,8 @@ private:
             watch(index, tasks_[index].core()->future());
     }
 
+    /// Runs one iteration after the task has ended, behind the tasks that waited for it: these are
+    /// cancelled too and may still use its result.
     void future_ended(std::size_t index, FutureBase&) noexcept {
         report_error_of(*tasks_[index].core());
         if (--left_ == 0) loop_.stop();
@@ -62,7 +92,7 @@ private:
     std::size_t left_;
 };
 
-/// Stops the loop at the end of one task.
+/// Stops the loop at the end of one task: the way that needs no allocation.
 struct OneEnd : Ready {
     explicit OneEnd(TaskCore& of) noexcept : task(&of) {
         run = [](Ready& node) noexcept {
@@ -90,12 +120,15 @@ bool run_until_stopped(EventLoop& loop) {
         log(LogLevel::error, "shutting down: deadlock",
             [&] { return std::string("shutting down: ") + deadlock.what(); });
     } catch (const std::bad_alloc&) {
-        // There was none for the tree.
+        // The text of a DeadlockError is an allocation. There was a deadlock, and no memory to
+        // describe it.
         log(LogLevel::error, "shutting down: deadlock");
     }
     return false;
 }
 
+/// The caller cancels the warning at the end of its round: it is about the tasks of this round
+/// only.
 TimerHandle warn_after_patience(EventLoop& loop) noexcept {
     try {
         return loop.call_later(patience, [&loop] {
@@ -106,13 +139,15 @@ TimerHandle warn_after_patience(EventLoop& loop) noexcept {
     }
 }
 
+/// No task runs in here, so the list does not change under the loop.
 void cancel_all(EventLoop& loop) {
     loop.residents().for_each(
         [](Resident& resident) { static_cast<TaskCore&>(resident).cancel({}); });
 }
 
-/// Waits for one task after the other, which needs no memory. Those that they start stand behind
-/// them in the list, and are not among those that were cancelled.
+/// Waits for one task after the other, which needs no memory. Tasks that these start stand behind
+/// them in the list and have higher numbers than `newest`. They were not cancelled, so they are
+/// left for the next round.
 bool wait_singly(EventLoop& loop, std::uint64_t newest) {
     while (!loop.residents().empty()) {
         auto& first = static_cast<TaskCore&>(loop.residents().front());
@@ -123,10 +158,12 @@ bool wait_singly(EventLoop& loop, std::uint64_t newest) {
     return true;
 }
 
-/// False if there are tasks that never end.
+/// Runs one round. False if there are tasks that never end.
 bool cancel_and_wait(EventLoop& loop) {
     std::optional<Countdown> countdown;
     try {
+        // The watch comes before the requests, so that a lack of memory is found before anything
+        // has changed.
         countdown.emplace(loop);
     } catch (const std::bad_alloc&) {
     }
@@ -140,7 +177,8 @@ bool cancel_and_wait(EventLoop& loop) {
     return ended;
 }
 
-/// A cleanup that would wait for ever is cancelled after all. False if there is none.
+/// Cancels the cleanups that would wait for ever, by taking their masks away. False if there is
+/// none: then nothing is left to try.
 bool lift_masks(EventLoop& loop) noexcept {
     bool any = false;
     loop.residents().for_each(
@@ -150,8 +188,8 @@ bool lift_masks(EventLoop& loop) noexcept {
 
 }  // namespace
 
-/// Cancels all tasks and runs them to their end. Those they start meanwhile get the same, for as
-/// long as it takes. A loop also closes where there is no memory: only reports need any.
+/// Cancels all tasks and runs them to their end. Tasks that they start meanwhile get the same, for
+/// as long as it takes. A loop also closes where there is no memory: only reports need any.
 void wind_up_residents(EventLoop& loop) {
     while (!loop.residents().empty()) {
         if (!cancel_and_wait(loop) && !lift_masks(loop)) return;

@@ -1,3 +1,24 @@
+// A run from outside: making the loop, running a main coroutine that Ctrl-C can cancel, and the
+// order in which everything ends.
+//
+// The end of a run, in Python's order:
+// 1. All tasks that are left are cancelled and run to their end (`residents.cpp`).
+// 2. Asynchronous generators that are left are closed (`generator.cpp`), which may start tasks;
+//    these end as well.
+// 3. The listeners of the loop's shutdown run, in the order of their registration. The default
+//    executor registers one: its threads may still call into the loop, so the loop runs while it
+//    waits for them. After each listener the tasks that have appeared are ended again.
+// 4. The loop is closed. From then on no thread and no callback can reach it.
+// The order is given by use: a cleanup of a task may use a generator, and both may use a thread.
+//
+// Ctrl-C. The signal handler may do almost nothing: it may not allocate, lock, or touch the task.
+// The handler only posts a node, which lies in a frame of this file, to the loop's inbox, which is
+// lock-free and made for that. The loop takes the node in its next iteration and cancels the main
+// task like any other request. So the program's cleanups run, and only then does `run` throw
+// KeyboardInterrupt. A second Ctrl-C gets the default action of the signal and ends the process:
+// the first has shown that the program does not end by itself. Python (3.11 and later) does the
+// same on the first one.
+
 #include <asyncio/run.h>
 
 #include <asyncio/internal/uncaught.h>
@@ -11,8 +32,8 @@
 namespace asyncio {
 namespace {
 
-/// Carries a signal from its handler into the loop. Its guard must have ended before it does, so
-/// that no handler is on its way to it any more.
+/// Carries a signal from its handler into the loop. The guard of the signal must have ended before
+/// this object does, so that no handler can still use it.
 struct SignalNode : internal::Ready {
     SignalNode(EventLoop& on, void (*function)(internal::Ready&) noexcept) : loop(on) {
         run = function;
@@ -20,15 +41,16 @@ struct SignalNode : internal::Ready {
     SignalNode(const SignalNode&) = delete;
     SignalNode& operator=(const SignalNode&) = delete;
 
-    /// One that came too late for the loop still lies in its inbox, and must not outlive this
-    /// object there: one iteration takes it out.
+    /// A node that was posted too late for the loop still lies in the inbox, and the inbox must not
+    /// keep a pointer to a dead object: one iteration takes it out.
     ~SignalNode() {
         if (!posted) return;
         loop.stop();
         loop.run_forever();
     }
 
-    /// In a signal handler. No effect while the loop has not taken the one before.
+    /// Called in a signal handler. No effect while the loop has not taken the node yet: a node can
+    /// be in one list only, and one request is enough.
     void post() noexcept {
         if (!posted.exchange(true)) loop.post(*this);
     }
@@ -37,7 +59,7 @@ struct SignalNode : internal::Ready {
     std::atomic<bool> posted{false};
 };
 
-/// Ctrl-C: the main task is cancelled.
+/// Ctrl-C: cancels the main task, in the loop and not in the handler.
 struct Interruption : SignalNode {
     Interruption(EventLoop& on, TaskRef main)
         : SignalNode(on, &in_loop), main_task(std::move(main)) {}
@@ -50,11 +72,11 @@ struct Interruption : SignalNode {
     static void in_handler(void* self) noexcept { static_cast<Interruption*>(self)->post(); }
 
     TaskRef main_task;
-    /// The main task was there to be asked to end.
+    /// The main task had not ended yet when it was cancelled.
     bool asked = false;
 };
 
-/// SIGQUIT in debug mode: where do the tasks stand? While it lives.
+/// SIGQUIT in debug mode prints where the tasks stand, for as long as this lives.
 class TaskReport {
 public:
     explicit TaskReport(EventLoop& loop)
@@ -81,8 +103,11 @@ private:
 
 Runner::Runner(RunOptions options) : options_(options) {}
 
+/// As at the end of Python's `with Runner()`.
 Runner::~Runner() { close(); }
 
+/// The loop is made when it is first needed, as in Python: a Runner that is never used opens no
+/// descriptor.
 EventLoop& Runner::get_loop() {
     if (closed_)
         throw RuntimeError(
@@ -94,12 +119,15 @@ EventLoop& Runner::get_loop() {
     return *loop_;
 }
 
+/// Python has the same refusal, with the same words.
 EventLoop& Runner::loop_to_run() {
     if (internal::here.loop != nullptr)
         throw RuntimeError("asyncio::run() cannot be called from a running event loop");
     return get_loop();
 }
 
+/// An error is noted before it is thrown to the caller: if no code catches it, the report of the
+/// program's end can say through which awaits it came (`uncaught.cpp`).
 void Runner::run_main(TaskRef task, internal::FutureBase& future) {
     run_interruptibly(task, future);
     if (!future.succeeded()) internal::error_leaves_run(future.error());
@@ -112,11 +140,14 @@ void Runner::run_interruptibly(TaskRef& task, internal::FutureBase& future) {
     Interruption interruption(*loop_, task);
     internal::InterruptGuard guard(&Interruption::in_handler, &interruption);
     internal::run_until_done(*loop_, future);
+    // From here on Ctrl-C has its default action again, and no handler is running.
     guard.end();
     if (guard.count() == 0) return;
-    // If the request to cancel was ours and the only one, and the task ended of it, that is what
-    // Ctrl-C means. If somebody else had asked too, or the task had something else to say, that is
-    // what leaves. A Ctrl-C that the main task did not live to see is not lost either.
+    // Ctrl-C leaves as KeyboardInterrupt if the request to cancel was the handler's and the only
+    // one, and the task has ended of it. It also leaves if the main task had ended before it could
+    // be asked: the signal must not get lost. In every other case the task's own result or error
+    // leaves: another request was made too, or the task has answered the request with something
+    // else.
     if (!interruption.asked || (future.cancelled() && task.uncancel() == 0)) {
         future.mark_retrieved();
         const auto interrupt = std::make_exception_ptr(KeyboardInterrupt());
@@ -125,8 +156,9 @@ void Runner::run_interruptibly(TaskRef& task, internal::FutureBase& future) {
     }
 }
 
-/// What has a part in the end besides tasks, one after the other. Tasks that are started meanwhile,
-/// by a thread for instance, run until then and get what the others got.
+/// Step 3 of the end. A listener that fails is reported, and the others still have their turn.
+/// Tasks that a thread starts meanwhile run until the listener has ended and are then cancelled,
+/// like all others.
 void Runner::shut_down() {
     while (!loop_->at_shutdown().empty()) {
         internal::AtShutdown& listener = loop_->at_shutdown().pop_front();
@@ -140,6 +172,8 @@ void Runner::shut_down() {
     }
 }
 
+/// Steps 1 to 3 of the end. Task reports by SIGQUIT work here too: an end that hangs is when they
+/// are needed.
 void Runner::wind_up() {
     loop_->begin_to_close();
     const TaskReport report(*loop_);
@@ -148,6 +182,7 @@ void Runner::wind_up() {
     shut_down();
 }
 
+/// Marked as closed first: an error in the middle must not let a second call begin again.
 void Runner::close() {
     if (closed_) return;
     if (loop_ && loop_->is_running()) throw RuntimeError("cannot close a runner while it runs");

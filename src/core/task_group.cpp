@@ -1,3 +1,35 @@
+// A task group: the end of a child, the cancellation of the parent, and the end of the body. The
+// code follows CPython's `TaskGroup` step by step, because the outcome of every race in here is
+// visible to the program.
+//
+// The parts. The group object lies in the frame of `task_group_scope`. The parent task runs the
+// body, then `finish`, which waits for the children, and then `conclude`, which decides how the
+// group ends. Each child has a node (`Child`) that is registered with the child's future like a
+// done-callback, so `child_done` runs one iteration after the child has ended. When the last child
+// has reported, the parent is made ready and runs one iteration later.
+//
+// Ownership. A `Child` belongs to the group. It holds a reference to its task until it has
+// reported, so the error of a child cannot be lost when the program drops its handle. The node of a
+// child that failed is kept in `failed_` instead of being deleted: the errors are collected at the
+// end, and to note a failure needs no memory. The group cannot go before its children have ended,
+// because its frame waits for them.
+//
+// How it ends early. `abort` cancels the children, once. `interrupt_parent` cancels the parent, so
+// that its body or its wait ends; this request is the group's own, and `conclude` takes it back.
+// The first child that fails does both. A body that fails does only the first, because the body has
+// ended already. After an `abort` later errors are only collected.
+//
+// The question is whose request it was. The parent may be cancelled by this group, by a limit or a
+// group around it, by a scope inside it, and by any other task, all in one iteration. CPython's
+// answer is to count. `cancelling()` of the parent at the beginning and at the end of the body is
+// compared with its value at the end of the group, and the group's own request is subtracted. A
+// request that was pending at the beginning is not counted as known (`requests_at_entry_`), because
+// it has not been delivered yet and must still leave.
+//
+// Starting a child with `start` adds a child that is not a full member yet. Until it calls
+// `started`, its error belongs to the task that waits in `start` and not to the group, and its
+// cancellation is part of the cancellation of that task.
+
 #include <asyncio/task_group.h>
 
 #include <cassert>
@@ -8,8 +40,8 @@
 
 namespace asyncio {
 
-/// A task of the group: registered with it as its done-callback, and listed here until it has
-/// ended.
+/// A child of the group: the node that is registered with the child's future, and the group's list
+/// entry for as long as the child has not ended.
 struct TaskGroup::Child final : internal::Ready, internal::Resident, internal::Pooled {
     Child(TaskGroup& owner, internal::TaskCore& core, std::shared_ptr<internal::StartBase> start)
         : group(owner),
@@ -20,12 +52,13 @@ struct TaskGroup::Child final : internal::Ready, internal::Resident, internal::P
 
     TaskGroup& group;
     internal::Ref<internal::FutureBase> task;
-    /// Null for one that was just created.
+    /// Null for a child that was made by `create_task`; `start` gives one.
     std::shared_ptr<internal::StartBase> starting;
 };
 
-/// The wait for the children that are left. A request that comes when the last of them has ended is
-/// delivered all the same.
+/// The wait for the children that are left. Unlike most waits with an effect, this one also throws
+/// a request that came after the last child had ended: the group ends in a moment and returns to
+/// user code, and CPython delivers the request here.
 class TaskGroup::Rest : public lowlevel::Waiter {
 public:
     explicit Rest(TaskGroup& group) noexcept : group_(group) {}
@@ -62,11 +95,14 @@ TaskGroup::TaskGroup()
       mask_(parent_.mask()),
       requests_at_entry_(std::int64_t{parent_.cancelling()} - (parent_.must_cancel() ? 1 : 0)) {}
 
+/// Only the nodes of children that failed are left; their tasks have ended.
 TaskGroup::~TaskGroup() {
     assert(children_.empty() && "a task group outlives its tasks");
     while (!failed_.empty()) delete static_cast<Child*>(&failed_.pop_front());
 }
 
+/// CPython has the same two refusals. A group whose body has ended still takes tasks as long as a
+/// child runs, because a child may add further ones.
 void TaskGroup::require_open() const {
     if (exiting_ && children_.empty()) throw RuntimeError("the task group is over");
     if (aborting_) throw RuntimeError("the task group is shutting down");
@@ -83,13 +119,19 @@ void TaskGroup::adopt(internal::TaskCore& core, std::shared_ptr<internal::StartB
     try {
         child = new Child(*this, core, std::move(starting));
     } catch (...) {
-        core.discard();  // nobody would wait for it
+        core.discard();  // the group could not wait for it
         throw;
     }
     children_.push_back(*child);
     core.future().notify(*child);
 }
 
+/// The parent is made ready before the error is looked at. The order of events does not depend on
+/// that, since it runs in the next iteration. `parent_.cancel` below may come too late for a parent
+/// that is ready; `Rest` throws the request all the same.
+///
+/// A child that was cancelled is no error: either the group has asked for it, or the program has
+/// cancelled this one child and knows.
 void TaskGroup::child_done(internal::Ready& node) noexcept {
     std::unique_ptr<Child> child(static_cast<Child*>(&node));
     TaskGroup& group = child->group;
@@ -106,33 +148,43 @@ void TaskGroup::child_done(internal::Ready& node) noexcept {
     group.child_failed();
 }
 
-/// Its error goes to the one who waits in `start`; without one, that makes its own.
+/// A child has ended without having called `started`. Its error goes to the task that waits in
+/// `start`. If it has ended without an error, that task makes a RuntimeError.
 void TaskGroup::ended_unready(internal::FutureBase& task, internal::StartBase& starting) noexcept {
     task.mark_retrieved();
     if (!task.succeeded()) starting.fail(task.error());
     starting.told.open();
 }
 
+/// Two waits, one after the other. The first can be cancelled; then the child is told to end, and
+/// the second wait lasts until it has ended, so that no child is left that has started but is not
+/// ready. The request is handed on with the parent as the asker: the child may itself wait for the
+/// parent, which makes a circle that the walk has to open.
 Coro<Outcome<void>> TaskGroup::wait_for_start(const TaskRef& child, internal::StartBase& state) {
     Outcome<void> waited = co_await internal::settle(internal::Gate::Passage(state.told));
     if (waited.failed()) {
         state.abandoned = true;
-        // A group that is shutting down has told it already, and once more would disturb its
-        // cleanup.
+        // A group that is shutting down has cancelled the child already. A second request would
+        // disturb its cleanup.
         if (!aborting_) internal::CancelWalk({}).ask_for(parent_, child.core()->future());
         co_await internal::Join(child.core()->future());
-        // The cancellation that leaves now stands for all that have come meanwhile.
+        // All requests that have come during the two waits leave as one CancelledError, as with any
+        // await.
         internal::here.task->withdraw();
     }
     co_return waited;
 }
 
+/// Only the first failure acts. After `TaskGroup::cancel`, or after an error of the body, the
+/// children are ending already.
 void TaskGroup::child_failed() noexcept {
     if (aborting_ || parent_interrupted_) return;
     abort();
     interrupt_parent();
 }
 
+/// `cancel` works from the body, from a child and from any other task of the loop. When body and
+/// children have ended it has no effect: the group is deciding how it ends.
 void TaskGroup::cancel() {
     if (exiting_ && children_.empty()) return;
     if (!aborting_) abort();
@@ -143,7 +195,9 @@ void TaskGroup::abort() {
     aborting_ = true;
     children_.for_each([this](internal::Resident& resident) {
         internal::FutureBase& child = *static_cast<Child&>(resident).task;
-        // Until its body has ended the parent does not wait for its children, and can be awaited.
+        // While the parent waits for its children, a child that waits for the parent closes a
+        // circle: the walk must know that the parent is on the path. Before that the parent runs
+        // its body, and a child that waits for it has a wait that will end.
         if (exiting_) {
             internal::CancelWalk({}).ask_for(parent_, child);
         } else {
@@ -152,11 +206,16 @@ void TaskGroup::abort() {
     });
 }
 
+/// The request names the mask under which the group began. So it passes a cleanup that runs around
+/// the group, and is held back by one that the body has entered since.
 void TaskGroup::interrupt_parent() {
     parent_interrupted_ = true;
     parent_.cancel({}, mask_);
 }
 
+/// The wait is repeated until the children are gone, however often the parent is cancelled. Only
+/// the first cancellation that comes before an `abort` has an effect: it becomes the error that
+/// leaves, and cancels the children.
 Coro<TaskGroup::End> TaskGroup::finish() {
     exiting_ = true;
     requests_at_finish_ = parent_.cancelling();
@@ -165,7 +224,7 @@ Coro<TaskGroup::End> TaskGroup::finish() {
     while (!children_.empty()) {
         const Outcome<void> waited = co_await internal::settle(Rest(*this));
         // A cancellation that comes while the children are ending already changes nothing for them.
-        // It is not lost: the parent's count keeps it.
+        // The request is not lost: the parent's count keeps it, and `conclude` looks there.
         if (waited.cancelled() && !aborting_) {
             cancellation = waited.error();
             abort();
@@ -174,29 +233,34 @@ Coro<TaskGroup::End> TaskGroup::finish() {
     co_return conclude(std::move(cancellation));
 }
 
-/// The children have ended. From here on memory may be short.
+/// The children have ended, and the group decides how it ends itself. From here on memory may be
+/// short: the children are safe.
 TaskGroup::End TaskGroup::conclude(std::exception_ptr cancellation) {
-    // What the group asked of its parent it takes back. If that was the only request, the
-    // CancelledError was ours.
+    // The group takes back its own request. If no other request is left, the CancelledError was the
+    // group's doing and must not leave.
     if (parent_interrupted_ && parent_.uncancel() == 0) cancellation = nullptr;
     if (cancellation != nullptr && failed_.empty()) {
-        // A request of others that came after ours, and was not delivered: theirs leaves, with its
-        // reason.
+        // The body has ended of the group's request, and another request came later and was not
+        // delivered. The later request leaves, with its reason.
         if (parent_interrupted_ && parent_.must_cancel()) return {parent_.take_cancellation()};
         return {std::move(cancellation)};
     }
     const bool body_failed = body_error_ != nullptr && !body_cancelled_;
     const bool has_errors = body_failed || !failed_.empty();
-    // Somebody else may have cancelled the parent while the group, cancelled already, was winding
-    // up, so that the wait for the children swallowed that; or in the body, beside a request of
-    // ours. What the body has swallowed without our doing stays swallowed.
+    // A request from outside may have been swallowed on the way:
+    // - by the wait for the children, when the group was aborting already: `finish` has ignored it;
+    // - by the body, together with the group's own request: both were delivered as one
+    //   CancelledError.
+    // In both cases it leaves here, as a CancelledError. A request that the body has swallowed
+    // without any request of the group stays swallowed, as in Python: the program has decided so. A
+    // count above `known` means that there is such a request.
     const std::int64_t known = parent_interrupted_ ? requests_at_entry_ : requests_at_finish_;
     if (!has_errors && parent_.cancelling() > known && !parent_.must_cancel()) {
         return {parent_.take_cancellation()};
     }
     if (!has_errors) return {nullptr, body_cancelled_};
-    // Errors go first, but a request from outside must still be felt at the next await: renew it,
-    // count unchanged.
+    // Errors leave first, but a request from outside must still be delivered at the next await: it
+    // is renewed, and the count stays as it was. CPython does the same two calls.
     if (parent_.cancelling() > 0) {
         parent_.uncancel();
         parent_.cancel({}, mask_);
@@ -204,7 +268,8 @@ TaskGroup::End TaskGroup::conclude(std::exception_ptr cancellation) {
     return {joined_errors()};
 }
 
-/// In the order in which they came; that of the body, if it is none of a cancellation, at the end.
+/// The errors of the children in the order in which they were reported, then that of the body,
+/// unless it was a cancellation.
 std::exception_ptr TaskGroup::joined_errors() {
     std::vector<std::exception_ptr> errors;
     failed_.for_each([&errors](internal::Resident& child) {

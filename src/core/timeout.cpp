@@ -1,7 +1,32 @@
+// When a limit expires, and whether the CancelledError that follows is its own.
+//
+// A limit is an alarm of the scope. When the deadline comes, the alarm becomes ready, and when it
+// rings, it cancels the task. The body then ends with a CancelledError, and the scope has to find
+// out whether to turn it into a TimeoutError. It counts, as CPython does: `uncancel` takes the
+// scope's request back, and if the count is then no higher than at the entry, no other request is
+// left.
+//
+// The races, within one iteration:
+// - The body ends before the alarm rings: `stop_alarm` takes the alarm out of the ready queue, and
+//   the limit was kept.
+// - The alarm rings first, and the body was woken already: the request is too late for that wait.
+//   If the body has no further wait, it ends with its result; the scope withdraws the request, and
+//   the result stands.
+// - Another request comes too, before or after: the count shows it, and the CancelledError leaves
+//   as it is. A cancellation from outside wins over a limit.
+// - A request was pending when the scope began: the constructor does not count it, so it wins at
+//   the end. CPython counts it, and turns it into a TimeoutError.
+//
+// Two scopes that expire in one iteration each make and take back one request. The inner one sees
+// the outer one's request in the count, lets the CancelledError pass, and the outer one turns it
+// into its TimeoutError.
+
 #include <asyncio/timeout.h>
 
 namespace asyncio {
 
+/// The alarm lies in the scope's frame, so a limit allocates nothing unless the heap of timers must
+/// grow.
 Timeout::Timeout(internal::TaskCore& task, TimePoint now, std::optional<TimePoint> when)
     : Alarm(*internal::here.loop),
       when_(when),
@@ -11,6 +36,7 @@ Timeout::Timeout(internal::TaskCore& task, TimePoint now, std::optional<TimePoin
     set_deadline(now);
 }
 
+/// A limit that has expired cannot be moved: its request has been made.
 void Timeout::reschedule(std::optional<Deadline> when) {
     switch (state_) {
         case State::expiring: throw RuntimeError("the timeout is expiring");
@@ -24,7 +50,8 @@ void Timeout::reschedule(std::optional<Deadline> when) {
 }
 
 /// A deadline that has passed still lets the body begin: it takes effect one iteration later, like
-/// any callback.
+/// any callback. So a body that needs no wait ends with its result even under a limit of zero, as
+/// in Python.
 void Timeout::set_deadline(TimePoint now) {
     if (!when_ || *when_ == internal::never) return;
     if (*when_ <= now) {
@@ -34,22 +61,30 @@ void Timeout::set_deadline(TimePoint now) {
     }
 }
 
+/// The request has no reason, and names the mask under which the scope began: a limit that was set
+/// inside a cleanup reaches the cleanup, one that was set around it is held back until it has
+/// ended.
 void Timeout::alarm_rings() noexcept {
     state_ = State::expiring;
     task_.cancel({}, mask_);
 }
 
-/// True if the body's cancellation is this scope's doing and nobody else's.
+/// True if the body's cancellation is the doing of this scope alone. In any case the scope's
+/// request is taken back here.
 bool Timeout::leave_and_decide(bool body_cancelled) {
     if (left_in_time()) return false;
     state_ = State::expired;
     const bool only_ours = std::int64_t{task_.uncancel()} <= requests_at_entry_;
-    // A request the body never felt goes with the scope that made it. `uncancel` sees to that only
-    // when no earlier request, delivered long ago, keeps the count above zero.
+    // A request that the body never received is withdrawn with the scope that made it. `uncancel`
+    // does that only at zero, and an earlier request that was delivered long ago keeps the count
+    // above zero.
     if (only_ours && !body_cancelled) task_.withdraw();
     return only_ours && body_cancelled;
 }
 
+/// The body has ended of the limit's request, and a second request came before the scope was left.
+/// The task has received one CancelledError for both; the one that leaves carries the reason of the
+/// second.
 std::exception_ptr Timeout::cancellation_of_others() {
     if (state_ != State::expired || !task_.must_cancel()) return nullptr;
     return task_.take_cancellation();

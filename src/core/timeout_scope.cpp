@@ -1,3 +1,6 @@
+// The states of a limit that is an object of its own (`timeout_scope.h`): not entered, running,
+// expired, over. Python's `asyncio.timeout` refuses the same.
+
 #include <asyncio/timeout_scope.h>
 
 namespace asyncio::internal {

@@ -1,3 +1,21 @@
+// How the error that ends a program is reported, and how Ctrl-C ends it.
+//
+// The report shows the awaits that the error came through. When it is known that the error is
+// uncaught, in `std::terminate`, the frames have gone. So every coroutine that an error leaves
+// notes its place in a record of the thread (`Trail`). One record per thread is enough, because
+// only the last error is of interest; a new error overwrites it. The cost is a few stores for an
+// error, which is far less than the throw.
+//
+// A frame knows the coroutine that awaits it only if it has ever been suspended: a child that ends
+// within its parent's step has no `caller`. So the chain behind a frame may be incomplete at first.
+// When the error leaves the next frame, that one is found behind the last known frame, or is
+// appended if the chain has ended openly in the same task.
+//
+// The handler of `std::terminate` is installed only when an error leaves `run`, and it calls the
+// handler that was there before. A program that catches what leaves `run` sees no difference.
+// `frames_left` is above zero while the stack is inside a call of `run` that an error is leaving:
+// so an unrelated `std::terminate` reports nothing.
+
 #include <asyncio/internal/uncaught.h>
 
 #include <asyncio/coro.h>
@@ -24,14 +42,16 @@
 namespace asyncio::internal {
 namespace {
 
-// The way of an error.
+// The path of an error.
 
+/// The address of the thrown object, which identifies an error without keeping it alive. The
+/// standard library keeps it as the only member of `std::exception_ptr`.
 const void* object_of(const std::exception_ptr& error) noexcept {
     return *reinterpret_cast<const void* const*>(&error);
 }
 
-/// The frames an error has left, and those that wait for them: innermost first. It holds addresses
-/// only, for it must not keep the error alive.
+/// The frames that an error has left, and those that await them, innermost first. The record holds
+/// addresses only: it must not keep the error alive.
 struct Trail {
     static constexpr std::size_t longest = 32;
     struct Passage {
@@ -39,7 +59,9 @@ struct Trail {
         std::source_location where;
     };
 
-    /// Whether `frame` is one of those behind the frame that was left last.
+    /// Whether `frame` is among the known frames behind the one that was left last. Frames in
+    /// between may be skipped: a scope passes an error on as an `Outcome`, without a throw, and
+    /// notes nothing.
     bool goes_on_at(const PromiseBase& frame) noexcept {
         for (std::size_t next = left; next < count; ++next) {
             if (passages[next].frame != &frame) continue;
@@ -48,8 +70,7 @@ struct Trail {
         }
         return false;
     }
-    /// The last known frame was started inside the step of whoever awaits it, so it did not know
-    /// by whom.
+    /// The last known frame was started inside its parent's step, so it did not know its parent.
     bool ends_openly(const TaskCore* in) const noexcept {
         return in == task && left == count && count < longest;
     }
@@ -63,19 +84,20 @@ struct Trail {
     const void* error = nullptr;
     const TaskCore* task = nullptr;
     std::size_t count = 0;
-    /// How many of them the error has left.
+    /// How many of the passages the error has left.
     std::size_t left = 0;
     std::array<Passage, longest> passages{};
 };
 
 constinit thread_local Trail trail{};
-/// Of the error that left `run` last on this thread.
+/// The trail of the error that left `run` last on this thread.
 constinit thread_local Trail left_run{};
-/// How many of the frames on this thread's stack are those that an error of `run` leaves.
+/// How many frames of `run` an error is leaving on this thread's stack.
 constinit thread_local unsigned frames_left = 0;
 
-// What is said.
+// The text of a report.
 
+/// The name as a programmer writes it, or the compiler's own if that fails.
 std::string type_name(const std::type_info* type) {
     if (type == nullptr) return "an error of unknown type";
     int status = 0;
@@ -85,6 +107,7 @@ std::string type_name(const std::type_info* type) {
     return name;
 }
 
+/// The type can be asked for only inside a handler, so the error is thrown once more.
 std::string type_of(const std::exception_ptr& error) {
     try {
         std::rethrow_exception(error);
@@ -93,6 +116,7 @@ std::string type_of(const std::exception_ptr& error) {
     }
 }
 
+/// The places of the program's awaits. Frames of the library's scopes are left out.
 std::string places(const Trail& way) {
     std::string text;
     for (std::size_t index = 0; index < way.count; ++index) {
@@ -117,6 +141,8 @@ bool is_interrupt(const std::exception_ptr& error) noexcept {
     }
 }
 
+/// The last code that runs. An interrupt does not come back from here. Any other error is reported
+/// and then given to the handler that was installed before, which ends the program.
 void at_terminate() {
     const std::exception_ptr error = std::current_exception();
     if (error != nullptr) {
@@ -129,6 +155,8 @@ void at_terminate() {
 
 }  // namespace
 
+/// Called for every coroutine that an error leaves, so it does little: the usual case is one
+/// comparison and one step along the known chain.
 void note_passage(const std::exception_ptr& error, const PromiseBase& frame) noexcept {
     const void* const object = object_of(error);
     if (trail.error == object) {
@@ -142,6 +170,9 @@ void note_passage(const std::exception_ptr& error, const PromiseBase& frame) noe
     trail.left = 1;
 }
 
+/// The handler is installed here, and not at the start of a run, so that a program without such an
+/// error keeps its own. A program that installs another handler later keeps that one until the next
+/// error.
 void error_leaves_run(const std::exception_ptr& error) noexcept {
     if (trail.error == object_of(error)) {
         left_run = trail;
@@ -158,6 +189,7 @@ void error_leaves_run(const std::exception_ptr& error) noexcept {
 LeavingRun::LeavingRun() noexcept { ++frames_left; }
 LeavingRun::~LeavingRun() { --frames_left; }
 
+/// Goes to standard error, where the runtime library also reports an uncaught exception.
 void report_uncaught(const std::exception_ptr& error) noexcept {
     try {
         std::string text =
@@ -169,6 +201,9 @@ void report_uncaught(const std::exception_ptr& error) noexcept {
     }
 }
 
+/// Ends the process by the signal itself and not by an exit code, so that the parent process sees a
+/// child that was interrupted: a shell then stops its script. Buffered output is flushed first,
+/// because the default action of the signal does not do it.
 void end_by_interrupt() noexcept {
     std::cout.flush();
     std::clog.flush();
@@ -179,7 +214,7 @@ void end_by_interrupt() noexcept {
     sigaddset(&interrupt, SIGINT);
     pthread_sigmask(SIG_UNBLOCK, &interrupt, nullptr);
     std::raise(SIGINT);
-    std::_Exit(128 + SIGINT);  // a debugger, say, has kept the signal
+    std::_Exit(128 + SIGINT);  // the signal did not arrive: a debugger may have kept it
 }
 
 }  // namespace asyncio::internal

@@ -1,3 +1,14 @@
+// `wait`: a watch over all futures, an alarm for the limit, and one future (`released_`) that says
+// when enough has ended.
+//
+// One iteration after a future has ended, `future_ended` counts it. If that is enough, `released_`
+// is set, and the waiting task runs one iteration after that. CPython's `_wait` has the same two
+// steps (`_on_completion` sets a `waiter` future). The task sorts the futures when it runs, not
+// when `released_` was set: futures that have ended in between count as done.
+//
+// This object neither owns nor cancels the futures. Its watch ends when the call ends, also when
+// the call is cancelled.
+
 #include <asyncio/wait.h>
 
 namespace asyncio::internal {
@@ -11,6 +22,7 @@ WaitState::WaitState(EventLoop& loop, const WaitOptions& options, std::size_t co
     if (options.timeout) ring_after(*options.timeout);
 }
 
+/// A cancelled future is no failure for `FIRST_EXCEPTION`, as in Python.
 void WaitState::future_ended(std::size_t, FutureBase& future) noexcept {
     --unfinished_;
     const bool failed = !future.cancelled() && future.error() != nullptr;
@@ -19,6 +31,7 @@ void WaitState::future_ended(std::size_t, FutureBase& future) noexcept {
     if (enough) release();
 }
 
+/// The alarm and the last future may both come in one iteration.
 void WaitState::release() noexcept {
     if (!released_.done()) released_.set_result();
 }

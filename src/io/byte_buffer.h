@@ -1,10 +1,13 @@
 #pragma once
-// The bytes a reader has received and not given away.
+// The bytes that a reader has received and not given away.
 //
-// A string, of which the part behind a mark holds bytes: what lies before is given away. Memory
-// is taken up when bytes come and not before, it is written once, and when everything is asked for
-// at once it is handed over rather than copied, so 200 MB of output exist once. A reader that waits
-// with nothing in its buffer holds none.
+// A string with a mark: the bytes before the mark are given away, the bytes behind it are there.
+// Memory is allocated when bytes arrive and not before, and each byte is written to it once. When
+// everything is asked for at once, the string itself is handed over and not copied, so 200 MB of
+// output exist once. A reader that waits with an empty buffer holds no memory.
+//
+// The rejected alternatives: a ring buffer cannot hand over its memory as a string, and a list of
+// chunks cannot be searched for a separator that lies across two of them.
 //
 // Thread-safety: none.
 
@@ -24,8 +27,9 @@ public:
     /// Throws: `std::bad_alloc`; the buffer is then as it was.
     void append(std::string_view bytes) {
         const bool fits = storage_.capacity() - storage_.size() >= bytes.size();
-        // Moving what is left to the front pays if it is less than was given away: then no byte is
-        // moved twice without another one having left for good.
+        // Moving the rest to the front pays if the rest is smaller than what was given away: then
+        // no byte is moved twice without another byte having left for good. So a stream of any
+        // length costs a constant number of moves per byte.
         if (!fits && begin_ >= size()) {
             storage_.erase(0, begin_);
             begin_ = 0;
@@ -33,7 +37,9 @@ public:
         storage_.append(bytes);
     }
 
-    /// Gives away the first `count` bytes; there must be as many.
+    /// Gives away the first `count` bytes, which must be there. The string itself is handed over if
+    /// all of it is wanted and it is at least half full: handing over a small text in a large
+    /// string would keep the large memory alive in the caller's hands.
     std::string take(std::size_t count) {
         const bool hands_over = count == size() && begin_ == 0 && count > storage_.capacity() / 2;
         if (hands_over) return std::exchange(storage_, std::string());
@@ -44,12 +50,13 @@ public:
     std::string take_all() { return take(size()); }
     void drop_all() noexcept { drop(size()); }
 
-    /// The reader waits for more, perhaps for hours.
+    /// Called when the reader begins to wait, perhaps for hours: an empty buffer frees its memory.
     void forget_if_empty() noexcept {
         if (empty()) drop_memory();
     }
 
 private:
+    /// Keeps the memory: the next bytes are likely to come soon.
     void drop(std::size_t count) noexcept {
         begin_ += count;
         if (begin_ < storage_.size()) return;
@@ -57,12 +64,15 @@ private:
         begin_ = 0;
     }
 
+    /// `clear` would keep the memory.
     void drop_memory() noexcept {
         std::string().swap(storage_);
         begin_ = 0;
     }
 
+    /// The bytes that were received since the buffer was last empty.
     std::string storage_;
+    /// How many bytes at the front are given away.
     std::size_t begin_ = 0;
 };
 

@@ -1,3 +1,10 @@
+// Streams on the three descriptors that every program gets at its start, and waiting for readiness
+// of any descriptor.
+//
+// The standard streams are shared with the parent of the program (pipes.cpp says what follows from
+// that), and a stream never closes them (`StreamState::close_descriptor`): the number 0 would be
+// given to the next file, and a library function that reads standard input would read that file.
+
 #include <asyncio/standard_streams.h>
 
 #include <poll.h>
@@ -6,6 +13,8 @@
 namespace asyncio {
 namespace {
 
+/// The name that stands in error messages, unless the program has chosen one: "standard input" says
+/// more than "descriptor 0".
 StreamOptions called(StreamOptions options, const char* name) noexcept {
     if (options.name.empty()) options.name = name;
     return options;
@@ -25,6 +34,7 @@ StreamWriter open_stderr(StreamOptions options) {
     return connect_write_pipe(lowlevel::Fd(STDERR_FILENO), called(options, "standard error"));
 }
 
+// The two take any descriptor and own none: for libraries that do their own reading and writing.
 Readiness readable(int fd) noexcept { return Readiness(fd, POLLIN); }
 
 Readiness writable(int fd) noexcept { return Readiness(fd, POLLOUT); }

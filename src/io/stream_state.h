@@ -1,13 +1,19 @@
 #pragma once
-// What a reader and a writer have in common: a descriptor that belongs to a loop, and its end.
+// The common part of a reader and a writer: a descriptor that belongs to a loop, and its end.
 //
-// The handle of the user is one reference to the state; an awaiter and an operation that the state
-// itself keeps in flight are others. So the handle may go at any time: the state stays until the
-// back-end has reported what uses its memory.
+// References. The user's handle is one reference to the state. Others are an awaiter that waits and
+// an operation that the state itself keeps in flight. So the handle may be destroyed at any time:
+// the state stays until the back-end has reported the operation that uses its memory. The count is
+// no atomic, because a stream belongs to one loop and so to one thread at a time.
 //
-// The descriptor is closed once, when nothing is in flight on it, as an operation of its own: the
-// simulated back-end knows its descriptors only so. When the loop closes, it shuts every stream
-// that is left; after that a state never touches its loop again, for the loop may be gone.
+// The descriptor is closed once, when no operation is in flight on it (rule 9 of the back-end's
+// contract), and by an operation of its own: only so does the simulated back-end learn of it. The
+// close operation is a member, so closing needs no memory and cannot fail for lack of it. While it
+// is in flight, it holds a reference.
+//
+// The end of the loop. Every state is on a list of its loop (`AtClose`). When the loop closes, it
+// shuts every stream that is left, and waits for the operations. After that a state never touches
+// its loop again, because the loop may be gone while a handle still lives.
 //
 // Thread-safety: none.
 
@@ -21,11 +27,11 @@
 
 namespace asyncio::internal {
 
-/// How the descriptor is to be used.
+/// How the descriptor is used; pipes.cpp explains the three ways.
 enum class Access : std::uint8_t {
     non_blocking,  ///< Read and write: it says EAGAIN when it must.
-    shared,        ///< It may block, and its mode is not ours to change: wait for readiness first.
-    file,          ///< A regular file: never blocks for long, knows no readiness.
+    shared,        ///< It may block, and its mode must stay: wait for readiness first.
+    file,          ///< A regular file: waits for the disk alone, knows no readiness.
 };
 
 class StreamState : public Pooled, private AtClose {
@@ -34,6 +40,8 @@ public:
     StreamState& operator=(const StreamState&) = delete;
 
     void retain() noexcept { ++references_; }
+    /// The last reference destroys the state. No operation is in flight then, because each one
+    /// holds a reference or lies in a frame that does.
     void release() noexcept {
         if (--references_ == 0) delete this;
     }
@@ -49,23 +57,27 @@ protected:
     StreamState(EventLoop& loop, lowlevel::Fd fd, const StreamOptions& options, Access access);
     virtual ~StreamState();
 
-    /// The loop closes: end what is in flight, then close the descriptor.
+    /// The loop closes: the state ends its operation in flight and then closes the descriptor.
     virtual void shut() noexcept = 0;
-    /// The descriptor is closed; `error` is 0 or the errno of that.
+    /// Called when the descriptor is closed. `error` is 0, or the errno of the close.
     virtual void closed(int error) noexcept = 0;
 
+    /// Closes the descriptor, unless that has begun already. No other operation may be in flight.
     void close_descriptor() noexcept;
     int fd() const noexcept { return fd_.get(); }
     Access access() const noexcept { return access_; }
-    /// How much is known about the descriptor. (The mode of a shared one may change at any time.)
+    /// The knowledge that spares the back-end a system call per operation. The mode of a shared
+    /// descriptor may change at any time, so nothing is claimed about it.
     lowlevel::Blocking blocking() const noexcept {
         if (access_ == Access::shared) return lowlevel::Blocking::unknown;
         return access_ == Access::file ? lowlevel::Blocking::possible : lowlevel::Blocking::never;
     }
 
+    /// No new bytes are read or accepted. Set once, never taken back.
     bool closing_ = false;
 
 private:
+    /// Lets the callback, which knows the operation alone, find the state.
     struct CloseOperation : lowlevel::Operation {
         StreamState* stream = nullptr;
     };
@@ -77,7 +89,9 @@ private:
     lowlevel::Fd fd_;
     CloseOperation close_;
     std::string name_;
+    /// Begins with the reference of the handle.
     std::uint32_t references_ = 1;
+    /// How the descriptor may be used. Never changes.
     Access access_;
 };
 

@@ -1,20 +1,22 @@
 #pragma once
 // The writing end of a stream: a buffer in front of the kernel that empties itself.
+// writer_state.cpp says how.
 //
-// Two strings. `outgoing_` is what the operation in flight writes; it does not change until that is
-// reported. What is written meanwhile gathers in `waiting_`, and becomes the next `outgoing_` in
-// one piece: many small writes make few system calls.
+// Two strings. `outgoing_` holds the bytes that the operation in flight writes, and does not change
+// until it is reported. Bytes that are written meanwhile gather in `waiting_`, which becomes the
+// next `outgoing_` as a whole: many small writes make few system calls.
 //
 //     write ──► waiting_ ──► outgoing_ ──► the kernel
 //
-// Places in which the pump can stand; in each but the first, somebody brings it back:
+// The states of the pump; in each except the first, an event makes it continue:
 //   empty      nothing is buffered
 //   in flight  the operation will be reported; it holds a reference to the state
-//   resting    it wrote so much without waiting that it is others' turn; `again_` is in the loop's
-//              ready queue, and holds a reference, too
+//   resting    it has written much without waiting, and other tasks run first; `again_` is in the
+//              loop's ready queue, and holds a reference, too
 //
-// How it ends: `close` lets the pump run dry and closes the descriptor; an error, `abort` and the
-// loop's end drop what is buffered and close it as soon as nothing is in flight.
+// The end: `close` lets the pump send the rest and then closes the descriptor. An error, `abort`
+// and the loop's end drop what is buffered, and the descriptor is closed as soon as nothing is in
+// flight.
 //
 // Thread-safety: none.
 
@@ -35,26 +37,29 @@ public:
     void write_string(std::string&& data);
     void close() noexcept;
     void abort() noexcept;
-    /// The handle is gone.
+    /// The handle is destroyed.
     void drop() noexcept;
 
     void set_limits(std::size_t high, std::size_t low);
     std::size_t buffered_bytes() const noexcept {
         return outgoing_.size() - outgoing_sent_ + waiting_.size();
     }
-    /// How many bytes were ever given to `write`, also those it refused.
+    /// How many bytes were ever given to `write`, the refused ones included.
     std::uint64_t written() const noexcept { return written_; }
 
+    /// Whether the event for which the awaiter waits has come.
     bool has_come(const WriterAwaiter& awaiter) const noexcept;
-    /// What somebody who awaited the event is to be told. `waited`: it had not come at once.
+    /// Throws what the task that awaited the event has to know; returns if its bytes are sent.
     void throw_if_lost(const WriterAwaiter& awaiter) const;
 
     IntrusiveList<WriterAwaiter::Place>& line() noexcept { return line_; }
 
 private:
+    /// Lets the callback, which knows the operation alone, find the writer.
     struct WriteOperation : lowlevel::Operation {
         WriterState* writer = nullptr;
     };
+    /// The pump's own entry in the ready queue, for `rest`.
     struct Again : Ready {
         WriterState* writer = nullptr;
     };
@@ -76,23 +81,31 @@ private:
     static void reported(lowlevel::Operation& operation) noexcept;
     static void go_on(Ready& node) noexcept;
 
+    /// The back-end may read it; see the top.
     std::string outgoing_;
+    /// How many bytes at its front are sent. They are not removed, which would move the rest.
     std::size_t outgoing_sent_ = 0;
+    /// Bytes for later. Empty if `outgoing_` is.
     std::string waiting_;
 
     WriteOperation operation_;
     Again again_;
+    /// The tasks that wait for an event of this writer, whichever it is.
     IntrusiveList<WriterAwaiter::Place> line_;
 
     std::uint64_t written_ = 0;
+    /// How many bytes the kernel has taken.
     std::uint64_t sent_ = 0;
     std::size_t high_ = 64 * 1024;
     std::size_t low_ = 16 * 1024;
+    /// The errno with which writing, or the close, failed; 0 while there is none.
     int error_ = 0;
+    /// `operation_` is with the back-end.
     bool in_flight_ = false;
-    /// More than the high mark was buffered, and not less than the low one since.
+    /// More than the high mark was buffered, and since then never as little as the low mark.
     bool paused_ = false;
-    /// The wait for readiness is over; only where the descriptor is shared.
+    /// The wait for readiness is over, so the next operation is a write. Used only for shared
+    /// descriptors.
     bool ready_ = false;
     /// Something was given to `write` after `close`.
     bool refused_ = false;

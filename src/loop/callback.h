@@ -1,19 +1,19 @@
 #pragma once
 // A scheduled callback: what a `Handle` refers to.
 //
-// States, and who may leave each:
-//   scheduled → running      the loop, when the callback's turn comes
-//   scheduled → cancelled    whoever holds a handle, on any thread if it came from
-//                            `call_soon_threadsafe`
-//   running → done           the loop
+// States, and which side may leave each:
+//   scheduled → running    the loop, when the callback's turn comes
+//   scheduled → cancelled  an owner of a handle; on any thread, if the handle came from
+//                          `call_soon_threadsafe`
+//   running → done         the loop
 //
 // Exactly one side wins a step out of `scheduled`, and the winner destroys the callable. So a
 // cancelled callback has released what it captured when `cancel` returns, and a node that is still
 // queued somewhere is merely skipped.
 //
-// A thread that comes too late, because the callback runs, waits for its end: whoever cancels may
-// take away what the callback uses. On the loop's own thread that would be a wait for itself, so
-// there a callback that cancels itself just goes on.
+// A thread that cancels too late, because the callback runs, waits for its end: the caller of
+// `cancel` may destroy afterwards what the callback uses. On the loop's own thread that would be a
+// wait for itself, so a callback that cancels itself just goes on.
 //
 // The node is kept alive by its handles and, while it is queued or armed, by the loop. The count is
 // atomic because handles may be dropped on other threads.
@@ -31,6 +31,8 @@ class CallbackNode : public Ready, public Pooled {
 public:
     CallbackNode(EventLoop& loop, UniqueFunction<void()> function);
 
+    /// A reference is only ever made from another one, so the increment needs no order. The last
+    /// decrement must see everything that the others have done before the node is deleted.
     void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
     void release() noexcept {
         if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
@@ -48,13 +50,15 @@ private:
 
     static void run_node(Ready& node) noexcept;
     void call() noexcept;
-    /// On any thread but the loop's.
+    /// Blocks until the callback has ended, on any thread but the loop's.
     void wait_while_running() const noexcept;
     bool leave_scheduled(State to) noexcept;
 
     EventLoop& loop_;
+    /// Empty once the callback has run or was cancelled. Belongs to the side that has left
+    /// `scheduled`.
     UniqueFunction<void()> function_;
-    /// A copy of the one in which the callback was registered.
+    /// A copy of the context in which the callback was registered, as in Python.
     ContextRef context_;
     std::atomic<std::uint32_t> references_{1};
     std::atomic<State> state_{State::scheduled};

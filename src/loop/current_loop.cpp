@@ -1,7 +1,7 @@
 // The loop that a thread names while none runs: `get_event_loop`, `set_event_loop`.
 //
-// A thread remembers its current loop by address, and beside it the loop's number: a loop may go on
-// another thread, which cannot tell this one.
+// A thread remembers its current loop by address and by number. The loop may be destroyed on
+// another thread, which cannot tell this one; the number shows it.
 
 #include <asyncio/event_loop.h>
 
@@ -18,7 +18,7 @@ namespace {
 struct Current {
     EventLoop* loop = nullptr;
     std::uint32_t number = 0;
-    /// `set_event_loop` was called, if only to say that there is to be none.
+    /// `set_event_loop` was called, perhaps with null. From then on no loop is made by itself.
     bool set = false;
 };
 
@@ -27,13 +27,14 @@ Current& current() noexcept {
     return here;
 }
 
-/// Null if there is none, or it has gone.
+/// Null if there is none, or it has been destroyed.
 EventLoop* current_loop() noexcept {
     const Current& here = current();
     return internal::loop_exists(here.number) ? here.loop : nullptr;
 }
 
-/// Never destroyed: when statics go it is too late to run what is left in it.
+/// Never destroyed: when static objects are destroyed it is too late to run the tasks that are left
+/// in it.
 EventLoop& make_loop_of_main_thread() {
     auto* loop = new EventLoop();
     set_event_loop(*loop);
@@ -42,12 +43,14 @@ EventLoop& make_loop_of_main_thread() {
 
 }  // namespace
 
+/// As in Python up to 3.13, only the main thread gets a loop without asking for one.
 EventLoop& get_event_loop() {
     if (internal::here.loop == nullptr && !current().set && internal::on_main_thread())
         return make_loop_of_main_thread();
     return internal::running_or_current_loop("asyncio::get_event_loop()");
 }
 
+/// The loop of a parent process cannot be used in a forked child, so the child forgets it.
 void set_event_loop(EventLoop& loop) {
     [[maybe_unused]] static const bool told =
         (internal::call_in_forked_children([] { current() = {}; }), true);
@@ -58,6 +61,7 @@ void set_event_loop(std::nullptr_t) noexcept {
     current() = {.loop = nullptr, .number = 0, .set = true};
 }
 
+/// The running loop first. The current one counts only while no loop runs on this thread.
 EventLoop& internal::running_or_current_loop(const char* function) {
     if (here.loop != nullptr) return *here.loop;
     if (EventLoop* loop = current_loop()) return *loop;

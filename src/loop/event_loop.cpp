@@ -1,3 +1,43 @@
+// The loop: one iteration, the look at the back-end in between, and the end.
+//
+// An iteration has four steps, as the comments in `run_forever` number them: take the inbox, wait
+// for the back-end if nothing is ready, make expired timers ready, run the batch. The batch is what
+// is ready at that moment: `run_batch` moves the whole ready queue into a list of its own, and
+// nodes that become ready meanwhile collect in `ready_` for the next iteration. This is CPython's
+// `ntodo = len(self._ready)`, without a count. Every rule about ticks in this library follows from
+// it.
+//
+// The order inside the ready queue is: the inbox, finished operations, expired timers, each in its
+// own order. Only nodes made ready by the batch before stand in front of all of them.
+//
+// The look at the back-end. While tasks are ready, a system call in each iteration would cost more
+// than the tasks do. So the back-end is looked at after 61 steps, or earlier when the back-end
+// notices that time has passed (`look_is_due`), also in the middle of a batch. While no operation
+// is in flight, the back-end is not even asked before the 61 steps are over. While nothing is
+// ready, every iteration waits in the back-end, which is the only place where a program sleeps.
+//
+// An operation that a look finds finished does not go behind the ready tasks, as it would in
+// CPython: with ten tasks that compute 5 ms each, a descriptor would be served 50 ms late. It does
+// not go before all of them either, or a few busy descriptors could starve the rest.
+// `serve_finished` runs one of each in turn.
+//
+// The only code that runs inside a look is `on_finished` of an operation. By its contract it makes
+// a task ready and does not resume it, so no code of the program runs below a look, and the loop
+// can be in the middle of a batch there.
+//
+// The end. `close` brings everything to its end that could still touch the loop, in this order:
+// 1. Tasks, then generators: these run, and the loop runs for them.
+// 2. Owners of operations that no task awaits (`at_close_`) cancel them, and the loop waits until
+//    every operation has been reported: the kernel may write into their memory until then.
+// 3. The gate for other threads shuts. A node that was posted before is in the inbox.
+// 4. Timers and ready nodes get their turn once. A node finds the loop closed and only releases
+//    what it holds.
+// The loop destroys no node: each node knows what it owns, and the loop does not.
+//
+// Ownership. The loop owns its back-end, its timers' heap and its gate (shared with handles that
+// outlive it). It does not own the nodes in its lists: tasks have a reference that they drop
+// themselves, callbacks too, and all others lie in frames.
+
 #include <asyncio/event_loop.h>
 
 #include <asyncio/internal/prefetch.h>
@@ -22,6 +62,7 @@ class TimerHeap final : public BasicTimerHeap<Timer> {};
 EventLoop::EventLoop(LoopOptions options)
     : EventLoop(lowlevel::make_backend(options.backend), options) {}
 
+/// The back-end comes first and may throw: a loop without one does not exist.
 EventLoop::EventLoop(std::unique_ptr<lowlevel::Backend> backend, LoopOptions options)
     : backend_(std::move(backend)),
       timers_(std::make_unique<internal::TimerHeap>()),
@@ -34,14 +75,18 @@ EventLoop::EventLoop(std::unique_ptr<lowlevel::Backend> backend, LoopOptions opt
         internal::log(LogLevel::debug, std::string("event loop on the back-end ") + backend_name());
 }
 
+/// A loop that was never closed is closed here, and its tasks are run to their end. Python's
+/// destructor warns, and closes without running them.
 EventLoop::~EventLoop() {
     close();
-    drop_ready();  // what a future of the closed loop has scheduled since
+    drop_ready();  // a future of the closed loop may have scheduled something since
 }
 
 // Running.
 
-/// While it lives, this loop is the thread's running loop.
+/// Makes this loop the thread's running loop, as long as it lives. Everything is undone by the
+/// destructor, because `run_forever` may also end by an exception (a deadlock, or an error of the
+/// back-end).
 struct EventLoop::RunScope {
     explicit RunScope(EventLoop& loop) : loop_(loop) {
         loop.check_can_run();
@@ -55,6 +100,7 @@ struct EventLoop::RunScope {
     RunScope(const RunScope&) = delete;
     RunScope& operator=(const RunScope&) = delete;
     ~RunScope() {
+        // A loop may run on another thread next time; a ring belongs to one thread.
         loop_.backend_->hand_over();
         internal::here = outer_;
         loop_.gate_->set_runner(nullptr);
@@ -64,29 +110,35 @@ struct EventLoop::RunScope {
 
 private:
     EventLoop& loop_;
-    /// Something only where a loop is closed inside another one.
+    /// The state of the thread from before. It has a loop only where a loop is closed while another
+    /// one runs.
     internal::ThreadState outer_ = internal::here;
 };
 
-/// Each round is one iteration. This is the event loop.
+/// Each round is one iteration. `stop` takes effect at the end of a round, as in Python: the rest
+/// of the batch still runs, and what it makes ready does not.
 void EventLoop::run_forever() {
     const RunScope scope(*this);
-    // A caller that runs single iterations gets a look at the back-end in each.
+    // `stop` before `run_forever` is the idiom for a single iteration. Such a caller must get a
+    // look at the back-end each time, or it would notice its operations only after 61 steps.
     if (stopping_) unobserved_steps_ = steps_between_looks;
     do {
-        take_inbox();  // 1. what other threads and signal handlers want
+        take_inbox();  // 1. posts of other threads and signal handlers
         if (ready_.empty()) {
-            // 2. wait, but not past the next deadline; what finished becomes ready
+            // 2. wait, but not past the next deadline; finished operations become ready
             wait_until_ready();
         } else if (look_is_due()) [[unlikely]] {
             look();
         }
-        expire_timers();  // 3. what was due becomes ready, behind it
-        // 4. what is ready now runs; what becomes ready meanwhile does not
+        expire_timers();  // 3. timers that are due become ready, behind them
+        // 4. what is ready at this moment runs; what becomes ready meanwhile does not
         if (!ready_.empty()) run_batch();
     } while (!stopping_);
 }
 
+/// The inbox is a stack that any thread pushes to, so it is taken whole, by one exchange, and
+/// turned round: the oldest node comes first. The test before the exchange spares the usual
+/// iteration, whose inbox is empty, an atomic write.
 inline void EventLoop::take_inbox() noexcept {
     if (inbox_.load(std::memory_order_relaxed) == nullptr) [[likely]]
         return;
@@ -104,18 +156,28 @@ inline void EventLoop::take_inbox() noexcept {
     }
 }
 
+/// Two comparisons in the usual case. While nothing is in flight `steps_before_look_` is as high as
+/// the limit, so the back-end is not even asked. At the limit of 61 steps the answer is yes without
+/// asking: a program that never rests must notice its descriptors even if its back-end keeps no
+/// time.
 inline bool EventLoop::look_is_due() noexcept {
     return unobserved_steps_ >= steps_before_look_ &&
            (unobserved_steps_ >= steps_between_looks || backend_->look_is_due());
 }
 
+/// A loop that was stopped does not sleep: it looks once and ends. The deadline is that of the
+/// earliest timer. A timer that was armed by another thread's post is not missed: the post wakes
+/// the back-end, and the next iteration asks again.
 void EventLoop::wait_until_ready() {
     unobserved_steps_ = 0;
     wait(stopping_ ? internal::at_once : timers_->earliest());
 }
 
-/// An operation that has finished does not stand behind the others: each of them may compute
-/// for as long as it likes.
+/// Looks at the back-end while tasks are ready. Tasks whose operation has finished are kept apart
+/// in `finished_`, because they are not to stand behind the others: each of those may compute for
+/// as long as it likes. `on_finished` puts its task into `ready_`, so the queue is emptied into
+/// `others` before and put back afterwards; what is in `ready_` in between is what the look has
+/// brought. Moving a list costs the same for any length.
 void EventLoop::look() {
     internal::ReadyList others;
     others.append(ready_);
@@ -125,6 +187,10 @@ void EventLoop::look() {
     ready_.append(others);
 }
 
+/// The list of finished operations is walked here and not in the back-end, so that `on_finished`
+/// may submit the next operation at once. A deadlock is the simulated back-end's answer that
+/// nothing is left that could ever happen. The exception carries the await tree, because the tasks
+/// are still there to be described.
 void EventLoop::wait(TimePoint deadline) {
     lowlevel::OperationList finished;
     if (backend_->wait(deadline, finished) == lowlevel::Backend::Waited::deadlock) [[unlikely]] {
@@ -137,13 +203,16 @@ void EventLoop::wait(TimePoint deadline) {
     }
 }
 
+/// The clock is read once for all timers of an iteration, and not at all while there are none. A
+/// timer that comes due during the batch waits for the next iteration, as in CPython.
 inline void EventLoop::expire_timers() noexcept {
     if (!timers_->empty()) expire_until(backend_->now());
 }
 
-/// By the handful: a timer and its target lie in the frame that waits for it, and neither that nor
-/// the task has been touched for as long as it waited. While one is scheduled, the others are
-/// fetched.
+/// In groups of 16: a timer and its target lie in the frame that waits, and neither the frame nor
+/// the task has been touched for as long as it waited. All of a group are fetched from memory at
+/// the same time, before the first of them is scheduled. Timers with one deadline come off the heap
+/// in the order in which they were armed.
 void EventLoop::expire_until(TimePoint when) noexcept {
     std::array<internal::Timer*, 16> due;
     while (const std::size_t count = timers_->take_due(when, internal::Timer::disarmed, due)) {
@@ -155,15 +224,22 @@ void EventLoop::expire_until(TimePoint when) noexcept {
     }
 }
 
+/// `node.run` is `noexcept`: an exception of the program never gets here, so a step cannot end the
+/// loop.
 inline void EventLoop::run_step(internal::Ready& node) {
     node.run(node);
     ++unobserved_steps_;
 }
 
+/// The batch is taken whole, so nodes that are made ready by its steps collect in `ready_`. A node
+/// may also leave the batch before its turn (a cancelled wait, a limit that was kept): the list is
+/// intrusive, so it is unlinked from wherever it is, and the loop asks for emptiness after every
+/// step.
 inline void EventLoop::run_batch() {
     internal::ReadyList batch;
     batch.take(ready_);
     ++iterations_;
+    // A look of this iteration has found finished operations.
     if (!finished_.empty()) [[unlikely]] {
         serve_finished(batch);
         if (batch.empty()) return;
@@ -179,8 +255,10 @@ inline void EventLoop::run_batch() {
     }
 }
 
-/// Turn and turn about, so that those who come from the back-end cannot starve the others. When
-/// there are no others left in this iteration, the rest of the finished come first in the next one.
+/// Runs one task whose operation has finished and one other, in turn, so that neither kind starves
+/// the other. When no others are left in this iteration, the rest of the finished come first in the
+/// next one. The rest goes in front of `ready_` by two moves: behind the finished ones stands what
+/// the batch has made ready, in its own order.
 void EventLoop::serve_finished(internal::ReadyList& batch) {
     while (!finished_.empty() && !batch.empty()) {
         run_step(finished_.pop_front());
@@ -192,6 +270,8 @@ void EventLoop::serve_finished(internal::ReadyList& batch) {
     ready_.append(finished_);
 }
 
+/// See the end of the text at the top. Each line leaves the loop in a state in which the next one
+/// can do its work; the order cannot be changed.
 void EventLoop::close() {
     if (running_) throw RuntimeError("EventLoop::close() cannot close a running event loop");
     if (is_closed()) return;
@@ -199,16 +279,18 @@ void EventLoop::close() {
     if (!residents_.empty()) internal::wind_up_residents(*this);
     internal::wind_up_asyncgens(*this);
     collect_operations();
-    // From here on no thread can bring anything. What was brought before is in the inbox, and is
-    // given its turn with the rest.
+    // From here on no thread can bring anything. A node that was posted before is in the inbox, and
+    // gets its turn with the rest.
     gate_->shut();
+    // Set after the gate has shut and before the nodes below run: a callback among them must see
+    // that the loop is closed, and then does not run.
     closed_ = true;
     expire_until(internal::never);
     drop_ready();
 }
 
-/// Every node is given its turn, so that it is released; a callback that finds the loop closed does
-/// not run.
+/// Every node gets its turn, so that it releases what it holds; a callback that finds the loop
+/// closed does not run.
 void EventLoop::drop_ready() noexcept {
     take_inbox();
     while (!ready_.empty()) {
@@ -217,8 +299,9 @@ void EventLoop::drop_ready() noexcept {
     }
 }
 
-/// Every operation is reported before the back-end goes: the memory it uses is the back-end's until
-/// then.
+/// Every operation must be reported before the back-end goes: the memory it uses belongs to the
+/// back-end until then. A listener is taken off the list before it is called, because it may
+/// destroy itself.
 void EventLoop::collect_operations() {
     while (!at_close_.empty()) {
         internal::AtClose& listener = at_close_.pop_front();
@@ -232,6 +315,8 @@ void EventLoop::refuse_closed(const char* function) {
                        " needs one that is open");
 }
 
+/// A loop that is being wound up may run inside another one: a loop object can be destroyed in a
+/// task of another loop, and its own tasks must still end.
 void EventLoop::check_can_run() const {
     check_open("EventLoop::run_forever() or run_until_complete()");
     if (internal::here.loop == this)
@@ -245,6 +330,8 @@ void EventLoop::check_can_run() const {
 
 // Callbacks.
 
+/// Allocates twice, for the node and for the callable. Tasks do not come here: their node is part
+/// of the task.
 Handle EventLoop::call_soon(internal::UniqueFunction<void()> callback) {
     check_open("EventLoop::call_soon()");
     check_thread();
@@ -253,12 +340,16 @@ Handle EventLoop::call_soon(internal::UniqueFunction<void()> callback) {
     return Handle(node);
 }
 
+/// The clock is that of the back-end, which is virtual in a simulation. A delay that is too long
+/// means never.
 TimerHandle EventLoop::call_later(Delay delay, internal::UniqueFunction<void()> callback) {
     check_open("EventLoop::call_later()");
     check_thread();
     return call_at(internal::add_saturating(time(), delay), std::move(callback));
 }
 
+/// The heap may have to grow. Without memory for that the node was in no list, and is released
+/// here.
 TimerHandle EventLoop::call_at(Deadline when, internal::UniqueFunction<void()> callback) {
     check_open("EventLoop::call_at()");
     check_thread();
@@ -273,11 +364,13 @@ TimerHandle EventLoop::call_at(Deadline when, internal::UniqueFunction<void()> c
     return TimerHandle(node);
 }
 
+/// The way to give a callback to a loop from another thread, for callers that know that the loop
+/// exists. `LoopHandle` is for callers that do not.
 Handle EventLoop::call_soon_threadsafe(internal::UniqueFunction<void()> callback) {
     check_open("EventLoop::call_soon_threadsafe()");
     auto* node = new internal::CallbackNode(*this, std::move(callback));
-    // The handle is made before the node is posted: from then on the loop may run and release it at
-    // any moment.
+    // The handle is made before the node is posted: from then on the loop may run the node and
+    // release it at any moment.
     Handle handle(node);
     // The loop's own thread needs no wake-up, and keeps the order of its callbacks.
     if (internal::here.loop == this) {
@@ -289,7 +382,8 @@ Handle EventLoop::call_soon_threadsafe(internal::UniqueFunction<void()> callback
     return handle;
 }
 
-/// For the gate. Any thread.
+/// Pushes a node onto the inbox. Called through the gate only, so the loop exists. Any thread, and
+/// any signal handler: no lock, no allocation.
 void EventLoop::take_in(internal::Ready& node) noexcept {
     internal::tell_release(inbox_);
     internal::ListNode* newest = inbox_.load(std::memory_order_relaxed);
@@ -297,17 +391,21 @@ void EventLoop::take_in(internal::Ready& node) noexcept {
         node.next = newest;
     } while (!inbox_.compare_exchange_weak(newest, &node, std::memory_order_release,
                                            std::memory_order_relaxed));
-    // Only who finds the inbox empty wakes the loop: the others come before the loop has taken what
-    // that one brought.
+    // Only the thread that finds the inbox empty wakes the loop. Nodes that are pushed behind it
+    // are in the inbox before the loop takes it, so the same wake-up serves them.
     if (newest == nullptr) backend_->wake();
 }
 
 void EventLoop::arm(internal::Timer& timer, TimePoint when) { timers_->push(timer, when); }
 
+/// Calling off a timer is a store in a table, not a search in the heap (`timer_heap.h`). Most
+/// timers are limits that are called off.
 void EventLoop::disarm(internal::Timer& timer) noexcept {
     if (timer.armed()) timers_->remove(timer, internal::Timer::disarmed);
 }
 
+/// An operation that finished within the call was not in flight, and is not counted. From the first
+/// one in flight on, each step asks whether a look is due.
 lowlevel::Backend::Submitted EventLoop::submit(lowlevel::Operation& operation) {
     if (operation.state == lowlevel::Operation::State::in_flight) [[unlikely]]
         throw RuntimeError("an operation was submitted that is in flight already");
@@ -321,6 +419,8 @@ lowlevel::Backend::Submitted EventLoop::submit(lowlevel::Operation& operation) {
 
 // Errors.
 
+/// The handler is held by a second reference while it runs: it may replace itself. A handler that
+/// throws must not end the loop, and the error that it was given is still reported.
 void EventLoop::call_exception_handler(const ErrorContext& context) noexcept {
     const std::shared_ptr<const ExceptionHandler> handler = exception_handler_;
     if (handler == nullptr) return default_exception_handler(context);
@@ -333,6 +433,8 @@ void EventLoop::call_exception_handler(const ErrorContext& context) noexcept {
     }
 }
 
+/// The text is made only if the log is written, and without memory a fixed text takes its place
+/// (`base/log.h`).
 void EventLoop::default_exception_handler(const ErrorContext& context) noexcept {
     internal::log(LogLevel::error, context.message, [&context] {
         std::string line(context.message);
@@ -342,6 +444,7 @@ void EventLoop::default_exception_handler(const ErrorContext& context) noexcept 
     });
 }
 
+/// A handler is kept by a shared pointer: one that is running outlives its replacement.
 void EventLoop::set_exception_handler(ExceptionHandler handler) {
     exception_handler_ =
         handler ? std::make_shared<const ExceptionHandler>(std::move(handler)) : nullptr;

@@ -1,3 +1,9 @@
+// The list of loops that exist, behind one mutex for the process.
+//
+// The list is searched when a handle is used outside its loop, and changed when a loop is made or
+// destroyed, so a list without an index is enough. A number is given once: 32 bits last for four
+// billion loops.
+
 #include "loop/live_loop.h"
 
 #include <asyncio/event_loop.h>
@@ -10,19 +16,24 @@ namespace asyncio::internal {
 namespace {
 
 std::mutex mutex;
+/// Made at first use: a loop may be a static object of the program, and constructed before this
+/// file's.
 IntrusiveList<LiveLoop>& live() noexcept {
     static IntrusiveList<LiveLoop> list;
     return list;
 }
+/// Guarded by the mutex. 0 is the number of no loop.
 std::uint32_t last_number = 0;
 
-/// A fork may come while another thread holds the lock; in the child nobody would give it back.
+/// A fork may come while another thread holds the lock, and in the child that thread does not
+/// exist, so nothing would release it. So the lock is taken around the fork.
 void keep_usable_after_fork() noexcept {
     ::pthread_atfork([] { mutex.lock(); }, [] { mutex.unlock(); }, [] { mutex.unlock(); });
 }
 
 }  // namespace
 
+/// The handler of forks is installed with the first loop: a program without loops does not get one.
 LiveLoop::LiveLoop() noexcept {
     [[maybe_unused]] static const bool kept = (keep_usable_after_fork(), true);
     const std::lock_guard lock(mutex);

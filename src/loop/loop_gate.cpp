@@ -1,3 +1,6 @@
+// Posting to a loop that may be closing, and the wait for threads that are in the middle of a post.
+// The reasoning is in `loop_gate.h`.
+
 #include <asyncio/internal/loop_gate.h>
 
 #include <asyncio/event_loop.h>
@@ -10,6 +13,11 @@
 
 namespace asyncio::internal {
 
+/// The count goes up before the bit is looked at: a closing thread that shuts the gate in between
+/// sees the count and waits. The last line is the last access to the gate and to the loop, on every
+/// path. The acquire pairs with the release of the thread that has shut the gate, the release at
+/// the end with the acquire of `shut`: everything a poster has done is visible to the closing
+/// thread.
 bool LoopGate::post(Ready& node) noexcept {
     const bool open = (state_.fetch_add(1, std::memory_order_acquire) & shut_bit) == 0;
     if (open) loop_.take_in(node);
@@ -17,8 +25,9 @@ bool LoopGate::post(Ready& node) noexcept {
     return open;
 }
 
-/// Yields at first. A poster of lower priority on the same processor gets its time only when this
-/// thread sleeps, so after a while it does.
+/// Posts take less than a microsecond, so the wait yields at first. A poster of lower priority on
+/// the same processor gets its time only when this thread sleeps, so after a while it sleeps. The
+/// loop ends when the word is the bit alone: no thread is counted, and none will be let in.
 void LoopGate::shut() noexcept {
     constexpr int yields = 100;
     std::uint32_t state = state_.fetch_or(shut_bit, std::memory_order_acq_rel) | shut_bit;
@@ -41,7 +50,8 @@ void LoopGate::refuse_thread() {
 
 namespace asyncio {
 
-/// The post comes before the handle is asked for: nothing else refers to the node.
+/// No handle is returned: when the post has succeeded the node may be gone already. The first test
+/// spares an allocation on a loop that has closed. The post is what decides.
 bool LoopHandle::call_soon_threadsafe(internal::UniqueFunction<void()> callback) const {
     if (is_closed()) return false;
     auto* node = new internal::CallbackNode(gate_->loop(), std::move(callback));

@@ -1,3 +1,6 @@
+// The report of a step that held the loop for too long. Only debug mode comes here; the tests of
+// its flag are inlined where steps are run.
+
 #include "loop/step_watch.h"
 
 #include "base/log.h"
@@ -5,6 +8,7 @@
 
 namespace asyncio::internal {
 
+/// The watch of the thread is made at its first use. Without memory for it the step is not watched.
 void StepWatch::begin(Duration limit, const void* stack_end, Describe describe) noexcept {
     stall_watch_ = StallWatch::of_this_thread();
     if (stall_watch_ == nullptr) return;
@@ -12,8 +16,11 @@ void StepWatch::begin(Duration limit, const void* stack_end, Describe describe) 
     stall_watch_->begin(limit, stack_end, describe);
 }
 
+/// Returns how long the step has taken.
 Duration StepWatch::stop() const noexcept { return stall_watch_->end(); }
 
+/// The stack was written down by a signal handler while the step still ran, so it shows the place
+/// where the time was lost and not the end of the step.
 void StepWatch::report(const std::string& what, Duration held) const {
     std::string line =
         what + " held the loop for " + seconds_text(held) + " (limit " + seconds_text(limit_) + ")";
@@ -22,6 +29,7 @@ void StepWatch::report(const std::string& what, Duration held) const {
     log(LogLevel::warning, line);
 }
 
+/// A report must not fail: it then says only that a step was slow.
 void StepWatch::report_without_memory() noexcept {
     log(LogLevel::warning, "a step held the loop for too long");
 }

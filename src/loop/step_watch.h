@@ -1,10 +1,10 @@
 #pragma once
 // In debug mode: notices a step that holds the loop for too long, and says where it was stuck.
 //
-// How long a step takes is known when it ends, where it was stuck only while it is; `StallWatch`
-// knows both. Real time counts on every back-end: a step that blocks its thread does not move the
-// clock of a simulated world, and blocks all the same. Outside debug mode this class is one test of
-// a flag.
+// The duration of a step is known when it ends; the place where it was stuck can be seen only while
+// it runs. `StallWatch` knows both. Real time counts on every back-end: a step that blocks its
+// thread does not move the clock of a simulated world, and blocks all the same. Outside debug mode
+// this class is one test of a flag.
 
 #include <asyncio/event_loop.h>
 
@@ -19,15 +19,15 @@ class StallWatch;
 
 class StepWatch {
 public:
-    /// To be made by the function that runs the step, and always inlined there: what is of interest
-    /// is the part of the stack below that function's frame.
-    /// `describe` writes what runs, if it is looked at while it does; see `StallWatch::Describe`.
+    /// Made by the function that runs the step, and always inlined there: the part of the stack
+    /// that matters is below that function's frame. `describe` writes what runs, if it is looked at
+    /// while it runs; see `StallWatch::Describe`.
     using Describe = std::size_t (*)(std::span<char> text) noexcept;
     [[gnu::always_inline]] StepWatch(const EventLoop& loop, Describe describe) noexcept {
         if (loop.get_debug()) [[unlikely]]
             begin(loop.slow_callback_duration, __builtin_frame_address(0), describe);
     }
-    /// For what has no name.
+    /// Writes a fixed text, for steps that have no name of their own.
     template <std::size_t size>
     static std::size_t write(std::span<char> text, const char (&what)[size]) noexcept {
         return std::string_view(what).copy(text.data(), text.size());
@@ -55,6 +55,7 @@ private:
 
     /// Null outside debug mode.
     StallWatch* stall_watch_ = nullptr;
+    /// `slow_callback_duration` when the step began.
     Duration limit_{};
 };
 

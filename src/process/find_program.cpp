@@ -1,3 +1,15 @@
+// The search of PATH, done by the library and not by posix_spawnp(3).
+//
+// Two rules of Python (and of execvpe) make the difference. The PATH of the *child's* environment
+// counts, if it has one; posix_spawnp looks at this process's. And a relative directory in PATH
+// means a directory as the child sees it, from its own working directory. The search also gives a
+// better error: the name that was searched, instead of the last candidate.
+//
+// The search only chooses a candidate. A file that is replaced between the search and exec is no
+// problem, because exec decides for itself and reports its own error. access(2) asks for the real
+// user and exec for the effective one; they differ in set-user-id programs only, and there exec's
+// answer counts, too.
+
 #include "process/find_program.h"
 
 #include <asyncio/exceptions.h>
@@ -12,9 +24,10 @@
 namespace asyncio::internal {
 namespace {
 
-/// What execvp(3) searches when there is no PATH.
+/// The directories that execvp(3) searches when there is no PATH.
 constexpr std::string_view default_path = "/bin:/usr/bin";
 
+/// Of several PATHs in the child's environment the first one counts, as for getenv(3).
 std::string_view search_path(const SpawnRequest& request) {
     constexpr std::string_view name = "PATH=";
     if (request.env) {
@@ -26,8 +39,9 @@ std::string_view search_path(const SpawnRequest& request) {
     return ours != nullptr ? std::string_view(ours) : default_path;
 }
 
-/// 0 if `path` can be executed, else the errno. `path` is as the child will see it, from its own
-/// directory.
+/// 0 if `path` can be executed, else the errno. `path` is taken as the child will see it, from its
+/// own directory. A folder may have the permission to "execute" it, which for a folder means to
+/// enter it, so only regular files count.
 int why_not_executable(const std::string& path, const std::string& cwd) {
     const bool is_relative = !path.starts_with('/') && !cwd.empty();
     const std::string seen = is_relative ? cwd + '/' + path : path;
@@ -39,6 +53,9 @@ int why_not_executable(const std::string& path, const std::string& cwd) {
 
 }  // namespace
 
+/// A file that is found but not executable does not end the search, as in a shell: a later
+/// directory may have a better one. If none has, EACCES says more than ENOENT. The loop is bounded
+/// by the entries of PATH.
 std::string find_program(const SpawnRequest& request) {
     const std::string& name = request.arguments.front();
     if (name.empty() || name.find('/') != std::string::npos) return name;

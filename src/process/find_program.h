@@ -1,5 +1,6 @@
 #pragma once
-// From the name of a program to the file to execute, as a shell does it.
+// From the name of a program to the file to execute, as a shell does it. The answer is a path that
+// the child can use from its own working directory.
 
 #include "process/spawn.h"
 
@@ -7,9 +8,10 @@
 
 namespace asyncio::internal {
 
-/// A name with a slash is a path. Any other is looked for in the directories of PATH: the one in
-/// the request's environment if that has one, else ours.
-/// Throws: OsError if it is in none of them; EACCES if it is, but may not be executed.
+/// A name with a slash is a path. Any other name is looked up in the directories of PATH: in the
+/// PATH of the request's environment if that has one, else in the PATH of this process.
+/// Throws: OsError if no directory has the file: ENOENT, or EACCES if a file was found that may not
+/// be executed.
 std::string find_program(const SpawnRequest& request);
 
 }  // namespace asyncio::internal

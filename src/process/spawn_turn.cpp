@@ -1,16 +1,31 @@
+// The line of tasks that are about to start a program.
+//
+// The first task of a line yields once and starts its program in the next iteration. When it
+// resumes, it leaves the line and makes the next task ready, which runs one iteration later. So
+// each iteration has one start, and timers and other tasks run in between.
+//
+// The line is found through a table of the thread, by the loop: it belongs to no object of the
+// program, and most loops never start a program. A line exists only while a task stands in it, so a
+// loop that ends leaves nothing behind.
+//
+// A cancellation. A task in the middle of the line leaves it. The first one cannot leave: the loop
+// is about to resume it, and the tasks behind it depend on that. It resumes, makes the next task
+// ready, and then throws; its program is not started.
+
 #include "process/spawn_turn.h"
 
 #include <algorithm>
 
 namespace asyncio::internal {
 
-/// Those who wait on one loop. The first in the list is the one whose turn it is.
+/// The tasks that wait on one loop. The first in the list is the one that starts next.
 struct SpawnTurnAwaiter::Line {
     EventLoop* loop;
     IntrusiveList<Place> places;
 };
 
-/// Few threads have more than one loop. A line exists while somebody is in it.
+/// The lines of this thread. A vector, because few threads have more than one loop. The pointers
+/// keep a line at its place while others come and go: its list must not move.
 SpawnTurnAwaiter::Lines& SpawnTurnAwaiter::lines_of_thread() {
     thread_local Lines lines;
     return lines;
@@ -22,7 +37,8 @@ SpawnTurnAwaiter::Lines::iterator SpawnTurnAwaiter::find_line(EventLoop& loop) {
                         [&](const auto& line) { return line->loop == &loop; });
 }
 
-/// True if nobody was there before.
+/// Puts the task at the end. True if the line was empty before. Throws: `std::bad_alloc`; the task
+/// is then in no line.
 bool SpawnTurnAwaiter::stand_in_line() {
     EventLoop& loop = task().loop();
     Lines& lines = lines_of_thread();
@@ -33,11 +49,14 @@ bool SpawnTurnAwaiter::stand_in_line() {
     return is_first_;
 }
 
+/// The next task is made ready before this one may throw.
 void SpawnTurnAwaiter::await_resume() {
     if (is_first_) let_next_go();
     resumed();
 }
 
+/// Leaves the line. The next task, if there is one, becomes the first and runs in the next
+/// iteration.
 void SpawnTurnAwaiter::let_next_go() noexcept {
     place_.unlink();
     const auto line = find_line(task().loop());

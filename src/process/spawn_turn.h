@@ -1,9 +1,14 @@
 #pragma once
-// One start of a program per iteration of the loop.
+// A single start of a program per iteration of the loop.
 //
-// Starting holds the loop for some 0.3 ms. Five hundred tasks that are ready to start one each
-// would hold it for 150 ms in one iteration, in which no timer fires and no limit is kept. So they
-// stand in line, and whoever is in front lets the next one go into the iteration that follows.
+// Starting a program blocks the loop for some 0.3 ms. Five hundred tasks that are ready to start
+// one each would block it for 150 ms in one iteration, in which no timer fires and no limit is
+// kept. So they stand in a line, and the first task lets the next one go into the iteration that
+// follows.
+//
+// The alternative, a thread that starts programs, would cost a thread and two hand-overs for each
+// start. It would also give the child a parent thread that may end before it, which matters to
+// children that ask for a signal at their parent's end (PR_SET_PDEATHSIG).
 //
 // Thread-safety: loop thread only.
 
@@ -43,8 +48,9 @@ private:
     void let_next_go() noexcept;
     static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept;
 
+    /// In the line from the suspension to the resumption, or to a cancellation.
     Place place_;
-    /// In front: about to resume, whatever happens.
+    /// The task is the first of its line: it is going to resume in any case.
     bool is_first_ = false;
 };
 

@@ -1,3 +1,15 @@
+// The public face of child processes: waiting for one, talking to one, and starting one.
+//
+// The handle `Process` is thin. Everything that must outlive it, the watch for the child's end and
+// the kept output, is in `ProcessState`, and each function that waits takes a reference to that. So
+// a task may wait for a process whose handle another task moves or destroys.
+//
+// `communicate` does three things, in an order that matters. It gives the input to the writer,
+// which sends it without any task. It reads both outputs to their ends, at the same time, while the
+// input is still being sent: a child that writes before it has read everything would otherwise
+// block, and the parent with it. It waits for the process last, because a child that closes its
+// outputs may still run.
+
 #include <asyncio/subprocess.h>
 
 #include "process/process_state.h"
@@ -19,13 +31,18 @@ ProcessWaiter::ProcessWaiter(Ref<ProcessState> process) : process_(std::move(pro
 
 ProcessWaiter::~ProcessWaiter() = default;
 
+/// A process that has ended is no wait, and no cancellation point.
 bool ProcessWaiter::await_ready() const noexcept { return process_->returncode().has_value(); }
 
+/// Called before the task parks. A task of another loop is refused, since the state would wake it
+/// on the wrong thread.
 void ProcessWaiter::stand_in_line() {
     process_->require_loop_of(task("Process::wait()"), "Process::wait()");
     process_->line().push_back(place_);
 }
 
+/// A waiter that is in no line any more has been woken: the process has ended, and its status is
+/// returned. The process itself never notices a cancelled wait.
 lowlevel::Waiter::Abort ProcessWaiter::abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
     auto& self = static_cast<ProcessWaiter&>(waiter);
     if (!self.place_.linked()) return Abort::too_late;
@@ -33,6 +50,7 @@ lowlevel::Waiter::Abort ProcessWaiter::abort(lowlevel::Waiter& waiter, std::stri
     return Abort::removed;
 }
 
+/// A cancellation that took the waiter out of the line is thrown here.
 int ProcessWaiter::await_resume() {
     resumed();
     const std::optional<int> status = process_->returncode();
@@ -42,6 +60,8 @@ int ProcessWaiter::await_resume() {
 
 namespace {
 
+/// A cancellation may come at either `co_await`. The bytes that were read are then in the state,
+/// and a second call goes on from there.
 Coro<Process::Output> communicate(Ref<ProcessState> process, std::string input) {
     constexpr auto function = "Process::communicate()";
     process->require_loop_of(running_task(function), function);
@@ -51,6 +71,8 @@ Coro<Process::Output> communicate(Ref<ProcessState> process, std::string input) 
     co_return process->take_output();
 }
 
+/// The request is checked before the task yields, so a mistake of the caller is reported at once.
+/// After the wait nothing suspends: a call that is cancelled has started no program.
 Coro<Process> start(SpawnRequest request, const char* function) {
     EventLoop& loop = running_task(function).loop();
     request.check();
@@ -81,6 +103,7 @@ Process::Process(internal::Ref<internal::ProcessState> state, StreamWriter input
 
 Process::Process(Process&& other) noexcept = default;
 
+/// The process to which the handle referred is dropped first, and killed if it runs.
 Process& Process::operator=(Process&& other) noexcept {
     if (this == &other) return *this;
     drop();
@@ -93,10 +116,13 @@ Process& Process::operator=(Process&& other) noexcept {
 
 Process::~Process() { drop(); }
 
+/// An empty handle (moved from) has nothing to end.
 void Process::drop() noexcept {
     if (!state_) return;
+    // The process is killed first, so that it cannot take the closed pipe for the end of its input.
     state_->drop();
-    // Not only dropped: that would be worth a warning if something is buffered for a dead process.
+    // Aborted, and not only dropped: dropping a writer with buffered bytes logs a warning in debug
+    // mode, and bytes for a process that was killed are no mistake.
     stdin.abort();
 }
 
@@ -133,6 +159,8 @@ void Process::send_signal_to_group(int signal_number) const {
 
 // --- Starting programs --------------------------------------------------------------------------
 
+/// The request is made here and not in the coroutine: the options hold views, which need not
+/// outlive this call, and the coroutine starts when it is awaited.
 Coro<Process> create_subprocess_exec(std::vector<std::string> arguments,
                                      SubprocessOptions options) {
     return internal::start(internal::SpawnRequest(std::move(arguments), options),

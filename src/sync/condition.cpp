@@ -1,3 +1,39 @@
+// The wait of a condition: two waits in one, of which the task sees only the end.
+//
+// A wait gives up the lock, waits until it is notified, and takes the lock again. In Python these
+// are three statements of a coroutine. Here one awaiter does all of it: its node stands first in
+// the line of the condition, then in the line of the lock, and the task runs only when both waits
+// are over. So a notified task that must wait for the lock costs a turn of a node and no resumption
+// of a coroutine.
+//
+// Step by step:
+// 1. `begin` enters the line of the condition and releases the lock, which wakes the first task
+//    that waits for it. Everything that can be refused is refused before, so an error leaves the
+//    lock held.
+// 2. `notify` makes the node ready. At its turn `take_turn` runs: the first part ends, and the lock
+//    is taken if it is free and no task waits for it. Otherwise the node goes to the end of the
+//    lock's line.
+// 3. A release of the lock makes the node ready once more. At its turn it takes the lock
+//    (`Lock::end_wait`), and the task goes on in the same turn.
+// CPython's `Condition.wait` takes the lock by `acquire` at the same point, so the order of events
+// is the same.
+//
+// Cancellation. The lock must be held when CancelledError is thrown, as in Python, so a cancelled
+// wait still has to take the lock. The hook answers `passed_on`: the request is noted in the
+// awaiter, which throws it at its end. A cancelled waiter keeps its place in the line for one
+// iteration (`wait_queue.h`), and its own node is linked there, so a second node
+// (`cancelled_turn_`) brings its turn. Requests that come while it waits for the lock are noted
+// too, and send it to the end of the lock's line, where CPython's loop around `acquire` would send
+// it.
+//
+// A notification may have been used up by a waiter that then leaves with an error. So every waiter
+// that leaves with an error notifies the next one. At the worst that one has been woken for
+// nothing; the rule of conditions, to look again and to wait again, allows it.
+//
+// `notified_` says which part the wait is in: false in the line of the condition, true in the line
+// of the lock. `members_` of the condition lists all waits in either part, since the condition may
+// be destroyed during both.
+
 #include <asyncio/condition.h>
 
 #include <string>
@@ -5,6 +41,8 @@
 namespace asyncio {
 namespace internal {
 
+/// Both nodes lead to the same function: whichever part of the wait it is, and however it has
+/// ended, the next step is decided there.
 ConditionAwaiter::ConditionAwaiter(Condition& condition) noexcept
     : condition_(&condition), lock_(condition.lock_) {
     run = [](Ready& node) noexcept { static_cast<ConditionAwaiter&>(node).take_turn(); };
@@ -14,6 +52,7 @@ ConditionAwaiter::ConditionAwaiter(Condition& condition) noexcept
     };
 }
 
+/// A wait always waits, so the only question is whether the caller holds the lock.
 bool ConditionAwaiter::await_ready() {
     condition_->require_locked("wait: the lock of the condition is not held");
     return false;
@@ -30,8 +69,8 @@ void ConditionAwaiter::begin() {
     lock_.unlock();
 }
 
-/// Both parts of the wait are left in the next iteration. If this part was over already, its turn
-/// is coming and finds the request with the task.
+/// The request ends the part of the wait that is in progress, in the next iteration. If this part
+/// was over already, the turn of the node is coming and finds the request with the task.
 auto ConditionAwaiter::abort(lowlevel::Waiter& waiter, std::string_view) noexcept -> Abort {
     auto& self = static_cast<ConditionAwaiter&>(waiter);
     if (!self.cancel_wait()) return Abort::too_late;
@@ -40,6 +79,8 @@ auto ConditionAwaiter::abort(lowlevel::Waiter& waiter, std::string_view) noexcep
     return Abort::passed_on;
 }
 
+/// The end of one part. `was_kept_` restores how the lock was held before the wait: by an object,
+/// or by a program that calls `release` itself.
 void ConditionAwaiter::take_turn() noexcept {
     if (lock_is_gone()) return run_task(*this);
     const bool has_lock = end_part();
@@ -50,7 +91,9 @@ void ConditionAwaiter::take_turn() noexcept {
     lock_.waiting_.wait_again(*this);
 }
 
-/// Leaves the line; true if that has brought the lock.
+/// Leaves the line of the part that has ended. True if the lock is held now. A request that came
+/// after the wake-up is moved from the task to the awaiter: the wait is not over, and the task must
+/// not throw without the lock.
 bool ConditionAwaiter::end_part() noexcept {
     const bool was_cancelled = cancelled();
     if (task().must_cancel()) {
@@ -63,7 +106,8 @@ bool ConditionAwaiter::end_part() noexcept {
     return false;
 }
 
-/// A wait whose lock is gone ends only because it was cancelled.
+/// Whether the wait ends with CancelledError. A wait whose lock is gone ends only because it was
+/// cancelled.
 bool ConditionAwaiter::interrupted() noexcept {
     const bool is_interrupted = cancellation_noted_ || lock_is_gone();
     if (condition_ == nullptr) return is_interrupted;
@@ -72,8 +116,8 @@ bool ConditionAwaiter::interrupted() noexcept {
     return is_interrupted;
 }
 
-/// The condition is about to go. True if the task waits on, for a cancellation. One that waits for
-/// the lock only, and can still have it, does not notice.
+/// The condition is about to be destroyed. True if the task waits on, until it is cancelled. A wait
+/// that is in its second part, and whose lock stays, does not notice.
 bool ConditionAwaiter::forget_condition(bool lock_goes) noexcept {
     condition_ = nullptr;
     if (notified_ && !lock_goes) return false;
@@ -86,6 +130,8 @@ bool ConditionAwaiter::forget_condition(bool lock_goes) noexcept {
 
 }  // namespace internal
 
+/// A condition with a lock of its own takes the lock with it; a lock from outside stays, and the
+/// waits of the second part with it.
 void Condition::abandon() noexcept {
     const bool lock_goes = &lock_ == &own_lock_;
     std::size_t waiting = 0;
@@ -96,6 +142,7 @@ void Condition::abandon() noexcept {
     internal::WaitQueue::warn_of_waiters("a condition", waiting);
 }
 
+/// Python has the same check. Which task holds the lock is not known, as in Python.
 void Condition::require_locked(const char* refusal) {
     if (!lock_.locked())
         throw RuntimeError(std::string(refusal) +

@@ -1,3 +1,6 @@
+// The one function of a lock that is not inline: its refusal. How a lock is waited for is in
+// `internal/acquire.h` and `internal/wait_queue.h`.
+
 #include <asyncio/lock.h>
 
 namespace asyncio {

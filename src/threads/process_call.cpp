@@ -1,3 +1,15 @@
+// A call in another process of the same program: finding the name of a function and the function of
+// a name, and the format of requests and answers.
+//
+// A request is: file and offset of the code that unpacks the call, file and offset of the function,
+// the arguments. An answer is: one byte, then the bytes of the result, or the type name and the
+// text of the error. Lengths are not needed at the ends, because the channel keeps messages apart.
+//
+// An error arrives as itself if its type is one of `known_errors`, whose constructors take a text.
+// An error of any other type arrives as a RemoteError with the name of the type: the program's own
+// types could only be made from their text if each of them were registered. Python sends the object
+// itself by pickle, which C++ does not have.
+
 #include <asyncio/internal/process_call.h>
 
 #include <asyncio/exceptions.h>
@@ -14,6 +26,8 @@ namespace {
 
 // --- Code ----------------------------------------------------------------------------------------
 
+/// Only segments that can be executed count, so that the address of a variable is never taken for a
+/// function's.
 bool contains_code(const dl_phdr_info& module, std::uintptr_t address) noexcept {
     for (int i = 0; i < module.dlpi_phnum; ++i) {
         const ElfW(Phdr)& part = module.dlpi_phdr[i];
@@ -25,7 +39,8 @@ bool contains_code(const dl_phdr_info& module, std::uintptr_t address) noexcept 
     return false;
 }
 
-/// Calls `visit(module)` for the executable and its libraries until it answers true.
+/// Calls `visit(module)` for the executable and its libraries until it answers true. The loader's
+/// own list is asked and not `/proc/self/maps`: it gives the load addresses, and needs no file.
 template <class Visit>
 void for_each_module(Visit visit) {
     ::dl_iterate_phdr(
@@ -38,11 +53,13 @@ void for_each_module(Visit visit) {
 // --- Errors --------------------------------------------------------------------------------------
 
 template <class Error>
+/// Makes the error from its text alone: the only thing that all types in `known_errors` can be made
+/// from.
 [[noreturn]] void throw_as(const std::string& what) {
     throw Error(what);
 }
 
-/// The errors that arrive as what they were.
+/// An error that arrives as itself: its type, and a function that throws one with a text.
 struct KnownError {
     const std::type_info* type;
     void (*raise)(const std::string& what);
@@ -53,11 +70,13 @@ constexpr std::array<KnownError, sizeof...(Errors)> known() noexcept {
     return {KnownError{&typeid(Errors), &throw_as<Errors>}...};
 }
 
+/// Compared by name, since the `type_info` objects are at other addresses in the other process.
 const auto known_errors =
     known<std::invalid_argument, std::domain_error, std::length_error, std::out_of_range,
           std::logic_error, std::range_error, std::overflow_error, std::underflow_error,
           std::runtime_error, RuntimeError, TimeoutError, SerializationError, CancelledError>();
 
+/// The name as a C++ programmer writes it; the name as the compiler writes it if that fails.
 std::string readable(const char* name) {
     int status = 0;
     char* demangled = abi::__cxa_demangle(name, nullptr, nullptr, &status);
@@ -68,7 +87,8 @@ std::string readable(const char* name) {
 
 enum class Answer : unsigned char { value, error };
 
-/// In the handler of the error.
+/// Called in the handler of the error. A text that needs memory may fail here; the worker process
+/// then ends, and the program sees that.
 std::string describe_error() {
     ByteWriter to;
     to.put(Answer::error);
@@ -86,6 +106,8 @@ std::string describe_error() {
     return to.take();
 }
 
+/// Runs in the program, on the pool's thread. The error reaches the awaiting task as the result of
+/// the job.
 [[noreturn]] void throw_error(ByteReader& from) {
     const std::string type = from.take<std::string>();
     const std::string what = from.take<std::string>();
@@ -97,6 +119,8 @@ std::string describe_error() {
 
 }  // namespace
 
+/// Names the place by the module that contains it. A function that was made at run time is in no
+/// file, so it has no place.
 CodePlace place_of(const void* code) {
     const auto address = reinterpret_cast<std::uintptr_t>(code);
     CodePlace place;
@@ -110,6 +134,8 @@ CodePlace place_of(const void* code) {
     return place;
 }
 
+/// The offset comes from another process, and is checked before it is called: a shared library may
+/// have been replaced on disk since the program was started.
 const void* code_at(const CodePlace& place) {
     std::uintptr_t address = 0;
     for_each_module([&](const dl_phdr_info& module) {
@@ -123,6 +149,7 @@ const void* code_at(const CodePlace& place) {
     return reinterpret_cast<const void*>(address);
 }
 
+/// Both addresses are written as places, in the order in which `answer_request` reads them.
 std::string write_request(RemoteInvoke invoke, const void* function, std::string arguments) {
     ByteWriter to;
     for (const void* code : {reinterpret_cast<const void*>(invoke), function}) {
@@ -133,6 +160,8 @@ std::string write_request(RemoteInvoke invoke, const void* function, std::string
     return to.take();
 }
 
+/// The worker's side. An error while reading the request is an answer too, so the program is told
+/// and the worker lives on.
 std::string answer_request(std::string_view request) noexcept {
     try {
         ByteReader from(request);
@@ -152,6 +181,7 @@ std::string answer_request(std::string_view request) noexcept {
     }
 }
 
+/// The result is not unpacked here: its type is known to the caller only.
 std::string_view read_answer(std::string_view answer) {
     ByteReader from(answer);
     if (from.take<Answer>() == Answer::error) throw_error(from);

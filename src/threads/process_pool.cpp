@@ -1,3 +1,18 @@
+// Worker processes: one for each thread of a pool, started when its thread has its first job.
+//
+// A thread gives each job to its process and blocks until the answer comes. So queueing, limits,
+// cancellation before the start, and the way of the result back to the loop are those of a thread
+// pool, and nothing of that is written a second time. A blocked thread costs a stack that is hardly
+// touched; a process costs far more.
+//
+// The process belongs to the thread (`thread_local`). It ends with the thread, or after
+// `max_tasks_per_child` jobs, or when it has failed. A process that ends during a job makes that
+// job fail with BrokenProcessPool; the next job gets a new process. (In Python the whole pool is
+// broken then.)
+//
+// A job that is running cannot be cancelled: the await ends, and the result is dropped when it
+// comes.
+
 #include <asyncio/process_pool.h>
 
 #include "base/call_stack.h"
@@ -13,9 +28,11 @@
 namespace asyncio {
 namespace internal {
 
-/// Which processes a pool has.
+/// The processes of a pool, for `process_ids`, and its limit of jobs. Shared by the pool and its
+/// threads, since a thread may outlive the pool.
 class ProcessPool {
 public:
+    /// Every program that makes a pool needs the hook before `main` (`process_worker.cpp`).
     explicit ProcessPool(std::size_t jobs_per_process) noexcept
         : jobs_per_process_(jobs_per_process) {
         require_worker_hook();
@@ -24,6 +41,8 @@ public:
     /// 0: without limit.
     std::size_t jobs_per_process() const noexcept { return jobs_per_process_; }
 
+    /// The threads add and remove their processes, and the program asks from its own thread: hence
+    /// the mutex.
     void add(int pid) {
         const std::lock_guard lock(mutex_);
         pids_.push_back(pid);
@@ -45,7 +64,8 @@ private:
 
 namespace {
 
-/// The process of one of the pool's threads.
+/// The process of one of the pool's threads, from its start to its end. The pool lists its number
+/// as long as it lives. Starting the process may throw; the object does not exist then.
 class OwnProcess {
 public:
     explicit OwnProcess(std::shared_ptr<ProcessPool> pool)
@@ -70,22 +90,27 @@ private:
     std::size_t jobs_ = 0;
 };
 
-/// A process belongs to the thread that started it, and ends with that. A pool's thread serves no
-/// other pool.
+/// A process belongs to the thread that started it, and ends with the thread. A thread serves one
+/// pool only, so one variable is enough.
 thread_local std::optional<OwnProcess> own;
 
 }  // namespace
 
+/// Runs on a thread of the pool. Returns the bytes of the answer. The thread blocks in `ask` until
+/// the process has answered or has ended.
 std::string call_in_process(const std::shared_ptr<ProcessPool>& pool, std::string_view request,
                             const void* function) {
-    // One that has ended while it was idle has had no job that could be lost.
+    // A process that has ended while it was idle has lost no job, so it is replaced without an
+    // error.
     if (own && (own->is_spent() || !(*own)->is_there())) own.reset();
     if (!own) own.emplace(pool);
+    // Counted before the answer: a job that ends the process was a job too.
     own->count_job();
     std::optional<std::string> answer;
     try {
         answer = (*own)->ask(request);
     } catch (const std::bad_alloc&) {
+        // The answer has not been read, so the channel cannot be used again.
         own.reset();
         throw;
     }
@@ -99,6 +124,8 @@ std::string call_in_process(const std::shared_ptr<ProcessPool>& pool, std::strin
 
 }  // namespace internal
 
+/// By default there is a process for each processor, and not more as with threads: jobs for
+/// processes compute.
 ProcessPoolExecutor::ProcessPoolExecutor(ProcessPoolOptions options)
     : pool_(std::make_shared<internal::ProcessPool>(options.max_tasks_per_child)),
       threads_({.max_workers = options.max_workers != 0

@@ -1,9 +1,9 @@
 #pragma once
-// What makes a start of the program a worker process: a hook before `main`.
+// The hook before `main` that turns a start of the program into a worker process.
 
 namespace asyncio::internal {
 
-/// Does nothing. Whoever starts worker processes calls it, so that the hook is linked into the
+/// Does nothing. Code that starts worker processes calls it, so that the hook is linked into the
 /// program.
 void require_worker_hook() noexcept;
 

@@ -1,9 +1,36 @@
+// The parts of a queue between threads and loops that do not depend on the type of the items.
+// `thread_queue.h` has the rules: an item is handed over directly, and a place is waiting, served
+// or refused.
+//
+// Locks and wake-ups. The mutex guards the items, both lines, and the state of every place in them.
+// A wake-up happens after the mutex has been released: it may make a system call, and the woken
+// side would otherwise run into the held mutex. In between, the place is in no line and its state
+// is no longer `waiting`, so its owner cannot leave, and must wait for the wake-up. Therefore the
+// place lives until then. After the wake-up it may be gone at any moment, so nothing touches it any
+// more.
+//
+// The two kinds of owners wait differently. A thread sleeps on an event in its place, with a
+// deadline. A task is parked; its wake-up is a post to its loop, or the ready queue if the caller
+// runs that loop. In both cases the item has changed hands before the wake-up, so no owner that is
+// woken finds an empty queue.
+//
+// A cancellation or a deadline is a race with the side that serves the place. `leave` decides it
+// under the mutex. If it comes too late, the item has been handed over and must not be lost: the
+// thread waits for the event, which is about to be set, and the task keeps the request for its next
+// wait.
+//
+// The end of a queue. Threads that wait are refused, because nothing else would ever wake them.
+// Tasks wait on: the program cancels them later, and they leave the line through the lists
+// (`ThreadQueueLines`), which they share with the queue.
+
 #include <asyncio/thread_queue.h>
 
 namespace asyncio::internal {
 
 using State = QueuePlace::State;
 
+/// All places change their state under the mutex, so no `leave` can come in between; the wake-ups
+/// follow without it.
 void ThreadQueueBase::shutdown() {
     Line refused;
     {
@@ -21,7 +48,7 @@ void ThreadQueueBase::shutdown() {
 
 namespace {
 
-/// The places of threads leave `line` for `threads`.
+/// Moves the places of threads from `line` to `threads`.
 void take_threads(ThreadQueueBase::Line& line, ThreadQueueBase::Line& threads) noexcept {
     line.for_each([&](QueuePlace& place) {
         if (place.is_task) return;
@@ -33,6 +60,8 @@ void take_threads(ThreadQueueBase::Line& line, ThreadQueueBase::Line& threads) n
 
 }  // namespace
 
+/// As `shutdown`, for threads only. The places of tasks stay in their lines, which live on with the
+/// tasks.
 ThreadQueueBase::~ThreadQueueBase() {
     Line refused;
     {
@@ -46,6 +75,8 @@ ThreadQueueBase::~ThreadQueueBase() {
     }
 }
 
+/// The state alone decides. A place that was refused by a shutdown may still be linked in the local
+/// list of that function.
 bool ThreadQueueLines::leave(QueuePlace& place) noexcept {
     const std::lock_guard lock(mutex);
     if (place.state != State::waiting) return false;
@@ -53,27 +84,36 @@ bool ThreadQueueLines::leave(QueuePlace& place) noexcept {
     return true;
 }
 
+/// The caller holds the mutex and has moved the item, or does so before it releases the mutex. The
+/// wake-up is left to the caller too, because it must come after that.
 QueuePlace& ThreadQueueBase::serve_first(Line& line) noexcept {
     QueuePlace& place = line.pop_front();
     place.state = State::served;
     return place;
 }
 
+/// A deadline that passes in the moment of the service loses: `leave` fails, and the item is
+/// returned although it is late.
 bool ThreadQueueBase::wait_blocking_quietly(ThreadPlace& place, TimePoint deadline) noexcept {
     if (!place.event.wait_until(deadline)) {
         if (place.lines->leave(place)) return false;
-        // Whoever has served it is about to say so.
+        // The side that has served or refused it is about to set the event, and touches the place
+        // until then.
         place.event.wait();
     }
     return place.state == State::served;
 }
 
+/// The state is read without the mutex: after the wake-up, or after `leave`, the place belongs to
+/// this thread alone.
 bool ThreadQueueBase::wait_blocking(ThreadPlace& place, TimePoint deadline) {
     const bool served = wait_blocking_quietly(place, deadline);
     if (place.state == State::refused) throw QueueShutDown();
     return served;
 }
 
+/// Prepares everything that the wake-up needs before the place enters a line: from then on another
+/// thread may serve it at any moment.
 QueueWaiter::TaskPlace& QueueWaiter::place_for(const ThreadQueueBase& queue, void* item) {
     lines_ = queue.lines();
     place_.item = item;
@@ -82,8 +122,8 @@ QueueWaiter::TaskPlace& QueueWaiter::place_for(const ThreadQueueBase& queue, voi
         auto& own = static_cast<TaskPlace&>(place);
         TaskCore& task = *own.task;
         if (here.loop == &task.loop()) return task.loop().schedule(task);
-        // Once the task has its turn, the place may be gone, and the loop as well: the gate is what
-        // keeps the loop from closing in the middle of a post.
+        // Once the task has its turn, the place may be gone, and the loop as well. The gate keeps
+        // the loop from closing in the middle of a post, and the local copy keeps the gate.
         const std::shared_ptr<LoopGate> gate = own.gate;
         gate->post(task);
     };
@@ -91,17 +131,22 @@ QueueWaiter::TaskPlace& QueueWaiter::place_for(const ThreadQueueBase& queue, voi
     return place_;
 }
 
+/// The item has changed hands, or the queue was shut down: both are effects, so a request that came
+/// too late stays with the task.
 void QueueWaiter::end_wait_quietly() {
     if (!waits_) return;
     task().loop().expect_wakes(-1);
     resumed_with_effect();
 }
 
+/// As `end_wait_quietly`, for operations to which the end of the queue is an error.
 void QueueWaiter::end_wait() {
     end_wait_quietly();
     if (place_.state == State::refused) throw QueueShutDown();
 }
 
+/// `removed` only if the place was still in its line. Otherwise a wake-up with an item is on its
+/// way.
 lowlevel::Waiter::Abort QueueWaiter::abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
     auto& self = static_cast<QueueWaiter&>(waiter);
     return self.lines_->leave(self.place_) ? Abort::removed : Abort::too_late;

@@ -1,17 +1,23 @@
 #pragma once
-// One run of a command, from its start to the end of its processes.
+// A single run of a command, from its start to the end of its processes.
 //
 //   start ── the shell in a group of its own, /dev/null as its input, two pipes for what it writes
 //   wait ─── for its end, for its limit, or for the batch to be stopped
-//   end ──── SIGTERM to its processes, the grace, SIGKILL; also to what a finished command leaves
-//   drain ── what is still in the pipes
+//   end ──── SIGTERM to its processes, the grace, SIGKILL; also for what a finished command leaves
+//   drain ── reads the rest of the pipes
 //
-// The command has ended when its process has, whatever becomes of its pipes: it may close them and
-// go on, and a daemon that it has started may hold them for ever. So after the end, the end of the
-// pipes is waited for, but not for long.
+// The command has ended when its process has ended. The end of its pipes says nothing: a command
+// may close them and continue, and a daemon that it has started may hold them for ever. So after
+// the end of the process, the attempt waits for the end of the pipes, but only for a short time.
 //
-// How it ended is asked of the process, not of what woke us: when a limit and the end are seen in
-// the same moment, as after a stop of the whole batch, the command has ended by itself.
+// The attempt asks the process how it ended. It does not derive this from the event that woke the
+// task. After a stop of the whole batch, the task may see the limit and the end of the process in
+// the same moment; then the command has ended by itself.
+//
+// Once the processes are being ended, the attempt must not be cancelled (`is_cancellable`). A
+// cancellation would leave `CommandProcesses::end` in the middle, with processes still alive. The
+// alternative, a cancellation mask around the end, would only delay the request: afterwards it
+// would interrupt the printing of the command's output.
 
 #include <asyncio.h>
 
@@ -29,19 +35,20 @@ namespace batch {
 
 struct Limits {
     std::optional<asyncio::Duration> timeout;
-    /// Between SIGTERM and SIGKILL; zero: SIGKILL at once.
+    /// The time between SIGTERM and SIGKILL; zero: SIGKILL at once.
     asyncio::Duration grace{};
-    /// A try that has failed is followed by another one, and so is to leave nothing behind.
+    /// Another try follows a failed try. The failed try must then leave no process behind, because
+    /// two tries must not work on the same files at the same time.
     bool tries_again = false;
 };
 
-/// What attempts have in common.
+/// The settings that all attempts share.
 struct AttemptSettings {
     Limits limits;
     Children& children;
     const Clock& clock;
-    /// The terminal that each command has to itself, one after another. It then is the input, and
-    /// the outputs go where those of the batch go. Nothing: commands have no terminal.
+    /// The terminal, which the commands use one after another (`--tty`). A command then reads from
+    /// it and writes to the standard streams of the batch. Empty: commands have no terminal.
     const std::optional<Foreground>& foreground;
 };
 
@@ -52,16 +59,17 @@ public:
 
     /// Runs the job once and records how it ended.
     ///
-    /// Throws: OsError if it could not be started; nothing runs then.
+    /// Throws: OsError if the command could not be started; then no process runs.
     /// Cancellation: ends the command as its limit would, with status `interrupted`, and returns
-    /// normally; CancelledError if it came before the start. Only while `is_cancellable`.
+    /// normally. A cancellation before the start throws CancelledError. The caller may cancel only
+    /// while `is_cancellable`.
     asyncio::Coro<> run();
 
-    /// Once the command is being ended, that is not to be cancelled, for then it would not end.
+    /// False as soon as the processes of the command are being ended.
     bool is_cancellable() const noexcept { return cancellable_; }
 
-    /// The whole batch is about to stop, or goes on: whoever has the terminal then, it is not the
-    /// command.
+    /// The whole batch is about to stop, or continues after a stop. While the batch is stopped, the
+    /// command must not have the terminal: the user's shell needs it.
     void batch_stops() const noexcept;
     void batch_goes_on() const noexcept;
 
@@ -78,9 +86,9 @@ private:
     const Launch& launch_;
     const AttemptSettings& settings_;
     bool cancellable_ = true;
-    /// The number of the shell, while it runs.
+    /// The process number of the shell, which is also the number of its group; 0 while none runs.
     pid_t shell_ = 0;
-    /// With which signal the terminal has stopped the command; 0: it has not.
+    /// The signal by which the terminal has stopped the command; 0 if it has not.
     int refused_terminal_ = 0;
 };
 

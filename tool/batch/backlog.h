@@ -1,10 +1,14 @@
 #pragma once
-// The commands that have been read and wait for a place.
+// The commands that have been read and wait for a workplace.
 //
-// The reader is ahead of the places, so that none of them waits for input that is there, and a
-// progress line knows how much there is in most batches. It is not far ahead: input without end
-// must not fill the memory. So the backlog is full after so many commands, or so many bytes of
-// them, and the reader waits.
+// The reader is ahead of the workplaces. So no workplace waits for input that is there, and in most
+// batches the progress line knows the number of commands. The reader must not be far ahead, because
+// input without end would fill the memory. So the backlog has a limit for the number of commands
+// and a limit for their bytes. When one of them is reached, the reader waits.
+//
+// Why not an asyncio::Queue: its limit counts items and not bytes, it wakes a waiting producer for
+// each free place, and its two ways to end (`shutdown`, at once or not) do not cover this: after
+// `close` no workplace takes a command, but the runner still takes them all to count them.
 //
 // Thread-safety: loop thread only.
 
@@ -32,31 +36,32 @@ public:
         return commands_.size() >= most_commands || bytes_ >= most_bytes;
     }
 
-    /// Returns when half of a full backlog has been taken: the reader goes on with a whole series
-    /// of commands, not one at a time. There is one reader.
+    /// Returns when half of a full backlog has been taken. So the reader reads a series of commands
+    /// for each wake-up, not a single one. Only one task may wait here.
     asyncio::Coro<> wait_for_room() { co_await reader_.wait(); }
 
-    /// The next command; waits for it. Nothing if none will come.
+    /// Waits for the next command. Returns nothing if no more commands will come.
     asyncio::Coro<std::optional<Command>> take() {
-        // One that comes between may have taken what this taker was woken for.
+        // Between the wake-up and this line another workplace may have taken the command.
         while (commands_.empty() && !is_closed_) co_await takers_.wait();
         if (commands_.empty() || is_closed_for_takers_) co_return std::nullopt;
         co_return pop();
     }
 
-    /// Without waiting, whatever was closed.
+    /// Takes a command without waiting, also after `close`. Returns nothing if the backlog is
+    /// empty.
     std::optional<Command> take_nowait() {
         if (commands_.empty()) return std::nullopt;
         return pop();
     }
 
-    /// No more will be pushed. Those that wait are still to be had.
+    /// No more commands will be added. The commands that are there can still be taken.
     void end() {
         is_closed_ = true;
         wake_all();
     }
 
-    /// No more are to be had by `take`.
+    /// From now on `take` returns nothing, even if commands are there.
     void close() {
         is_closed_for_takers_ = true;
         end();

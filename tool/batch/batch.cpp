@@ -1,3 +1,17 @@
+// The life of one batch, from the parsed options to the exit status.
+//
+//   main        plan the work (open inputs, read templates), then start guard and worker
+//   work        in the worker: open the outputs, run the loop, end what is left, report
+//   report      the table, the remarks, the JSON report, and the exit status
+//
+// The order in `work` matters. Every file that the user named is opened before the first command
+// runs, so an error in a file name costs no work. The processes are ended before the report is
+// written, because a reader of the report may act on it while an orphan still changes files.
+//
+// Two things leave a batch: its exit status, and the signal by which it dies. When the batch ends
+// because of a signal, it does not exit with 128 plus the number; it dies of the signal itself.
+// Only then does a shell loop around the batch end as well.
+
 #include "batch/batch.h"
 
 #include "batch/descendants.h"
@@ -29,10 +43,9 @@
 namespace batch {
 namespace {
 
-// ----------------------------------------------------------------------------------- before it
-// runs
+// --------------------------------------------------------------------------------- before it runs
 
-/// The widest that a command is shown where there is no terminal to say how much room there is.
+/// The width of the table when standard error is no terminal, so that its width is unknown.
 constexpr std::size_t width_without_terminal = 80;
 
 std::unique_ptr<JobLog> open_log(const Options& options) {
@@ -40,7 +53,8 @@ std::unique_ptr<JobLog> open_log(const Options& options) {
     return std::make_unique<JobLog>(options.job_log, options.resume || options.resume_failed);
 }
 
-/// Opened before anything runs, so that nothing has run for nothing.
+/// Opens the file of the JSON report before any command runs. If the file cannot be written, the
+/// user learns of it before the commands have used any time.
 std::optional<OutputFile> open_json(const Options& options) {
     if (options.json.empty()) return std::nullopt;
     if (options.json == "-") return OutputFile();
@@ -57,12 +71,16 @@ asyncio::Coro<> run_commands(const Options& options, const Work& work, Ledger& l
 
 // ------------------------------------------------------------------------------------ after it ran
 
-/// The signal by which the batch ends; 0 if it ends by itself.
+/// The signal by which the batch dies; 0 if it exits. A batch whose reader has closed standard
+/// output dies of SIGPIPE, as any program in a pipeline does. It has SIGPIPE blocked while it runs,
+/// so the error of the write stands for the signal.
 int signal_of(const Result& result) noexcept {
     if (result.stop_signal != 0) return result.stop_signal;
     return result.output_error == EPIPE ? SIGPIPE : 0;
 }
 
+/// The checks are ordered by what a script must learn first: a signal, then a batch that did not
+/// do all of its work, then the failures of commands.
 int status_of(const Options& options, const Ledger& ledger, const Result& result) {
     if (signal_of(result) != 0) return signal_base + signal_of(result);
     if (!result.input_error.empty() || result.output_error != 0) return other_error;
@@ -85,8 +103,10 @@ void print_table(const Options& options, Ledger& ledger, const Result& result) {
 int report(const Options& options, Ledger& ledger, const Result& result,
            const std::optional<OutputFile>& json) {
     const int status = status_of(options, ledger, result);
-    // Whoever has closed standard output wants to hear no more.
+    // The reader of standard output has closed it (`| head -1`). Such a user does not want a table
+    // on the terminal.
     if (result.output_error == EPIPE) return status;
+    // If the input failed before the first command, an empty table would hide the error.
     const bool none_came = ledger.totals().commands == 0 && !result.input_error.empty();
     if (!options.quiet && !none_came) print_table(options, ledger, result);
     if (!result.input_error.empty()) say(result.input_error);
@@ -108,16 +128,17 @@ int report(const Options& options, Ledger& ledger, const Result& result,
     return status == 0 ? other_error : status;
 }
 
-/// What the reports that were asked for need.
+/// Which jobs the ledger must keep for the reports of these options. A batch of millions of
+/// commands must not keep them all.
 Ledger::Keep what_to_keep(const Options& options) {
     if (!options.json.empty() || options.timeline) return Ledger::Keep::all;
     return options.quiet ? Ledger::Keep::nothing : Ledger::Keep::table;
 }
 
-/// Shows what would be run, and returns the exit status.
+/// Shows the commands without running them, and returns the exit status.
 int dry_run(const Plan& plan, const Resume& resume) {
     const Launcher launcher(plan.filled ? &*plan.filled : nullptr, {});
-    // Nothing runs that would have to be ended, so signals do what they do to any program.
+    // No command runs that a signal would have to end. So signals have their usual action.
     use_mask_of_worker();
     const DryRunResult result = asyncio::run(show_commands(*plan.feed, launcher, resume),
                                              {.sigint = asyncio::Sigint::ignore});
@@ -129,7 +150,8 @@ int dry_run(const Plan& plan, const Resume& resume) {
     return result.input_error.empty() && result.output_error == 0 ? 0 : other_error;
 }
 
-/// All that the worker does.
+/// The whole work of the worker process. Every exception ends here: an exception that left the
+/// worker would become an abort, and the guard would report SIGABRT in place of the reason.
 int work(const Options& options, const Plan& plan) {
     try {
         const Resume resume(options);
@@ -146,8 +168,10 @@ int work(const Options& options, const Plan& plan) {
         Result result;
         asyncio::run(run_commands(options, work, ledger, result),
                      {.sigint = asyncio::Sigint::ignore});
+        // The guard does the same after the worker. It is done here as well, so that no process of
+        // the batch runs any more when the report appears.
         if (!end_descendants()) say("a process could not be ended");
-        // Nothing is left to be ended in order.
+        // No command is left that a signal would have to end first.
         use_mask_of_worker();
         const int status = report(options, ledger, result, json);
         if (signal_of(result) != 0) die_of(signal_of(result));
@@ -163,6 +187,7 @@ int work(const Options& options, const Plan& plan) {
 int main(Options options) {
     fill_standard_streams();
     if (options.tty) {
+        // The group is read before the fork, because the worker gets another one (`foreground.h`).
         options.jobs = 1;
         options.terminal_owner = ::getpgrp();
     }

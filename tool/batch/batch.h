@@ -5,8 +5,9 @@
 
 namespace batch {
 
-/// Runs the batch and returns the exit status of the program. To be called before there are threads
-/// or an event loop; it returns in two processes (`guard.h`).
+/// Runs the batch and returns the exit status of the program. The caller must call it before the
+/// process has threads or an event loop, because it forks. It returns in two processes: in the
+/// guard and in the worker (`guard.h`). Both must then end with the returned status.
 int main(Options options);
 
 }  // namespace batch

@@ -1,3 +1,6 @@
+// Where the bytes of a command are kept: memory first, then a file, then memory again. blocks.h has
+// the invariant.
+
 #include "batch/blocks.h"
 
 #include <utility>
@@ -9,6 +12,8 @@ void Blocks::append(std::string piece) {
     size_bytes_ += piece.size();
     if (file_ == nullptr) {
         if (size_bytes_ <= most_in_memory_bytes) return append_to(first_, std::move(piece));
+        // From here on `first_` only shrinks, even when printing has emptied it. A file that was
+        // begun keeps the order of the bytes without further rules.
         file_ = std::make_unique<OverflowFile>();
     }
     if (!last_.empty() || !file_->append(piece)) append_to(last_, std::move(piece));

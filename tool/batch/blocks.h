@@ -1,13 +1,14 @@
 #pragma once
-// Bytes as they came, in pieces.
+// The bytes that a command has written, in blocks, in the order of their arrival.
 //
-// A command may write hundreds of megabytes, or go on until its limit ends it (`yes`). One string
-// would copy everything it holds each time it grows; a list of blocks never copies, and printing it
-// gives memory back block by block. What goes beyond `most_in_memory_bytes` waits in a temporary
-// file. Where none can be made, or the disk is full, memory has to do: nothing is lost.
+// A command may write hundreds of megabytes, or it may write until its limit ends it (`yes`). A
+// single string would copy its whole content each time it grows. A list of blocks never copies, and
+// printing frees the memory block by block. Bytes beyond `most_in_memory_bytes` go to a temporary
+// file. If no file can be made, or the disk is full, the bytes stay in memory, so none are lost.
 //
-// Invariant: the bytes are those of `first_`, then of the file, then of `last_`. `last_` has some
-// only if the file has refused them.
+// Invariant: the order of the bytes is `first_`, then the file, then `last_`. `last_` holds bytes
+// only after the file has refused some. As long as `last_` holds bytes, later bytes go there as
+// well; otherwise the file would get bytes that belong behind those in `last_`.
 
 #include "batch/overflow_file.h"
 
@@ -27,21 +28,22 @@ public:
     Blocks(Blocks&&) noexcept = default;
     Blocks& operator=(Blocks&&) noexcept = default;
 
-    /// Small pieces are put together, so that a command that writes line by line does not make a
-    /// block of every line.
+    /// Joins small pieces, so that a command that writes line by line does not make a block for
+    /// every line.
     void append(std::string piece);
 
     bool empty() const noexcept { return size_bytes_ == 0; }
     void clear() noexcept;
 
-    /// The first block, which must exist; it is gone from here.
+    /// Removes the first block and returns it. There must be a block.
     /// Throws: asyncio::OsError if the temporary file cannot be read.
     std::string take_front();
 
     std::size_t size_bytes() const noexcept { return size_bytes_; }
 
 private:
-    /// Takes no memory while it is empty, as most are; a deque would.
+    /// A list, because it allocates nothing while it is empty, and most queues are empty. A deque
+    /// allocates at once.
     using Queue = std::list<std::string>;
 
     static void append_to(Queue& queue, std::string piece);

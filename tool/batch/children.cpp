@@ -1,3 +1,11 @@
+// How the orphans of the commands are found and reaped.
+//
+// The difficulty is waitid: it reports the children of a process in the kernel's order, and some of
+// them (the shells) belong to the library, which waits for each by a pidfd. A dead shell at the
+// front hides every dead orphan behind it, because WNOWAIT leaves it there. So `look` waits a
+// moment until the library has taken the shell. The alternative, asking about each orphan by its
+// number, needs a list of all orphans, and such a list needs /proc.
+
 #include "batch/children.h"
 
 #include "batch/descendants.h"
@@ -20,7 +28,7 @@ using asyncio::Coro;
 
 constexpr std::string_view mark_name = "ASYNCIO_BATCH_MARK=";
 
-/// How long the library may take to collect a shell that has died.
+/// The pause before `look` asks again, so that the library can reap a shell that has died.
 constexpr auto between_looks = 1ms;
 
 /// The mark in the environment of a process; empty if it has none, or belongs to another user.
@@ -32,7 +40,7 @@ std::string mark_of(pid_t process) {
     return {};
 }
 
-/// A child that has died and is not reaped; 0 if there is none.
+/// The number of a child that has died and was not reaped, without reaping it; 0 if there is none.
 pid_t dead_child() noexcept {
     siginfo_t info{};
     return ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 ? info.si_pid : 0;
@@ -68,7 +76,7 @@ Coro<> Children::look() {
     tell_of_stopped();
     while (const pid_t dead = dead_child()) {
         if (shells_.contains(dead)) {
-            // The kernel shows one child at a time, and the library is to have this one.
+            // The kernel reports one child at a time, and this one belongs to the library.
             co_await asyncio::sleep(between_looks);
         } else if (::waitpid(dead, nullptr, WNOHANG) == dead) {
             mark_of_orphan_.erase(dead);
@@ -82,6 +90,7 @@ void Children::reap_group(pid_t group) noexcept {
     }
 }
 
+/// waitid reports each stop once, so the loop ends when every stop has been reported.
 void Children::tell_of_stopped() {
     siginfo_t info{};
     while (::waitid(P_ALL, 0, &info, WSTOPPED | WNOHANG) == 0 && info.si_pid != 0) {
@@ -94,7 +103,8 @@ void Children::tell_of_stopped() {
 void Children::stop_all() const noexcept { signal_all(SIGSTOP); }
 void Children::continue_all() const noexcept { signal_all(SIGCONT); }
 
-/// Groups first: no process of a group can escape by forking meanwhile.
+/// Signals the groups first. The kernel signals a whole group at once, so no process of it can
+/// escape by forking. All descendants follow one by one, because some are in no group of a shell.
 void Children::signal_all(int signal) const noexcept {
     for (const auto& [shell, unused] : shells_) ::kill(-shell, signal);
     for (const pid_t process : descendants_of(::getpid())) ::kill(process, signal);

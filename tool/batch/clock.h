@@ -1,6 +1,7 @@
 #pragma once
-// The time in which commands run: the loop's, without the time for which the batch was stopped
-// (Ctrl-Z). Limits are measured by it, and so is what a command has taken.
+// The clock of the commands: the loop's time, without the time in which the batch was stopped
+// (Ctrl-Z). It measures the limits and the durations of commands. With the loop's clock, a batch
+// that was stopped for an hour would end all of its commands as soon as it continues.
 //
 // Thread-safety: loop thread only.
 
@@ -12,7 +13,7 @@ class Clock {
 public:
     asyncio::TimePoint now() const { return asyncio::get_running_loop().time() - stopped_; }
 
-    /// The batch was stopped for so long, until now.
+    /// The batch was stopped for `time` and has just continued.
     void was_stopped_for(asyncio::Duration time) noexcept { stopped_ += time; }
 
 private:

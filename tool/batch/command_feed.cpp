@@ -1,3 +1,8 @@
+// How arguments and lines become numbered commands.
+//
+// A number is given only to a text that runs. So adding a comment to a file of commands does not
+// change the numbers, by which `--resume` knows the commands.
+
 #include "batch/command_feed.h"
 
 #include "batch/open_quotation.h"
@@ -13,7 +18,7 @@ using asyncio::Coro;
 constexpr const char* no_commands =
     "no commands: give them as arguments, in a file (-f FILE) or on standard input";
 
-/// A line that is empty, or a comment.
+/// Whether a line is empty or a comment.
 bool is_void(std::string_view line) {
     const std::size_t first = line.find_first_not_of(" \t\r\v\f");
     return first == std::string_view::npos || line[first] == '#';

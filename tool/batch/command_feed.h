@@ -1,13 +1,14 @@
 #pragma once
-// Commands as they stand in the arguments and in files, one per line.
+// Commands that stand in the arguments and in files, one per line.
 //
-// Empty lines are left out, and so are those that are nothing but a comment of the shell (`# …`):
-// there is nothing to run, and nothing to put in a table. A command of several lines, as an
-// argument or an item of `-0` can be, is left out if all of its lines are so.
+// The feed skips empty lines and lines that hold only a comment of the shell (`# …`): there is
+// nothing to run and nothing to show in a table. An argument or an item of `-0` may have several
+// lines; it is skipped if all of its lines are empty or comments.
 //
-// A quotation without its end is an error in a file or a pipe, as it is for xargs. Most such lines
-// are made from names, by a program that does not quote them, and then the next line may run a name
-// as a command. An argument was typed by a user: it runs, and the shell says what is wrong with it.
+// In a file or a pipe, a quotation without its end is an error, as it is for xargs. Most such lines
+// come from a program that makes commands from file names and does not quote them. Then the next
+// line may run a part of a name as a command. An argument was typed by a user, so it runs, and the
+// shell reports what is wrong with it.
 
 #include "batch/feed.h"
 #include "batch/input.h"
@@ -16,15 +17,16 @@
 
 namespace batch {
 
-/// Whether there is something to run.
+/// Whether `text` has a line that is neither empty nor a comment.
 bool is_command(std::string_view text);
 
 class CommandFeed final : public Feed {
 public:
-    /// First the arguments, then the files.
+    /// Gives the arguments first, then the contents of the files.
     CommandFeed(std::vector<std::string> arguments, std::vector<Input> inputs, ItemEnd end);
 
-    /// Throws, too: InputError at the end if there was no command at all.
+    /// Throws, in addition: InputError at the end if there was no command. An empty input is more
+    /// often a mistake than a wish.
     asyncio::Coro<std::optional<Command>> next() override;
     bool is_finite() const noexcept override;
 

@@ -1,3 +1,10 @@
+// How the words of a command line are sorted into options, commands and lists of values.
+//
+// The sorter must know which options take a value, because the word after such an option is not a
+// command. It asks CLI11 for this and has no table of its own, so a new option needs no change
+// here. The sorter reports no errors: an unknown option or a missing value goes to CLI11, which
+// reports it in its own words.
+
 #include "batch/command_line.h"
 
 #include <algorithm>
@@ -11,7 +18,8 @@ namespace {
 
 using Arguments = std::span<const std::string>;
 
-/// The list that the word begins, if it is `:::` or one of its kind.
+/// An empty list of the right kind if `word` is `:::`, `:::+`, `::::` or `::::+`; nothing
+/// otherwise.
 std::optional<ListWords> begin_list(std::string_view word) {
     for (const bool in_files : {false, true}) {
         for (const bool linked : {false, true}) {
@@ -35,7 +43,7 @@ public:
     Sorter(const CLI::App& app, Arguments arguments) : app_(app), rest_(arguments) {}
 
     CommandLine sort() {
-        // The marks are looked for first, as they decide where the options end.
+        // The first mark is searched before the options, because it decides where the options end.
         const auto mark = std::find_if(rest_.begin(), rest_.end(),
                                        [](const auto& word) { return begin_list(word); });
         const Arguments lists(mark, rest_.end());
@@ -46,6 +54,8 @@ public:
     }
 
 private:
+    /// Without lists, options may stand behind commands. With lists, the words are one template:
+    /// options behind its first word belong to the program in it, as in `gzip -9 {} ::: a b`.
     void sort_options(bool end_at_first_word) {
         while (!rest_.empty()) {
             const std::string word = take();
@@ -70,7 +80,7 @@ private:
         line_.options.push_back(word);
     }
 
-    /// `-kj4` is `-k -j 4`.
+    /// Splits a group of short options: `-kj4` is `-k -j 4`.
     void add_short(const std::string& word) {
         for (std::size_t index = 1; index < word.size(); ++index) {
             const std::string name{'-', word[index]};
@@ -85,7 +95,8 @@ private:
         }
     }
 
-    /// An option, and its value if it has one. If that is missing, CLI11 says so.
+    /// Adds an option, and the next word if the option takes a value. CLI11 reports a missing
+    /// value.
     void add_name(const std::string& name) {
         line_.options.push_back(name);
         if (has_value(app_, name) && !rest_.empty()) line_.options.push_back(take());

@@ -1,9 +1,9 @@
 #pragma once
-// The words of a command line, sorted before CLI11 reads it.
+// Sorts the words of a command line before CLI11 reads them.
 //
 // CLI11 gives some words a meaning of its own: `++` ends a group of options, `[ a, b ]` is a list,
-// a word that is the name of a subcommand begins it. A command may be any of these, so CLI11 gets
-// the options and their values, and nothing else.
+// and the name of a subcommand begins that subcommand. A command may be any of these words. So
+// CLI11 gets only the options and their values.
 //
 //   batch OPTIONS COMMANDS…                       options may stand behind commands
 //   batch OPTIONS -- COMMANDS…                    behind `--` nothing is an option
@@ -21,11 +21,11 @@ class App;
 
 namespace batch {
 
-/// A list of values for a template, as it stands on the command line.
+/// A list of values for a template, in the form of the command line.
 struct ListWords {
-    /// `:::` names the values, `::::` the files in which they are.
+    /// False: the words are the values (`:::`). True: they name files that hold them (`::::`).
     bool in_files = false;
-    /// `:::+` and `::::+`: goes in step with the list before it.
+    /// `:::+` and `::::+`: the values are paired with those of the list before.
     bool linked = false;
     std::vector<std::string> words;
 
@@ -40,7 +40,7 @@ struct CommandLine {
     std::vector<ListWords> lists;
 };
 
-/// Sorts `arguments`; `app` knows which options there are and which of them have a value.
+/// Sorts `arguments`. `app` is asked which options exist and which of them take a value.
 CommandLine sort_arguments(const CLI::App& app, std::span<const std::string> arguments);
 
 }  // namespace batch

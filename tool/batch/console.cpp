@@ -1,3 +1,8 @@
+// How the texts of a batch reach the terminal without mixing, and without blocking the loop.
+//
+// Both streams are opened as *shared*: other programs use the same open file, so it must not become
+// non-blocking. The library then waits for readiness before every call.
+
 #include "batch/console.h"
 
 #include "batch/say.h"
@@ -13,7 +18,7 @@ namespace {
 
 using asyncio::Coro;
 
-/// To the first column, and erase to the end of the line.
+/// Moves to the first column and erases to the end of the line.
 constexpr const char* erase_line = "\r\x1b[K";
 
 asyncio::StreamWriter open_stream(int number, const char* name) {
@@ -53,7 +58,8 @@ Coro<> Console::wait_until_unread() {
     struct stat status{};
     const bool tells = ::fstat(STDOUT_FILENO, &status) == 0 &&
                        (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
-    // Asked for nothing, the kernel still tells of an error or a hang-up.
+    // A poll without events still reports an error or a hang-up, and these are the only events of
+    // interest here. The future below is never set: this wait ends only by a cancellation.
     if (tells) co_await asyncio::lowlevel::perform({.fd = STDOUT_FILENO});
     if (!tells) co_await asyncio::get_running_loop().create_future<>();
 }
@@ -65,6 +71,8 @@ void Console::remark(std::string_view text) {
     }
 }
 
+/// The limit is one for each round of remarks, so a reader that takes nothing holds up a batch for
+/// at most that long per round.
 Coro<> Console::send_remarks() {
     while (!remarks_.empty()) {
         auto sent = send_remark(std::exchange(remarks_, {}));
@@ -107,6 +115,8 @@ Coro<> Console::show_progress(std::string line) {
     line_is_open_ = false;
 }
 
+/// `line_is_open_` is set before the write: if the write is cancelled, its bytes may have been sent
+/// all the same.
 Coro<> Console::send(Channel& channel, Blocks blocks) {
     while (!blocks.empty()) {
         std::string block = blocks.take_front();
@@ -115,6 +125,7 @@ Coro<> Console::send(Channel& channel, Blocks blocks) {
     }
 }
 
+/// Ignores errors: a batch whose standard error is closed must still do its work.
 Coro<> Console::send_errors(Blocks blocks) {
     try {
         co_await send(errors_, std::move(blocks));

@@ -1,10 +1,15 @@
 #pragma once
 // Standard output and standard error while the loop runs.
 //
-// Nothing here blocks the loop: who reads our output may be slow, or be a terminal that somebody
-// has stopped with Ctrl-S, and time limits hold nevertheless. One task writes at a time, and what
-// it writes stays together. The progress line is taken off the terminal before anything else is
-// written there.
+// No function here blocks the loop. The reader of the output may be slow, or the user may have
+// stopped the terminal with Ctrl-S; the time limits of the commands must hold anyway. Only one task
+// writes at a time, so its output stays in one piece. The progress line is erased from the terminal
+// before any other text is written there.
+//
+// Three kinds of text share standard error: the errors of commands, remarks of the batch, and the
+// progress line. The state that keeps them apart is `progress_is_shown_` and `line_is_open_`. It
+// holds for the terminal, so output to a terminal counts as well, even when it comes through the
+// other stream (`Channel::is_where_errors_go`).
 
 #include <asyncio.h>
 
@@ -18,7 +23,8 @@
 namespace batch {
 
 struct ConsoleOptions {
-    /// Standard output is left to somebody else: what commands write all goes to standard error.
+    /// Standard output is reserved for the report (`--json -`): commands write only to standard
+    /// error.
     bool output_to_errors = false;
 };
 
@@ -26,37 +32,38 @@ class Console {
 public:
     explicit Console(ConsoleOptions options = {});
 
-    /// Writes all of `output` to standard output, then all of `errors` to standard error, and
-    /// returns when the kernel has it: so whoever produces faster than is read must wait.
-    /// Throws: OsError if standard output refuses; EPIPE when nobody reads it any more. A standard
-    /// error that refuses is let be, as there is nobody to tell.
-    /// Cancellation: what is on its way may be sent whole; the rest is dropped.
+    /// Writes all of `output` to standard output, then all of `errors` to standard error. Returns
+    /// when the kernel has taken all bytes, so a command that writes faster than its reader reads
+    /// must wait.
+    /// Throws: OsError if a write to standard output fails; EPIPE when its reader has closed it.
+    /// Errors when writing to standard error are ignored: there is no place left to report them.
+    /// Cancellation: a block that is being written may be sent whole; the rest is dropped.
     asyncio::Coro<> write(Blocks output, Blocks errors);
 
-    /// Returns when nobody reads standard output any more, which a pipe tells without being written
-    /// to, and a socket as well. Never returns for anything else: files and terminals have no such
-    /// end.
+    /// Returns when the reader of standard output has closed it. The kernel reports this for a pipe
+    /// and for a socket, without a write. For files and terminals this function never returns,
+    /// because they have no such event.
     asyncio::Coro<> wait_until_unread();
 
-    /// Puts whole lines on standard error as soon as it is free. Does not wait: a remark that
-    /// nobody takes within `patience_for_remarks` is dropped.
+    /// Writes whole lines to standard error as soon as it is free. The caller does not wait. A
+    /// remark that the reader does not take within `patience_for_remarks` is dropped.
     void remark(std::string_view text);
 
     /// Returns when every remark has been taken or dropped. Cancellation: drops the rest.
     asyncio::Coro<> end_remarks();
 
-    /// Ends a line that a command has left open where the errors go, so that what is written there
-    /// next begins a line of its own.
+    /// Ends a line that a command has left open on standard error, so that the next text there
+    /// begins on a line of its own.
     asyncio::Coro<> end_open_line();
 
-    /// Puts `line` where the progress line is. An empty one takes it away.
+    /// Replaces the progress line by `line`. An empty `line` erases it.
     asyncio::Coro<> show_progress(std::string line);
 
 private:
-    /// One of the two streams.
+    /// Standard output or standard error.
     struct Channel {
         asyncio::StreamWriter writer;
-        /// What is written there comes to where the errors go.
+        /// The stream leads to the same terminal, pipe or file as standard error.
         bool is_where_errors_go = false;
     };
 
@@ -69,12 +76,17 @@ private:
     ConsoleOptions options_;
     Channel output_;
     Channel errors_;
+    /// A task holds it while it writes. `turn.h` serves the tasks in order of arrival, and the
+    /// printer relies on this order.
     Turn turn_;
     bool progress_is_shown_ = false;
-    /// What was written last where the errors go does not end its line: a progress line would paint
-    /// over it, and a remark would be glued to it.
+    /// The last text where the errors go does not end with a newline. A progress line would
+    /// overwrite it, and a remark would continue its line.
     bool line_is_open_ = false;
+    /// Remarks that were not sent yet. They are collected, so one write serves many remarks when
+    /// the reader is slow.
     std::string remarks_;
+    /// The task that sends the remarks; done or empty when there are none.
     asyncio::Task<> remarks_are_sent_;
 };
 

@@ -1,3 +1,9 @@
+// How the tree of processes is found in /proc, or without it, and how it is ended.
+//
+// The functions read /proc with plain blocking calls. The guard has no loop, and the worker calls
+// them only while it ends commands. The files of /proc are made in memory, so a read does not wait
+// for a disk.
+
 #include "batch/descendants.h"
 
 #include <cerrno>
@@ -19,13 +25,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/// How long `end_descendants` continues while no process dies.
 constexpr auto patience = 2s;
-/// Dying takes a process a moment, and looking again at once would only slow it down.
+/// A process needs a moment to die, and another look at once would only take its processor time.
 constexpr auto between_passes = 1ms;
 /// No kernel numbers processes higher (PID_MAX_LIMIT).
 constexpr pid_t highest_number = 1 << 22;
 
-/// Our numbers, from the namespace that /proc shows down to our own.
+/// The numbers of this process, from the namespace that /proc shows down to its own namespace.
 std::string numbers_of_this_process() {
     std::ifstream status("/proc/self/status");
     const std::string title = "NSpid:";
@@ -35,7 +42,9 @@ std::string numbers_of_this_process() {
     return {};
 }
 
-/// Whether /proc lists children, and the numbers there mean the same processes as here.
+/// Whether /proc lists children, and its numbers mean the same processes as in this namespace. They
+/// do if this process has one number only, the one of getpid. `children` needs a kernel option, so
+/// its presence is checked as well.
 bool proc_is_ours() {
     std::istringstream numbers(numbers_of_this_process());
     pid_t first = 0;
@@ -44,7 +53,8 @@ bool proc_is_ours() {
     return first == ::getpid() && second == 0 && ::access("/proc/thread-self/children", R_OK) == 0;
 }
 
-/// A process may have threads that have children of their own. Empty if the process is gone.
+/// The threads of a process. Each thread has its own list of children in /proc. Empty if the
+/// process has ended.
 std::vector<std::filesystem::path> threads_of(pid_t process) {
     std::vector<std::filesystem::path> threads;
     std::error_code gone;
@@ -64,6 +74,9 @@ std::vector<pid_t> children_of(pid_t process) {
     return children;
 }
 
+/// Finds the children of this process without /proc: it asks waitid about every possible number.
+/// The search takes about four million system calls, some seconds at worst. It happens only where
+/// /proc cannot be used and processes were left.
 std::vector<pid_t> children_by_number() {
     std::vector<pid_t> children;
     for (pid_t number = 1; number <= highest_number; ++number) {
@@ -78,7 +91,7 @@ std::vector<pid_t> children_by_number() {
 
 std::vector<pid_t> tree_below(pid_t process) {
     std::vector<pid_t> found = children_of(process);
-    // The list grows while it is read: whoever is in it has his children added.
+    // The list grows while it is read: the children of each process in it are added at its end.
     for (std::size_t index = 0; index < found.size(); ++index) {
         const std::vector<pid_t> children = children_of(found[index]);
         found.insert(found.end(), children.begin(), children.end());
@@ -87,10 +100,13 @@ std::vector<pid_t> tree_below(pid_t process) {
 }
 
 struct Reaped {
+    /// At least one child was reaped.
     bool any;
+    /// There are children, dead or alive.
     bool children_left;
 };
 
+/// Reaps every dead child, without waiting.
 Reaped reap() noexcept {
     Reaped reaped{false, true};
     for (;;) {
@@ -120,6 +136,8 @@ bool end_descendants() {
     for (;;) {
         const Reaped reaped = reap();
         if (!reaped.children_left) return true;
+        // The limit starts again after each death: a large tree may need long, but it makes
+        // progress.
         if (reaped.any) last_success = Clock::now();
         if (Clock::now() - last_success > patience) return false;
         const auto victims = sees_all ? tree_below(::getpid()) : children_by_number();

@@ -1,16 +1,17 @@
 #pragma once
-// The processes that descend from this one, by whatever way they were started.
+// The processes that descend from this process, however they were started.
 //
-// Both the guard and the worker are *subreapers* (prctl(2)): a process below them whose parent dies
-// becomes their child, and not one of init's. So nobody gets away by forking twice or by `setsid`,
-// and "all descendants" is a tree that can be walked in /proc.
+// Both the guard and the worker are *subreapers* (prctl(2)): when the parent of a process below
+// them dies, the process becomes their child, and not a child of init. So no process escapes by
+// forking twice or by `setsid`, and "all descendants" is a tree that can be walked in /proc.
 //
-// Where /proc is missing, or shows another namespace's processes under other numbers, the tree
-// cannot be seen, but children can: the kernel says of every number whether it is a child's. That
-// is enough to end the tree, as the children of what was killed become children of this process.
+// /proc may be missing, or it may show the processes of another namespace under other numbers. Then
+// the tree cannot be seen, but children can: the kernel says for every number whether it belongs to
+// a child. This is enough to end the tree, because the children of a killed process become children
+// of this process.
 //
-// Between the moment in which a number is read and the one in which it is used, the kernel would
-// have to hand out every other number once before it meant another process.
+// A number is read at one moment and used at a later moment. To name another process by then, the
+// kernel would have to give out every other number once in between.
 //
 // Thread-safety: none; for processes with one thread.
 
@@ -23,20 +24,21 @@ namespace batch {
 /// From now on, orphans below this process become its children.
 void adopt_orphans() noexcept;
 
-/// Every descendant of `process` that can be seen now, parents before their children. Empty where
-/// /proc is no help.
+/// Every descendant of `process` that exists now, parents before their children. Empty where /proc
+/// cannot be used.
 std::vector<pid_t> descendants_of(pid_t process);
 
-/// The children of this process, those that have died and are not reaped among them. Empty where
-/// /proc is no help.
+/// The children of this process, also the dead children that were not reaped. Empty where /proc
+/// cannot be used.
 std::vector<pid_t> own_children();
 
-/// Kills every descendant of this process and reaps it; returns when there is none any more.
+/// Kills every descendant of this process and reaps it. Returns true when none is left.
 ///
-/// Every pass kills what it sees. The children of what was killed then are children of this
-/// process, and the next pass sees them, so it ends even with programs that keep forking. False if
-/// somebody is left and for two seconds nobody has died: a process that belongs to another user
-/// (`sudo`), or one that the kernel cannot end, as it waits for a broken disk.
+/// Every pass kills the processes that it sees. The children of a killed process become children of
+/// this process, and the next pass sees them. So the function ends even with programs that keep
+/// forking. Returns false if processes are left and none has died for two seconds. Such a process
+/// belongs to another user (`sudo`), or the kernel cannot end it because it waits for a broken
+/// disk.
 bool end_descendants();
 
 }  // namespace batch

@@ -1,3 +1,9 @@
+// The limit of descriptors, and the descriptors that were open when the program started.
+//
+// A command that finds no descriptor waits for another command to end (`room.h`). A batch should
+// not rely on this: other parts of the program need descriptors as well. So the room is computed
+// before a workplace opens, and it limits the number of workplaces.
+
 #include "batch/descriptors.h"
 
 #include <algorithm>
@@ -10,12 +16,13 @@
 namespace batch {
 namespace {
 
-/// Two pipes and the process.
+/// The reading ends of two pipes, and the pidfd of the process.
 constexpr rlim_t per_command = 3;
-/// The standard streams, the job log, the loop, both ends of what is being started, and some to
-/// look into /proc.
+/// The standard streams, the job log, the loop, both ends of the pipes of a command that is being
+/// started, and some files of /proc.
 constexpr rlim_t for_ourselves = 22;
-/// Beyond that, no program has opened a file for another.
+/// An inherited descriptor with a higher number is not found. Launchers leave low numbers open, and
+/// the limit keeps the list for poll(2) small where a process may have a million descriptors.
 constexpr rlim_t most_looked_at = 4096;
 
 }  // namespace
@@ -40,7 +47,8 @@ std::vector<int> inherited_descriptors() {
     std::vector<pollfd> descriptors;
     for (int number = STDERR_FILENO + 1; number < end; ++number)
         descriptors.push_back({number, 0, 0});
-    // One system call instead of one for each, and no need of /proc.
+    // poll(2) marks closed descriptors as POLLNVAL. One call answers for all of them, without
+    // /proc.
     if (::poll(descriptors.data(), descriptors.size(), 0) < 0) return {};
     std::vector<int> open;
     for (const pollfd& descriptor : descriptors) {

@@ -1,22 +1,24 @@
 #pragma once
-// How many files this process may have open: three for every command that runs.
+// The descriptors of this process: how many it may have, which ones it has inherited, and the three
+// standard ones.
 
 #include <cstddef>
 #include <vector>
 
 namespace batch {
 
-/// Raises the limit for `commands` at once, as far as it can be raised, and returns how many have
-/// room then: at least one. Where the usual limit is enough it stays, as the commands inherit it,
-/// and old programs that use select(2) are wrong about descriptors beyond 1024.
+/// Raises the limit of descriptors for `commands` commands at once, as far as the system allows.
+/// Returns how many commands have room then: at least one. If the current limit is enough, it does
+/// not change, because the commands inherit it: old programs that use select(2) fail with
+/// descriptors beyond 1024.
 std::size_t make_room_for(std::size_t commands) noexcept;
 
-/// The descriptors from 3 on that are open: those that whoever started us has left open for us and
-/// our commands, if it is called before anything else is opened.
+/// The open descriptors from 3 on. If the caller calls it before it opens a file, these are the
+/// descriptors that the launcher has left open for this program and its commands.
 std::vector<int> inherited_descriptors();
 
 /// Opens /dev/null in place of standard streams that are closed, so that no other file gets their
-/// numbers. Reading finds the end, writing fails.
+/// numbers. A read then finds the end, and a write fails.
 void fill_standard_streams() noexcept;
 
 }  // namespace batch

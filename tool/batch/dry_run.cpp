@@ -1,3 +1,6 @@
+// The commands of a dry run go through the same feed and the same launcher as in a real batch. So
+// the shown text is the one that the table and the job log of a real batch show.
+
 #include "batch/dry_run.h"
 
 #include "batch/console.h"

@@ -1,5 +1,5 @@
 #pragma once
-// `--dry-run`: shows what would be run, and runs nothing.
+// `--dry-run`: shows the commands that a batch would run, and runs none of them.
 
 #include <asyncio.h>
 
@@ -11,15 +11,15 @@
 
 namespace batch {
 
-/// What has kept a dry run from its end.
+/// The error that ended a dry run early, if any.
 struct DryRunResult {
     std::string input_error;
     /// As `Result::output_error`.
     int output_error = 0;
 };
 
-/// Writes the commands to standard output, one after another, as they come; those that the job log
-/// says are done are left out. A place has no number then, so `{%}` stays.
+/// Writes the commands to standard output, one after another, as they come. Commands that are done
+/// according to the job log are skipped. No workplace exists, so `{%}` stays in the text.
 asyncio::Coro<DryRunResult> show_commands(Feed& feed, const Launcher& launcher,
                                           const Resume& resume);
 

@@ -1,5 +1,5 @@
 #pragma once
-// Durations as people write them: `2`, `2.5`, `500ms`, `1m30s`, `1h`.
+// Reads durations in the forms that users write: `2`, `2.5`, `500ms`, `1m30s`, `1h`.
 
 #include <asyncio.h>
 
@@ -9,14 +9,14 @@
 
 namespace batch {
 
-/// How a message says what can be read.
+/// The forms, for error messages.
 inline constexpr std::string_view duration_forms = "2 (seconds), 2.5s, 500ms, 1m30s, 1h";
 
-/// Nothing if `text` is no duration: a word, a negative number, a unit that is unknown, repeated or
-/// out of order ("30s1m"), or more than a hundred years.
+/// Returns nothing if `text` is no duration: a word, a negative number, an unknown unit, a repeated
+/// unit, a unit out of order ("30s1m"), or more than a hundred years.
 std::optional<asyncio::Duration> parse_duration(std::string_view text);
 
-/// For what is shown and logged.
+/// Seconds as a number, for tables and logs.
 template <class Rep, class Period>
 double in_seconds(std::chrono::duration<Rep, Period> duration) {
     return std::chrono::duration<double>(duration).count();

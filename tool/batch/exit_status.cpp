@@ -1,3 +1,6 @@
+// GNU parallel's rules for the exit status, without its percentages. A batch that died of a signal,
+// or that has an error of its own, is decided before (`status_of` in batch.cpp).
+
 #include "batch/exit_status.h"
 
 #include <algorithm>

@@ -8,14 +8,14 @@
 namespace batch {
 
 inline constexpr int most_failures = 101;
-/// Bad usage, and whatever else is no failure of a command.
+/// A wrong command line, and every other error that is no failure of a command.
 inline constexpr int other_error = 255;
-/// Plus a signal's number: ended by that signal.
+/// A shell reports this number plus the signal's number for a program that a signal has ended.
 inline constexpr int signal_base = 128;
 
-/// How many commands have failed, 101 for more than 100. But a rule that has halted the batch
-/// decides: `success` is success; a first failure (`fail=1`, `done=1`) is that command's own
-/// status. `halted_by` is the command that fulfilled the rule, null if none did.
+/// The number of commands that have failed, 101 for more than 100. If a `--halt` rule has ended the
+/// batch, the rule decides: with `success` the status is 0, and with `fail=1` or `done=1` it is the
+/// status of the command. `halted_by` is the command that fulfilled the rule, or null.
 int exit_status(const Tally& tally, const Halt& halt, const Job* halted_by) noexcept;
 
 }  // namespace batch

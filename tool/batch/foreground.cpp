@@ -1,3 +1,12 @@
+// How the foreground group of the terminal is changed.
+//
+// Every change asks first which group is in the foreground, because the user's shell may have taken
+// the terminal meanwhile. A change without the question would take it from the shell. Between the
+// question and the change the shell may still act; the kernel has no call that does both.
+//
+// tcsetpgrp from a background process raises SIGTTOU. The worker has this signal blocked, and then
+// the call succeeds (`use_mask_of_worker`).
+
 #include "batch/foreground.h"
 
 #include <cerrno>
@@ -20,7 +29,8 @@ bool Foreground::has_it(pid_t group) const noexcept {
 void Foreground::lend(pid_t group) const noexcept {
     if (!has_it(owner_)) return;
     ::tcsetpgrp(terminal_.get(), group);
-    // It may have asked before it had the terminal, and been stopped for that.
+    // The command may have asked for the terminal a moment too early, and the kernel has stopped
+    // it.
     ::kill(-group, SIGCONT);
 }
 

@@ -1,10 +1,10 @@
 #pragma once
-// The terminal in the hands of a command (`--tty`): only the process group in its foreground may
-// read from it, and only that group gets Ctrl-C and Ctrl-Z from it.
+// Lends the terminal to a command (`--tty`). Only the process group in the terminal's foreground
+// may read from it, and only this group gets Ctrl-C and Ctrl-Z from it.
 //
-// The group of the launcher has the terminal when the batch runs in the foreground of a shell. It
-// is lent to the command and taken back when that has ended or stopped. A batch in the background
-// has nothing to lend.
+// When the batch runs in the foreground of a shell, the group of the launcher has the terminal. It
+// is lent to the command and taken back when the command has ended or stopped. A batch in the
+// background does not have the terminal and lends nothing.
 
 #include <asyncio.h>
 
@@ -14,7 +14,7 @@ namespace batch {
 
 class Foreground {
 public:
-    /// `owner` is the group from which the terminal is lent.
+    /// `owner` is the process group that has the terminal while no command has it.
     /// Throws: asyncio::OsError if there is no terminal.
     explicit Foreground(pid_t owner);
 

@@ -1,3 +1,8 @@
+// The text of `--halt`, and the check after each command.
+//
+// Failures are counted with timeouts, as everywhere in a batch. Interrupted commands are not
+// counted: the batch itself has ended them, so they say nothing about the commands.
+
 #include "batch/halt.h"
 
 #include <charconv>
@@ -27,7 +32,7 @@ std::optional<std::size_t> parse_count(std::string_view word) {
     return count;
 }
 
-/// `text` up to `mark`, and `text` becomes what is behind it. Without a mark: all of it.
+/// Takes the text up to `mark` off the front, and the mark with it. Without a mark it takes all.
 std::string_view take_until(std::string_view& text, char mark) {
     const std::size_t end = std::min(text.find(mark), text.size());
     const std::string_view part = text.substr(0, end);

@@ -1,9 +1,9 @@
 #pragma once
-// When a batch stops before its end: GNU parallel's `--halt`.
+// The rule by which a batch stops before its end: GNU parallel's `--halt`.
 //
-//   never               at no time (the default)
-//   soon,fail=3         three commands have failed: start no more, let those that run end
-//   now,fail=1          one has failed: end those that run as well
+//   never               the batch does not stop early (the default)
+//   soon,fail=3         after three failures, start no more commands; running commands end normally
+//   now,fail=1          after one failure, end the running commands as well
 //
 // `success` and `done` may stand in place of `fail`. The rule also decides the exit status of the
 // batch, as in GNU parallel; percentages are not understood.
@@ -25,11 +25,11 @@ struct Halt {
     Why why = Why::fail;
     std::size_t count = 0;
 
-    /// Whether what has happened so far is enough.
+    /// Whether the numbers of the batch fulfil the rule.
     bool reached(const Tally& tally) const noexcept;
 };
 
-/// Nothing if `text` is none of the above.
+/// Returns nothing if `text` has none of the forms above.
 std::optional<Halt> parse_halt(std::string_view text);
 
 }  // namespace batch

@@ -1,5 +1,6 @@
 #pragma once
-// What `asyncio batch --help` says below its options.
+// The text below the options in `asyncio batch --help`. It is a single string, so that the source
+// shows it as a user sees it.
 
 namespace batch {
 

@@ -1,3 +1,9 @@
+// How a here-document is recognised without a parser of the shell's language.
+//
+// `<<` is also the shift of arithmetic, and only a complete parser could tell the two apart. A
+// document must have a line that ends it, so the code looks for that line. A shift has such a line
+// only by an unlikely accident, and even then a value is never run (`template.h`).
+
 #include "batch/here_document.h"
 
 #include <algorithm>
@@ -23,6 +29,7 @@ std::optional<HereDocument> begin_here_document(std::string_view text) {
     const std::string_view all = here_operator(text);
     HereDocument document;
     document.may_be_indented = text.starts_with("<<-");
+    // A quotation mark anywhere in the word makes the document literal, as in the shell.
     for (const char character : all.substr(document.may_be_indented ? 3 : 2)) {
         const bool quotes = std::string_view("'\"\\").find(character) != std::string_view::npos;
         document.is_literal |= quotes;

@@ -1,6 +1,6 @@
 #pragma once
-// Texts in a command of the shell, from the line behind `<<END` to the line `END`. Quotation marks
-// mean nothing in them, and values go in as they are.
+// Here-documents: texts in a command of the shell, from the line after `<<END` to the line `END`.
+// Quotation marks have no meaning in them, and values are inserted unchanged.
 
 #include <optional>
 #include <string>
@@ -8,11 +8,13 @@
 
 namespace batch {
 
-/// `<<END`, `<<-END`, `<<'END'`: what follows from the next line on.
+/// The document that `<<END`, `<<-END` or `<<'END'` begins on the next line.
 struct HereDocument {
+    /// The line that ends it.
     std::string end = {};
+    /// `<<-`: tabs may stand before the last line.
     bool may_be_indented = false;
-    /// The shell puts nothing in.
+    /// The word was quoted, so the shell expands nothing in the text.
     bool is_literal = false;
 
     bool ends_at(std::string_view line) const;
@@ -23,8 +25,8 @@ std::string_view first_line(std::string_view text);
 /// The operator and its word, at the front of `text`.
 std::string_view here_operator(std::string_view text);
 
-/// The document that begins with the operator at the front of `text`. Nothing if no line below ends
-/// it: then this is arithmetic, or `<<<`.
+/// The document that begins with the operator at the front of `text`. Returns nothing if no later
+/// line ends it: then the two characters are arithmetic (`$((1 << 2))`) or a part of `<<<`.
 std::optional<HereDocument> begin_here_document(std::string_view text);
 
 }  // namespace batch

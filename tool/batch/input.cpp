@@ -1,3 +1,12 @@
+// How an input is opened before the loop and read inside it.
+//
+// The two halves run in different processes. `open_input` runs before the fork,
+// so it blocks freely and may use the terminal. `ItemReader` runs in the worker's loop: a slow pipe
+// must not delay the commands, so it reads through a stream.
+//
+// Regular files are read through the same stream. The alternative, reading them whole at once,
+// would delay the first command of a large file.
+
 #include "batch/input.h"
 
 #include "batch/terminal.h"
@@ -28,7 +37,7 @@ constexpr std::string_view utf16_marks[] = {"\xFF\xFE", "\xFE\xFF"};
     throw InputError(fmt::format("cannot read {}: {}", shown, std::strerror(error)));
 }
 
-/// All of it, without a loop; it may take as long as a user types.
+/// Reads everything, without a loop. The call blocks as long as a user types.
 std::string read_to_end(int file, const std::string& name) {
     std::string text;
     for (;;) {
@@ -41,6 +50,7 @@ std::string read_to_end(int file, const std::string& name) {
     }
 }
 
+/// Fills in what the kind of the file decides: only the end of a regular file is sure to come.
 Input with_kind(Input input, int file) {
     struct stat status{};
     if (::fstat(file, &status) != 0) cannot_read(input.name, errno);
@@ -89,6 +99,8 @@ Coro<std::optional<std::string>> ItemReader::next() {
     }
 }
 
+/// Reads one more piece. The taken items are erased first, so the text holds at most one item and
+/// one piece.
 Coro<> ItemReader::read_more() {
     input_.text.erase(0, begin_);
     searched_ -= begin_;
@@ -114,7 +126,8 @@ void ItemReader::check_first_bytes() {
     if (find_fault_ != nullptr) check_first_items();
 }
 
-/// Those that are there with their ends.
+/// Checks the items whose ends have arrived. `number_` counts them for an error message and is set
+/// back, because `take` counts them again.
 void ItemReader::check_first_items() {
     std::string_view text = input_.text;
     for (std::size_t end = 0; (end = text.find(static_cast<char>(end_))) != text.npos;) {
@@ -130,6 +143,8 @@ void ItemReader::check(std::string_view item) const {
     if (const char* fault = find_fault_(item)) refuse(fault);
 }
 
+/// A NUL byte means a binary file, or UTF-16, which editors of other systems write. The message
+/// names UTF-16, because a user does not see the NUL bytes.
 void ItemReader::check_first_bytes_for_zeros() {
     const std::string_view text = input_.text;
     const std::size_t zero = text.find('\0');
@@ -144,7 +159,7 @@ void ItemReader::check_first_bytes_for_zeros() {
     refuse("cannot hold a NUL byte");
 }
 
-/// The item that ends at `end`.
+/// Returns the item that ends at `end`, and moves on to the next one.
 std::string ItemReader::take(std::size_t end, std::size_t next_begin) {
     std::string item = input_.text.substr(begin_, end - begin_);
     begin_ = searched_ = next_begin;

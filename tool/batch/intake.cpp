@@ -1,3 +1,9 @@
+// How commands get from the input into the backlog, and how reading ends.
+//
+// Reading ends in one of three ways: at the end of the input, at an error, or by `stop`. After an
+// error the backlog is closed and not only ended: damaged input must not be trusted, so commands
+// that were read before the error do not start either.
+
 #include "batch/intake.h"
 
 #include "batch/input.h"
@@ -9,7 +15,8 @@ namespace {
 
 using namespace asyncio;
 
-/// Of a stopped batch: counting has an end, even where lists are combined to billions.
+/// How many commands a stopped batch counts at most. Lists of values can be combined to billions of
+/// commands, and counting them would delay the end.
 constexpr std::size_t most_counted = 1'000'000;
 
 }  // namespace
@@ -27,15 +34,15 @@ Coro<> Intake::read() {
             if (backlog_.is_full()) co_await backlog_.wait_for_room();
         }
     } catch (const CancelledError&) {
-        // By `stop`.
+        // `stop` has cancelled this task.
     }
     reader_.reset();
-    // Input that is damaged is not to be trusted with what it said before.
+    // Damaged input: commands that were read before the error do not start either.
     if (!error_.empty()) backlog_.close();
     backlog_.end();
 }
 
-/// The next of the feed; an error is its end.
+/// The next command of the feed. An error is stored and ends the input.
 Coro<std::optional<Command>> Intake::next() {
     try {
         std::optional<Command> command = co_await feed_.next();
@@ -53,6 +60,7 @@ bool Intake::was_done(const Command& command) {
     return logged != nullptr;
 }
 
+/// The reader may have ended, or may not have begun. Only a reading task is cancelled.
 void Intake::stop() {
     backlog_.close();
     if (std::exchange(is_stopped_, true)) return;

@@ -1,6 +1,6 @@
 #pragma once
-// The reader of a batch: takes commands from the feed as they come and lays them on the backlog,
-// beside the commands that run already.
+// The reader of a batch: it takes commands from the feed as they come and puts them into the
+// backlog, while other commands run.
 
 #include <asyncio.h>
 
@@ -15,12 +15,12 @@
 
 namespace batch {
 
-/// What the reader tells as it goes.
+/// The events that the reader reports.
 struct IntakeEvents {
-    /// A command was laid on the backlog.
+    /// A command was put into the backlog.
     std::function<void()> command_came;
-    /// A command is left out, as the job log says that it has run; and as which it has, if that was
-    /// another.
+    /// A command is skipped because the job log lists its number. `logged` is the text of the
+    /// command that ran under this number; it may be another command.
     std::function<void(const Command& command, const std::string& logged)> command_was_done;
 };
 
@@ -32,21 +32,22 @@ public:
     /// Reads to the end of the input, or until `stop`. Never throws: see `error`.
     asyncio::Coro<> read();
 
-    /// No more is read, and nothing more can be taken from the backlog by those who wait for it.
+    /// Ends the reading, and closes the backlog: waiting workplaces get no more commands.
     void stop();
 
-    /// After `stop`, what had not been taken, and what can be counted of the rest.
+    /// After `stop`: the next command that no workplace has taken, for the count. The rest of the
+    /// input is read as well if its end is sure to come.
     asyncio::Coro<std::optional<Command>> next_rest();
 
     Backlog& backlog() noexcept { return backlog_; }
 
-    /// How many commands are to be run as far as is known, and whether there may be more.
+    /// How many commands have been read, and whether more may come.
     std::size_t known() const noexcept { return known_; }
     bool has_more() const noexcept { return !has_ended_; }
 
-    /// Why the input cannot be read any further; empty: it can, or it has ended.
+    /// Why the input cannot be read any further. Empty if it can, or if it has ended.
     const std::string& error() const noexcept { return error_; }
-    /// What a user should know about the input.
+    /// A remark for the user about the input (`Feed::remark`).
     std::string remark() const { return feed_.remark(); }
 
 private:
@@ -62,7 +63,7 @@ private:
     bool has_ended_ = false;
     bool is_stopped_ = false;
     std::string error_;
-    /// While it is reading.
+    /// The task that reads, while it reads.
     std::optional<asyncio::TaskRef> reader_;
 };
 

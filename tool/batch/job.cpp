@@ -1,3 +1,6 @@
+// The words and numbers for the state of a job. The table and the JSON report use the
+// same words, so a user can search in one for a word of the other.
+
 #include "batch/job.h"
 
 #include <cstring>
@@ -7,7 +10,7 @@
 namespace batch {
 namespace {
 
-/// "SEGV"; a number for the real-time signals, which have no names.
+/// The name without "SIG": "SEGV". A number for the real-time signals, which have no names.
 std::string signal_name(int signal) {
     const char* name = ::sigabbrev_np(signal);
     return name != nullptr ? name : fmt::format("{}", signal);

@@ -1,7 +1,8 @@
 #pragma once
-// One command of the batch: what it is, how it stands, and what it has said.
+// A command of the batch: its text, its state, and its output.
 //
-// A job is plain data. `attempt.h` runs it, everything else only looks at it.
+// A job is plain data. `attempt.h` runs it, the workplace and the runner fill in its numbers, and
+// every other part only reads it. So reports need not know how commands run.
 
 #include <asyncio.h>
 
@@ -18,9 +19,9 @@ enum class Status : std::uint8_t {
     not_started,
     running,
     exited,       ///< With `exit_code`.
-    signalled,    ///< A signal that was not ours ended it: `signal`.
-    timed_out,    ///< We ended it at its limit.
-    interrupted,  ///< We ended it because the batch was stopped.
+    signalled,    ///< A signal that the batch did not send ended it: `signal`.
+    timed_out,    ///< The batch ended it at its limit.
+    interrupted,  ///< The batch ended it because the batch itself was stopped.
     skipped,      ///< The job log says that it has run before (`--resume`).
 };
 
@@ -28,7 +29,7 @@ struct Job {
     /// Position in the input, from 1: GNU parallel's `Seq`.
     std::size_t number = 0;
     std::string command;
-    /// The number of the place where it runs, from 1.
+    /// The number of the workplace where it runs, from 1.
     std::size_t slot = 0;
 
     Status status = Status::not_started;
@@ -47,25 +48,25 @@ struct Job {
     asyncio::Duration begin{};
     asyncio::Duration end{};
 
-    /// What the last try has written, until it has been printed. (Of tries that are repeated,
-    /// nothing is shown, as in GNU parallel.)
+    /// The output of the last try, until it has been printed. The output of a try that is repeated
+    /// is not shown, as in GNU parallel.
     Blocks output;
     Blocks errors;
-    /// How much the last try has written, with what has been shown already.
+    /// How many bytes the last try has written, including the bytes that were shown already.
     std::size_t output_bytes = 0;
     std::size_t error_bytes = 0;
 
     bool has_run() const noexcept;
     bool succeeded() const noexcept { return status == Status::exited && exit_code == 0; }
-    /// It ran to some end of its own or to its limit, and that was not success.
+    /// The job ended without success, by itself or at its limit. An interrupted job has not failed.
     bool failed() const noexcept;
 };
 
 /// `complete`, `exit 3`, `signal SEGV`, `timeout`, `interrupted`, `not started`, …
 std::string describe(const Job& job);
 
-/// What a shell would say of a job that has ended: its exit code, or 128 and the signal. A timeout
-/// is −1 in the job log and so 255 here, as in GNU parallel.
+/// The status that a shell would report for a job that has ended: its exit code, or 128 plus the
+/// signal. A timeout is −1 in the job log and therefore 255 here, as in GNU parallel.
 int shell_status(const Job& job) noexcept;
 
 }  // namespace batch

@@ -1,3 +1,9 @@
+// The format of the job log, its reader and its writer.
+//
+// The log is written with plain system calls, and not by the loop. A line is short, a file takes it
+// at once, and it must be written before the workplace takes its next command: otherwise
+// `--resume` after a kill would run a finished command again.
+
 #include "batch/joblog.h"
 
 #include "batch/duration.h"
@@ -25,7 +31,7 @@ std::string with_replaced(std::string_view text, char from, char to) {
     return copy;
 }
 
-/// The text up to the next `separator`; `text` becomes what is behind it.
+/// Takes the text up to the next `separator` off the front, and the separator with it.
 std::string_view take_field(std::string_view& text, char separator) {
     const std::size_t end = std::min(text.find(separator), text.size());
     const std::string_view field = text.substr(0, end);
@@ -44,6 +50,7 @@ std::optional<Number> parse_number(std::string_view text) {
 
 std::optional<LogEntry> parse_line(std::string_view line) {
     const auto number = parse_number<std::size_t>(take_field(line, '\t'));
+    // Host, Starttime, JobRuntime, Send and Receive are not needed.
     for (int skipped = 0; skipped < 5; ++skipped) take_field(line, '\t');
     const auto exit_value = parse_number<int>(take_field(line, '\t'));
     const auto signal = parse_number<int>(take_field(line, '\t'));
@@ -51,12 +58,12 @@ std::optional<LogEntry> parse_line(std::string_view line) {
     return LogEntry{*number, *exit_value, *signal, with_replaced(line, '\0', '\n')};
 }
 
-/// File streams do not say what went wrong, but the system call beneath them has left it in errno.
+/// File streams do not report a reason, but the system call below them has left it in errno.
 asyncio::OsError failure(std::string_view verb, const std::string& path) {
     return asyncio::OsError(errno != 0 ? errno : EIO, fmt::format("{} the job log {}", verb, path));
 }
 
-/// Empty if there is no such file.
+/// The text of a file; empty if the file does not exist.
 std::string contents(const std::string& path) {
     errno = 0;
     std::ifstream file(path, std::ios::binary);
@@ -102,7 +109,7 @@ JobLog::JobLog(const std::string& path, bool keep, const std::string& before)
     if (before.empty()) {
         error = file_.write(fmt::format("{}\n", header));
     } else if (before.back() != '\n') {
-        // The last line was cut off. What comes next is not to become a part of it.
+        // The last line was cut off. The next line must not become a part of it.
         error = file_.write("\n");
     }
     if (error != 0) throw asyncio::OsError(error, "write the job log " + path);

@@ -1,14 +1,15 @@
 #pragma once
-// The job log: a line per command that has ended, in GNU parallel's columns, TAB separated:
+// The job log: a line per command that has ended, in GNU parallel's columns, separated by TABs:
 //
 //   Seq  Host  Starttime  JobRuntime  Send  Receive  Exitval  Signal  Command
 //
-// Host is always ":" (this machine); Send is 0; Receive counts the bytes of standard output; a
-// timeout is Exitval -1. A newline inside a command is written as a NUL byte. All of that is what
-// GNU parallel writes, so what reads its logs reads these, and the other way round.
+// Host is always ":" (this machine). Send is 0. Receive counts the bytes of standard output. A
+// timeout has the Exitval -1. A newline inside a command is written as a NUL byte. GNU parallel
+// writes all of this in the same way. So programs that read its logs can read these logs, and the
+// batch can resume from a log of GNU parallel.
 //
-// A line is on its way to the disk as soon as the command has ended; a batch that is killed has
-// logged everything that was done. Commands that the batch itself interrupted are not logged:
+// A line is given to the kernel as soon as the command has ended. So a batch that is killed has
+// logged every command that was done. Commands that the batch itself interrupted are not logged, so
 // `--resume` runs them again.
 
 #include "batch/job.h"
@@ -21,7 +22,7 @@
 
 namespace batch {
 
-/// One line of a log.
+/// A line of a log.
 struct LogEntry {
     std::size_t number = 0;
     int exit_value = 0;
@@ -34,29 +35,32 @@ struct LogEntry {
 /// The line of a job that has ended, without the newline.
 std::string log_line(const Job& job);
 
-/// The entries of a log, in the order of the file. What is no entry - the header, a line that was
-/// cut off when a disk was full - is left out.
+/// The entries of a log, in the order of the file. Lines that are no entries are skipped: the
+/// header, and a line that was cut off when the disk was full.
 std::vector<LogEntry> parse_job_log(std::string_view text);
 
-/// Reads a log; there is nothing in one that does not exist yet.
+/// Reads a log. A file that does not exist yet has no entries.
 /// Throws: `asyncio::OsError` if the file is there and cannot be read.
 std::vector<LogEntry> read_job_log(const std::string& path);
 
 /// A log that is being written.
 class JobLog {
 public:
-    /// `keep` appends to what is there, as `--resume` wants it; else the log begins anew.
+    /// With `keep`, new lines are appended to the existing ones, as `--resume` needs it. Without
+    /// it, the log begins anew.
     /// Throws: `asyncio::OsError` if the file cannot be written.
     JobLog(const std::string& path, bool keep);
 
-    /// False if it could not be written: the disk is full, or the log is a pipe that nobody reads.
+    /// Writes the line of a job. False if it could not be written: the disk is full, or the log is
+    /// a pipe whose reader does not read.
     bool add(const Job& job);
 
 private:
     JobLog(const std::string& path, bool keep, const std::string& before);
 
     OutputFile file_;
-    /// The last line was taken at all.
+    /// False after a line has timed out. Later lines then do not wait again: a log that is a pipe
+    /// without a reader would otherwise delay the batch once per command.
     bool is_taken_ = true;
 };
 

@@ -1,3 +1,6 @@
+// The JSON report, written by hand: the format is fixed and flat, and a JSON library would be a
+// dependency for one function. Only strings need care, and `json_string` handles them.
+
 #include "batch/json.h"
 
 #include "batch/duration.h"
@@ -10,7 +13,7 @@
 namespace batch {
 namespace {
 
-/// The fields that only a command has that was started.
+/// The fields of a command that was started.
 std::string json_run(const Job& job) {
     return fmt::format(R"(,"exit":{},"signal":{},"started":{:.3f},"seconds":{:.3f},"begin":{:.3f},)"
                        R"("end":{:.3f},"tries":{},"stdout_bytes":{},"stderr_bytes":{})",

@@ -10,11 +10,11 @@
 
 namespace batch {
 
-/// `text` as a JSON string, in quotes. Bytes that are no UTF-8, which JSON cannot hold, become
+/// `text` as a JSON string, in quotes. JSON cannot hold bytes that are no valid UTF-8; they become
 /// U+FFFD.
 std::string json_string(std::string_view text);
 
-/// What `--json` writes.
+/// The report of `--json`.
 std::string json_report(std::span<const Job> jobs, const Totals& totals, int exit_status);
 
 }  // namespace batch

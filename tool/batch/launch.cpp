@@ -1,3 +1,8 @@
+// How a command gets its environment and its script.
+//
+// With a template, the script is the same for every command, and only the environment differs. This
+// is what keeps values from being run: they never become a part of a script (`template.h`).
+
 #include "batch/launch.h"
 
 #include <utility>
@@ -25,7 +30,8 @@ Job Launcher::job_of(const Command& command, std::size_t slot) const {
 }
 
 void Launcher::prepare(Launch& launch, const Job& job, const Command& command) const {
-    // What is the same for all jobs is copied once.
+    // The common part is copied once for each workplace. It stays at the front, and only the
+    // variables behind it are replaced.
     std::vector<std::string>& environment = launch.environment;
     if (environment.empty()) environment = environment_;
     environment.resize(environment_.size());

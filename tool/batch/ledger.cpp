@@ -1,3 +1,8 @@
+// How the ledger decides which jobs it keeps, and in which order it gives them.
+//
+// Jobs arrive in the order of their ends. They are sorted only when a report asks, and only if they
+// are not in order: most batches with one workplace never need it.
+
 #include "batch/ledger.h"
 
 #include <algorithm>
@@ -15,7 +20,7 @@ void Ledger::add(Job job) {
     totals_.one_by_one += job.all_seconds;
     ++totals_.commands;
     if (keep_ == Keep::nothing) return;
-    // The table becomes a long one.
+    // When the table becomes a long one, the jobs that a long table does not list are dropped.
     const bool is_table = keep_ == Keep::table;
     if (is_table && totals_.commands == most_rows + 1)
         std::erase_if(jobs_, std::not_fn(is_notable));

@@ -1,8 +1,9 @@
 #pragma once
-// What is known of a batch when it is over: its numbers, and the commands that a report lists.
+// The results of a batch: its numbers, and the commands that a report lists.
 //
-// A batch may have millions of commands, and the table shows a hundred at most and what went
-// wrong. So a command that has ended is kept only if a report wants it; the numbers count all.
+// A batch may have millions of commands, but a table lists all of them only up to a hundred; a
+// longer table lists only those that went wrong. So the ledger keeps an ended command only if a
+// report needs it. The numbers count every command.
 
 #include "batch/job.h"
 #include "batch/tally.h"
@@ -14,12 +15,12 @@
 
 namespace batch {
 
-/// Beyond so many commands the table lists those that are notable, and counts the others: a table
-/// of thousands of lines hides the three that matter.
+/// With more commands than this, the table lists only the notable ones: in a table of thousands of
+/// lines a user does not find the three that failed.
 inline constexpr std::size_t most_rows = 100;
 
-/// Whether a long table lists the job. That a command is complete goes without saying, and where a
-/// batch was stopped, that others were not started.
+/// Whether a long table lists the job. It does not list commands that succeeded or that the job log
+/// has, and not those that a stopped batch did not start: these are the expected cases.
 bool is_notable(const Job& job) noexcept;
 
 /// The numbers of a batch.
@@ -27,10 +28,10 @@ struct Totals {
     Tally tally;
     /// How many commands are known.
     std::size_t commands = 0;
-    /// The batch was stopped before its input had ended, so there may be more.
+    /// The batch was stopped before its input had ended, so more commands may exist.
     bool has_more = false;
     asyncio::Duration elapsed{};
-    /// The times of all commands, all tries together.
+    /// The sum of the times of all commands, with all of their tries.
     asyncio::Duration one_by_one{};
 };
 
@@ -40,7 +41,7 @@ public:
 
     explicit Ledger(Keep keep) noexcept : keep_(keep) {}
 
-    /// A command that has come to an end, was left out, or was not started.
+    /// Counts a command that has ended, was skipped, or was not started.
     void add(Job job);
 
     /// The jobs that were kept, in the order of the input.

@@ -1,3 +1,8 @@
+// How complete lines are cut from the blocks of a running command.
+//
+// `show` is a task of its own beside the attempt. So a slow reader of the output delays the shower
+// and not the attempt: the limit of the command holds, and its pipes are read on.
+
 #include "batch/line_shower.h"
 
 #include <utility>
@@ -5,7 +10,7 @@
 namespace batch {
 namespace {
 
-/// A line that is longer is shown in pieces.
+/// A longer line is shown in pieces: a command that never ends its line must not fill the memory.
 constexpr std::size_t longest_line_bytes = 1024 * 1024;
 
 }  // namespace
@@ -13,6 +18,8 @@ constexpr std::size_t longest_line_bytes = 1024 * 1024;
 asyncio::Coro<> LineShower::show() {
     try {
         for (;;) {
+            // The flag is read before the output is taken: bytes that arrive during the write below
+            // get a last round.
             const bool is_last = has_ended_;
             if (printer_.is_next(job_)) {
                 Blocks output = take_lines(job_.output, output_rest_);

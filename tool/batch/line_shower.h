@@ -1,8 +1,8 @@
 #pragma once
-// `--line-buffer`: the whole lines of a command are shown while it runs.
+// `--line-buffer`: shows the complete lines of a command while it runs.
 //
-// Lines of several commands are mixed then, but each comes whole. With `--keep-order` only the
-// first command that has not ended is shown so; what the others write waits.
+// The lines of several commands are then mixed, but each line is complete. With `--keep-order`,
+// only the lines of the first command that has not ended are shown; the output of the others waits.
 
 #include <asyncio.h>
 
@@ -15,17 +15,18 @@
 
 namespace batch {
 
-/// For one try of a job.
+/// Shows the lines of one try of a job.
 class LineShower {
 public:
-    /// `refused` is told what standard output has refused with.
+    /// `refused` is called with the errno of a failed write to standard output.
     LineShower(Job& job, Console& console, Printer& printer, std::function<void(int)> refused)
         : job_(job), console_(console), printer_(printer), refused_(std::move(refused)) {}
 
-    /// The job has written something, or has come to be the first.
+    /// The job has written bytes, or it has become the first unprinted job.
     void wake() noexcept { news_.set(); }
 
-    /// Shows lines until `end`, and then what is left. Returns when that is out.
+    /// Shows lines until `end`, and then the rest of the output. Returns when all of it was
+    /// written.
     asyncio::Coro<> show();
 
     /// The try has ended.
@@ -35,7 +36,7 @@ public:
     }
 
 private:
-    /// `rest` is the beginning of a line whose end has not come.
+    /// Takes the complete lines. `rest` keeps the beginning of a line whose end has not arrived.
     Blocks take_lines(Blocks& written, std::string& rest) const;
 
     Job& job_;

@@ -1,3 +1,11 @@
+// A small reader of quotations. It knows `'`, `"`, `\` and comments, and stops at everything else
+// that a shell treats in a special way.
+//
+// The reader decides only the clear cases on purpose. The danger is a line whose quotation
+// continues in the next line, because then names turn into commands. Such lines come from simple
+// templates (`ls 'NAME'`), and these hold nothing else. A complete parser of the shell's language
+// would find more of them, but each error in it would refuse a correct command.
+
 #include "batch/open_quotation.h"
 
 #include <algorithm>
@@ -12,8 +20,8 @@ constexpr const char* fault =
 
 constexpr auto none = std::string_view::npos;
 
-/// The place behind the quotation that begins at `begin`; `none` if it has no end, or if it is not
-/// sure where that is.
+/// Where a quotation ends: the position behind it. `none` if it has no end, or if its end is not
+/// known for sure.
 struct End {
     std::size_t place = none;
     bool is_sure = true;
@@ -36,7 +44,7 @@ bool begins_word(std::string_view text, std::size_t place) {
     return place == 0 || std::string_view(" \t\n;&|()<>").find(text[place - 1]) != none;
 }
 
-/// The place behind what begins at `place`: a quotation, a comment or a character.
+/// The position behind the quotation, the comment or the character at `place`.
 End step(std::string_view text, std::size_t place) {
     const std::string_view rest = text.substr(place);
     if (is_substitution(rest) || rest.starts_with("<<") || rest.starts_with("$'")) {

@@ -1,3 +1,8 @@
+// The definition of every option for CLI11, and the order in which the command line is read.
+//
+// Most options are read as text and converted here. CLI11 could convert numbers itself, but its
+// messages would not name the forms that are accepted.
+
 #include "batch/options.h"
 
 #include "batch/command_line.h"
@@ -30,12 +35,12 @@ std::size_t read_number(const std::string& option, const std::string& text, cons
     throw CLI::ValidationError(option, fmt::format("\"{}\" is no {}", text, meaning));
 }
 
-/// More would overflow, multiplied by the cores.
+/// A larger percentage, multiplied by the number of cores, could overflow.
 constexpr std::size_t most_percent = 1'000'000;
 
 std::size_t cores() { return std::max(1U, std::thread::hardware_concurrency()); }
 
-/// "4", or "50%" of the cores: rounded down, but at least one.
+/// Reads "4", or "50%" of the cores, which is rounded down to at least one.
 std::size_t read_jobs(const std::string& text) {
     constexpr const char* meaning = "number of jobs";
     if (!text.ends_with('%')) return read_number("--jobs", text, meaning);
@@ -50,8 +55,8 @@ Halt read_halt(const std::string& text) {
         fmt::format("\"{}\" is no condition; write never, soon,fail=N or now,fail=N", text));
 }
 
-/// An option whose text `read` turns into a value. Of several, the last one counts: a user repeats
-/// what an alias has given already.
+/// Adds an option whose text `read` converts into a value. If the option is repeated, the last one
+/// counts: a user overrides the options of an alias in this way.
 template <class Read>
 CLI::Option* add(CLI::App& app, const char* names, const char* value, Read read, std::string help) {
     return app.add_option_function<std::string>(names, read, std::move(help))
@@ -61,7 +66,8 @@ CLI::Option* add(CLI::App& app, const char* names, const char* value, Read read,
 
 CLI::Option* add_path(CLI::App& app, const char* names, const char* value, std::string& path,
                       std::string help) {
-    // An empty name is a variable that is not set. To go on without the file would lose the log.
+    // An empty name usually comes from a shell variable that is not set. Without this check the
+    // batch would run without the log that the user asked for.
     const auto read = [&path, names](const std::string& text) {
         if (text.empty()) throw CLI::ValidationError(names, "the name is empty");
         path = text;
@@ -87,6 +93,7 @@ void add_input(CLI::App& app, Options& options) {
 }
 
 void add_limits(CLI::App& app, Options& options) {
+    // Set before the help text is made, which names the default.
     options.jobs = cores();
     add(
         app, "-t,--timeout", "DURATION",
@@ -169,10 +176,11 @@ void parse(CLI::App& app, Options& options, int argc, char** argv) {
         throw CLI::ValidationError(fmt::format("\"{}\"", all.front()),
                                    fmt::format("there is no such subcommand, only {}", batch_name));
     }
-    // The way CLI11 wants them: the first one last.
+    // CLI11 takes the words in reverse order.
     std::reverse(all.begin(), all.end());
     app.parse(std::move(all));
-    // For CLI11 `---` and `- x` are no options, and so they would be lost here.
+    // For CLI11 some words that the sorter takes for options are none (`---`, `- x`). It would add
+    // them to the commands, where the assignment below would lose them without a message.
     if (!options.words.empty()) throw CLI::ExtrasError(batch_name, options.words);
     options.words = std::move(line.words);
     options.lists = std::move(line.lists);

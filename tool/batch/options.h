@@ -1,5 +1,5 @@
 #pragma once
-// What the user asks of a batch, and how it is written on the command line.
+// The options of a batch, and how they are read from the command line.
 
 #include <asyncio.h>
 
@@ -24,34 +24,34 @@ struct Options {
     std::vector<std::string> words;
     /// The values for the template.
     std::vector<ListWords> lists;
-    /// Where more commands are; "-" is standard input.
+    /// Files with more commands; "-" is standard input.
     std::vector<std::string> files;
     ItemEnd item_end = ItemEnd::line;
 
-    /// Nothing: no limit.
+    /// The limit of each command; empty: no limit.
     std::optional<asyncio::Duration> timeout;
-    /// Between SIGTERM and SIGKILL.
+    /// The time between SIGTERM and SIGKILL.
     asyncio::Duration grace = std::chrono::seconds(1);
-    /// How many run at once; 0 is all.
+    /// How many commands run at once; 0 is all.
     std::size_t jobs = 1;
-    /// How often a command is tried until it succeeds; 0 is without end.
+    /// How often a command is tried until it succeeds; 0 is no limit.
     std::size_t tries = 1;
     Halt halt;
 
-    /// Each command has the terminal to itself.
+    /// The commands use the terminal, one after another.
     bool tty = false;
-    /// With `tty`: the process group that has the terminal otherwise.
+    /// With `tty`: the process group that has the terminal while no command has it.
     std::optional<int> terminal_owner;
 
     bool keep_order = false;
     bool tag = false;
-    /// Whole lines are shown while a command runs.
+    /// Complete lines are shown while a command runs.
     bool line_buffer = false;
-    /// Nothing runs; what would is shown.
+    /// The commands are shown and not run.
     bool dry_run = false;
-    /// Where each command's output goes as well; nothing is nowhere.
+    /// The folder that gets a copy of each command's output; empty: no copy.
     std::string results;
-    /// Commands get no descriptors but the standard ones.
+    /// Commands get only the standard descriptors.
     bool close_descriptors = false;
 
     std::string job_log;

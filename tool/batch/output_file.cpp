@@ -1,3 +1,8 @@
+// How a file of the batch is opened and written.
+//
+// Two names for one file are recognised by device and inode, not by the text of the names: a
+// redirection, a link and /dev/stdout may all lead to the same file.
+
 #include "batch/output_file.h"
 
 #include "batch/say.h"
@@ -15,7 +20,7 @@ namespace {
 using asyncio::lowlevel::Fd;
 
 constexpr std::size_t usual_pipe_bytes = 64 * 1024;
-/// What a user without privileges may have (`/proc/sys/fs/pipe-max-size`), unless told otherwise.
+/// The default of the largest pipe for a user without privileges (`/proc/sys/fs/pipe-max-size`).
 constexpr std::size_t largest_pipe_bytes = 1024 * 1024;
 
 bool can_be_written(int number) noexcept {
@@ -23,7 +28,8 @@ bool can_be_written(int number) noexcept {
     return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
 }
 
-/// The standard stream that goes to this file; −1 if none does.
+/// The standard stream that leads to this file; −1 if none does. A stream that cannot be written
+/// does not count: standard output may be open for reading only.
 int stream_that_goes_to(const char* path) noexcept {
     struct stat file{};
     if (::stat(path, &file) != 0) return -1;
@@ -57,8 +63,9 @@ OutputFile::OutputFile(const std::string& path, Begin begin, const std::string& 
 
 int OutputFile::write(std::string_view text,
                       std::optional<asyncio::Duration> patience) const noexcept {
-    // A launcher may read our errors to their end first, and only then what we write here. A pipe
-    // that takes all of it keeps us from waiting for each other. Not every pipe can grow so far.
+    // A launcher may first read the standard error of the batch to its end, and only then the pipe
+    // that is written here. Then both would wait for each other. A pipe that holds the whole text
+    // avoids this. The attempt to enlarge it may fail, which changes nothing.
     if (text.size() > usual_pipe_bytes) {
         ::fcntl(number_, F_SETPIPE_SZ, static_cast<int>(std::min(text.size(), largest_pipe_bytes)));
     }

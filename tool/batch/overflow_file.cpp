@@ -1,3 +1,9 @@
+// How the file is made, and how it is written and read at its two ends.
+//
+// pwrite and pread take the position as an argument. So the two ends need no shared file position,
+// and a write that fails half-way leaves `end_` unchanged: its bytes are overwritten by the next
+// one.
+
 #include "batch/overflow_file.h"
 
 #include <algorithm>
@@ -10,9 +16,10 @@
 namespace batch {
 namespace {
 
+/// For `refusal`. A plain variable, because all files are used on the loop's thread.
 int first_refusal = 0;
 
-/// O_TMPFILE asks for a file without a name.
+/// Makes a file without a name (O_TMPFILE).
 asyncio::lowlevel::Fd open_in(const char* folder) noexcept {
     return asyncio::lowlevel::Fd(::open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR));
 }

@@ -1,3 +1,8 @@
+// The rules for which options fit together, and the choice between the two feeds.
+//
+// The inherited descriptors are listed first: every file that is opened here would otherwise look
+// like one that the launcher has left open.
+
 #include "batch/plan.h"
 
 #include "batch/command_feed.h"
@@ -14,7 +19,7 @@
 namespace batch {
 namespace {
 
-/// Of two readers, each would get what the other does not.
+/// Two readers of standard input would each get only a part of it.
 void require_standard_input_once(const Options& options) {
     auto count = std::ranges::count(options.files, "-");
     for (const ListWords& list : options.lists) {
@@ -23,8 +28,8 @@ void require_standard_input_once(const Options& options) {
     if (count > 1) throw InputError("standard input can be read only once");
 }
 
-/// `:::: $FILES` with an empty variable: without its list, the template would run once, for
-/// nothing.
+/// Refuses `::::` without a file, as `:::: $FILES` with an empty variable gives it. Without this
+/// check the template would run once, with no value.
 void require_files(const std::vector<ListWords>& lists) {
     for (const ListWords& list : lists) {
         if (list.in_files && list.words.empty()) {
@@ -34,6 +39,8 @@ void require_files(const std::vector<ListWords>& lists) {
     }
 }
 
+/// Without commands and files, the commands come from standard input, but not from a terminal: a
+/// user who types only `asyncio batch` wants a message, not a program that waits.
 std::unique_ptr<Feed> make_command_feed(const Options& options) {
     std::vector<std::string> files = options.files;
     const bool has_none = options.words.empty() && files.empty();
@@ -60,7 +67,7 @@ Plan make_plan(const Options& options) {
     }
     require_files(options.lists);
     auto values = std::make_unique<ValueFeed>(options.lists, options.item_end);
-    // As GNU parallel does, the words are one command with blanks between them.
+    // The words are joined by blanks to one command, as in GNU parallel.
     plan.filled.emplace(fmt::format("{}", fmt::join(options.words, " ")), values->lists());
     plan.feed = std::move(values);
     return plan;

@@ -1,6 +1,6 @@
 #pragma once
-// What a batch is to run, made of its options before anything runs: files are opened and templates
-// read, so that what cannot be had or meant is said before the first command.
+// The plan of a batch, made from its options before any command runs. It opens the files and reads
+// the template. So the user learns of a missing file or a wrong template before the first command.
 
 #include "batch/feed.h"
 #include "batch/options.h"
@@ -14,9 +14,9 @@ namespace batch {
 
 struct Plan {
     std::unique_ptr<Feed> feed;
-    /// Nothing where the commands are complete as they come.
+    /// The template. Empty if the commands need none.
     std::optional<Template> filled;
-    /// What the commands inherit, beside the standard streams.
+    /// The descriptors that the commands inherit, in addition to the standard ones.
     std::vector<int> descriptors;
 };
 

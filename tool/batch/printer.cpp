@@ -1,3 +1,10 @@
+// How outputs are put into order and tagged.
+//
+// Several workplaces may be in `write_next_in_order` at the same time, because each write waits for
+// the console. They take outputs from the map one after another, without a wait between the choice
+// and the call of `Console::write`. The console serves its callers in the order of arrival, so the
+// outputs keep their order.
+
 #include "batch/printer.h"
 
 #include <string_view>
@@ -8,7 +15,8 @@ namespace {
 
 using asyncio::Coro;
 
-/// The lines of one block. `at_line_start` goes from block to block.
+/// Tags the lines of one block. `at_line_start` is carried from block to block, because a line may
+/// continue in the next block.
 std::string tag_lines(std::string_view text, std::string_view prefix, bool& at_line_start) {
     std::string tagged;
     while (!text.empty()) {
@@ -58,7 +66,7 @@ bool Printer::is_next(const Job& job) {
 }
 
 Coro<> Printer::write_next_in_order() {
-    // The place in the line is taken here, one after another; the console keeps that order.
+    // The call of `write` takes a place in the console's line, and the console keeps this order.
     for (skip_passed_over(); !waiting_.empty() && waiting_.begin()->first == next_;
          skip_passed_over()) {
         ++next_;

@@ -1,6 +1,11 @@
 #pragma once
-// What the commands have written, shown: whole, one command after another, as they end or in the
-// order of the input.
+// Shows the outputs of the commands: each output in one piece, either in the order in which the
+// commands end or in the order of the input (`--keep-order`).
+//
+// No task of its own prints. A workplace prints the output of its command before it takes the next
+// one. So a slow reader slows down the batch, and unprinted outputs do not fill the memory. With
+// `--keep-order` a workplace may have to leave its output for another workplace, which then prints
+// both; that workplace has the command that comes before.
 
 #include <asyncio.h>
 
@@ -27,33 +32,35 @@ public:
     Printer(Console& console, PrintOptions options) noexcept
         : console_(console), options_(options) {}
 
-    /// `job` has ended. Takes what it wrote, and returns when that is out; with `keep_order`, at
-    /// once if a job before it has not ended. Whoever ends that one prints both.
+    /// Takes the output of a job that has ended, and returns when it was written. With `keep_order`
+    /// it returns at once if an earlier job has not ended; the workplace of that job then prints
+    /// both outputs.
     /// Throws: as `Console::write`.
     asyncio::Coro<> print(Job& job);
 
-    /// With `keep_order`: nothing will come of the job of that number. To be called before a later
-    /// job ends.
+    /// With `keep_order`: the job of this number will have no output. The caller must call it
+    /// before a later job ends.
     void pass_over(std::size_t number);
 
-    /// Whether nothing has to be printed before what this job writes.
+    /// Whether the output of this job is the next one to print.
     bool is_next(const Job& job);
 
-    /// Lines of the job, as they are shown.
+    /// Lines of the job in the form in which they are shown.
     Blocks tagged_for(const Job& job, Blocks lines) const;
 
-    /// With `keep_order`: nobody else will end, so print what has waited for a job that did not.
+    /// With `keep_order`: no other job will end, so this prints the outputs that wait for a job
+    /// that was not run.
     asyncio::Coro<> print_rest();
 
 private:
-    /// What a job has written, with its tags.
+    /// The output of a job, with its tags.
     struct Written {
         Blocks output;
         Blocks errors;
     };
 
     Written take(Job& job) const;
-    /// With `keep_order`: goes past what was passed over.
+    /// With `keep_order`: moves `next_` past the numbers that were passed over.
     void skip_passed_over();
     Written take_first();
     asyncio::Coro<> write(Written written);
@@ -61,10 +68,10 @@ private:
 
     Console& console_;
     PrintOptions options_;
-    /// `keep_order`: the number of the first job that has not been printed, and what waits behind
-    /// it; nothing, where a job was
-    /// passed over.
+    /// `keep_order`: the number of the first job that was not printed.
     std::size_t next_ = 1;
+    /// `keep_order`: the outputs that wait for an earlier job. An empty optional stands for a job
+    /// that was passed over.
     std::map<std::size_t, std::optional<Written>> waiting_;
 };
 

@@ -1,3 +1,6 @@
+// The text of the progress line. It is ASCII, so its bytes are its columns, and cutting it never
+// cuts a character.
+
 #include "batch/progress.h"
 
 #include "batch/duration.h"
@@ -9,7 +12,8 @@
 namespace batch {
 namespace {
 
-/// "0:27", "12:05", "3:00:00"
+/// A time as on a clock: "0:27", "12:05", "3:00:00". Rounded up, so a running batch never shows
+/// 0:00 while time is left.
 std::string clock(double seconds) {
     const auto whole = static_cast<long long>(std::ceil(seconds));
     const long long hours = whole / 3600;

@@ -1,3 +1,6 @@
+// The layout of the table: the columns of status and seconds get the width that they need, and the
+// command gets the rest. Widths are counted in columns of the terminal and not in bytes (`text.h`).
+
 #include "batch/report.h"
 
 #include "batch/duration.h"

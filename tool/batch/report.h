@@ -15,11 +15,11 @@
 
 namespace batch {
 
-/// "4 commands: 3 complete, 1 timeout; 2.00 s (one by one: 4.51 s)"
+/// The totals in one line: "4 commands: 3 complete, 1 timeout; 2.00 s (one by one: 4.51 s)"
 std::string describe(const Totals& totals);
 
-/// The table and its totals, each line no wider than `width` columns as far as the commands can be
-/// shortened.
+/// The table and its totals. No line is wider than `width` columns, unless even a shortened command
+/// does not fit.
 std::string table(std::span<const Job> jobs, const Totals& totals, std::size_t width,
                   Charset charset);
 

@@ -1,3 +1,9 @@
+// How the files of results are made and written.
+//
+// After the first failed write the files stay incomplete, and no further write is tried: a file
+// with a gap in the middle would look complete. The batch continues and reports the failure at its
+// end.
+
 #include "batch/results.h"
 
 #include <cerrno>
@@ -13,7 +19,9 @@ namespace {
 
 using asyncio::lowlevel::Fd;
 
-/// None if a FIFO or a socket is in the way: to wait for its reader would hold up the whole batch.
+/// Opens a regular file for writing. Empty if another kind of file has this name: writing to a FIFO
+/// would wait for its reader and delay the whole batch. O_NONBLOCK keeps the open itself from
+/// waiting, and has no effect on regular files.
 Fd create(const std::string& path) noexcept {
     constexpr mode_t mode = 0666;
     constexpr int how = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;

@@ -1,11 +1,11 @@
 #pragma once
-// `--results DIR`: what each command writes, in files of its own, while it runs.
+// `--results DIR`: writes the output of each command to files, while the command runs.
 //
 //   DIR/SEQ/stdout    DIR/SEQ/stderr    DIR/SEQ/command
 //
-// The folders have the numbers of the commands, because values may be anything, and names of files
-// may not. Of several tries the last one stays. Writing is a plain system call: the kernel keeps
-// what goes to a file in its cache.
+// The folders are named by the numbers of the commands. Values would be no good names: they may
+// hold any byte, and names of files may not. A new try overwrites the files of the last one. A
+// write is a plain system call, because the kernel takes the bytes of a file into its cache.
 
 #include <asyncio.h>
 
@@ -21,10 +21,10 @@ namespace batch {
 class ResultFiles {
 public:
     ResultFiles() = default;
-    /// Makes the folder and the files of `job` anew.
+    /// Makes the folder and the files of `job`, and truncates existing files.
     ResultFiles(const std::string& folder, const Job& job) noexcept;
 
-    /// False if it could not be written, now or before.
+    /// Appends to the file of `stream`. False if this write or an earlier one has failed.
     bool write(Stream stream, std::string_view text) noexcept;
 
 private:
@@ -33,7 +33,8 @@ private:
     bool is_complete_ = false;
 };
 
-/// Makes the folder, and those above it, so that nothing has run for nothing.
+/// Makes the folder and its parent folders. The caller calls it before any command runs, so that an
+/// error costs no work.
 /// Throws: `asyncio::OsError`.
 void make_results_folder(const std::string& folder);
 

@@ -1,7 +1,9 @@
 #pragma once
-// What the job log says is done, so that `--resume` leaves it out.
+// The commands that the job log lists as done. `--resume` skips them.
 //
-// Like GNU parallel, this goes by the number alone.
+// A command is recognised by its number alone, as in GNU parallel. Its text may contain the number
+// of a workplace, which differs from run to run, so a comparison of texts would run such commands
+// again.
 
 #include "batch/options.h"
 
@@ -13,14 +15,15 @@ namespace batch {
 
 class Resume {
 public:
-    /// Reads the log if the options ask for that.
-    /// Throws: `asyncio::OsError` if it is there and cannot be read.
+    /// Reads the log if the options ask for it.
+    /// Throws: `asyncio::OsError` if the file exists and cannot be read.
     explicit Resume(const Options& options);
 
-    /// The command that had this number when it was done; null if it is to be run.
+    /// The text of the command that was done under this number; null if the command must run.
     const std::string* done(std::size_t number) const;
 
 private:
+    /// By number. The text is kept for the remark about a changed input (`Runner::was_done`).
     std::unordered_map<std::size_t, std::string> done_;
 };
 

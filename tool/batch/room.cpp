@@ -1,3 +1,9 @@
+// The waits after the system has refused to start a command.
+//
+// If other commands run, the refused command waits until one of them has ended: an end frees
+// descriptors and a process. If none runs, other programs use up the system, and no event tells
+// when they stop. So the command is tried again, a hundred times in one second, and then fails.
+
 #include "batch/room.h"
 
 #include "batch/descriptors.h"
@@ -13,10 +19,12 @@ namespace {
 using namespace std::chrono_literals;
 using namespace asyncio;
 
-/// How often a command is refused, without any other running that would make room, until it fails.
+/// How often the start of a command is refused, while no other command runs, until it fails.
 constexpr std::size_t most_refusals = 100;
 constexpr Duration between_refusals = 10ms;
 
+/// Too many descriptors (of the process, of the system), too many processes, too little memory.
+/// Every other error is a fault of the command and would come again.
 bool is_shortage(const OsError& refusal) noexcept {
     const int error = refusal.error();
     return error == EMFILE || error == ENFILE || error == EAGAIN || error == ENOMEM;

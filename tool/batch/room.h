@@ -1,8 +1,8 @@
 #pragma once
 // How many commands can run at once: as many as the system has descriptors and processes for.
 //
-// When it has no more to give, nothing is dropped: a command that was refused waits until another
-// has ended. The user is told of each limit once.
+// At the system's limit no command is dropped: a refused command waits until another command has
+// ended. The user gets one remark for each kind of limit.
 //
 // Thread-safety: loop thread only.
 
@@ -19,22 +19,22 @@ namespace batch {
 
 class Room {
 public:
-    /// `remark` takes what a user should know.
+    /// `remark` shows a text to the user.
     explicit Room(std::function<void(std::string)> remark) : remark_(std::move(remark)) {}
 
-    /// Whether there are descriptors for one more command, beside `workplaces`.
+    /// Whether there are descriptors for one more workplace, in addition to `workplaces`.
     bool has_one_more(std::size_t workplaces);
 
-    /// A command was refused for the `refusals`th time in a row. Waits for room, and returns
-    /// whether it is worth trying once more.
+    /// The caller calls it when the start of a command was refused for the `refusals`th time in a
+    /// row. Waits for room, and returns whether another attempt makes sense.
     asyncio::Coro<bool> was_made(const asyncio::OsError& refusal, std::size_t refusals);
 
-    /// A command begins to run, or is about to; and has ended.
+    /// Counts a command that begins to run, from shortly before its start, and that has ended.
     void begin() noexcept { ++running_; }
     void end() noexcept { --running_; }
     std::size_t running() const noexcept { return running_; }
 
-    /// A command that waits for room may try again.
+    /// Lets one command that waits for room try again.
     void wake_one() { waiting_.wake_one(); }
 
 private:
@@ -42,9 +42,9 @@ private:
 
     std::function<void(std::string)> remark_;
     std::size_t running_ = 0;
-    /// For so many commands there are descriptors.
+    /// The number of commands for which there are descriptors, as far as it was asked.
     std::size_t descriptors_for_ = 0;
-    /// Workplaces that want to start a command for which the system has no room.
+    /// Workplaces whose command was refused.
     Line waiting_;
     bool limit_was_noted_ = false;
     bool shortage_was_noted_ = false;

@@ -1,3 +1,17 @@
+// How a batch runs and how it ends. The tasks and their duties are listed in runner.h.
+//
+// The end is the subtle part, because several things may happen in the same moment: the last
+// command ends, a signal comes, the reader of the output goes away. `run` keeps this order:
+//
+//   1. wait for the reader and the workplaces, or for a cancellation
+//   2. after a cancellation: end the commands, and wait without a limit until they have ended
+//   3. show outputs and remarks that still wait, with a limit if the batch was stopped
+//   4. cancel workplaces that still wait for a reader
+//   5. count the commands that were not started
+//
+// The commands end first, whatever the outputs do. A terminal that was stopped with Ctrl-S must not
+// keep a command alive beyond its limit.
+
 #include "batch/runner.h"
 
 #include "batch/duration.h"
@@ -19,9 +33,10 @@ using namespace std::chrono_literals;
 using namespace asyncio;
 
 constexpr Duration between_progress_lines = 100ms;
-/// How long a batch that is being stopped waits, when its commands are ended, for somebody to read
-/// what it has to say.
+/// When a stopped batch has ended its commands, it waits so long for its outputs to be read.
 constexpr Duration last_words_limit = 1s;
+/// Between two checks whether all commands have ended. This happens only in a batch that is being
+/// stopped, so a condition that every workplace would have to notify is not worth its code.
 constexpr Duration between_looks = 2ms;
 
 }  // namespace
@@ -68,7 +83,9 @@ Coro<> Runner::run() {
         error = std::current_exception();
     }
     const bool is_whole = !error;
-    // The cancellation was ours, and if the workplaces ended in the same moment, it is yet to come.
+    // `obey` has cancelled this task. If the workplaces ended in the same moment, the request has
+    // not been delivered yet and would end the next wait below. `uncancel` takes it back in both
+    // cases. If another request is left, it came from outside and stays in effect.
     if (result_.stop_signal != 0 && main_.uncancel() == 0) error = nullptr;
     if (!is_whole) co_await end_all();
     is_over_ = true;
@@ -87,8 +104,9 @@ std::vector<Task<>> Runner::tasks() const {
     return all;
 }
 
-/// A cancellation is not passed on to the workplaces: those that end a command go on doing so. No
-/// workplace is opened when the reader has ended.
+/// The shields keep a cancellation of this task from the reader and the workplaces: a workplace
+/// that ends its command must continue to do so. The reader is awaited first, because only the
+/// reader opens workplaces. So the list of tasks is complete when `gather` takes it.
 Coro<> Runner::wait_for_workplaces() {
     co_await shield(reader_);
     if (!intake_.remark().empty()) remark(intake_.remark());
@@ -96,8 +114,8 @@ Coro<> Runner::wait_for_workplaces() {
     co_await shield(all);
 }
 
-/// First the commands end; that takes as long as it takes. Then what they wrote is shown, and who
-/// does not read it has a moment to do so.
+/// First the commands end; this has no limit, because a process must never be left behind. Then
+/// their outputs are shown, and a slow reader has a limited time to read them.
 Coro<> Runner::end_all() {
     stop();
     while (room_.running() > 0) co_await sleep(between_looks);
@@ -106,18 +124,21 @@ Coro<> Runner::end_all() {
     try {
         co_await wait_for(std::move(all), last_words_limit);
     } catch (const TimeoutError&) {
-        // What has not been read is lost.
+        // The outputs that were not read are lost.
     }
 }
 
-/// Those that still wait for a reader who does not read.
+/// Cancels the workplaces that still wait for a slow reader of their output.
 Coro<> Runner::end_workplaces() {
     for (const Workplace& place : workplaces_) place.task.cancel();
     co_await gather_settled(tasks());
 }
 
+/// Writes the texts that are left. No new text can arrive: all commands have ended, and the helpers
+/// are ended first.
 Coro<> Runner::clear_up() {
     co_await end_helpers();
+    // A batch that was stopped without a signal (`--halt now`) has not set its deadline yet.
     if (stopping_ && !words_end_) words_end_ = get_running_loop().time() + last_words_limit;
     try {
         co_await timeout(patience(), [&]() -> Coro<> {
@@ -133,7 +154,7 @@ Coro<> Runner::clear_up() {
     result_.patience = patience();
 }
 
-/// They use what goes with the runner, so they go first.
+/// Ends the helper tasks before the members of the runner that they use.
 Coro<> Runner::end_helpers() {
     std::vector<Task<>> helpers;
     for (const Task<>& helper : {listener_, reaper_, output_watch_, progress_}) {
@@ -143,7 +164,7 @@ Coro<> Runner::end_helpers() {
     co_await gather_settled(std::move(helpers));
 }
 
-/// How long a reader may keep us from saying what is left to say. Nothing: for ever.
+/// How long the remaining outputs may wait for a slow reader. Empty: no limit.
 std::optional<Duration> Runner::patience() const {
     if (!words_end_) return std::nullopt;
     return std::max(Duration::zero(), *words_end_ - get_running_loop().time());
@@ -156,18 +177,19 @@ void Runner::drain() {
 
 void Runner::stop() {
     drain();
+    // Only once: a workplace that ends its command must not be cancelled a second time.
     if (std::exchange(stopping_, true)) return;
     for (const Workplace& place : workplaces_) place.stop();
 }
 
-/// Nobody will ever see what the commands have to say, so they end.
+/// The output of the commands can no longer be delivered, so there is no reason to run them.
 void Runner::output_failed(int error) {
     if (result_.output_error == 0) result_.output_error = error;
     stop();
 }
 
-/// `| head -1` is to end the batch when `head` ends, not when the next command has something to
-/// say.
+/// Ends the batch as soon as the reader of standard output has closed it (`| head -1`). Without
+/// this task, the batch would notice only when the next command ends, which may take hours.
 Coro<> Runner::watch_output() {
     co_await console_.wait_until_unread();
     output_failed(EPIPE);
@@ -185,6 +207,8 @@ Coro<> Runner::work(Workplace& place) {
             co_await run_job(place, job);
             job_ended(job);
             co_await printer_.print(job);
+            // With `--keep-order` another command may be the first unprinted one now. Its lines
+            // may be shown from here on.
             for (Workplace& other : workplaces_) other.wake_shower();
             account_for(place);
             --busy_;
@@ -192,7 +216,8 @@ Coro<> Runner::work(Workplace& place) {
     } catch (const OsError& refusal) {
         output_failed(refusal.error());
     } catch (const CancelledError&) {
-        // `stop`, before the command was started.
+        // `stop` has cancelled this task before its command was started. A cancellation after the
+        // start ends the command and does not leave `run_job`.
         if (!stopping_) throw;
     } catch (...) {
         if (!failure_) failure_ = std::current_exception();
@@ -206,7 +231,8 @@ Coro<> Runner::run_job(Workplace& place, Job& job) {
         if (++job.tries == 1) job.begin = job.started_at - start_;
         job.end = job.started_at + job.seconds - start_;
         job.all_seconds += job.seconds;
-        // Ctrl-C on a terminal that was lent went to the command alone, and means the batch.
+        // With `--tty` the terminal sends Ctrl-C to the command alone, because the command's group
+        // is in the foreground. The user means the whole batch.
         const bool was_typed = job.signal == SIGINT || job.signal == SIGQUIT;
         if (foreground_ && was_typed) obey(job.signal);
     } while (job.failed() && !stopping_ && result_.stop_signal == 0 && job.tries != options_.tries);
@@ -214,6 +240,7 @@ Coro<> Runner::run_job(Workplace& place, Job& job) {
 
 void Runner::job_ended(const Job& job) {
     tally_.add(job);
+    // A command that the batch itself has interrupted is not logged, so `--resume` runs it again.
     if (work_.log != nullptr && job.status != Status::interrupted && !work_.log->add(job)) {
         result_.log_is_incomplete = true;
     }
@@ -231,7 +258,8 @@ void Runner::account_for(Workplace& place) {
     if (std::optional<Job> job = place.take_job()) ledger_.add(std::move(*job));
 }
 
-/// What was not started, and what was cut off.
+/// Counts the commands that were not started, and those that were interrupted. The rest of the
+/// input is read for the count only if its end is sure to come soon.
 Coro<> Runner::account_for_rest() {
     result_.input_error = intake_.error();
     for (Workplace& place : workplaces_) account_for(place);
@@ -251,7 +279,9 @@ IntakeEvents Runner::intake_events() {
                                        const std::string& logged) { was_done(command, logged); }};
 }
 
-/// Opens a workplace, if those that are there have enough to do.
+/// Opens a workplace if the idle workplaces cannot take all waiting commands. Opening them on
+/// demand keeps `-j 0` cheap: a batch of three commands gets three workplaces, not one for every
+/// possible command.
 void Runner::command_came() {
     if (workplaces_.size() - busy_ >= intake_.backlog().size()) return;
     if (options_.jobs != 0 && workplaces_.size() >= options_.jobs) return;
@@ -260,6 +290,8 @@ void Runner::command_came() {
     place.task = create_task(work(place));
 }
 
+/// Counts a command that the job log lists as done. `--resume` goes by the number alone, so a
+/// changed input would skip the wrong command. The remark tells the user of it.
 void Runner::was_done(const Command& command, const std::string& logged) {
     Job job = launcher_.job_of(command, 0);
     job.status = Status::skipped;
@@ -283,6 +315,7 @@ Coro<> Runner::listen() {
 void Runner::obey(int signal) {
     switch (signal) {
         case SIGCHLD:
+            // A single reaper is enough: it looks again until no dead child is left.
             if (!reaper_ || reaper_.done()) reaper_ = create_task(children_.look());
             return;
         case SIGTSTP: return be_stopped();
@@ -290,13 +323,16 @@ void Runner::obey(int signal) {
         case SIGUSR2: return drain();
         default: break;
     }
+    // Only the first request counts here. The guard answers the second request with SIGKILL.
     if (is_over_ || result_.stop_signal != 0) return;
     result_.stop_signal = signal;
     drain();
     main_.cancel();
 }
 
-/// Ctrl-Z. What continues this process continues the commands; none of them has lost any time.
+/// Ctrl-Z: stops the commands, then this process. The call of `raise` returns when a SIGCONT
+/// continues this process, and then the commands are continued as well. The time in between does
+/// not count for their limits.
 void Runner::be_stopped() {
     const TimePoint begin = get_running_loop().time();
     for (const Workplace& place : workplaces_) place.batch_stops();

@@ -1,7 +1,26 @@
 #pragma once
-// The batch itself: so many workplaces, each of which takes the next command, runs it, shows what
-// it wrote, and takes the next. A reader beside them brings the commands as they come, and a
-// workplace is opened when there is a command for it.
+// The batch itself: a number of workplaces. Each workplace takes the next command, runs it, shows
+// its output, and takes the next command. A reader task brings the commands as they come, and the
+// runner opens a workplace when there is a command for it.
+//
+// The tasks of a runner:
+//
+//   main_           runs the batch; a signal that asks for the end cancels it
+//   reader_         reads the input and fills the backlog (`intake.h`)
+//   workplaces_     one task each: takes from the backlog, runs, prints
+//   listener_       takes signals and obeys them
+//   reaper_         collects orphans that have died, after each SIGCHLD
+//   progress_       repaints the progress line
+//   output_watch_   waits until the reader of standard output has closed it
+//
+// A batch ends in one of two ways. `drain` starts no more commands and lets the running commands
+// end. `stop` drains and also ends the running commands. All reasons to end come down to these two:
+// a signal, `--halt`, a failed output, damaged input.
+//
+// Why the runner does not use a TaskGroup: a group cancels its children at once when it is
+// cancelled. Here a cancellation must reach a workplace only as long as its command can still be
+// ended (`Attempt::is_cancellable`); a workplace that already ends its command must finish that.
+// So the runner waits for its tasks under a shield and cancels them one by one.
 
 #include <asyncio.h>
 
@@ -35,41 +54,43 @@
 
 namespace batch {
 
-/// What a batch is to run. All of it must live as long as the loop.
+/// The commands of a batch and their surroundings. Every object that it refers to must live as long
+/// as the loop.
 struct Work {
     Feed& feed;
-    /// Null where the commands are complete as they come.
+    /// Null if the commands need no template.
     const Template* command_template = nullptr;
     const Resume& resume;
-    /// What the commands inherit.
+    /// The descriptors that the commands inherit.
     std::span<const int> descriptors;
     /// May be null.
     JobLog* log = nullptr;
 };
 
-/// What is known of a batch that has run, beside the ledger.
+/// The end of a batch, beside the ledger: why it ended, and which outputs are not complete.
 struct Result {
-    /// The job at which `Options::halt` was fulfilled, as far as the exit status needs it.
+    /// The job that fulfilled `Options::halt`. Only the fields that the exit status needs are set.
     std::optional<Job> halted_by;
-    /// Why the input could not be read to its end; empty: it could.
+    /// Why the input could not be read to its end. Empty if it could.
     std::string input_error;
-    /// What standard output refused with; 0 if it did not. EPIPE: nobody reads it any more.
+    /// The errno of a failed write to standard output; 0 if every write succeeded. EPIPE means that
+    /// its reader has closed it.
     int output_error = 0;
     /// A line of the job log could not be written.
     bool log_is_incomplete = false;
-    /// The signal that has asked for the end; 0: none has.
+    /// The signal that asked for the end; 0 if no signal did.
     int stop_signal = 0;
-    /// How long a reader may keep a batch that was told to end from saying how it stands. Nothing:
-    /// for ever.
+    /// How long the report may wait for a slow reader. A batch that was told to end must not wait
+    /// for ever. Empty: no limit.
     std::optional<asyncio::Duration> patience = {};
     /// A file of `Options::results` could not be written.
     bool results_are_incomplete = false;
 };
 
-/// To be made and used inside a running loop, by its main task.
+/// The main task of a running loop makes it and uses it.
 class Runner {
 public:
-    /// Runs `options.jobs` at once. All of them must live as long as the loop.
+    /// Runs `options.jobs` commands at once. The arguments must live as long as the loop.
     Runner(const Options& options, const Work& work, Ledger& ledger, Result& result);
 
     /// Runs every command that comes, and fills in the ledger and the result.
@@ -78,6 +99,7 @@ public:
     asyncio::Coro<> run();
 
 private:
+    // The groups are the sections of runner.cpp.
     asyncio::Coro<> work(Workplace& place);
     asyncio::Coro<> run_job(Workplace& place, Job& job);
     void job_ended(const Job& job);
@@ -123,10 +145,11 @@ private:
     Printer printer_;
     const WorkplaceSettings places_;
 
-    /// The task that runs the batch.
+    /// The task that runs the batch. `obey` cancels it.
     asyncio::TaskRef main_;
     asyncio::TimePoint start_;
-    /// Grows at its end; the workplaces stay where they are.
+    /// A deque, because it only grows at its end and never moves an element: tasks hold references
+    /// to their workplaces.
     std::deque<Workplace> workplaces_;
     /// How many workplaces have a command.
     std::size_t busy_ = 0;
@@ -137,15 +160,16 @@ private:
     asyncio::Task<> output_watch_;
     Tally tally_;
 
-    /// No more commands are started.
+    /// No more commands are started. Set by `drain`, and never reset.
     bool draining_ = false;
-    /// Those that run are being ended.
+    /// The running commands are being ended.
     bool stopping_ = false;
-    /// All have ended, so there is nothing left that a signal could end.
+    /// All commands have ended. From here on a signal that asks for the end has no effect.
     bool is_over_ = false;
-    /// When nobody is waited for any more who does not read what a stopped batch has to say.
+    /// The deadline of the last outputs and remarks. It is set only when the batch was stopped;
+    /// until then a slow reader delays the batch without a limit.
     std::optional<asyncio::TimePoint> words_end_;
-    /// What went wrong in a workplace, and is no failure of a command.
+    /// An error of the program itself in a workplace, not a failure of a command. `run` throws it.
     std::exception_ptr failure_;
 };
 

@@ -1,3 +1,9 @@
+// How a text is written without a loop, to a descriptor that may block, with a limit in time.
+//
+// The descriptor must not become non-blocking, because other programs use the same open file. So
+// poll(2) waits until it can be written, and then no more than PIPE_BUF bytes are written: Linux
+// reports a pipe as writable only when this many fit.
+
 #include "batch/say.h"
 
 #include "batch/signals.h"
@@ -20,7 +26,8 @@ int milliseconds(std::optional<asyncio::Duration> patience) noexcept {
         std::chrono::duration_cast<std::chrono::milliseconds>(*patience).count());
 }
 
-/// 0, or an errno. A descriptor that is no use at all counts as ready: writing says why.
+/// Returns 0, or an errno. A closed or broken descriptor counts as ready: the write then gives the
+/// reason.
 int wait_until_writable(int number, int limit) noexcept {
     pollfd descriptor{number, POLLOUT, 0};
     for (;;) {
@@ -31,7 +38,8 @@ int wait_until_writable(int number, int limit) noexcept {
     }
 }
 
-/// No more than a pipe takes in one piece once it is writable, so that no write blocks.
+/// Writes at most as many bytes as a writable pipe takes without blocking, and removes them from
+/// `text`.
 int write_some(int number, std::string_view& text) noexcept {
     const ssize_t count =
         ::write(number, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));

@@ -1,9 +1,9 @@
 #pragma once
-// What the program says while no loop runs: errors, remarks, the table.
+// Writes to the standard streams while no loop runs: errors, remarks, the table.
 //
-// A remark is for a reader, and there may be none: standard error is full, closed, or a pipe that
-// is not read. Then the remark is dropped. It never becomes an exception, never ends the program by
-// SIGPIPE, and never holds it for long, so that the commands run and the exit status stays.
+// A remark may have no reader: standard error is full, closed, or a pipe that is not read. Then the
+// remark is dropped. It never becomes an exception, never ends the program by SIGPIPE, and never
+// delays the program for long. So the commands run and the exit status does not change.
 
 #include <asyncio.h>
 
@@ -17,12 +17,13 @@ inline constexpr asyncio::Duration patience_for_remarks = std::chrono::seconds(1
 
 /// Writes all of `text` to descriptor `number`, blocking or not, and returns 0, or an errno.
 ///
-/// `patience` is how long a reader may do nothing: then it is ETIMEDOUT. Nothing: for ever.
+/// `patience` is how long the reader may take nothing; after that the result is ETIMEDOUT. Without
+/// it there is no limit.
 int write_all(int number, std::string_view text,
               std::optional<asyncio::Duration> patience = std::nullopt) noexcept;
 
-/// Puts `text` on standard error as it is. What the reader does not take is dropped, and from then
-/// on no later remark waits for it.
+/// Writes `text` to standard error, unchanged. The part that the reader does not take in time is
+/// dropped, and later remarks then do not wait.
 void say_as_is(std::string_view text) noexcept;
 
 /// A remark of the batch: one line on standard error.

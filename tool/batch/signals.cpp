@@ -1,3 +1,11 @@
+// The sets of signals of guard and worker, and the reading of signals in the loop.
+//
+// Signals are named by exclusion: the batch takes every signal except those that are listed. A list
+// of the known ones would miss a real-time signal that a job scheduler sends as its last warning.
+//
+// In the loop, signals come through a signalfd. A handler that writes into a pipe would need more
+// code for the same effect.
+
 #include "batch/signals.h"
 
 #include <cerrno>
@@ -20,7 +28,8 @@ sigset_t set_of(std::initializer_list<int> signals) noexcept {
     return set;
 }
 
-/// The kernel sends these to a thread for a mistake of its own. Nothing sensible can be done then.
+/// The kernel sends these signals to a thread that has made a mistake (a wrong memory access, for
+/// example). The thread cannot continue, so it must die of the signal, and must not read it later.
 bool is_fault(int signal) noexcept {
     const sigset_t faults = set_of({SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT});
     return sigismember(&faults, signal) == 1;
@@ -51,7 +60,8 @@ sigset_t signals_of_worker() noexcept {
     for (int signal = 1; signal <= SIGRTMAX; ++signal) {
         if (is_fault(signal)) sigdelset(&watched, signal);
     }
-    // Writing beyond a limit or to a pipe without a reader raises these. The write says it as well.
+    // A write beyond a limit raises SIGXFSZ, and a write to a pipe without a reader raises SIGPIPE.
+    // The write itself reports the error as well. SIGCONT has done its work when it is delivered.
     for (const int signal : {SIGXFSZ, SIGPIPE, SIGCONT}) sigdelset(&watched, signal);
     sigaddset(&watched, SIGTERM);
     return watched;
@@ -63,15 +73,16 @@ bool asks_for_end(int signal) noexcept {
 }
 
 void use_mask_of_worker() noexcept {
-    // SIGTTOU: a group in the background may be stopped for writing to its terminal
-    // (`stty tostop`), but not if it blocks the signal.
+    // SIGTTOU stops a background group that writes to its terminal (`stty tostop`) or changes the
+    // terminal's settings. A process that blocks the signal may do both.
     const sigset_t blocked = set_of({SIGCHLD, SIGUSR1, SIGUSR2, SIGXFSZ, SIGPIPE, SIGTTOU});
     ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
 }
 
 void die_of(int signal) noexcept {
     std::fflush(nullptr);
-    // The signal may be one that leaves a core file, and nothing has gone wrong in here.
+    // SIGQUIT leaves a core file by default. The program has no fault, so a core file would
+    // mislead.
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_CORE, &none);
     ::signal(signal, SIG_DFL);
@@ -98,6 +109,7 @@ SignalReader::SignalReader() {
     if (!descriptor_) throw asyncio::OsError(errno, "signalfd");
 }
 
+/// Reads first and waits only if no signal is there: several signals may have come at once.
 asyncio::Coro<int> SignalReader::next() {
     for (;;) {
         signalfd_siginfo info;

@@ -1,3 +1,6 @@
+// The only place that decides how a state counts. `running` counts as not started: only an error of
+// the program itself can leave a job in this state.
+
 #include "batch/tally.h"
 
 namespace batch {

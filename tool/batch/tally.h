@@ -1,5 +1,6 @@
 #pragma once
-// The numbers of a batch: how many commands ended how.
+// Counts the commands of a batch by the way in which they ended. The exit status, `--halt`, the
+// table and the progress line all use this count.
 
 #include "batch/job.h"
 
@@ -9,15 +10,15 @@ namespace batch {
 
 struct Tally {
     std::size_t complete = 0;
-    std::size_t failed = 0;  ///< By an exit code or a signal.
+    std::size_t failed = 0;  ///< Ended by an exit code other than 0, or by a signal.
     std::size_t timed_out = 0;
     std::size_t interrupted = 0;
     std::size_t skipped = 0;
     std::size_t not_started = 0;
 
-    /// Everything that counts as a failure.
+    /// The commands that count as failures.
     std::size_t failures() const noexcept { return failed + timed_out; }
-    /// Everything that has come to its end.
+    /// The commands that ended by themselves or at their limit.
     std::size_t done() const noexcept { return complete + failures(); }
 
     void add(const Job& job) noexcept;

@@ -1,3 +1,15 @@
+// A template is parsed once and used for every command.
+//
+//   Parser      cuts the text into literal pieces and marks, and notes the quotation of each mark
+//   script_     the literal pieces, with a reference to a variable in place of each mark
+//   variables   the values of these variables, for one command
+//   text        the literal pieces and the quoted values, for reports
+//
+// The parser knows as much of the shell's grammar as quotations need: quotes, backslashes,
+// substitutions, comments and here-documents. The states are a stack (`open_`), because a
+// substitution may stand inside double quotes and may contain quotes of its own: "$(ls "{}")". The
+// stack is explicit and no recursion, so a template cannot use up the call stack.
+
 #include "batch/template.h"
 
 #include "batch/here_document.h"
@@ -14,10 +26,11 @@
 namespace batch {
 namespace {
 
+/// The three names of a part: in the code, in a mark, in a variable.
 struct Suffix {
     Part part;
     std::string_view mark;
-    /// Behind the name of a variable.
+    /// The end of the variable's name.
     std::string_view variable;
 };
 
@@ -29,7 +42,7 @@ std::string_view without_folder(std::string_view value) {
     return value.substr(value.rfind('/') + 1);
 }
 
-/// A dot that nothing follows begins no extension, and neither does one in a folder's name.
+/// A dot at the end of the value begins no extension, and neither does a dot in a folder's name.
 std::string_view without_extension(std::string_view value) {
     const std::size_t dot = value.find_last_of("./");
     const bool has_one =
@@ -49,12 +62,16 @@ std::string_view folder_of(std::string_view value) {
     return without_last_slashes(value.substr(0, slash + 1));
 }
 
+/// Whether a character needs no quotes in any shell. The set is small on purpose: `=`, for example,
+/// is special at the beginning of a command.
 bool is_plain(char character) {
     constexpr std::string_view others = "_@%+:,./-";
     return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
            (character >= '0' && character <= '9') || others.find(character) != others.npos;
 }
 
+/// The text for the inside of single quotes. A single quote is written as `'\''`: the quotation
+/// ends, a quoted quote follows, and a new quotation begins.
 std::string in_single_quotes(std::string_view text) {
     std::string result;
     for (const char character : text) {
@@ -78,7 +95,8 @@ std::string with_backslashes(std::string_view text, std::string_view special) {
 
 std::string in_double_quotes(std::string_view text) { return with_backslashes(text, "$`\"\\"); }
 
-/// A line of the value may be the one that ends the document, so lines go in by a substitution.
+/// The text for a here-document. A line of the value could be the line that ends the document, so a
+/// value of several lines is written as a substitution.
 std::string in_here_document(std::string_view text) {
     if (text.find('\n') == text.npos) return with_backslashes(text, "$`\\");
     return "$(printf %s '" + in_single_quotes(text) + "')";
@@ -102,10 +120,9 @@ std::string quoted(std::string_view text) {
     return "'" + in_single_quotes(text) + "'";
 }
 
-// ------------------------------------------------------------------------------- reading a
-// template
+// ----------------------------------------------------------------------------- reading a template
 
-/// Reads the text as a shell does, as far as quotation goes, and finds the marks in it.
+/// Reads the quotations of the text as a shell does, and finds the marks.
 class Template::Parser {
 public:
     explicit Parser(std::string_view text) : rest_(text) {}
@@ -125,14 +142,15 @@ public:
         return std::move(pieces_);
     }
 
-    /// The last line is the end of a here-document, to which nothing may be added.
+    /// The template ends with the last line of a here-document. No text may be added to this line.
     bool ends_with_document() const { return at_line_begin_; }
 
 private:
-    /// What is open: a quotation (`'` or `"`), a substitution (`(` or a backtick), or nothing.
+    /// The innermost open construction: a quotation (`'` or `"`), a substitution (`(` or a
+    /// backtick), or none.
     char open() const { return open_.empty() ? '\0' : open_.back(); }
 
-    /// In its own text, and not in a substitution there.
+    /// Whether the reader is in the text of a here-document, and not in a substitution in it.
     bool is_in_document() const { return reads_documents_ && open_.empty(); }
 
     Quotation quotation() const {
@@ -142,7 +160,7 @@ private:
     }
 
     std::optional<Piece> take_mark() {
-        // `${1}` is the shell's.
+        // `${1}` belongs to the shell.
         if (rest_.front() != '{' || literal_.ends_with('$')) return std::nullopt;
         const std::size_t end = rest_.find('}');
         if (end == std::string_view::npos) return std::nullopt;
@@ -151,7 +169,8 @@ private:
         return mark;
     }
 
-    /// What stands between the braces.
+    /// Reads the text between the braces. Returns nothing if it is no mark: braces have other uses
+    /// in a shell, so unknown text stays unchanged.
     std::optional<Piece> parse_mark(std::string_view mark) const {
         Piece piece;
         piece.quotation = quotation();
@@ -174,6 +193,8 @@ private:
         return piece;
     }
 
+    /// Refuses a mark in a document whose text the shell does not expand: the variable's name would
+    /// appear in place of the value.
     void require_expansion() const {
         if (!is_in_document() || !documents_.front().is_literal) return;
         throw TemplateError(
@@ -203,7 +224,7 @@ private:
             case '#': return read_hash();
             case '<': return read_here_operator();
             case '\n':
-                // The documents of a line begin behind it.
+                // The documents that a line announces begin after this line.
                 at_line_begin_ = true;
                 reads_documents_ |= open_.empty() && !documents_.empty();
                 return add(1);
@@ -211,6 +232,8 @@ private:
         }
     }
 
+    /// A document is announced only outside of quotations and substitutions. Inside `$( )` it would
+    /// end with the substitution, which this reader does not follow.
     void read_here_operator() {
         auto document = open_.empty() ? begin_here_document(rest_) : std::nullopt;
         if (!document) return add(rest_.starts_with("<<<") ? 3 : 1);
@@ -218,7 +241,7 @@ private:
         add(here_operator(rest_).size());
     }
 
-    /// Quotation marks mean nothing there.
+    /// In the text of a here-document only backslashes and substitutions have a meaning.
     void read_document() {
         const char character = rest_.front();
         at_line_begin_ = character == '\n';
@@ -246,10 +269,11 @@ private:
         }
     }
 
-    /// `\{}` is no mark. The shell takes the backslash away, where nothing is quoted.
+    /// `\{}` is no mark. Outside of quotations the shell removes the backslash.
     void read_escape() { add(std::min<std::size_t>(2, rest_.size())); }
 
-    /// Inside `$( )` they come in pairs; outside nothing depends on them.
+    /// Inside `$( )` parentheses are counted in pairs, to find the end of the substitution. Outside
+    /// they have no effect on quotations.
     void read_parenthesis(char character) {
         if (open() == '(') {
             if (character == '(') {
@@ -261,7 +285,7 @@ private:
         add(1);
     }
 
-    /// A comment may have an apostrophe in it that begins no quotation.
+    /// Skips a comment: an apostrophe in it begins no quotation.
     void read_hash() {
         const bool begins_word =
             literal_.empty()
@@ -282,16 +306,21 @@ private:
     }
 
     std::string_view rest_;
+    /// The open quotations and substitutions, a stack of the characters of `open`.
     std::string open_;
+    /// The literal text since the last mark.
     std::string literal_;
     std::vector<Piece> pieces_;
+    /// The here-documents that were announced and have not ended, in their order.
     std::deque<HereDocument> documents_;
+    /// The line that announced them has ended.
     bool reads_documents_ = false;
     bool at_line_begin_ = false;
 };
 
 Template::Template(std::string_view text, std::size_t lists) : lists_(lists) {
-    // Behind a newline, the value of a template without a mark would be a command of its own.
+    // Newlines at the end are removed: a value that is added behind a newline would be a command of
+    // its own.
     Parser parser(text.substr(0, text.find_last_not_of('\n') + 1));
     pieces_ = parser.parse();
     const auto is_mark = [](const Piece& piece) { return piece.kind != Kind::literal; };
@@ -332,7 +361,8 @@ void Template::add_to_script(const Piece& piece) {
                         lists_ == 1 ? "is" : "are", lists_, lists_ == 1 ? "" : "s"));
     }
     names_slot_ |= piece.kind == Kind::slot;
-    // In single quotes nothing refers to anything, so they are closed for the variables.
+    // The shell expands no variable inside single quotes. So the quotation is closed before the
+    // references and opened again after them.
     const bool needs_quotes =
         piece.quotation == Quotation::none || piece.quotation == Quotation::single_quotes;
     const char* gap = piece.quotation == Quotation::none ? "\" \"" : " ";
@@ -346,6 +376,8 @@ void Template::add_to_script(const Piece& piece) {
     script_ += references;
 }
 
+/// The whole values are always there, because a command may read them from its environment. Parts
+/// are added as far as marks use them. Two marks may use the same part, so repetitions are removed.
 std::vector<std::string> Template::variables(std::span<const std::string> values) const {
     std::vector<std::string> all;
     all.reserve(values.size());

@@ -1,3 +1,6 @@
+// Questions about the terminal. They are asked again for each use, because a user may change the
+// size of the window while a batch runs.
+
 #include "batch/terminal.h"
 
 #include <clocale>
@@ -30,7 +33,8 @@ int terminal_columns() noexcept {
 }
 
 bool locale_is_utf8() {
-    // Only the characters: numbers in a job log have a point in them, in every country.
+    // Only the character set is taken from the locale. Numbers in a job log have a decimal point in
+    // every country.
     std::setlocale(LC_CTYPE, "");
     return std::string_view(::nl_langinfo(CODESET)) == "UTF-8";
 }

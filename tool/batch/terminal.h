@@ -1,5 +1,5 @@
 #pragma once
-// What the program's three standard streams are connected to, and what can be shown there.
+// The files behind the program's three standard streams, and what can be shown there.
 
 #include <cstdint>
 
@@ -9,16 +9,16 @@ enum class Stream : std::uint8_t { input, output, errors };
 
 bool is_terminal(Stream stream) noexcept;
 
-/// The columns of the terminal that standard error is connected to, or as `COLUMNS` says; 80 where
-/// there is neither.
+/// The columns of the terminal behind standard error. Without a terminal, the value of `COLUMNS`;
+/// without that, 80.
 int terminal_columns() noexcept;
 
-/// Whether the user's locale can show more than ASCII. Reads the environment, and so is to be
-/// called once, early.
+/// Whether the user's locale is UTF-8, so that more than ASCII can be shown. It sets the locale of
+/// the process, so it must not run beside other threads.
 bool locale_is_utf8();
 
-/// Whether a line that moves is wanted and can be shown: standard error is a terminal that can do
-/// it, and `NO_COLOR` (https://no-color.org) does not ask for plain text.
+/// Whether a progress line can be shown and is wanted: standard error is a terminal that can erase
+/// a line, and `NO_COLOR` (https://no-color.org) does not ask for plain text.
 bool can_show_progress() noexcept;
 
 }  // namespace batch

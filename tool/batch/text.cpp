@@ -1,3 +1,9 @@
+// A small decoder for UTF-8 and the widths of characters.
+//
+// The decoder of the C library (`mbrtowc`) depends on the locale and stops at an invalid byte. This
+// one accepts any bytes and gives invalid ones one by one, so a damaged name loses only its damaged
+// part.
+
 #include "batch/text.h"
 
 #include <cwchar>
@@ -5,7 +11,7 @@
 namespace batch {
 namespace {
 
-/// One character of a text. Bytes that are no character come one by one, as `invalid`.
+/// A character of a text. Each byte that belongs to no character is an `invalid` one.
 struct Character {
     std::string_view bytes;
     char32_t code;
@@ -13,7 +19,7 @@ struct Character {
 constexpr char32_t invalid = 0xFFFFFFFF;
 constexpr std::string_view replacement = "\xEF\xBF\xBD";
 
-/// How long the character is that this byte begins; 0 if none begins so.
+/// The length of the character that begins with this byte; 0 if no character begins with it.
 std::size_t length_by_first_byte(unsigned char first) noexcept {
     if (first < 0x80) return 1;
     if (first >= 0xC2 && first <= 0xDF) return 2;
@@ -22,8 +28,8 @@ std::size_t length_by_first_byte(unsigned char first) noexcept {
     return 0;
 }
 
-/// Written longer than need be, half of a surrogate pair, or beyond the last character: RFC 3629
-/// forbids all three.
+/// Whether RFC 3629 forbids the character: it is written with too many bytes, it is half of a
+/// surrogate pair, or it is beyond the last character.
 bool is_forbidden(char32_t code, std::size_t length) noexcept {
     return (length == 3 && code < 0x800) || (length == 4 && code < 0x10000) ||
            (code >= 0xD800 && code <= 0xDFFF) || code > 0x10FFFF;
@@ -45,6 +51,7 @@ Character take_character(std::string_view& text) noexcept {
     return character;
 }
 
+/// The form of a character on the terminal.
 struct Shown {
     std::string_view text;
     std::size_t columns;
@@ -56,7 +63,8 @@ Shown show(const Character& character, Charset charset) noexcept {
     if (is_control) return {" ", 1};
     if (character.code < 0x80) return {character.bytes, 1};
     if (charset == Charset::ascii || character.code == invalid) return {"?", 1};
-    // Knows wide and combining characters; −1 for what this system's tables do not have.
+    // wcwidth knows wide and combining characters. It returns −1 for characters that the tables of
+    // this system do not have.
     const int width = ::wcwidth(static_cast<wchar_t>(character.code));
     if (width < 0) return {"?", 1};
     return {character.bytes, static_cast<std::size_t>(width)};
@@ -79,7 +87,7 @@ std::string shortened(std::string_view text, std::size_t limit, Charset charset)
     const std::size_t mark_columns = columns(mark, charset);
     std::string line;
     std::size_t used = 0;
-    // Where the mark would have to begin, if the text turns out not to fit.
+    // Where the ellipsis would have to begin if the text does not fit.
     std::size_t cut = 0;
     while (!text.empty()) {
         const Shown next = show(take_character(text), charset);

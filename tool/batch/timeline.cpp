@@ -1,3 +1,8 @@
+// The layout of the drawing: a label column, at most a third of the width, and the axis.
+//
+// A bar of blocks is exact to an eighth of a column at its end, because Unicode has blocks of one
+// to eight eighths. They fill a cell from the left, so the beginning of a bar is exact to a column.
+
 #include "batch/timeline.h"
 
 #include "batch/duration.h"
@@ -14,10 +19,10 @@ namespace {
 
 constexpr std::size_t gap = 2;
 constexpr std::size_t narrowest_axis = 20;
-/// The widest room for a label on the axis, with a blank on both sides.
+/// The room for a label on the axis, with a blank on both sides.
 constexpr double columns_per_label = 10;
 
-/// Where a moment is on the paper.
+/// Converts a moment of the batch to a column of the drawing.
 struct Axis {
     double seconds;
     std::size_t columns;
@@ -36,7 +41,7 @@ double round_step(double least) {
     return 10 * magnitude;
 }
 
-/// "0 s    1 s    2 s", each label beginning at its moment.
+/// The line with the labels, "0 s    1 s    2 s". Each label begins at the column of its moment.
 std::string axis_line(const Axis& axis) {
     const double step =
         round_step(axis.seconds * columns_per_label / static_cast<double>(axis.columns));
@@ -52,11 +57,11 @@ std::string axis_line(const Axis& axis) {
     return line;
 }
 
-/// A cell of a bar that is filled up to an eighth of its width: index 8 is full.
+/// The cells of a bar, by the number of eighths that are filled.
 constexpr std::array<const char*, 9> eighths = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"};
 
 std::string bar_of_blocks(double from, double to) {
-    // A block fills its cell from the left only, so a bar begins at a whole cell.
+    // A block fills its cell from the left, so a bar can begin only at a whole cell.
     const auto first = static_cast<std::size_t>(from);
     std::string bar(first, ' ');
     auto length = static_cast<std::size_t>(std::lround((to - static_cast<double>(first)) * 8));
@@ -79,7 +84,7 @@ std::vector<const Job*> jobs_that_ran(std::span<const Job> jobs) {
     return ran;
 }
 
-/// As wide as the longest command, but no more than a third of the paper.
+/// The width of the longest command, but at most a third of the drawing.
 std::size_t label_width(const std::vector<const Job*>& jobs, std::size_t width, Charset charset) {
     std::size_t widest = 0;
     for (const Job* job : jobs) widest = std::max(widest, columns(job->command, charset));

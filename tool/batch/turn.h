@@ -1,5 +1,9 @@
 #pragma once
-// Tasks in a line: each waits until the one before it lets it go on.
+// Two bricks for waiting tasks: a line of tasks that are woken one by one (`Line`), and a lock that
+// serves its tasks in order of arrival (`Turn`).
+//
+// A waiting task is a future in a list. A cancelled future stays in the list and is skipped later:
+// a search for it would cost more than an entry that is already done.
 //
 // Thread-safety: loop thread only.
 
@@ -10,10 +14,11 @@
 
 namespace batch {
 
-/// Tasks that wait to be woken one by one, in the order in which they came.
+/// Tasks that wait until another task wakes them, one by one, in the order in which they came.
 class Line {
 public:
-    /// Cancellation: leaves the line; a wake-up that had come already goes to the next.
+    /// Cancellation: the task leaves the line. If it was woken in the same moment, the wake-up goes
+    /// to the next task; otherwise a wake-up would be lost.
     asyncio::Coro<> wait() {
         asyncio::Future<> place = asyncio::get_running_loop().create_future<>();
         waiting_.push_back(place);
@@ -25,7 +30,7 @@ public:
         }
     }
 
-    /// False if nobody waits.
+    /// Wakes the first waiting task. False if no task waits.
     bool wake_one() {
         while (!waiting_.empty()) {
             const asyncio::Future<> first = std::move(waiting_.front());
@@ -43,17 +48,18 @@ private:
     std::deque<asyncio::Future<>> waiting_;
 };
 
-/// What one task has at a time: first come, first served.
+/// A lock that one task holds at a time. Tasks get it in the order of their arrival.
 class Turn {
 public:
-    /// Held while it lives.
+    /// The lock is held as long as this object lives.
     class Held {
     public:
         explicit Held(Turn& turn) noexcept : turn_(&turn) {}
         Held(Held&& other) noexcept : turn_(std::exchange(other.turn_, nullptr)) {}
         Held& operator=(Held&&) = delete;
         ~Held() {
-            // Handed on while it is taken, so that nobody who comes now overtakes those who wait.
+            // The lock stays taken while it passes to the next task. If it were free for a moment,
+            // a task that arrives now could overtake the waiting tasks.
             if (turn_ != nullptr) turn_->taken_ = turn_->line_.wake_one();
         }
 
@@ -69,6 +75,7 @@ public:
 
 private:
     Line line_;
+    /// A task holds the lock, or a woken task is about to hold it.
     bool taken_ = false;
 };
 

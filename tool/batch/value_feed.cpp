@@ -1,3 +1,9 @@
+// How lists are combined without holding the combinations.
+//
+// The groups work like the digits of a counter: the last group counts up; when it is at its end, it
+// starts again and the group before it counts up. Only the current row of each group is needed, so
+// three lists of a thousand values need at most three thousand values and not a billion commands.
+
 #include "batch/value_feed.h"
 
 #include <algorithm>
@@ -48,7 +54,8 @@ Coro<std::optional<Command>> ValueFeed::next() {
     co_return command;
 }
 
-/// The last group goes on; if it is at its end, it begins again and the one before it goes on.
+/// Moves to the next combination. False if there is none. The first call reads one row of every
+/// group; if a group has none, there is no combination at all.
 Coro<bool> ValueFeed::advance() {
     if (count_ == 0) {
         for (Group& group : groups_) {
@@ -66,7 +73,8 @@ Coro<bool> ValueFeed::advance() {
     co_return false;
 }
 
-/// False if the group has no row at that position, which is known or the next.
+/// Makes the row at `position` the current one. The position was reached before, or it is the next.
+/// False if the group has no row there.
 Coro<bool> ValueFeed::set_row(Group& group, std::size_t position) {
     const bool is_kept = &group != &groups_.front();
     if (position < group.rows.size()) {
@@ -81,6 +89,8 @@ Coro<bool> ValueFeed::set_row(Group& group, std::size_t position) {
     co_return true;
 }
 
+/// Reads one value from each list of the group. A value that has no partner in a shorter list is
+/// dropped, and the user gets a remark.
 Coro<std::optional<ValueFeed::Row>> ValueFeed::read_row(Group& group) {
     if (group.has_ended) co_return std::nullopt;
     Row row;

@@ -1,12 +1,13 @@
 #pragma once
-// Values for a template: lists of them, each with each (`:::`), or in step (`:::+`).
+// Values for a template, from lists that are combined each with each (`:::`) or in pairs (`:::+`).
 //
-//   ::: a b ::: 1 2       a 1, a 2, b 1, b 2: the last list goes fastest
-//   ::: a b :::+ 1 2      a 1, b 2: as many as the shortest has
+//   ::: a b ::: 1 2       a 1, a 2, b 1, b 2: the last list changes fastest
+//   ::: a b :::+ 1 2      a 1, b 2: as many commands as the shortest list has values
 //
-// A list may be a file that is still being written. The first one is read as its values are
-// needed and never kept, so it may be without end; the others are kept, as they are gone through
-// again and again, and read when the first round needs them.
+// A list may be a file that is still being written. The first list is read when its values are
+// needed, and its values are not kept. So it may be without end. The values of the other lists are
+// kept, because the feed iterates over them once for each value of the first list. They are read
+// when the first iteration needs them.
 
 #include "batch/command_line.h"
 #include "batch/feed.h"
@@ -37,7 +38,8 @@ class ValueFeed final : public Feed {
 public:
     using Row = std::vector<std::string>;
 
-    /// Opens the files. There must be at least one list. A first list that is linked is not.
+    /// Opens the files. There must be at least one list. If the first list is marked as linked, the
+    /// mark is ignored: there is no list before it.
     /// Throws: InputError.
     ValueFeed(const std::vector<ListWords>& lists, ItemEnd end);
 
@@ -49,12 +51,12 @@ public:
     std::string remark() const override;
 
 private:
-    /// Lists in step, of which a row is taken at a time.
+    /// Linked lists. A row, with a value from each list, is taken at a time.
     struct Group {
         std::vector<ValueList> lists;
-        /// What has been read, if it is wanted again.
+        /// The rows that were read. Empty for the first group, whose rows are used only once.
         std::vector<Row> rows = {};
-        /// The row that is current, and its position.
+        /// The current row, and its position.
         Row row = {};
         std::size_t position = 0;
         bool has_ended = false;

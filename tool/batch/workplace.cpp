@@ -1,3 +1,10 @@
+// How a workplace tries its command, waits for room, and connects the output to those parts that
+// want it while the command runs.
+//
+// Errors of a start are of two kinds. A shortage waits and tries again (`room.h`). Every other
+// refusal is recorded as the end of the command, with the exit code of a shell for a program that
+// cannot be run, so the batch continues with its other commands.
+
 #include "batch/workplace.h"
 
 #include <chrono>
@@ -10,7 +17,7 @@ namespace {
 
 using namespace asyncio;
 
-/// Exit codes of shells for a command that is there and cannot be run.
+/// The exit code of a shell for a program that exists and cannot be run.
 constexpr int cannot_run = 126;
 
 void record_refusal(Job& job, const OsError& refusal, TimePoint now) {
@@ -25,6 +32,7 @@ void record_refusal(Job& job, const OsError& refusal, TimePoint now) {
 
 Workplace::Workplace(std::size_t slot, const WorkplaceSettings& settings)
     : settings_(settings), slot_(slot) {
+    // Without a reader of the pieces, the call is left empty, which costs nothing for each piece.
     if (!settings.options.line_buffer && settings.options.results.empty()) return;
     launch_.has_written = [this](Stream stream, std::string_view piece) {
         has_written(stream, piece);
@@ -60,7 +68,8 @@ Coro<> Workplace::try_once(Job& job) {
     }
 }
 
-/// The attempt, and what looks at what it writes meanwhile.
+/// Runs the attempt, together with the task that shows its lines. An error is kept until the shower
+/// has ended, because the shower refers to objects in this frame.
 Coro<> Workplace::run_attempt(Job& job, Attempt& attempt) {
     const Options& options = settings_.options;
     if (!options.results.empty()) results_ = ResultFiles(options.results, job);

@@ -1,6 +1,10 @@
 #pragma once
-// A place where one command runs after the other, and what belongs to the one that runs now: its
-// job, the files of its results, and what shows its lines meanwhile.
+// A workplace: commands run in it one after another. It holds everything of the current command:
+// its job, the files of its results, and the object that shows its lines.
+//
+// A workplace is not the loop over its commands; this loop is `Runner::work`. The separation keeps
+// the decisions about the whole batch (retries, `--halt`, the log) in one class, and the parts that
+// live as long as one command in another.
 //
 // Thread-safety: loop thread only.
 
@@ -24,7 +28,7 @@
 
 namespace batch {
 
-/// What workplaces have in common.
+/// The settings that all workplaces share.
 struct WorkplaceSettings {
     const Options& options;
     const AttemptSettings& attempts;
@@ -32,41 +36,41 @@ struct WorkplaceSettings {
     Console& console;
     Printer& printer;
     Room& room;
-    /// Told what standard output has refused with.
+    /// Called with the errno of a failed write to standard output.
     std::function<void(int error)> output_failed;
-    /// A file of the results could not be written.
+    /// Called when a file of the results could not be written.
     std::function<void()> results_failed;
 };
 
 class Workplace {
 public:
-    /// `slot` is its number, from 1.
+    /// `slot` is the number of the workplace, from 1.
     Workplace(std::size_t slot, const WorkplaceSettings& settings);
     Workplace(const Workplace&) = delete;
     Workplace& operator=(const Workplace&) = delete;
 
-    /// Makes the command the one that runs here. The job stays here until it is taken.
+    /// Makes `command` the current one and returns its job, which stays here until `take_job`.
     Job& begin(const Command& command);
     std::optional<Job> take_job() { return std::exchange(job_, std::nullopt); }
 
-    /// Runs the job of this place once. When the system has no descriptors or processes to give,
-    /// it waits for others to end.
+    /// Runs the job of this workplace once. If the system has no descriptors or processes left, it
+    /// waits until another command has ended.
     asyncio::Coro<> try_once(Job& job);
 
-    /// The job of a command that runs at this moment; null if none does.
+    /// The job of the command that runs at this moment; null if none runs.
     const Job* running() const noexcept;
 
-    /// Ends the command that runs here, unless it is being ended already.
+    /// Ends the current command, unless it is already being ended.
     void stop() const;
 
-    /// The whole batch is about to stop, or goes on.
+    /// The whole batch is about to stop, or continues after a stop.
     void batch_stops() const noexcept;
     void batch_goes_on() const noexcept;
 
-    /// The command may have come to be the one whose lines are shown.
+    /// The command may have become the one whose lines are shown.
     void wake_shower() noexcept;
 
-    /// Runs what comes to this place.
+    /// The task of `Runner::work` for this workplace.
     asyncio::Task<> task;
 
 private:
@@ -75,12 +79,12 @@ private:
 
     const WorkplaceSettings& settings_;
     std::size_t slot_;
-    /// None between two commands.
+    /// Empty between two commands.
     std::optional<Job> job_;
     Launch launch_;
-    /// Null while it is not being tried.
+    /// The current try, which lives in the frame of `try_once`; null between two tries.
     Attempt* attempt_ = nullptr;
-    /// With `--line-buffer`, while it is being tried.
+    /// With `--line-buffer`: lives in the frame of `run_attempt`; null between two tries.
     LineShower* shower_ = nullptr;
     ResultFiles results_;
 };

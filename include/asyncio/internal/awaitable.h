@@ -1,5 +1,12 @@
 #pragma once
-// What can be awaited, what it gives, and how to await it without a throw.
+// Awaitables: which types can be awaited, which type an await gives, and how to await without a
+// throw.
+//
+// `settle` is the reason for the last part. The library's scopes must know how their body has ended
+// before they decide what leaves, and a `catch` in each of them would throw a cancellation again at
+// every level. `settle` awaits and gives an `Outcome`. An awaiter of the library has
+// `take_outcome`, which reads the end without a throw; any other awaiter is asked by
+// `await_resume`, and what it throws is caught once.
 
 #include <asyncio/exceptions.h>
 #include <asyncio/outcome.h>
@@ -15,6 +22,8 @@ class Waiter;
 namespace asyncio::internal {
 
 template <class Given>
+/// The awaiter that a compiler would use for `co_await given`: the member operator, then the free
+/// one, then the object itself.
 decltype(auto) awaiter_of(Given&& awaitable) {
     if constexpr (requires { std::forward<Given>(awaitable).operator co_await(); }) {
         return std::forward<Given>(awaitable).operator co_await();
@@ -29,31 +38,37 @@ template <class Given>
 using AwaiterOf = decltype(awaiter_of(std::declval<Given>()));
 
 template <class Given>
+/// `await_suspend` is not asked for: it may depend on the type of the promise, which is not known
+/// here.
 concept Awaitable = requires(AwaiterOf<Given>& awaiter) {
     { awaiter.await_ready() } -> std::convertible_to<bool>;
     awaiter.await_resume();
 };
 
 template <class T>
+/// A result that refers to a temporary would dangle once the awaiter has gone. An lvalue reference
+/// is kept: it means that the object lives elsewhere.
 using WithoutRvalueReference =
     std::conditional_t<std::is_rvalue_reference_v<T>, std::remove_reference_t<T>, T>;
 
-/// What `co_await std::move(awaitable)` gives.
+/// The type that `co_await std::move(awaitable)` gives.
 template <class Given>
 using AwaitResult =
     WithoutRvalueReference<decltype(std::declval<AwaiterOf<Given>&>().await_resume())>;
 
-/// An awaiter that suspends the task as this library wants it: by `Waiter::park`, or by leaving
-/// what comes next in `here.next`. The latter kind says so with a member type `SuspendsTask`.
+/// An awaiter that suspends the task as this library wants it: by `Waiter::park`, or by leaving the
+/// next coroutine in `here.next`. The latter kind says so with a member type `SuspendsTask`. Every
+/// other awaiter keeps the handle and resumes it itself, which only the loop may do with a task; it
+/// is awaited through a bridge (`foreign.h`).
 template <class Awaiter>
 concept OwnAwaiter =
     std::is_base_of_v<lowlevel::Waiter, Awaiter> || requires { typename Awaiter::SuspendsTask; };
 
-/// Defined in foreign.h, which comes with whatever makes tasks.
+/// Defined in foreign.h, which every header that makes tasks includes.
 template <class Given>
 class ForeignAwaiter;
 
-/// As `awaiter_of`, with a bridge to awaiters that are not ours.
+/// As `awaiter_of`, with a bridge to awaiters of other libraries.
 template <class Given>
 decltype(auto) own_awaiter_of(Given&& awaitable) {
     if constexpr (OwnAwaiter<std::remove_cvref_t<AwaiterOf<Given>>>) {
@@ -63,7 +78,9 @@ decltype(auto) own_awaiter_of(Given&& awaitable) {
     }
 }
 
-/// The awaiter of `settle`.
+/// The awaiter of `settle`. All three functions of the inner awaiter may throw, and the error must
+/// become the outcome in each case: a scope that waits for its children may not be left early by an
+/// error of the await itself.
 template <class Given>
 class SettleAwaiter {
     using Awaiter = std::remove_reference_t<decltype(own_awaiter_of(std::declval<Given>()))>;
@@ -75,6 +92,7 @@ public:
     explicit SettleAwaiter(Given&& awaitable)
         : awaiter_(own_awaiter_of(std::forward<Given>(awaitable))) {}
 
+    /// An await may be refused here: a `Coro` that was awaited before, for example.
     bool await_ready() noexcept {
         try {
             return awaiter_.await_ready();
@@ -84,7 +102,9 @@ public:
         }
     }
 
-    /// An await that is refused here ends with that error, and the coroutine goes on at once.
+    /// An await that is refused here ends with that error, and the coroutine goes on at once. The
+    /// three forms of `await_suspend` have to be kept apart: an awaiter may return nothing, a
+    /// `bool`, or a handle.
     template <class Promise>
     auto await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
         using Suspended = decltype(awaiter_.await_suspend(coroutine));
@@ -150,7 +170,7 @@ private:
         return outcome;
     }
 
-    /// A value that throws while it moves.
+    /// For a value that throws while it is moved.
     Outcome<Result> catch_outcome_of_taking() {
         try {
             return awaiter_.take_outcome();
@@ -160,11 +180,12 @@ private:
     }
 
     Awaiter awaiter_;
-    /// What the await itself has thrown, before there was anything to wait for.
+    /// The error of the await itself, from before there was anything to wait for.
     std::exception_ptr refusal_;
 };
 
-/// What `settle` returns. The awaiter is made in the frame, where it stays: many cannot be moved.
+/// The return type of `settle`. The awaiter is made in the frame, where it stays: many awaiters
+/// cannot be moved.
 template <class Given>
 class Settle {
 public:

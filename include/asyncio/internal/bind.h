@@ -1,6 +1,6 @@
 #pragma once
 // A function with its arguments, to be called later and once: what
-// `call_soon(function, arguments…)` keeps until the callback's turn comes.
+// `call_soon(function, arguments…)` keeps until the callback runs.
 
 #include <functional>
 #include <tuple>
@@ -13,7 +13,8 @@ namespace asyncio::internal {
 template <class Function, class... Arguments>
 concept CallableWith = std::is_invocable_v<std::decay_t<Function>, std::decay_t<Arguments>...>;
 
-/// Copies (or moves) all of them, as `std::thread` does: `std::ref` shares an object instead.
+/// Copies (or moves) the function and its arguments, as `std::thread` does: `std::ref` shares an
+/// object instead. A reference would outlive the caller's statement in nearly every use.
 template <class Function, class... Arguments>
 auto bind_arguments(Function&& function, Arguments&&... arguments) {
     return [function = std::decay_t<Function>(std::forward<Function>(function)),

@@ -1,6 +1,11 @@
 #pragma once
 // The bodies of scopes: callables that return a coroutine, given where Python has an indented
 // block.
+//
+// A body is taken as a callable, and not as a coroutine, so that the scope can begin before the
+// first line of the body runs: a limit is armed, a group exists. The callable is kept in the frame
+// of the scope until the body has ended, because a coroutine that is a lambda refers to its
+// closure.
 
 #include <asyncio/coro.h>
 #include <asyncio/internal/settled_call.h>
@@ -11,8 +16,8 @@
 namespace asyncio::internal {
 
 /// g++ before 13 destroys a temporary closure twice if it stands in an expression with `co_await`
-/// and has a captured value with a destructor. Better no program than that one. `[&]` is what
-/// scopes want anyway.
+/// and has captured a value with a destructor. A program that does not compile is better than one
+/// that does that. `[&]` is what scopes want anyway.
 template <class Body>
 constexpr void require_safe_closure() {
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
@@ -24,8 +29,8 @@ constexpr void require_safe_closure() {
 #endif
 }
 
-/// g++ before 13 destroys a temporary twice that it makes in an expression with `co_await` without
-/// calling a constructor.
+/// g++ before 13 also destroys a temporary aggregate twice, if it is made without a call of a
+/// constructor in an expression with `co_await`.
 template <class Manager>
 constexpr void require_safe_temporary() {
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
@@ -38,6 +43,7 @@ constexpr void require_safe_temporary() {
 }
 
 template <class Body, class Scope>
+/// A body may take its scope as a parameter, or no parameter at all.
 auto call_body(Body& body, Scope& scope) {
     if constexpr (std::is_invocable_v<Body&, Scope&>) {
         return std::invoke(body, scope);
@@ -46,8 +52,8 @@ auto call_body(Body& body, Scope& scope) {
     }
 }
 
-/// `co_await settled_body(body, scope)`: how the body has ended, which may throw before it returns
-/// its coroutine.
+/// `co_await settled_body(body, scope)` gives how the body has ended. The callable may throw before
+/// it returns its coroutine; this is an end of the body, too.
 template <class Body, class Scope>
 auto settled_body(Body& body, Scope& scope) {
     if constexpr (std::is_invocable_v<Body&, Scope&>) {
@@ -58,6 +64,8 @@ auto settled_body(Body& body, Scope& scope) {
 }
 
 template <class Given>
+/// The static assertion names the usual mistake: a closure without a return type is no coroutine,
+/// or one of an unknown type.
 struct BodyResultOf {
     static_assert(!std::is_same_v<Given, Given>,
                   "the body must be a coroutine: give the closure a return type Coro<…>");
@@ -82,8 +90,8 @@ template <class Function, class... Arguments>
 concept CoroutineFunction = std::is_invocable_v<std::decay_t<Function>&, Arguments...> &&
                             is_coro<std::invoke_result_t<std::decay_t<Function>&, Arguments...>>;
 
-/// Runs `function(arguments…)`, and is the place where both live until that has ended. A coroutine
-/// that is a lambda refers to its closure, which otherwise has long gone when a task begins.
+/// Runs `function(arguments…)`, and keeps both in its frame until the call has ended. A coroutine
+/// that is a lambda refers to its closure, which would otherwise be gone when a task begins.
 template <class Function, class... Arguments>
 auto keep_and_call(Function function, Arguments... arguments)
     -> std::invoke_result_t<Function&, Arguments...> {

@@ -1,17 +1,19 @@
 #pragma once
 // Holding cancellation back while a task cleans up.
 //
-// A cleanup may have to wait: for a peer's good-bye, for a file to be written. The cancellation
-// that led to it has been delivered and disturbs it no more, but a second one would cut it short.
-// While a mask lives, requests from outside are kept in it, and are made when it goes: a limit or a
-// group that began outside is outside too.
+// A cleanup may have to wait: for a peer's last message, for a file to be written. The cancellation
+// that led to the cleanup has been delivered and does not disturb it any more, but a second one
+// would cut it short. While a mask lives, it keeps requests from outside, and makes them when it is
+// destroyed. A limit or a group that began before the mask is outside, too.
 //
-// What begins under the mask is not held back by it, so a cleanup can have a limit of its own. Each
-// scope therefore remembers the mask under which it began, and names it with its request: a request
-// passes if no mask has come since, and otherwise is kept by the first that did.
+// A scope that begins under the mask is not held back by it, so a cleanup can have a limit of its
+// own. Each scope therefore remembers the mask under which it began, and names it with its request.
+// The request passes if no mask has come since; otherwise the first mask that came since keeps it.
 //
-// A request that is held back is not counted by `cancelling()` until it is made. Were it counted, a
-// limit inside the cleanup could not tell that its own request was the only one to be felt there.
+// `cancelling()` does not count a request that is held back until it is made. Otherwise a limit
+// inside the cleanup could not tell that its own request was the only one delivered there.
+//
+// Without memory for the reason of a request, the request is kept without it.
 //
 // Thread-safety: loop thread only. Masks of a task nest as its coroutines do.
 
@@ -23,13 +25,15 @@
 
 namespace asyncio::internal {
 
+/// Lives in the frame that runs the cleanup. The task points to the innermost mask, and each mask
+/// to the one outside it.
 class CancelMask {
 public:
-    /// For `task`, from now on. A request that is pending is held back as well.
+    /// Begins at once, for `task`. A request that is pending is held back as well.
     explicit CancelMask(TaskCore& task) noexcept;
     CancelMask(const CancelMask&) = delete;
     CancelMask& operator=(const CancelMask&) = delete;
-    /// What was held back is requested now; the next wait delivers it.
+    /// Makes the requests that were held back; the next wait delivers them.
     ~CancelMask();
 
 private:
@@ -38,11 +42,13 @@ private:
     void hold(std::string_view message, bool by_itself) noexcept;
 
     TaskCore& task_;
+    /// The mask that was innermost when this one began; null if there was none.
     CancelMask* outer_;
     /// Requests that are not counted yet.
     std::uint32_t held_ = 0;
-    /// One that is counted, and was not yet delivered when the mask came.
+    /// A request that is counted already, and was not delivered yet when the mask began.
     bool pending_;
+    /// The last of the requests was made in the task's own step (`TaskCore::by_itself_`).
     bool by_itself_ = false;
     /// The reason that was given last; null if there is none.
     std::unique_ptr<std::string> message_;

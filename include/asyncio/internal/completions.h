@@ -1,13 +1,14 @@
 #pragma once
-// Waiting for what comes to its end in an order nobody knows beforehand.
+// Waiting for things that end in an order that is not known beforehand.
 //
-// `Completions` is what `as_completed`, `map_as_completed` and `staggered_race` wait at: the
-// numbers of what has ended, in that order, and the tasks that ask for the next one. Who asks while
-// nothing is there is handed the next number that comes, so nobody who asks later gets ahead of it,
-// and a number that was handed over is not lost to a cancellation that comes after it.
+// `as_completed`, `map_as_completed` and `staggered_race` wait at a `Completions`: it has the
+// numbers of what has ended, in that order, and the tasks that ask for the next one. A task that
+// asks while no number is there waits in line, and the next number that comes is handed to the
+// first task in line. So no later caller gets ahead of it, and a number that was handed over is not
+// lost to a cancellation that comes afterwards.
 //
-// `Gate` is the same for a single event, `Join` for the end of a task that nothing shall cut short,
-// and `Room` holds back those who would put in more than anybody takes out.
+// `Gate` is the same for a single event. `Join` waits for the end of a task and cannot be cut
+// short. `Room` holds tasks back that would put in more than the consumer takes out.
 //
 // Thread-safety: loop thread only.
 
@@ -23,11 +24,14 @@
 
 namespace asyncio::internal {
 
+/// The numbers of what has ended, and the tasks that wait for one. It does not know what the
+/// numbers stand for. Its owner puts each number once, and says at the beginning how many there
+/// will be.
 class Completions {
 public:
-    /// Nothing will come any more.
+    /// Every number has been taken or promised: nothing will come any more.
     static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
-    /// Would have come, but the time is over.
+    /// The time was over before the number came.
     static constexpr std::size_t late = none - 1;
 
     class Next;
@@ -38,12 +42,14 @@ public:
     Completions(const Completions&) = delete;
     Completions& operator=(const Completions&) = delete;
 
-    /// Room for so many numbers that nobody has asked for.
+    /// Reserves memory for so many numbers that no task has asked for, so that `put` need not
+    /// allocate.
     void reserve(std::size_t count) { ready_.reserve(count); }
     /// `co_await completions.next()` gives the next number, `none`, or `late`.
     Wait next() noexcept;
+    /// Hands `number` to the first waiting task, or keeps it. Does not allocate after `reserve`.
     void put(std::size_t number) noexcept;
-    /// Whatever has not come by now is late.
+    /// Every number that has not come yet is late from here on.
     void expire() noexcept;
 
 private:
@@ -51,16 +57,19 @@ private:
 
     EventLoop& loop_;
     IntrusiveList<Next> waiting_;
+    /// Numbers that have come while no task waited, oldest first. Taken ones stay: the vector is
+    /// reserved once for all, and an index is cheaper than a queue.
     std::vector<std::size_t> ready_;
     /// How many of `ready_` have been taken.
     std::size_t taken_ = 0;
     std::size_t total_;
-    /// How many have been given to somebody, or are promised to somebody who waits.
+    /// How many numbers have been taken by a task, or are promised to a task that waits.
     std::size_t promised_ = 0;
+    /// `expire` was called; numbers that come later are dropped.
     bool expired_ = false;
 };
 
-/// The awaiter.
+/// The awaiter. A task of another loop is refused: waking it would touch its loop from this thread.
 class Completions::Next : public lowlevel::Waiter, public ListNode {
 public:
     explicit Next(Completions& completions) noexcept : completions_(completions) {}
@@ -72,6 +81,7 @@ public:
         TaskCore& self = task("AsCompleted::next()");
         if (&self.loop() != &completions_.loop_) [[unlikely]]
             refuse_loop();
+        // A waiting task will get a number, so the number counts as promised from here on.
         ++completions_.promised_;
         completions_.waiting_.push_back(*this);
         waiting_task_ = &self;
@@ -96,6 +106,7 @@ private:
     [[noreturn, gnu::cold]] static void refuse_loop();
     static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
         auto& self = static_cast<Next&>(waiter);
+        // Out of the line means that a number has been handed over.
         if (!self.linked()) return Abort::too_late;
         self.unlink();
         --self.completions_.promised_;
@@ -109,7 +120,7 @@ private:
 
 inline Completions::Wait Completions::next() noexcept { return Wait(*this); }
 
-/// Opens once, and lets the one task through that waits.
+/// Opens once, and wakes the one task that waits for it.
 class Gate {
 public:
     class Passage;
@@ -119,6 +130,7 @@ public:
     Gate& operator=(const Gate&) = delete;
 
     bool is_open() const noexcept { return open_; }
+    /// The task runs in the next iteration. Opening twice is allowed.
     void open() noexcept {
         open_ = true;
         if (waiting_ != nullptr) loop_.schedule(*std::exchange(waiting_, nullptr));
@@ -126,11 +138,13 @@ public:
 
 private:
     EventLoop& loop_;
+    /// The task that waits; null if none does, and once it has been woken.
     TaskCore* waiting_ = nullptr;
     bool open_ = false;
 };
 
-/// `co_await Gate::Passage(gate)`. One that is open when the cancellation comes has been passed.
+/// `co_await Gate::Passage(gate)`. If the gate is open when a cancellation comes, the wait has
+/// succeeded, and the request stays with the task.
 class Gate::Passage : public lowlevel::Waiter {
 public:
     explicit Passage(Gate& gate) noexcept : gate_(gate) {}
@@ -161,7 +175,7 @@ private:
     Gate& gate_;
 };
 
-/// So many places, each for one. Who comes when there is none waits in line.
+/// A number of places. A task that comes when none is free waits in line.
 class Room {
 public:
     class Entry;
@@ -173,6 +187,7 @@ public:
 
     /// `co_await room.enter()` takes a place.
     Wait enter() noexcept;
+    /// Gives a place back, to the first task that waits.
     void leave() noexcept;
 
 private:
@@ -181,7 +196,8 @@ private:
     std::size_t free_;
 };
 
-/// The awaiter. One that is cancelled takes no place, even if it was given one.
+/// The awaiter. A wait that is cancelled takes no place, even if it was given one: it gives the
+/// place back before it throws.
 class Room::Entry : public lowlevel::Waiter, public ListNode {
 public:
     explicit Entry(Room& room) noexcept : room_(room) {}
@@ -216,13 +232,15 @@ private:
 
     Room& room_;
     TaskCore* waiting_task_ = nullptr;
+    /// `Room::leave` has given its place to this wait.
     bool was_given_ = false;
 };
 
 inline Room::Wait Room::enter() noexcept { return Wait(*this); }
 
 /// Waits until `future` is done, whatever its end, and passes no cancellation on to it. Requests
-/// that come meanwhile are felt at the next wait.
+/// that come meanwhile are delivered at the next wait. For scopes that must not be left before a
+/// child has ended.
 class Join : public lowlevel::Waiter {
 public:
     explicit Join(FutureBase& future) noexcept : future_(future) {}

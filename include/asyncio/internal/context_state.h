@@ -1,18 +1,18 @@
 #pragma once
-// What context variables are set to: the part that the loop carries from step to step.
+// The values of context variables: the part that the loop carries from step to step.
 //
-// Every task, callback and thread has a `ContextRef`. Most have nothing in it, for most programs
-// set no variable: then a new task inherits a null pointer, and costs nothing. Where there are
-// values, they lie in a list that is never changed. Setting a variable makes a new list, and an
-// heir gets the old one by reference, so inheriting is cheap and what one of them sets the others
-// do not see. A list is searched from its beginning; a program that has dozens of variables set at
-// once is not what this is made for.
+// Every task, callback and thread has a `ContextRef`. Most of them are null, since most programs
+// set no variable: a new task then inherits a null pointer, which costs nothing. Where there are
+// values, they are in a list that is never changed. Setting a variable makes a new list. A new task
+// gets the old list by reference, so inheriting is cheap, and what one task sets is not seen by the
+// others. A list is searched from its beginning; it is not made for programs that have dozens of
+// variables set at once.
 //
-// Which context applies is a pointer in `here`: the loop sets it before each step and callback, and
-// `Context::run` for the time of a call.
+// A pointer in `here` says which context applies: the loop sets it before each step and callback,
+// and `Context::run` for the time of a call.
 //
 // Thread-safety: a context belongs to one thread at a time, but references to it may be dropped on
-// any, so the count is atomic.
+// any thread, so the count is atomic.
 
 #include <asyncio/internal/ref.h>
 #include <asyncio/internal/step.h>
@@ -26,13 +26,14 @@
 namespace asyncio::internal {
 
 struct ContextEntry {
-    /// Of the variable.
+    /// The number of the variable (`context.cpp`).
     std::uint64_t id;
     std::shared_ptr<const void> value;
 };
 
 using ContextEntries = std::vector<ContextEntry>;
 
+/// A context: a replaceable pointer to a list that is never changed.
 class ContextState {
 public:
     explicit ContextState(std::shared_ptr<const ContextEntries> entries) noexcept
@@ -44,12 +45,13 @@ public:
     }
 
     const std::shared_ptr<const ContextEntries>& entries() const noexcept { return entries_; }
-    /// Null if the variable is not set.
+    /// The value of a variable; null if the variable is not set. The pointer is shared, because the
+    /// program may set the variable while it uses the value.
     std::shared_ptr<const void> find(std::uint64_t id) const noexcept;
     /// Sets a variable; null takes its value away.
     void assign(std::uint64_t id, std::shared_ptr<const void> value);
 
-    /// `Context::run` is using it.
+    /// `Context::run` is using the context: it may not be entered twice, as in Python.
     bool entered = false;
 
 private:
@@ -60,12 +62,12 @@ private:
 /// A reference to a context. Null: one in which nothing is set.
 class ContextRef : public Ref<ContextState> {
 public:
-    /// One that there is.
+    /// The context, which is made if there was none.
     ContextState& made() {
         if (state_ == nullptr) state_ = new ContextState(nullptr);
         return *state_;
     }
-    /// A context of its own with the same values.
+    /// A new context with the same values. Without values it is null again.
     ContextRef copy() const {
         ContextRef result;
         if (state_ != nullptr && state_->entries() != nullptr) [[unlikely]]
@@ -74,10 +76,10 @@ public:
     }
 };
 
-/// A thread's own context: of code that no loop runs.
+/// The context of code that no loop runs: one for each thread.
 ContextRef& thread_context() noexcept;
 
-/// The context of the code that runs now on this thread.
+/// The context of the code that is running on this thread.
 inline ContextRef& current_context() noexcept {
     return here.context != nullptr ? *here.context : thread_context();
 }

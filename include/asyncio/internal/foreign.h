@@ -1,19 +1,22 @@
 #pragma once
-// Awaiting what knows nothing of this library: an awaiter that keeps the handle of the coroutine
-// and resumes it itself, at once, later, or on another thread. Senders become awaitable in this
-// way.
+// Awaiting an awaiter of another library: one that keeps the handle of the coroutine and resumes it
+// itself, at once, later, or on another thread. Senders become awaitable in this way.
 //
 // Only the loop may resume a task. So such an awaiter is given the handle of another coroutine, a
-// small one, the *bridge*, which awaits it in the task's place; the task parks, and the end of the
-// bridge makes the task ready. What is awaited is moved into the frame of the bridge. So a task
-// that is cancelled can go on at once: the bridge stays until the other side resumes it, drops the
-// result, and goes. What cannot be moved, or was given by name, belongs to the caller's frame,
-// which must then stay until the other side has come: the cancellation waits for that.
+// small one, the *bridge*, which awaits it in the task's place. The task parks, and the end of the
+// bridge makes the task ready.
 //
-// A coroutine of another library may await something of ours in the task's own step. The task is
-// then parked there, further inside, and the bridge continues it where it ends.
+// The owner of the awaitable decides how a cancellation ends. An awaitable that can be moved is
+// moved into the frame of the bridge. A task that is cancelled can then go on at once: the bridge
+// stays until the other side resumes it, drops the result, and destroys itself. An awaitable that
+// cannot be moved, or was given by name, belongs to the caller's frame, which must stay until the
+// other side has come: the cancellation waits for that.
 //
-// Thread-safety: loop thread only, but for `ForeignWait::finish`.
+// A coroutine of another library may itself await something of this library, in the task's own
+// step. The task is then parked there, further inside, and the bridge continues the outer coroutine
+// when it ends.
+//
+// Thread-safety: loop thread only, except `ForeignWait::finish`.
 
 #include <asyncio/internal/awaitable.h>
 #include <asyncio/internal/frame_pool.h>
@@ -32,10 +35,10 @@
 
 namespace asyncio::internal {
 
-/// What a task and a bridge have to agree upon. Lives in the frame of the bridge.
+/// The state that a task and its bridge share. It lives in the frame of the bridge.
 ///
-/// The mutex is held while the task is woken. Whoever has taken it afterwards knows that the other
-/// thread has let go of the loop and of this.
+/// The mutex is held while the task is woken. A task that takes the mutex afterwards knows that the
+/// other thread does not touch the loop or this object any more.
 class ForeignWait : Ready {
 public:
     explicit ForeignWait(TaskCore& task) noexcept : task_(task), loop_(task.loop()) {}
@@ -47,19 +50,21 @@ public:
     bool finished() noexcept;
     /// False if it has finished already.
     bool begin_parking() noexcept;
-    /// The task is suspended further inside; `waiting` is to go on when this has finished.
+    /// The task is suspended further inside. `waiting` must go on when this has finished.
     void begin_inside(std::coroutine_handle<> waiting, PromiseBase* promise) noexcept;
-    /// True if nobody will touch the task from now on; the frame is then its own. False if it has
-    /// finished, and the task is being woken.
+    /// True if the bridge will not touch the task any more; the frame then belongs to the bridge.
+    /// False if the bridge has finished, and the task is being woken.
     bool abandon() noexcept;
 
 protected:
     ~ForeignWait() = default;
 
-    /// By the bridge, which is suspended at its end. Any thread. `frame` may be gone afterwards.
+    /// Called by the bridge, which is suspended at its end. Any thread. `frame` may be gone
+    /// afterwards.
     void finish(std::coroutine_handle<> frame) noexcept;
 
 private:
+    /// The steps between the phases are listed in `foreign.cpp`.
     enum class Phase : std::uint8_t { starting, parked, inside, abandoned, finished };
 
     void wake(Ready& node) noexcept;
@@ -73,6 +78,7 @@ private:
     Phase phase_ = Phase::starting;
 };
 
+/// The promise of a bridge: `ForeignWait` and a place for the result.
 template <class T>
 class BridgePromise;
 
@@ -118,12 +124,15 @@ public:
     Bridge<T> get_return_object() noexcept {
         return {std::coroutine_handle<BridgePromise>::from_promise(*this)};
     }
+    /// The bridge runs at once, and stays suspended at its end, so that the awaiter can read the
+    /// outcome.
     std::suspend_never initial_suspend() const noexcept { return {}; }
     FinalAwaiter final_suspend() const noexcept { return {}; }
     void unhandled_exception() noexcept { this->outcome.fail(std::current_exception()); }
 };
 
-/// Begins at once, in the task's step. `Held` is the awaitable, or a reference to it.
+/// The bridge. It begins at once, in the task's step. `Held` is the awaitable, or a reference to
+/// it.
 template <class T, class Held>
 Bridge<T> cross_bridge(TaskCore&, Held awaitable) {
     if constexpr (std::is_void_v<T>) {
@@ -133,11 +142,13 @@ Bridge<T> cross_bridge(TaskCore&, Held awaitable) {
     }
 }
 
-/// The awaiter of what is not ours.
+/// The awaiter of a foreign awaitable: starts the bridge in `await_ready`, so that an awaitable
+/// that is ready costs no suspension.
 template <class Given>
 class ForeignAwaiter final : public lowlevel::Waiter {
     using T = AwaitResult<Given>;
     using Plain = std::remove_cvref_t<Given>;
+    /// Whether the bridge owns the awaitable, and can therefore outlive the task's wait.
     static constexpr bool is_moved =
         !std::is_lvalue_reference_v<Given> && std::move_constructible<Plain>;
     using Held = std::conditional_t<is_moved, Plain, Given&&>;
@@ -147,6 +158,7 @@ public:
         : awaitable_(static_cast<Given&&>(awaitable)) {}
     ForeignAwaiter(const ForeignAwaiter&) = delete;
     ForeignAwaiter& operator=(const ForeignAwaiter&) = delete;
+    /// Null if the wait was abandoned: the frame then belongs to the bridge.
     ~ForeignAwaiter() {
         if (bridge_) bridge_.destroy();
     }
@@ -159,6 +171,8 @@ public:
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> coroutine) {
         TaskCore& self = task();
+        // The step is over already: something further inside has parked the task, has made it
+        // ready, or has named the next coroutine.
         if (self.parked() != nullptr || self.Ready::linked() || here.next) {
             bridge_.promise().begin_inside(coroutine, promise_base(coroutine));
             return true;
@@ -190,7 +204,8 @@ private:
         return Abort::removed;
     }
 
-    /// Only when it has been able to look is the other side known to have let go.
+    /// Taking the mutex once proves that the other side has let go: it holds the mutex until its
+    /// wake-up is complete.
     void leave() noexcept {
         if (std::exchange(is_expected_, false)) task().loop().expect_wakes(-1);
         if (bridge_) static_cast<void>(bridge_.promise().finished());
@@ -198,6 +213,7 @@ private:
 
     Given&& awaitable_;
     std::coroutine_handle<BridgePromise<T>> bridge_ = nullptr;
+    /// The back-end was told that a wake-up will come from outside (`expect_wakes`).
     bool is_expected_ = false;
 };
 

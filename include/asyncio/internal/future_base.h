@@ -1,11 +1,11 @@
 #pragma once
-// What every future is, whatever it holds: a state that changes once, and the list of who waits for
-// that.
+// The base of every future, whatever it holds: a state that changes once, and the list of those
+// that wait for it.
 //
 // The list holds `Ready` nodes of every kind in the order of their registration: tasks that await,
 // done-callbacks, the inner nodes of `gather` and `wait`. Completing a future appends the whole
 // list to the loop's ready queue, so all of them run one iteration later, in that order, at the
-// cost of six stores.
+// cost of six stores. `future.cpp` tells what follows from that.
 //
 // Thread-safety: loop thread only; the reference count is not atomic.
 
@@ -33,11 +33,11 @@ class DoneCallback;
 
 }  // namespace internal
 
-/// What `add_done_callback` returns. No two callbacks of a program have the same, so one that has
-/// run and is gone is never taken for another.
+/// The return type of `add_done_callback`. The number is used once in the process, so a callback
+/// that has run and is gone is never mistaken for another.
 class CallbackId {
 public:
-    /// Of no callback.
+    /// An id that belongs to no callback.
     constexpr CallbackId() noexcept = default;
     auto operator<=>(const CallbackId&) const noexcept = default;
 
@@ -50,12 +50,14 @@ private:
 
 namespace internal {
 
-/// Null for an empty one, and where there is no memory for it.
+/// Null for an empty message, and where there is no memory for it.
 std::unique_ptr<std::string> cancel_message_of(std::string_view message) noexcept;
-/// A CancelledError. Where there is no memory for its reason it has none: a request to cancel must
-/// not fail.
+/// A CancelledError with the reason `message`. Where there is no memory for the reason it has none:
+/// a request to cancel must not fail.
 std::exception_ptr cancellation_with(std::string_view message) noexcept;
 
+/// The part that does not depend on the type of the result: waiting and completing need not know
+/// it.
 class FutureBase : public Pooled {
 public:
     FutureBase(const FutureBase&) = delete;
@@ -69,32 +71,34 @@ public:
 
     bool done() const noexcept { return status_ != Status::pending; }
     bool cancelled() const noexcept { return status_ == Status::cancelled; }
-    /// Done, and with a value. What most often ends well is asked this first: it costs no virtual
-    /// call and no `exception_ptr`.
+    /// Done, and with a value. The usual end is asked for first: this costs no virtual call and no
+    /// `exception_ptr`.
     bool succeeded() const noexcept { return status_ == Status::succeeded; }
-    /// Only while it exists; see `require_loop`.
+    /// Valid only while the loop exists; see `require_loop`.
     EventLoop& loop() const noexcept { return loop_; }
 
-    /// What only works while the loop exists, and only on its thread, calls this first; `function`
-    /// is its name.
+    /// Called first by every function that only works while the loop exists, and only on its
+    /// thread; `function` is its name.
     /// Throws: RuntimeError.
     void require_loop(const char* function) const {
         if (!loop_runs_here()) [[unlikely]]
             require_loop_elsewhere(function);
     }
-    /// The same for what only works before the loop is closed.
+    /// The same for functions that only work before the loop is closed.
     void require_open_loop(const char* function) const;
-    /// The same for what any thread may do.
+    /// The same for functions that any thread may call while the loop exists.
     void require_existing_loop(const char* function) const;
-    /// Whether the running loop is that of this future, and not a later one at the same address.
+    /// Whether the running loop is the loop of this future, and not a later one at the same
+    /// address.
     bool loop_runs_here() const noexcept {
         return here.loop == &loop_ && loop_.number() == loop_number_;
     }
 
-    /// False if it is done already; its error, if it has one, counts as seen then. What else it
-    /// does depends on the kind: a task passes it on, a gather to its parts.
+    /// Requests an end. False if the future is done already; its error, if it has one, then counts
+    /// as seen. Each kind of future answers in its own way: a task hands the request to what it
+    /// waits for, a gather to its parts.
     virtual bool cancel(std::string_view message);
-    /// Itself, if it hands a request to cancel on to others; null if it just ends.
+    /// The part that hands a request to cancel on to others; null if the future just ends.
     virtual CancelRelay* relay() noexcept { return nullptr; }
 
     /// Throws: RuntimeError if the running task could not await this: it belongs to another loop,
@@ -104,17 +108,18 @@ public:
             refuse_await(task);
     }
 
-    /// `node` becomes ready when the future is done; if it is, in the next iteration.
+    /// `node` becomes ready when the future is done. If the future is done already, `node` runs in
+    /// the next iteration.
     void notify(Ready& node) noexcept;
 
-    /// Somebody has seen the error, so it need not be reported when the last reference goes.
+    /// The program has seen the error, so it need not be reported when the last reference goes.
     void mark_retrieved() noexcept { retrieved_ = true; }
 
     /// The error, or what a cancelled future throws; null if there is a value. The future must be
     /// done.
     virtual std::exception_ptr error() const noexcept = 0;
 
-    /// What is thrown where this was cancelled.
+    /// The CancelledError that is thrown where a cancelled future is awaited.
     std::exception_ptr make_cancellation() const noexcept;
     const std::string* cancel_message() const noexcept { return cancel_message_; }
     /// The reason of a request. The library's own requests give none, and so leave one that was
@@ -137,16 +142,17 @@ protected:
     explicit FutureBase(EventLoop& loop) noexcept : loop_(loop), loop_number_(loop.number()) {}
     virtual ~FutureBase();
 
-    /// Ends the waiting. The outcome must be in place.
+    /// Changes the state and makes everything ready that waits. The outcome must be in place.
     void complete(Status status) noexcept;
     void require_pending() const;
     [[noreturn]] void refuse_await(TaskCore& task) const;
-    /// To the handler of the loop if that runs on this thread; else to the log, for the loop may be
-    /// gone.
+    /// Gives the error to the handler of the loop if the loop runs on this thread, and to the log
+    /// otherwise, because the loop may be gone.
     void report_error(std::string_view what, std::exception_ptr error,
                       std::string_view task_name) const noexcept;
 
     EventLoop& loop_;
+    /// The nodes to be made ready at the end, in the order of their registration.
     ReadyList waiting_;
 
 private:
@@ -158,15 +164,16 @@ private:
     union {
         /// The reason that the request in progress was given; null if none. Owned.
         std::string* cancel_message_ = nullptr;
-        /// For one without references that waits for its end; see `destroy`.
+        /// Links a future that has no references left and waits for its destruction; see `destroy`.
         FutureBase* dies_next_;
     };
     std::uint32_t references_ = 1;
-    /// Of the loop, which may be gone, with another one at its address.
+    /// The number of the loop, which may be gone, with another loop at its address.
     std::uint32_t loop_number_;
 
 protected:
     Status status_ = Status::pending;
+    /// The error was seen by the program, or needs no report for another reason.
     bool retrieved_ = false;
     /// Whether `waiting_` has ever held a done-callback, which needs care at completion.
     bool has_callbacks_ = false;
@@ -190,7 +197,8 @@ public:
         retrieved_ = true;
         return outcome_;
     }
-    /// The same, a value moved out: nobody gets it afterwards. An error stays for the others.
+    /// The same, with the value moved out; no later caller gets it. An error stays for later
+    /// callers.
     Outcome<T> take() {
         require_result();
         retrieved_ = true;
@@ -198,8 +206,8 @@ public:
             return Outcome<T>::failure(outcome_.error());
         return std::move(outcome_);
     }
-    /// For one who gives its reference up: moved out if nobody else can ask, or if it cannot be
-    /// copied.
+    /// For a caller that gives its reference up: the value is moved out if no other handle can ask
+    /// for it, or if it cannot be copied.
     Outcome<T> hand_over() {
         if constexpr (copyable_result<Stored<T>>) {
             if (!only_reference()) return outcome();
@@ -224,7 +232,7 @@ public:
     }
 
 protected:
-    /// Ended with an error that nobody has asked for.
+    /// Ended with an error that the program has not asked for.
     bool unretrieved() const noexcept { return status_ == Status::failed && !retrieved_; }
     /// Tells the loop's exception handler. The error counts as seen afterwards.
     void report_unretrieved(std::string_view what, std::string_view task_name) noexcept {
@@ -232,10 +240,12 @@ protected:
         report_error(what, outcome_.error(), task_name);
     }
 
-    /// A cancelled future gets its error when somebody asks for it. One that is done and has no
+    /// Makes sure that there is an outcome to return. A cancelled future gets its error here, when
+    /// it is asked for: most cancellations are never looked at. A future that is done and has no
     /// outcome has given it away.
     void require_result();
 
+    /// Empty until the future is done, and again after the value was moved out.
     Outcome<T> outcome_;
 };
 
@@ -249,7 +259,7 @@ void FutureState<T>::require_result() {
     outcome_.fail(make_cancellation());
 }
 
-/// A callback registered with `add_done_callback`. Deletes itself after its turn.
+/// A callback registered with `add_done_callback`. It deletes itself after it has run.
 class DoneCallback final : public Ready, public Pooled {
 public:
     using Function = UniqueFunction<void(FutureBase& future)>;
@@ -257,13 +267,14 @@ public:
     DoneCallback(FutureBase& future, Function function);
 
     CallbackId id() const noexcept { return id_; }
-    /// Stops it if it is still registered. True if it was.
+    /// Removes and deletes the callback with this id if it is still registered. True if it was.
     static bool remove(FutureBase& future, CallbackId id) noexcept;
+    /// The function pointer of a node says what kind it is, so no node needs a type field.
     static DoneCallback* cast(Ready& node) noexcept {
         return node.run == &run_node ? static_cast<DoneCallback*>(&node) : nullptr;
     }
 
-    /// From completion until its turn the callback keeps the future alive.
+    /// From the completion until it runs, the callback keeps the future alive.
     void keep_future() noexcept;
 
 private:
@@ -275,15 +286,16 @@ private:
     CallbackId id_;
 };
 
-/// Whether a done-callback can be called: with the future, or without anything. The first handle
-/// that fits is what it is given; the others are not looked at then, for a closure with an `auto`
-/// parameter may not even compile with them.
+/// Whether a done-callback can be called: with the future, or without arguments. The first handle
+/// that fits is the one it is given. The others are not looked at then, because a closure with an
+/// `auto` parameter may not even compile with them.
 template <class Callback, class... Handles>
 concept DoneCallable = std::disjunction_v<std::is_invocable<std::decay_t<Callback>&, Handles>...,
                                           std::is_invocable<std::decay_t<Callback>&>>;
 
-/// Registers a callback that may want the future. It is given a handle when its turn comes, and
-/// holds none before: otherwise a future that nobody ever sets would keep itself alive.
+/// Registers a callback that may want the future as its argument. The handle is made when the
+/// callback runs. If the callback held one before, a future that is never set would keep itself
+/// alive.
 template <class Callback, class MakeHandle>
 CallbackId register_done_callback(FutureBase& future, Callback&& callback, MakeHandle make_handle) {
     future.require_open_loop("add_done_callback");

@@ -1,5 +1,10 @@
 #pragma once
-// Handles of unlike futures in one list: which type the list has, and how each gets into it.
+// Handles of different futures in one list: which type the list has, and how each argument of
+// `wait` or `as_completed` gets into it.
+//
+// `wait` returns the handles that it was given, sorted into two lists. A program that passes tasks
+// of one type wants them back with that type, so that it can ask for their results. With different
+// types the list can only offer what they have in common.
 
 #include <asyncio/task.h>
 
@@ -14,7 +19,8 @@ namespace asyncio::internal {
 template <class Handle>
 concept AnyHandle = FutureLike<Handle> || std::derived_from<std::remove_cvref_t<Handle>, FutureRef>;
 
-/// What `wait` and `as_completed` take: a handle, or what a task can be made of.
+/// The arguments of `wait` and `as_completed`: a handle, or an awaitable of which a task can be
+/// made.
 template <class Given>
 concept Watchable = AnyHandle<Given> || Awaitable<Given>;
 
@@ -32,6 +38,7 @@ auto handle_of(Given&& given) {
 template <class Given>
 using HandleOf = decltype(handle_of(std::declval<Given>()));
 
+/// Whether a handle is a task's, of whatever type.
 template <class Handle>
 inline constexpr bool is_task = std::is_same_v<Handle, TaskRef>;
 template <class T>
@@ -53,11 +60,14 @@ consteval auto common_handle() {
 template <class... Handles>
 using CommonHandle = typename decltype(common_handle<Handles...>())::type;
 
+/// A range of things to wait for. A range that can itself be awaited is taken as one awaitable.
 template <class Range>
 concept WatchableRange = std::ranges::input_range<Range> && !Watchable<Range> &&
                          Watchable<std::ranges::range_value_t<Range>>;
 
-/// The elements of an lvalue are copied, those of a temporary are moved.
+/// The handles of a range. The elements of an lvalue are copied, since the caller keeps the range;
+/// those of a temporary are moved. The list is made before the wait begins, so the range need not
+/// live longer than the call.
 template <class Range>
 auto handles_of(Range&& range) {
     using Given =
@@ -69,7 +79,7 @@ auto handles_of(Range&& range) {
     return handles;
 }
 
-/// In the order given.
+/// The handles of all arguments, in the order given.
 template <class... Given>
 auto list_of_handles(Given&&... awaitables) {
     using Handle = CommonHandle<HandleOf<Given>...>;

@@ -3,8 +3,8 @@
 //
 // Everything that waits in this library waits in one of these lists: the ready queue, the waiters
 // of a future, the finished operations of a back-end. An element is in one list at most, so one
-// pair of pointers serves all of them, nothing is allocated to wait, and leaving from the middle
-// (which is what a cancellation does) costs four stores.
+// pair of pointers serves all of them, and nothing is allocated to wait. Leaving from the middle,
+// as a cancellation does, costs three stores.
 //
 // The list is a ring through a sentinel: no operation has a special case for "first" or "last". A
 // node that is in no list has `next == nullptr`; that is the only state the owner may destroy it
@@ -27,7 +27,8 @@ struct ListNode {
 
     bool linked() const noexcept { return next != nullptr; }
 
-    /// Leaves whatever list the node is in. The node must be linked.
+    /// Leaves the list that the node is in. The node must be linked. The list need not be known, so
+    /// a waiter can leave without a pointer to what it waits for.
     void unlink() noexcept {
         assert(linked());
         previous->next = next;
@@ -36,10 +37,12 @@ struct ListNode {
     }
 };
 
-/// `Element` derives from `ListNode`. The list does not own its elements.
+/// `Element` derives from `ListNode`. The list does not own its elements: each has its owner
+/// elsewhere, and leaves the list before it is destroyed.
 template <class Element>
 class IntrusiveList {
 public:
+    /// Not movable: the elements at both ends point into this object.
     IntrusiveList() noexcept { make_empty(); }
     IntrusiveList(const IntrusiveList&) = delete;
     IntrusiveList& operator=(const IntrusiveList&) = delete;
@@ -55,7 +58,7 @@ public:
 
     Element& pop_front() noexcept {
         Element& first = front();
-        // As `unlink`, knowing who stands before: the loop does this once for every step.
+        // As `unlink`, but the neighbour in front is known: the loop does this once for every step.
         ListNode* second = first.next;
         ends_.next = second;
         second->previous = &ends_;
@@ -63,7 +66,8 @@ public:
         return first;
     }
 
-    /// Moves every element of `other` behind ours, in order; `other` is empty afterwards. O(1).
+    /// Moves every element of `other` to the end of this list, in order; `other` is empty
+    /// afterwards. O(1).
     void append(IntrusiveList& other) noexcept {
         if (other.empty()) return;
         ListNode* first = other.ends_.next;
@@ -89,12 +93,15 @@ public:
     template <class Visit>
     void for_each(Visit&& visit) {
         for (ListNode* node = ends_.next; node != &ends_;) {
+            // Read before the visit, which may unlink the element.
             ListNode* following = node->next;
             visit(static_cast<Element&>(*node));
             node = following;
         }
     }
 
+    /// O(n), for reports only: a counter would have to be kept in step by `unlink`, which does not
+    /// know the list.
     std::size_t count() const noexcept {
         std::size_t elements = 0;
         for (const ListNode* node = ends_.next; node != &ends_; node = node->next) ++elements;
@@ -113,6 +120,7 @@ private:
 
     void make_empty() noexcept { ends_.next = ends_.previous = &ends_; }
 
+    /// The sentinel: `next` is the first element, `previous` the last one.
     ListNode ends_;
 };
 

@@ -1,16 +1,16 @@
 #pragma once
-// How a job on another thread and the loop that waits for it come together, and come apart.
+// A job on another thread and the loop that waits for its result.
 //
-// A job has two owners, and may outlive either. On the thread's side the worker runs it and
-// announces the end; on the loop's side stands a future. Where they meet is one word, the job's
-// state:
-//   queued    → running    the worker, before it calls the function
-//   queued    → abandoned  the loop: the future was cancelled. The function is destroyed, and never
-//                          runs; the worker drops the job when it comes to it
-//   running   → abandoned  the loop: the future was cancelled. The worker goes on, for nobody can
-//                          stop it, and drops the result
-//   running   → done       the worker: the result is there. The job is posted to the loop
-// Whoever makes the last step of its side releases that side's reference.
+// A job has two owners, and may outlive either of them. On the thread's side, the worker runs it
+// and announces the end. On the loop's side stands a future. Both sides meet in one word, the state
+// of the job:
+//   queued → running     the worker, before it calls the function
+//   queued → abandoned   the loop: the future was cancelled. The function is destroyed, and never
+//                        runs; the worker drops the job when it comes to it
+//   running → abandoned  the loop: the future was cancelled. The worker goes on, because a thread
+//                        cannot be stopped from outside, and drops the result
+//   running → done       the worker: the result is there. The job is posted to the loop
+// The side that makes its last step releases its reference.
 //
 // The loop may close while jobs run. A thread must not post to a loop that is gone, so threads post
 // through the loop's gate (`loop_gate.h`).
@@ -40,9 +40,9 @@ public:
     LoopJob(const LoopJob&) = delete;
     LoopJob& operator=(const LoopJob&) = delete;
 
-    /// The loop's side loses its interest: see "abandoned".
+    /// The future was cancelled; see "abandoned" above.
     void abandon() noexcept;
-    /// The loop closes: as `abandon`, but what is queued still runs.
+    /// The loop closes. As `abandon`, but a job that is queued still runs.
     void detach() noexcept;
 
 protected:
@@ -53,12 +53,12 @@ protected:
     virtual void call() noexcept = 0;
     /// Destroys the function. Any thread.
     virtual void drop_call() noexcept = 0;
-    /// The function was dropped by an executor, so the result is a cancellation. Any thread.
+    /// The executor has dropped the function, so the result is a cancellation. Any thread.
     virtual void fail_dropped() noexcept = 0;
     virtual void request_stop() noexcept = 0;
-    /// The result goes to the future.
+    /// Moves the result into the future.
     virtual void deliver() noexcept = 0;
-    /// Lets go of the future.
+    /// Drops the reference to the future.
     virtual void forget_future() noexcept = 0;
 
 private:
@@ -79,7 +79,8 @@ private:
     std::atomic<std::uint8_t> references_{2};
 };
 
-/// What a loop has to do with threads. Made when the first job comes, gone when the loop closes.
+/// A loop's jobs on threads, and its default executor. Made with the first job, destroyed when the
+/// loop closes.
 class LoopThreads final : AtShutdown, AtClose {
 public:
     static LoopThreads& of(EventLoop& loop);

@@ -1,10 +1,10 @@
 #pragma once
 // How a function of this program is named to another process of the same program, and called there.
 //
-// The other process is the same executable file, started anew. Its functions stand at other
-// addresses, since the system loads each start of a program somewhere else, but within the program,
-// and within each of its libraries, the distances are the same. So a function is named by the file
-// that contains it and the distance from where that is loaded; nothing needs to be registered.
+// The other process is the same executable file, started again. The system loads each start of a
+// program at another address, so a function is at another address there. Within the program, and
+// within each of its libraries, the distances are the same. So a function is named by the file that
+// contains it and its distance from the load address of that file. Nothing needs to be registered.
 //
 // Two functions are named for a call: the one to be called, and a piece of code made for its
 // signature, which reads the arguments, calls, and writes the result.
@@ -19,10 +19,11 @@
 
 namespace asyncio::internal {
 
-/// Reads the arguments, calls `function`, writes the result. What that throws passes through.
+/// Reads the arguments, calls `function`, writes the result. An exception of the function passes
+/// through.
 using RemoteInvoke = void (*)(const void* function, ByteReader& arguments, ByteWriter& result);
 
-/// A place in the program's code, as another process of the program finds it.
+/// A place in the program's code, in a form that another process of the program understands.
 struct CodePlace {
     std::string module;  ///< Empty: the executable.
     std::uint64_t offset = 0;
@@ -33,17 +34,19 @@ CodePlace place_of(const void* code);
 /// Throws: SerializationError if there is no such code here.
 const void* code_at(const CodePlace& place);
 
-/// The bytes a worker gets, and those it answers with.
+/// The bytes that a worker process gets, and the bytes it answers with.
 std::string write_request(RemoteInvoke invoke, const void* function, std::string arguments);
 std::string answer_request(std::string_view request) noexcept;
 /// The bytes of the result. Throws: what the function threw, or RemoteError.
 std::string_view read_answer(std::string_view answer);
 
-/// What a worker process can be asked to call: a plain function, or a closure that captures
-/// nothing.
+/// The functions that a worker process can be asked to call: plain functions, and closures that
+/// capture nothing. A capture would be data of this process.
 template <class Function>
 struct RemoteSignature;
 
+/// The call of one signature: the program's side writes the arguments, the worker's side reads them
+/// and calls. Signatures whose values cannot be sent are refused when the program is compiled.
 template <class Closure, class R, class... P>
 struct RemoteCallOf {
     using Result = std::decay_t<R>;
@@ -54,6 +57,8 @@ struct RemoteCallOf {
         (!(std::is_lvalue_reference_v<P> && !std::is_const_v<std::remove_reference_t<P>>) && ...),
         "the function changes an argument, which the other process cannot give back");
 
+    /// Each argument is converted to the parameter's type before it is written: the worker reads
+    /// that type and knows no other.
     template <class... Given>
     static std::string write_arguments(const Given&... given) {
         ByteWriter writer;
@@ -61,8 +66,11 @@ struct RemoteCallOf {
         return writer.take();
     }
 
+    /// The address of this instance stands for the signature, so no description of types is sent. A
+    /// closure that captures nothing is made anew in the worker; `function` is then only its name.
     static void invoke(const void* function, [[maybe_unused]] ByteReader& from, ByteWriter& to) {
-        // Within braces the order is that of the text.
+        // In a braced list the arguments are evaluated from left to right, in the order in which
+        // they were written.
         std::tuple<std::decay_t<P>...> arguments{from.take<std::decay_t<P>>()...};
         const auto call = [&](auto&... values) -> R {
             if constexpr (std::is_void_v<Closure>) {

@@ -1,14 +1,19 @@
 #pragma once
-// What every queue is, whatever it holds and in whatever order: counts, and two lines of tasks,
-// those that want an item and those that want room.
+// The base of every queue, whatever it holds and in whatever order: counts, and two lines of tasks,
+// getters that want an item and putters that want room.
 //
-// A put wakes the first getter, a get wakes the first putter. What is woken has a claim on nothing:
-// as in CPython, an item stays in the queue until somebody takes it, and a task that runs before
-// the woken one may take it first. The woken one then finds the queue empty and waits again, at the
-// end of the line. So a consumer that is running goes on through what is there without a turn of
-// the loop for each item. The price is that a getter can be overtaken; the gain, besides, is that a
-// cancellation can never lose an item: a woken getter that is cancelled has taken nothing yet, and
-// only has to wake the next if there is something left for that one.
+// A put wakes the first getter, a get wakes the first putter. A woken task has no claim on
+// anything: as in CPython, an item stays in the queue until a task takes it, and a task that runs
+// before the woken one may take it first. The woken one then finds the queue empty and waits again,
+// at the end of the line.
+//
+// The reason is throughput: a consumer that is running takes one item after the other without an
+// iteration of the loop for each. The price is that a getter can be overtaken. A second gain is
+// that a cancellation can never lose an item: a woken getter that is cancelled has taken nothing
+// yet. It only has to wake the next getter if there is an item left for that one.
+//
+// `ThreadQueue` does the opposite, and hands items over (`thread_queue.h`): its sides run at the
+// same time on several threads, so a woken side would often find that another one was faster.
 //
 // Thread-safety: loop thread only.
 
@@ -21,13 +26,13 @@
 namespace asyncio {
 
 struct QueueShutDownOptions {
-    /// Drops what is in the queue, as if it had been got and done.
+    /// Drops the items in the queue, as if they had been got and done.
     bool immediate = false;
 };
 
 namespace internal {
 
-/// Those who want an item, and those who want room.
+/// The tasks that want an item, and the tasks that want room.
 enum class QueueLine : std::uint8_t { getters, putters };
 
 template <QueueLine line>
@@ -46,8 +51,8 @@ public:
     /// How many items the queue holds at most, as it was given; zero or less: any number.
     std::ptrdiff_t maxsize() noexcept { return maxsize_; }
 
-    /// Says that the work on one item that was got is done. Throws: `std::invalid_argument` if that
-    /// is said more often than items were put.
+    /// Says that the work on one item that was got is done. Throws: `std::invalid_argument` if it
+    /// is called more often than items were put.
     void task_done();
 
     /// Waits until the work on every item that was put is done, as counted by `task_done`.
@@ -63,6 +68,7 @@ protected:
             abandon();
     }
 
+    /// Wakes one getter, and not all: one item is there for one task.
     void item_added() noexcept {
         ++size_;
         ++unfinished_;
@@ -94,7 +100,7 @@ protected:
         if (size_ == 0) [[unlikely]]
             refuse_empty();
     }
-    /// Everybody who waits looks again. The items must be gone if they are to be dropped.
+    /// Lets every waiting task look again. Items that are to be dropped must be gone before.
     void close(QueueShutDownOptions options) noexcept;
 
 private:
@@ -102,7 +108,8 @@ private:
     friend class QueueLineWaiter;
 
     void abandon() noexcept;
-    /// Whether there is no item for the getters, no room for the putters.
+    /// Whether the queue has nothing to offer to this line: no item for getters, no room for
+    /// putters.
     bool nothing_for(QueueLine line) const noexcept {
         return line == QueueLine::getters ? size_ == 0 : size_ >= limit_;
     }
@@ -117,17 +124,18 @@ private:
     WaitQueue getters_;
     WaitQueue putters_;
     std::size_t size_ = 0;
-    /// `maxsize_`, or more than any queue can hold.
+    /// `maxsize_`, or for a queue without limit a number that no queue reaches: `full` is then one
+    /// comparison without a special case.
     std::size_t limit_;
     std::ptrdiff_t maxsize_;
-    /// Items put whose `task_done` is still to come.
+    /// Items that were put and whose `task_done` has not been called.
     std::size_t unfinished_ = 0;
     bool shut_down_ = false;
     /// Set while `unfinished_` is zero.
     Event finished_;
 };
 
-/// Waits until there is an item, or room, or will never be any.
+/// Waits until there is an item or room, or until there will never be any.
 template <QueueLine line>
 class QueueLineWaiter : public QueuedWaiter {
 public:
@@ -140,7 +148,8 @@ public:
 
 protected:
     explicit QueueLineWaiter(QueueBase& queue) noexcept : queue_(queue) { run = &look_again; }
-    /// False if a CancelledError is to be thrown.
+    /// The end of the wait. False if the caller has to throw CancelledError. A cancelled waiter
+    /// that was woken passes the wake-up on, if there is something for the next one.
     bool end_wait() {
         if (!parked()) return true;
         const bool woken = leave();
@@ -151,6 +160,8 @@ protected:
     }
 
 private:
+    /// Run when the waiter is woken: the task goes on only if the queue has something for it.
+    /// Otherwise the node goes to the end of the line, and the task has not run.
     static void look_again(Ready& node) noexcept {
         auto& self = static_cast<QueueLineWaiter&>(node);
         if (!self.queue_.must_wait(line) || self.cancelled()) return run_task(node);

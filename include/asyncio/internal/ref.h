@@ -1,9 +1,10 @@
 #pragma once
-// A counted reference to something that counts its references itself.
+// A counted reference to an object that counts its references itself.
 //
-// The count lies in the state, so a reference is one pointer, and a state that has only a `this`
-// can make another. `State` has `retain()` and `release()`; it begins with one reference, which
-// whoever made it hands to `adopt`, and deletes itself with its last one.
+// The count lies in the state. So a reference is one pointer, and a state that only has its `this`
+// can make another reference. `std::shared_ptr` has two pointers, and its count is atomic, which
+// futures do not need. `State` has `retain()` and `release()`. It begins with one reference, which
+// its maker gives to `adopt`, and deletes itself with its last one.
 //
 // Thread-safety: that of the state's count; one `Ref` belongs to one thread at a time.
 
@@ -21,6 +22,7 @@ public:
         ref.state_ = state;
         return ref;
     }
+    /// Adds a reference.
     static Ref share(State* state) noexcept {
         if (state != nullptr) state->retain();
         return adopt(state);
@@ -37,7 +39,7 @@ public:
         if (state_ != nullptr) state_->release();
     }
 
-    /// Gives the reference to whoever adopts the pointer.
+    /// Gives the reference up without dropping it: the caller passes the pointer to `adopt`.
     State* leak() noexcept { return std::exchange(state_, nullptr); }
 
     State* get() const noexcept { return state_; }

@@ -1,5 +1,6 @@
 #pragma once
-// What a program has to be compiled with, said in a sentence instead of a hundred errors.
+// The options that a program has to be compiled with. Without this check a missing one would show
+// as a hundred errors in other headers.
 
 #if !defined(__cpp_impl_coroutine)
 #error "asyncio needs coroutines: compile with -std=c++20 or later"

@@ -1,12 +1,12 @@
 #pragma once
-// Calling what returns an awaitable, and awaiting that, without a throw.
+// Calling a function that returns an awaitable, and awaiting that, without a throw.
 //
 // A body or a cleanup is a callable that returns a coroutine. It may be an ordinary function, which
-// can throw before it returns anything. A scope that has begun must still end then: its children
-// are to be waited for, its cleanups are to run. So whatever the call throws becomes the outcome of
-// the await, as if the coroutine had thrown it.
+// can throw before it returns anything. A scope that has begun must still end properly then: its
+// children must be waited for, its cleanups must run. So an error of the call becomes the outcome
+// of the await, as if the coroutine had thrown it.
 //
-// No coroutine stands between the scope and the body: its frame would be one more allocation that
+// No coroutine stands between the scope and the body. Its frame would be one more allocation that
 // can fail, at a moment in which the scope must not end early.
 
 #include <asyncio/internal/awaitable.h>
@@ -19,9 +19,11 @@
 
 namespace asyncio::internal {
 
-/// The awaiter. Keeps what the call returned until it is destroyed.
+/// The awaiter. It keeps what the call returned until it is destroyed. The two unions hold objects
+/// that are made later or not at all; the flags say which of them exist.
 template <class Given>
 class SettledCallAwaiter {
+    /// A reference is kept as a pointer, because a union has no reference members.
     using Kept = std::conditional_t<std::is_reference_v<Given>,
                                     std::add_pointer_t<std::remove_reference_t<Given>>, Given>;
 
@@ -44,6 +46,7 @@ public:
         if (has_given_) std::destroy_at(std::addressof(given_));
     }
 
+    /// A call that has thrown has nothing to wait for.
     bool await_ready() { return !has_awaiter_ || awaiter_.await_ready(); }
 
     template <class Promise>
@@ -58,7 +61,8 @@ public:
     }
 
 private:
-    /// Both are made in their places: what cannot be moved can be awaited all the same.
+    /// Both objects are made in their places, so an awaitable that cannot be moved can be awaited
+    /// all the same.
     template <class Call>
     void begin(const Call& call) {
         if constexpr (std::is_reference_v<Given>) {
@@ -80,13 +84,13 @@ private:
     union {
         SettleAwaiter<Given> awaiter_;
     };
-    /// What the call threw.
+    /// The error of the call.
     std::exception_ptr error_;
     bool has_given_ = false;
     bool has_awaiter_ = false;
 };
 
-/// What `settled_call` returns.
+/// The return type of `settled_call`.
 template <class Call>
 class [[nodiscard]] SettledCall {
 public:
@@ -99,14 +103,16 @@ private:
     Call call_;
 };
 
-/// `co_await settled_call(callable, arguments…)` gives an `Outcome` of what the callable returns,
-/// as `settle` does; what the callable itself throws is the outcome, too. The arguments must live
-/// until the await returns.
+/// `co_await settled_call(callable,
+/// arguments…)` gives an `Outcome` of what the callable returns, as `settle` does. An error of the
+/// callable itself is the outcome, too. The arguments must live until the await returns.
 template <class Callable, class... Arguments>
 auto settled_call(Callable& callable, Arguments&... arguments) {
     const auto call = [&callable, &arguments...]() -> decltype(auto) {
         return std::invoke(callable, arguments...);
     };
+    // The closure holds references only. It may stand in an expression with `co_await` on g++
+    // before 13, which destroys other temporary closures twice (`body.h`).
     static_assert(std::is_trivially_destructible_v<decltype(call)>);
     return SettledCall(call);
 }

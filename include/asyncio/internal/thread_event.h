@@ -1,13 +1,14 @@
 #pragma once
-// What a thread that runs no loop sleeps on: set once by another thread, and waited for with a
-// limit.
+// An event on which a thread without a loop sleeps: set once by another thread, and waited for with
+// a limit.
 //
-// A word and the kernel's futex rather than a mutex with a condition variable: the usual case, that
-// nobody sleeps when it is set, costs one exchange, and whoever sets it touches nothing afterwards,
-// so the one who waited may destroy it at once. (Waking an address at which nothing lives any more
-// is allowed by the kernel: at worst somebody wakes for nothing and looks again.)
+// The event is a word and the kernel's futex, and not a mutex with a condition variable. In the
+// usual case no thread sleeps when the event is set, and setting it is one exchange. And the side
+// that sets it touches nothing afterwards, so the side that has waited may destroy the event at
+// once. (The kernel may be asked to wake an address at which nothing lives any more: at worst
+// another sleeper wakes for nothing and looks again.)
 //
-// Thread-safety: all functions, any thread, but for `reset`.
+// Thread-safety: all functions, any thread, except `reset`.
 
 #include <asyncio/internal/time.h>
 
@@ -22,7 +23,7 @@ public:
     ThreadEvent(const ThreadEvent&) = delete;
     ThreadEvent& operator=(const ThreadEvent&) = delete;
 
-    /// What was done before is visible to whoever sees the event set.
+    /// Everything that was written before is visible to a thread that sees the event set.
     void set() noexcept;
     bool is_set() const noexcept { return state_.load(std::memory_order_acquire) == was_set; }
 
@@ -31,13 +32,14 @@ public:
     /// Blocks the thread, at most until `deadline`. Whether the event is set.
     bool wait_until(TimePoint deadline) noexcept;
 
-    /// For the next use. Nobody may wait, and whoever was to set it must have done so.
+    /// Prepares the event for its next use. No thread may wait, and the thread that had to set it
+    /// must have done so.
     void reset() noexcept { state_.store(unset, std::memory_order_relaxed); }
 
 private:
-    /// unset     nobody sleeps; who sets it need not wake anybody
-    /// awaited   somebody sleeps, or is about to and will find the word changed
-    /// was_set   for good
+    /// unset    no thread sleeps; setting it needs no system call
+    /// awaited  a thread sleeps, or is about to and will find the word changed
+    /// was_set  set, until `reset`
     static constexpr std::uint32_t unset = 0;
     static constexpr std::uint32_t awaited = 1;
     static constexpr std::uint32_t was_set = 2;

@@ -5,8 +5,8 @@
 
 namespace asyncio {
 
-/// Every delay and limit: nanoseconds, so a `std::chrono` duration of any coarser unit converts by
-/// itself.
+/// The type of every delay and limit. Nanoseconds, so a `std::chrono` duration of any coarser unit
+/// converts implicitly.
 using Duration = std::chrono::nanoseconds;
 
 /// The loop's clock. Monotonic; on the simulated back-end it is virtual, and then only the *type*

@@ -1,12 +1,12 @@
 #pragma once
-// How a program ends whose error nobody catches.
+// How a program ends when no code catches the error of its main coroutine.
 //
-// Ctrl-C ends it as the signal does: what runs it, a shell loop for instance, sees that it was
-// interrupted and stops too. Any other error of the main coroutine is shown with its type, its text
-// and the places of the awaits it came through, and then ends the program as such errors do.
+// Ctrl-C ends it as the signal does: a shell loop that has started the program, for instance, sees
+// that it was interrupted and stops too. Any other error is shown with its type, its text and the
+// places of the awaits it came through, and then ends the program as such errors do.
 //
-// Both happen where the error turns out to be uncaught, in a handler of `std::terminate`. So a
-// program that catches what leaves `run` sees no difference.
+// Both happen in a handler of `std::terminate`, where it is certain that the error is uncaught. So
+// a program that catches what leaves `run` sees no difference.
 //
 // Thread-safety: any thread.
 
@@ -20,7 +20,7 @@ struct PromiseBase;
 /// error, for a report.
 void note_passage(const std::exception_ptr& error, const PromiseBase& frame) noexcept;
 
-/// `error` is about to leave `run`. Nobody may be there to catch it.
+/// `error` is about to leave `run`, and may turn out to be uncaught.
 void error_leaves_run(const std::exception_ptr& error) noexcept;
 
 /// Writes to standard error what `error` is and, if it is the one that left `run` last, through

@@ -1,6 +1,9 @@
 #pragma once
 // A callable that is moved, never copied, and called once or more:
 // `std::move_only_function<void()>` of C++23.
+//
+// `std::function` does not do, because it demands that its callable can be copied, and callbacks
+// capture tasks, sockets and unique pointers.
 
 #include <memory>
 #include <type_traits>
@@ -11,8 +14,8 @@ namespace asyncio::internal {
 template <class Signature>
 class UniqueFunction;
 
-/// Small callables could live inside; they do not, because every use in the library already sits in
-/// a block of its own and callbacks are not on the fast path.
+/// The callable is always on the heap. Small ones could be kept inside the object, but every use in
+/// the library is part of an allocated block anyway, and callbacks are not on the fast path.
 template <class Result, class... Arguments>
 class UniqueFunction<Result(Arguments...)> {
 public:

@@ -1,37 +1,38 @@
 #pragma once
-// Waiting in line, for everything in the room `sync`.
+// Waiting in line: the base of everything in `sync`.
 //
-// A waiter lives in the awaiter, so in the frame of the coroutine that waits: nothing is allocated.
-// One link takes it through its whole way:
+// A waiter is part of the awaiter, which is in the frame of the coroutine that waits: nothing is
+// allocated. One link takes it through all its states:
 //
 //   waiting    in the queue
-//   woken      in the loop's ready queue, until its turn in the next iteration
-//   cancelled  still in the queue, in its old place; the task is ready and leaves when it runs
+//   woken      in the loop's ready queue, until it runs in the next iteration
+//   cancelled  still in the queue, in its old place; the task is ready, and leaves when it runs
 //
-// A cancelled waiter keeps its place for that one iteration because CPython's do, and it shows: who
-// releases a lock whose first waiter has just been cancelled wakes nobody; the cancelled one does
-// it when it runs. With the same rule here, a program has the same order of events in both.
+// A cancelled waiter keeps its place for that one iteration because CPython's waiters do, and
+// programs can see it. A release of a lock whose first waiter has just been cancelled wakes no
+// task; the cancelled one does it when it runs. With the same rule here, a program has the same
+// order of events in both.
 //
-// A waiter that was woken and is cancelled before its turn has taken something with it: a permit, a
-// notification, the news of an item. It finds the request when it runs, and whoever uses the queue
-// gives what it has taken to the next, and then throws. That is why every wait ends with `leave`
-// and a look at `cancelled()`, and it is the whole secret of losing no wake-up.
+// A waiter that was woken and is cancelled before it runs has taken something with it: a permit, a
+// notification, a chance to take an item. It finds the request when it runs. The awaiter then gives
+// what it has taken to the next waiter, and throws. So every wait ends with `leave` and a look at
+// `cancelled()`; this is how no wake-up is ever lost.
 //
-// `wake` makes the waiter's own node ready, not the task. What the node runs usually is the next
-// step of the task; a wait with a condition (`Queue::get`, `Barrier::wait`) looks there first
-// whether the condition holds by now, and if it does not, stays in line without the task having
+// `wake` makes the waiter's own node ready, and not the task. The node usually runs the next step
+// of the task. A wait with a condition (`Queue::get`, `Barrier::wait`) first looks whether the
+// condition holds by then. If it does not, the node goes back into the line, and the task has not
 // run.
 //
-// The queue may go while tasks wait in it, for that is how programs end: the main coroutine has a
-// local queue, leaves it, and only then are the workers cancelled. Its waiters are detached: they
-// know no queue any more, wait on, and leave when they are cancelled. Those in line are found in
-// the line, those that were woken among the loop's tasks, so that being woken costs nothing for the
-// sake of that rare case. A detached waiter that was woken is taken out of the ready queue again,
-// unless what it waited for has happened all the same (an event was set), and nobody needs the
-// queue to know. After a wait, whoever uses the queue asks `detached()` before touching it again;
-// only a cancelled waiter can be.
+// The queue may be destroyed while tasks wait in it, because programs end that way: the main
+// coroutine has a local queue and leaves it, and the workers are cancelled afterwards. The waiters
+// are then detached. A detached waiter does not know the queue any more, waits on, and leaves when
+// it is cancelled. Waiters in the line are found there; waiters that were woken are searched among
+// the loop's tasks, so that the usual wake-up costs nothing for this rare case. A detached waiter
+// that was woken is taken out of the ready queue again, with one exception: it keeps its turn if
+// what it waited for has happened and needs no queue (an event was set). After a wait, an awaiter
+// asks `detached()` before it touches the queue; only a cancelled waiter can be detached.
 //
-// Thread-safety: loop thread only. A queue belongs to the first loop in which somebody waits.
+// Thread-safety: loop thread only. A queue belongs to the first loop in which a task waits.
 
 #include <asyncio/internal/intrusive_list.h>
 #include <asyncio/lowlevel/waiter.h>
@@ -50,8 +51,8 @@ class WaitQueue;
 /// A place in line, the base of an awaiter.
 class QueuedWaiter : public lowlevel::Waiter, public Ready {
 public:
-    /// Ends a wait. Every waiter calls this when it has its turn. True if it was woken, false if it
-    /// was cancelled before that.
+    /// Ends a wait: every waiter calls this when it runs. True if it was woken, false if it was
+    /// cancelled before that.
     bool leave() noexcept;
 
 protected:
@@ -62,18 +63,19 @@ protected:
     template <class Promise>
     void wait_in(WaitQueue& queue, std::coroutine_handle<Promise> coroutine, const char* function);
 
-    /// The queue is gone, so nothing that it belonged to may be touched.
+    /// Whether the queue has been destroyed, so that its owner may not be touched either.
     bool detached() const noexcept { return queue_ == nullptr; }
 
-    /// At the end of a wait: whether a CancelledError is to be thrown.
+    /// At the end of a wait: whether a CancelledError must be thrown. A request may have come
+    /// before the wake-up (`cancelled`) or after it (the task has it).
     bool cancelled() { return state_ == State::cancelled || task().must_cancel(); }
 
-    /// The end of a wait that gives nothing. Throws: CancelledError if it was interrupted.
+    /// The end of a wait that has no result. Throws: CancelledError if it was interrupted.
     void finish(bool interrupted) {
         if (interrupted) [[unlikely]]
             task().throw_cancelled();
     }
-    /// The same for those who pass a cancellation on as a value.
+    /// The same for `settle`: a cancellation comes as a value.
     Outcome<void> finish_quietly(bool interrupted) {
         Outcome<void> outcome;
         if (interrupted) {
@@ -84,22 +86,24 @@ protected:
         return outcome;
     }
 
-    /// What the node runs when it is woken: the task goes on.
+    /// The usual `run` of the node: the task goes on, in the same turn. Calling the step directly
+    /// saves a second pass through the ready queue, and keeps CPython's order of events.
     static void run_task(Ready& node) noexcept {
         TaskCore& task = static_cast<QueuedWaiter&>(node).task();
         task.run(task);
     }
 
-    /// Forgets the queue, which is about to go. True if the task waits on, for a cancellation;
-    /// false if its turn is coming. `keeps_turn`: it was woken, and has what it waited for.
+    /// Forgets the queue, which is about to be destroyed. True if the task waits on, until it is
+    /// cancelled; false if it runs soon. `keeps_turn`: the waiter was woken, and has what it waited
+    /// for.
     bool detach(bool keeps_turn) noexcept;
 
-    /// Leaves the line if it is not too late. For hooks: true if it was not.
+    /// For hooks: marks the waiter as cancelled. False if it was woken already.
     bool cancel_wait() noexcept;
 
 private:
     friend WaitQueue;
-    /// `served`: woken, and the queue has gone since.
+    /// `served`: woken, and the queue has been destroyed since.
     enum class State : std::uint8_t { waiting, woken, cancelled, served };
 
     static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
@@ -114,6 +118,8 @@ protected:
     bool cancellation_noted_;
 };
 
+/// The line. Its owner (a lock, an event, a queue) says what a wake-up means. The owner's
+/// destructor calls `abandon`; the line cannot, because it does not know what its waiters wait for.
 class WaitQueue {
 public:
     WaitQueue() noexcept = default;
@@ -121,7 +127,8 @@ public:
     WaitQueue& operator=(const WaitQueue&) = delete;
     ~WaitQueue() { assert(!in_use() && "whoever has the queue detaches its waiters"); }
 
-    /// Whether a waiter knows this queue, also one that was cancelled and has not left yet.
+    /// Whether a waiter still refers to this queue; a cancelled waiter that has not left yet
+    /// counts.
     bool in_use() const noexcept {
         return present_ != 0 || !waiters_.empty() || !passed_over_.empty();
     }
@@ -129,24 +136,25 @@ public:
     /// Whether a waiter that was woken has what it waited for although the queue goes.
     using KeepsTurn = bool (*)(QueuedWaiter& waiter) noexcept;
 
-    /// To be called by the destructor of whatever has this queue, if it is in use: detaches all
-    /// waiters. Returns how many wait on. Without `keeps_turn` no wake-up can be carried out.
-    /// Cost: O(waiters), and O(tasks of the loop) if one was woken and has had no turn yet.
+    /// Called by the destructor of the queue's owner, if the queue is in use: detaches all waiters.
+    /// Returns how many wait on. Without `keeps_turn` no wake-up can be carried out.
+    /// Cost: O(waiters), and O(tasks of the loop) if a woken waiter has not run yet.
     std::size_t abandon(KeepsTurn keeps_turn = nullptr) noexcept;
 
-    /// The same, and says so in debug mode. `what` with its article: "a lock".
+    /// The same, with a warning in debug mode. `what` with its article: "a lock".
     void abandon_and_warn(const char* what, KeepsTurn keeps_turn = nullptr) noexcept {
         if (in_use()) [[unlikely]]
             warn_of_waiters(what, abandon(keeps_turn));
     }
-    /// In debug mode, if the loop runs and `waiters` are any: says that `what` left them behind.
+    /// In debug mode, if a loop runs and `waiters` is not zero: warns that `what` has left tasks
+    /// behind.
     static void warn_of_waiters(const char* what, std::size_t waiters) noexcept;
 
-    /// Whether somebody waits, or has been woken and had no turn yet: a newcomer has to queue then.
+    /// Whether a task waits, or was woken and has not run yet: a newcomer has to queue then.
     bool occupied() const noexcept { return present_ != 0; }
 
-    /// From now on the queue belongs to the running loop. Throws: RuntimeError if it belongs to
-    /// another one. That one may be gone, and another have come to its address.
+    /// Ties the queue to the running loop. Throws: RuntimeError if it belongs to another one. That
+    /// loop may be gone, and another may have come to its address, so the number is compared.
     void bind(const char* function) {
         if (loop_ == nullptr) bind_first();
         if (loop_number_ != here.loop->number()) [[unlikely]]
@@ -154,19 +162,19 @@ public:
     }
 
     /// In debug mode, once the queue belongs to a loop: throws RuntimeError if that loop runs on
-    /// another thread at the moment. Otherwise it costs a look at a pointer.
+    /// another thread at the moment. Otherwise the cost is one look at a pointer.
     void check_thread() const {
         if (home_ != nullptr) [[unlikely]]
             home_->require_own_thread();
     }
 
-    /// Gets in line, behind everybody. Throws as `bind`.
+    /// Joins the line, at its end. Throws as `bind`.
     void enter(QueuedWaiter& waiter, const char* function) {
         bind(function);
         waiter.cancellation_noted_ = false;
         wait_again(waiter);
     }
-    /// The same for one that has waited here before.
+    /// The same for a waiter that has waited here before.
     void wait_again(QueuedWaiter& waiter) noexcept {
         waiter.queue_ = this;
         waiter.state_ = State::waiting;
@@ -174,7 +182,9 @@ public:
         ++present_;
     }
 
-    /// Wakes the first that still waits. False if nobody does.
+    /// Wakes the first waiter that is not cancelled. False if there is none. Cancelled waiters in
+    /// front of it move to a second list until they leave, so that a line of many cancelled ones is
+    /// not walked again at every call.
     bool wake_next() noexcept {
         while (!waiters_.empty()) {
             QueuedWaiter& first = waiters_.pop_front();
@@ -188,8 +198,8 @@ public:
         return false;
     }
 
-    /// Wakes the one at the front, unless that one has been woken or cancelled and had no turn yet:
-    /// then it will be its business who is next.
+    /// Wakes the waiter at the front, unless a woken or cancelled waiter has not run yet: that one
+    /// will decide who is next. For a lock, which only one task can have.
     void wake_front() noexcept {
         if (woken_ == 0 && !waiters_.empty() && waiters_.front().state_ == State::waiting)
             wake(waiters_.pop_front());
@@ -204,6 +214,7 @@ private:
     friend QueuedWaiter;
     using State = QueuedWaiter::State;
 
+    /// The waiter has left the line and joins the ready queue with the same link.
     void wake(QueuedWaiter& waiter) noexcept {
         waiter.state_ = State::woken;
         ++woken_;
@@ -213,16 +224,18 @@ private:
     [[noreturn, gnu::cold]] static void refuse_loop(const char* function);
 
     IntrusiveList<QueuedWaiter> waiters_;
-    /// Cancelled ones that were at the front when somebody was woken, until they leave.
+    /// Cancelled waiters that were at the front when another was woken, until they leave.
     IntrusiveList<QueuedWaiter> passed_over_;
-    /// The loop of the first that waited; null until then.
+    /// The loop of the first task that waited; null until then.
     EventLoop* loop_ = nullptr;
     /// In debug mode, the gate of that loop, which may be gone.
     std::shared_ptr<LoopGate> home_;
     /// The number of that loop; 0 until then.
     std::uint32_t loop_number_ = 0;
-    /// Waiting or woken, so without those that were cancelled while they waited.
+    /// Waiters that wait or were woken. Waiters that were cancelled while they waited are not
+    /// counted.
     std::uint32_t present_ = 0;
+    /// Waiters that were woken and have not run yet.
     std::uint32_t woken_ = 0;
 };
 

@@ -1,20 +1,20 @@
 #pragma once
-// What a pool of threads runs: a link, and what to do.
+// The unit of work of a pool of threads: a link, and the functions to call.
 
 #include <typeinfo>
 
 namespace asyncio::internal {
 
-/// A job for a worker thread. Whoever takes it calls `run` or `drop`, once, and does not touch it
-/// afterwards. Both belong to any thread.
+/// A job for a worker thread. The thread that takes it calls `run` or `drop`, once, and does not
+/// touch the job afterwards. Both functions may be called on any thread.
 struct WorkerJob {
-    /// For the queue it stands in.
+    /// The next job in the queue of the pool.
     WorkerJob* next = nullptr;
     void (*run)(WorkerJob&) noexcept = nullptr;
-    /// It will not be run.
+    /// Called instead of `run` if the job will not be run.
     void (*drop)(WorkerJob&) noexcept = nullptr;
-    /// What is called, to name it to somebody who waits for its end: a type, and for a plain
-    /// function its address.
+    /// Names the function of the job in reports of busy threads: its type, and for a plain function
+    /// its address.
     const std::type_info* called = nullptr;
     const void* code = nullptr;
 };

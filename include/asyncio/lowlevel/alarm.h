@@ -4,14 +4,20 @@
 // A time limit, the pause between two attempts and the end of a sleep need the same three things: a
 // timer in the heap of the loop, a node that the loop runs when the timer has expired, and the way
 // from that node to the object whose deadline it is. An `Alarm` is all three, as a base class of
-// the owner. The way back is then a cast, which takes no memory, and no owner can forget one of
-// the steps at its end: the destructor takes the timer out of the heap, and the node out of the
-// ready queue.
+// its owner. The way back is then a cast, which takes no memory, and setting an alarm allocates
+// nothing unless the heap of timers must grow.
+//
+// The owner may be destroyed before the deadline: a scope is left early, or a task is cancelled.
+// Neither the heap nor the ready queue may then point into the owner. The destructor takes the
+// timer out of the heap, and the node out of the ready queue, so no owner has to do that itself.
 //
 // Two moments must be told apart. The deadline comes: the loop moves the node from the heap to the
-// ready queue. The alarm rings: the loop runs the node, later in the same iteration. In between a
-// task that runs first can still stop the alarm. CPython's `call_at` has the same two moments, and
-// its order of events depends on them.
+// ready queue. The alarm rings: the loop runs the node, later in the same iteration. A task that
+// runs in between can still stop the alarm. CPython's `call_at` has the same two moments, and its
+// order of events depends on them.
+//
+// An owner that does not need its alarm any more stops it. An alarm that is set is an event that
+// the loop waits for, so it keeps the loop from noticing a deadlock.
 //
 // Thread-safety: loop thread only.
 
@@ -19,8 +25,10 @@
 
 namespace asyncio::lowlevel {
 
-/// `Owner` derives from `Alarm<Owner>`, has `void alarm_rings() noexcept`, and makes `Alarm<Owner>`
-/// its friend.
+/// The base class of an object that has a deadline. `Owner` derives from `Alarm<Owner>`, has
+/// `void alarm_rings() noexcept`, and makes `Alarm<Owner>` its friend, so that both can be private.
+///
+/// `alarm_rings` may set the alarm again, and may destroy the owner.
 template <class Owner>
 class Alarm : internal::Ready {
 public:
@@ -36,20 +44,23 @@ protected:
     }
     ~Alarm() { stop_alarm(); }
 
-    // An alarm is set once, until it rings or is stopped.
+    // The three functions that set the alarm must not be called while it is set: stop it first.
 
-    /// Throws: `std::bad_alloc`; the alarm is not set then.
+    /// Sets the alarm for the time `when`. Throws: `std::bad_alloc`; the alarm is not set then.
     void ring_at(TimePoint when) { alarm_loop_.arm(timer_, when); }
-    /// The same, so long from now on.
+    /// Sets the alarm for the time `delay` from now. Throws: as `ring_at`.
     void ring_after(Duration delay) {
         ring_at(internal::add_saturating(alarm_loop_.time(), delay));
     }
-    /// In the next iteration.
+    /// Lets the alarm ring in the next iteration. Needs no timer, so it needs no memory.
     void ring_soon() noexcept { alarm_loop_.schedule(*this); }
 
+    /// Whether the alarm is going to ring: the deadline has not come, or the node is in the ready
+    /// queue.
     bool is_alarm_set() const noexcept { return timer_.armed() || Ready::linked(); }
 
-    /// False if the alarm was not set, or rings at this moment or has rung.
+    /// Stops the alarm, wherever it stands. Returns false if there was nothing to stop: the alarm
+    /// was not set, has rung, or is ringing.
     bool stop_alarm() noexcept {
         if (timer_.armed()) {
             alarm_loop_.disarm(timer_);
@@ -61,7 +72,8 @@ protected:
         return true;
     }
 
-    /// What `alarm_rings` will touch first. The loop fetches it from memory in advance.
+    /// A hint: `alarm_rings` will use `memory` first. The loop fetches it into the cache in
+    /// advance, because many sleeping tasks do not fit there.
     void touches_next(const void* memory) noexcept { timer_.touched_next = memory; }
 
     EventLoop& alarm_loop() const noexcept { return alarm_loop_; }

@@ -1,18 +1,21 @@
 #pragma once
-// What a function returns that waits: a small value that makes its awaiter when it is awaited.
+// The return type of functions that wait: a small value that makes its awaiter when it is awaited.
 //
-// An awaiter has an address that others know while the task waits: it stands in a list, its alarm
-// in the heap of the loop. So it must be made where it stays, which is the frame of the coroutine
-// that awaits. The function that is called first cannot do that, since its caller may keep what it
-// returns, hand it on, or give it to `gather`. It returns an `Awaiting` instead, which holds what
-// the awaiter is made of, and `operator co_await` makes the awaiter in place.
+// While a task waits, other objects know the address of its awaiter: the awaiter stands in a list,
+// and its alarm in the heap of the loop. So the awaiter must be made where it stays, in the frame
+// of the coroutine that awaits. A function like `sleep` cannot make it there, because its caller
+// may keep the returned value, pass it on, or give it to `gather`. The function returns an
+// `Awaiting` instead, which holds the argument of the awaiter. `operator co_await` makes the
+// awaiter in place; the language guarantees that it is not copied.
+//
+// Thread-safety: none.
 
 #include <utility>
 
 namespace asyncio::lowlevel {
 
-/// `Given` is what an `Awaiter` is made of: a value, which is copied, or a reference to what must
-/// live until the await returns.
+/// Makes an `Awaiter` from its argument `Given`: a value, which is copied, or a reference to an
+/// object that must live until the await returns.
 template <class Awaiter, class Given>
 class [[nodiscard]] Awaiting {
 public:

@@ -2,18 +2,18 @@
 // Awaiting one operation of the back-end: the one place where a task meets the kernel.
 //
 // The operation lives in the awaiter, and so in the frame of the coroutine that awaits. The
-// back-end owns it from the submission to the report, therefore a cancellation never frees the
-// frame: the abort hook asks the back-end to end the operation and answers "too late", the task
-// stays parked, and what is reported decides:
+// back-end owns it from the submission to the report, so a cancellation must not resume the task
+// before the report. The abort hook asks the back-end to end the operation and answers "too late";
+// the task stays parked, and the report decides:
 //   −ECANCELED      the operation has had no effect: CancelledError, also if the request was taken
 //                   back in the meantime
-//   anything else   it took place, or failed by itself: that is returned, and a request that is
-//                   still pending is delivered by the next await that waits
-// So what the kernel has done is never lost.
+//   anything else   the operation has taken place, or has failed by itself: the result is returned,
+//                   and a request that is still pending is delivered by the next await that waits
+// So no effect of the kernel is lost.
 //
 // An operation that finishes in `submit` does not suspend the task. A task that always finds its
-// data there would never let another one run, so after `immediate_finishes_per_turn` of them the
-// one that finds the budget spent yields once.
+// data there would never let another task run. So there is a budget of
+// `immediate_finishes_per_turn` such operations, and the task that uses it up yields once.
 //
 // Thread-safety: loop thread only.
 
@@ -28,13 +28,14 @@
 
 namespace asyncio::lowlevel {
 
-/// How many operations may finish without a suspension before one is put in.
+/// How many operations may finish without a suspension before the task has to yield.
 inline constexpr std::uint32_t immediate_finishes_per_turn = 32;
 
-/// Counts an operation that finished at once. True if the task has had its share: let it yield.
+/// Counts an operation that finished at once. Returns true if the budget is used up: the task
+/// should yield.
 ///
-/// One count for the thread, not one for each task: any suspension at all would do to be fair, and
-/// one that comes a little early costs next to nothing.
+/// There is one count for the thread, not one for each task. Any regular suspension is fair to the
+/// other tasks, and a suspension that comes a little early costs almost nothing.
 inline bool turn_is_over() noexcept {
     std::uint32_t& finishes = internal::here.immediate_finishes;
     if (++finishes < immediate_finishes_per_turn) [[likely]]
@@ -43,8 +44,8 @@ inline bool turn_is_over() noexcept {
     return true;
 }
 
-/// The awaiter. What is derived from it fills in the operation, starts it in `await_ready`, and
-/// turns `result()` into what it wants to give in `await_resume`.
+/// The base of awaiters that wait for one operation. A derived class fills in the operation, starts
+/// it in `await_ready`, and turns `result()` into its own result in `await_resume`.
 class OperationAwaiter : public Waiter {
 public:
     OperationAwaiter(const OperationAwaiter&) = delete;
@@ -55,12 +56,13 @@ public:
         if (operation_.state == Operation::State::in_flight) {
             park(coroutine, &abort);
         } else {
+            // The operation has finished in `start`, and the budget is used up.
             yield(coroutine);
         }
     }
 
 protected:
-    /// Lets `on_finished`, which knows the operation alone, find its awaiter.
+    /// Lets `on_finished`, which is given only the operation, find the awaiter.
     struct OwnOperation : Operation {
         OperationAwaiter* awaiter = nullptr;
     };
@@ -70,8 +72,9 @@ protected:
         operation_.on_finished = &finished;
     }
 
-    /// Hands the operation to the back-end. True if it has finished and the task goes on at once.
-    /// Throws: RuntimeError if the code does not run in a task; it names `function`.
+    /// Hands the operation to the back-end. Returns true if it has finished and the task goes on at
+    /// once; false if the task has to suspend, for the operation or in order to yield.
+    /// Throws: RuntimeError if the code does not run in a task. The message names `function`.
     bool start(const char* function = "this awaitable") {
         if (task(function).loop().submit(operation_) == Backend::Submitted::in_flight) return false;
         return !turn_is_over();
@@ -84,7 +87,7 @@ protected:
         return operation_.result;
     }
 
-    /// Makes the task ready. For those who set an `on_finished` of their own.
+    /// Makes the task ready. For derived classes that set an `on_finished` of their own.
     void wake() noexcept { task().loop().schedule(task()); }
 
     OwnOperation operation_;
@@ -96,26 +99,30 @@ private:
 
     static Abort abort(Waiter& waiter, std::string_view) noexcept {
         auto& self = static_cast<OperationAwaiter&>(waiter);
-        // Reported, and about to be resumed: what it achieved is returned.
+        // The operation has been reported, and the task is in the ready queue: the result is
+        // returned.
         if (self.operation_.state != Operation::State::in_flight) return Abort::too_late;
         self.cancel_requested_ = true;
         self.task().loop().cancel(self.operation_);
         return Abort::too_late;
     }
 
+    /// The abort hook has asked the back-end to end the operation, so −ECANCELED means a
+    /// cancellation of the task.
     bool cancel_requested_ = false;
 };
 
-/// One operation, as its caller describes it.
+/// The description of one operation, for `perform`.
 struct OperationRequest {
     OperationKind kind = OperationKind::poll;
     int fd = -1;
     std::int16_t events = 0;
-    /// Must live until the await returns, also when it is cancelled.
+    /// Must live until the await returns, also when the task is cancelled.
     void* buffer = nullptr;
     std::size_t size = 0;
 };
 
+/// The awaiter of `perform`.
 class PerformAwaiter final : public OperationAwaiter {
 public:
     explicit PerformAwaiter(const OperationRequest& request) noexcept {
@@ -129,15 +136,15 @@ public:
     int await_resume() { return result(); }
 };
 
-/// What `perform` returns.
+/// The return type of `perform`.
 using Perform = Awaiting<PerformAwaiter, OperationRequest>;
 
 /// Carries out one operation: `int ready = co_await perform({.fd = fd, .events = POLLIN})`.
 ///
 /// Returns: the result, ≥ 0 or −errno; it does not throw for the operation's own failure.
 /// Throws: RuntimeError if it is not awaited in a task.
-/// Cancellation: a cancellation point if it must wait; if the operation took place all the same,
-/// its result is returned and the request stays pending.
+/// Cancellation: a cancellation point if it must wait. If the operation has taken place in spite of
+/// the request, its result is returned and the request stays pending.
 /// Thread-safety: loop thread only.
 inline Perform perform(const OperationRequest& request) noexcept { return Perform(request); }
 

@@ -1,19 +1,20 @@
 #pragma once
-// The only way to suspend a task.
+// The base of all awaiters that wait: the only way to suspend a task.
 //
-// An awaiter that can wait derives from `Waiter`. In `await_suspend` it first registers with
-// whatever will wake it, then calls `park`; in `await_resume` it first calls `resumed`, which
-// throws if the task was cancelled meanwhile. Waking is `EventLoop::schedule(task())`, directly or
-// as the target of a timer. Nothing is allocated: the links are the task's.
+// An awaiter that can wait derives from `Waiter`. In `await_suspend` it first registers with its
+// source, the object that will wake it, and then calls `park`. In `await_resume` it first calls
+// `resumed`, which throws if the task was cancelled during the wait. The source wakes the task by
+// `EventLoop::schedule(task())`, directly or as the target of a timer. Waiting allocates nothing,
+// because the links of the lists are in the task.
 //
-// A cancellation reaches a parked task through the abort hook. The hook asks the source to let go
-// and answers what came of it:
+// A cancellation reaches a parked task through the abort hook. The hook asks the source to let the
+// task go, and returns one of three answers:
 //   removed    nothing will wake the task any more, so the cancellation does, one iteration later
 //   passed_on  what is awaited was asked to end (another task, a future); it will wake the task,
 //              and how it ends tells the rest
 //   too_late   the wake-up is on its way, or nothing can be done: the request stays with the task,
 //              and the next await that waits delivers it
-// So a value that has arrived is never lost to a cancellation.
+// So a cancellation never loses a value that has arrived.
 //
 // Thread-safety: loop thread only.
 
@@ -31,29 +32,34 @@ class WaitQueue;
 
 namespace asyncio::lowlevel {
 
+/// Derive an awaiter from it: see the top of the file.
 class Waiter {
 public:
+    /// The answer of a hook to a request to cancel. The top of the file says what each means.
     enum class Abort : std::uint8_t { removed, passed_on, too_late };
+    /// Called while the task is parked, when a request to cancel has come. `message` is the reason
+    /// of the request, for a hook that passes the request on. The hook must not run the task.
     using AbortHook = Abort (*)(Waiter& waiter, std::string_view message) noexcept;
 
 protected:
     Waiter() noexcept {}
-    /// For a waiter that stands in a line; see `internal::WaitQueue::abandon`.
+    /// For an `internal::QueuedWaiter`, which stands in a line; see `internal::WaitQueue::abandon`.
     struct Queued {};
     explicit Waiter(Queued) noexcept : queued_(true) {}
-    /// For an `internal::FutureWaiter`. A request to cancel asks what it waits for, not its hook.
+    /// For an `internal::FutureWaiter`. A request to cancel goes to the awaited future, not to the
+    /// hook.
     struct ForFuture {};
     explicit Waiter(ForFuture) noexcept : for_future_(true) {}
 
-    /// The task that awaits. Throws: RuntimeError if the code does not run in a task; it names
-    /// `function`, which is what the program calls.
+    /// The task that awaits. Throws: RuntimeError if the code does not run in a task. The message
+    /// names `function`, the function that the program calls.
     internal::TaskCore& task(const char* function = "this awaitable") {
         if (task_ == nullptr) task_ = &internal::running_task(function);
         return *task_;
     }
 
-    /// Suspends the task at `coroutine`. Whoever is to wake it must be told before. A cancellation
-    /// that is pending aborts the wait at once.
+    /// Suspends the task at `coroutine`. The waiter must have registered with its source before. A
+    /// cancellation that is pending aborts the wait at once.
     template <class Promise>
     void park(std::coroutine_handle<Promise> coroutine, AbortHook hook) {
         hook_ = hook;
@@ -68,55 +74,63 @@ protected:
         self.yield(coroutine, internal::promise_base(coroutine));
     }
 
-    /// To be called first on resumption. Throws CancelledError if the wait was aborted, or a
-    /// request is pending. Inlined, so that the throw is the coroutine's own, which makes it quick.
+    /// The first call on resumption. Throws: CancelledError if the wait was aborted, or if a
+    /// request is pending. Inlined, because a throw is quick if it stands in the coroutine that
+    /// catches it (`internal/rethrow.h`).
     [[gnu::always_inline]] void resumed() {
         if (task_ != nullptr && (interrupted_ || task_->must_cancel())) [[unlikely]]
             task_->throw_cancelled();
     }
 
-    /// The same for a wait that has had an effect when it was not aborted: a request that is merely
-    /// pending stays so, and the effect is returned.
+    /// The same for a wait that has an effect if it was not aborted, like taking an item. A request
+    /// that came later stays pending, and the effect is returned.
     [[gnu::always_inline]] void resumed_with_effect() {
         if (interrupted_) [[unlikely]]
             task_->throw_cancelled();
     }
 
-    /// As `resumed`, for those who pass the cancellation on as a value; null if there is none.
+    /// As `resumed`, but returns the CancelledError as a value; null if there is none. For
+    /// `settle`.
     std::exception_ptr resumed_quietly() {
         if (task_ != nullptr && (interrupted_ || task_->must_cancel())) [[unlikely]]
             return task_->take_cancellation();
         return nullptr;
     }
 
-    /// As `resumed_with_effect`, in the same way.
+    /// As `resumed_with_effect`, but returns the CancelledError as a value.
     std::exception_ptr interrupted_quietly() {
         if (interrupted_) [[unlikely]]
             return task_->take_cancellation();
         return nullptr;
     }
 
+    /// Whether the task has waited, or was about to.
     bool parked() const noexcept { return task_ != nullptr; }
-    /// The wait was aborted: what is waited for did not wake the task.
+    /// Whether the wait was aborted: the cancellation has woken the task, not the source.
     bool interrupted() const noexcept { return interrupted_; }
 
-    /// For a hook of a source that always wakes by itself, in the next iteration.
+    /// A hook for sources that cannot let a task go, or that wake it in the next iteration in any
+    /// case.
     static Abort cannot_abort(Waiter&, std::string_view) noexcept { return Abort::too_late; }
 
 private:
     friend internal::TaskCore;
     friend internal::WaitQueue;
 
+    /// Set by the first call of `task()`; null if the await never had to wait.
     internal::TaskCore* task_ = nullptr;
+    /// Set by `park`, and not before: an await that need not wait does not pay for it.
     AbortHook hook_;
-    /// Set when the hook has answered `removed`.
+    /// The cancellation has woken the task: the hook has answered `removed`, or a circle of waits
+    /// was opened at this task.
     bool interrupted_ = false;
     /// This is an `internal::QueuedWaiter`.
     bool queued_ = false;
+    /// This is an `internal::FutureWaiter`.
     bool for_future_ = false;
 };
 
 }  // namespace asyncio::lowlevel
 
-// Behind the class, which it uses: what adapts awaiters that do not derive from it.
+// Included after the class, which it uses: the bridge to awaiters of other libraries.
 #include <asyncio/internal/foreign.h>  // IWYU pragma: keep
