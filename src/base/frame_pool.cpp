@@ -69,7 +69,6 @@ private:
     }
 
     Uncut next_chunk(std::size_t granules) {
-        register_thread();
         Uncut chunk = depot().take_chunk(granules);
         if (chunk.left_bytes() == 0 && depot().is_sweep_worth_it()) {
             leave_lists();
@@ -113,6 +112,9 @@ bool frames_are_plain() noexcept {
 
 void* find_frame(std::size_t size_bytes) {
     if (frames_are_plain()) return ::operator new(size_bytes);
+    // A thread that takes from the depot has to give back at its end, also if it makes no memory of
+    // its own.
+    cutter.register_thread();
     const std::size_t granules = granules_of(size_bytes);
     FreeBlock* list = std::exchange(free_lists.reserve[granules], nullptr);
     if (list == nullptr) list = depot().take_list(granules);

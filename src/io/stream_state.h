@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 namespace asyncio::internal {
 
@@ -26,6 +27,21 @@ enum class Access : std::uint8_t {
     non_blocking,  ///< Read and write: it says EAGAIN when it must.
     shared,        ///< It may block, and its mode is not ours to change: wait for readiness first.
     file,          ///< A regular file: never blocks for long, knows no readiness.
+};
+
+/// Whether this is a descriptor every program is given at its start, and shares with its parent.
+constexpr bool is_standard(int fd) noexcept { return fd >= 0 && fd <= 2; }
+
+/// The descriptor of a stream. The standard ones belong to the program: a stream uses them and
+/// never closes them, also when the stream cannot be made.
+class StreamFd : public lowlevel::Fd {
+public:
+    explicit StreamFd(lowlevel::Fd fd) noexcept : Fd(std::move(fd)) {}
+    StreamFd(StreamFd&&) noexcept = default;
+    StreamFd& operator=(StreamFd&&) = delete;
+    ~StreamFd() {
+        if (is_standard(get())) static_cast<void>(release());
+    }
 };
 
 class StreamState : public Pooled, private AtClose {
@@ -74,14 +90,11 @@ private:
     static void close_reported(lowlevel::Operation& operation) noexcept;
 
     EventLoop& loop_;
-    lowlevel::Fd fd_;
+    StreamFd fd_;
     CloseOperation close_;
     std::string name_;
     std::uint32_t references_ = 1;
     Access access_;
 };
-
-/// Whether this is a descriptor every program is given at its start, and shares with its parent.
-constexpr bool is_standard(int fd) noexcept { return fd >= 0 && fd <= 2; }
 
 }  // namespace asyncio::internal
