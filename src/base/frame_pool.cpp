@@ -17,10 +17,9 @@
 //
 // The end of a thread. `free_lists` is plain data, so that reaching it costs one addition and no
 // check whether it was constructed. Plain data has no destructor. The `Cutter` has one, and the
-// language registers it when the thread first uses the object. Cutting uses it; a thread that only
-// frees comes to it through `free_first_frame`. A case is left out to keep the fast paths short:
-// a thread that only takes a list from the depot, and never empties it, is not registered, and its
-// list is lost to the pool when it ends.
+// language registers it when the thread first uses the object. Both slow paths that a thread can
+// meet first use it: `find_frame` before it takes a list from the depot, and `free_first_frame` in
+// a thread that only frees. So every thread that has blocks gives them back at its end.
 //
 // Under sanitizers every block is the system's own. The question is asked in the slow paths alone:
 // where frames are plain, no list ever holds a block, so the fast paths always fail.
@@ -110,7 +109,6 @@ private:
     /// empty. This thread gives its own lists to the depot first, because the sweep counts only
     /// blocks there.
     Uncut next_chunk(std::size_t granules) {
-        register_thread();
         Uncut chunk = depot().take_chunk(granules);
         if (chunk.left_bytes() == 0 && depot().is_sweep_worth_it()) {
             leave_lists();
@@ -160,6 +158,9 @@ bool frames_are_plain() noexcept {
 /// is that of their cost. The first block is the result, and the rest becomes the list in use.
 void* find_frame(std::size_t size_bytes) {
     if (frames_are_plain()) return ::operator new(size_bytes);
+    // A thread that takes a list from the depot has to give it back at its end, also if it never
+    // cuts blocks of its own.
+    cutter.register_thread();
     const std::size_t granules = granules_of(size_bytes);
     FreeBlock* list = std::exchange(free_lists.reserve[granules], nullptr);
     if (list == nullptr) list = depot().take_list(granules);

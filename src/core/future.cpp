@@ -83,9 +83,9 @@ void FutureBase::destroy_deep() noexcept {
 
 FutureBase::~FutureBase() {
     delete cancel_message_;
-    // A task that waits holds a reference, so a dying future has no tasks in its list. The node of a
-    // watch can be left, if its owner drops its handles before the watch ends: it is taken out. A
-    // done-callback can be left, which belongs to the future: it is deleted, too.
+    // A task that waits holds a reference, so a dying future has no tasks in its list. The node of
+    // a watch can be left, if the owner drops its handles before the watch ends: the node is taken
+    // out. A done-callback can be left, too; it belongs to the future and is deleted.
     waiting_.for_each([](Ready& node) {
         node.unlink();
         delete DoneCallback::cast(node);

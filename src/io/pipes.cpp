@@ -80,17 +80,19 @@ Coro<Pipe> make_pipe(std::size_t limit, std::string name) {
 }  // namespace
 
 StreamReader connect_read_pipe(lowlevel::Fd fd, StreamOptions options) {
+    internal::StreamFd owned(std::move(fd));
     EventLoop& loop = internal::running_loop("asyncio::connect_read_pipe()");
-    const Access access = prepare(fd.get(), options);
+    const Access access = prepare(owned.get(), options);
     return StreamReader(internal::Ref<internal::ReaderState>::adopt(
-        new internal::ReaderState(loop, std::move(fd), options, access)));
+        new internal::ReaderState(loop, std::move(owned), options, access)));
 }
 
 StreamWriter connect_write_pipe(lowlevel::Fd fd, StreamOptions options) {
+    internal::StreamFd owned(std::move(fd));
     EventLoop& loop = internal::running_loop("asyncio::connect_write_pipe()");
-    const Access access = prepare(fd.get(), options);
+    const Access access = prepare(owned.get(), options);
     return StreamWriter(internal::Ref<internal::WriterState>::adopt(
-        new internal::WriterState(loop, std::move(fd), options, access)));
+        new internal::WriterState(loop, std::move(owned), options, access)));
 }
 
 Coro<Pipe> open_pipe(StreamOptions options) {

@@ -2,8 +2,8 @@
 // of any descriptor.
 //
 // The standard streams are shared with the parent of the program (pipes.cpp says what follows from
-// that), and a stream never closes them (`StreamState::close_descriptor`): the number 0 would be
-// given to the next file, and a library function that reads standard input would read that file.
+// that), and a stream never closes them (`internal::StreamFd`): the number 0 would be given to the
+// next file, and a library function that reads standard input would read that file.
 
 #include <asyncio/standard_streams.h>
 
@@ -13,9 +13,11 @@
 namespace asyncio {
 namespace {
 
-/// The name that stands in error messages, unless the program has chosen one: "standard input" says
-/// more than "descriptor 0".
-StreamOptions called(StreamOptions options, const char* name) noexcept {
+/// Checks that a loop runs; if none does, the error names `function`. Sets the name that stands in
+/// error messages, unless the program has chosen one: "standard input" says more than "descriptor
+/// 0".
+StreamOptions called(StreamOptions options, const char* name, const char* function) {
+    internal::running_loop(function);
     if (options.name.empty()) options.name = name;
     return options;
 }
@@ -23,15 +25,18 @@ StreamOptions called(StreamOptions options, const char* name) noexcept {
 }  // namespace
 
 StreamReader open_stdin(StreamOptions options) {
-    return connect_read_pipe(lowlevel::Fd(STDIN_FILENO), called(options, "standard input"));
+    return connect_read_pipe(lowlevel::Fd(STDIN_FILENO),
+                             called(options, "standard input", "asyncio::open_stdin()"));
 }
 
 StreamWriter open_stdout(StreamOptions options) {
-    return connect_write_pipe(lowlevel::Fd(STDOUT_FILENO), called(options, "standard output"));
+    return connect_write_pipe(lowlevel::Fd(STDOUT_FILENO),
+                              called(options, "standard output", "asyncio::open_stdout()"));
 }
 
 StreamWriter open_stderr(StreamOptions options) {
-    return connect_write_pipe(lowlevel::Fd(STDERR_FILENO), called(options, "standard error"));
+    return connect_write_pipe(lowlevel::Fd(STDERR_FILENO),
+                              called(options, "standard error", "asyncio::open_stderr()"));
 }
 
 // The two take any descriptor and own none: for libraries that do their own reading and writing.

@@ -24,6 +24,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 namespace asyncio::internal {
 
@@ -32,6 +33,21 @@ enum class Access : std::uint8_t {
     non_blocking,  ///< Read and write: it says EAGAIN when it must.
     shared,        ///< It may block, and its mode must stay: wait for readiness first.
     file,          ///< A regular file: waits for the disk alone, knows no readiness.
+};
+
+/// Whether this is a descriptor that every program gets at its start, and shares with its parent.
+constexpr bool is_standard(int fd) noexcept { return fd >= 0 && fd <= 2; }
+
+/// The descriptor of a stream. The standard descriptors belong to the program: a stream uses them
+/// and never closes them, also when the stream cannot be made.
+class StreamFd : public lowlevel::Fd {
+public:
+    explicit StreamFd(lowlevel::Fd fd) noexcept : Fd(std::move(fd)) {}
+    StreamFd(StreamFd&&) noexcept = default;
+    StreamFd& operator=(StreamFd&&) = delete;
+    ~StreamFd() {
+        if (is_standard(get())) static_cast<void>(release());
+    }
 };
 
 class StreamState : public Pooled, private AtClose {
@@ -86,7 +102,7 @@ private:
     static void close_reported(lowlevel::Operation& operation) noexcept;
 
     EventLoop& loop_;
-    lowlevel::Fd fd_;
+    StreamFd fd_;
     CloseOperation close_;
     std::string name_;
     /// Begins with the reference of the handle.
@@ -94,8 +110,5 @@ private:
     /// How the descriptor may be used. Never changes.
     Access access_;
 };
-
-/// Whether this is a descriptor every program is given at its start, and shares with its parent.
-constexpr bool is_standard(int fd) noexcept { return fd >= 0 && fd <= 2; }
 
 }  // namespace asyncio::internal

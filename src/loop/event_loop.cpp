@@ -377,7 +377,8 @@ Handle EventLoop::call_soon_threadsafe(internal::UniqueFunction<void()> callback
         schedule(*node);
     } else if (!post(*node)) {
         node->release();
-        check_open("EventLoop::call_soon_threadsafe()");
+        // A loop that closes shuts its gate before it says that it is closed.
+        refuse_closed("EventLoop::call_soon_threadsafe()");
     }
     return handle;
 }

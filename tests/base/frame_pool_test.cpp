@@ -124,6 +124,20 @@ TEST_F(pooled_frames, what_a_thread_only_frees_serves_the_threads_after_it) {
     EXPECT_LT(addresses.size(), 1000u);
 }
 
+TEST_F(pooled_frames, what_a_thread_only_takes_serves_the_threads_after_it) {
+    // Each thread finds blocks of an earlier one in the depot, and makes none.
+    constexpr std::size_t size = 1792;
+    std::set<void*> addresses;
+    for (int round = 0; round < 2000; ++round) {
+        std::thread([&] {
+            void* block = allocate_frame(size);
+            addresses.insert(block);
+            free_frame(block, size);
+        }).join();
+    }
+    EXPECT_LT(addresses.size(), 100u);
+}
+
 TEST_F(pooled_frames, what_came_back_in_any_order_is_given_out_in_that_of_the_memory) {
     // As after a million sleeps of random length: whoever then makes a million tasks is to walk
     // through memory, not to jump about in it.

@@ -88,6 +88,26 @@ TEST(standard_streams, input_stays_open_when_its_reader_goes) {
     });
 }
 
+TEST(standard_streams, stay_open_when_the_stream_cannot_be_made) {
+    RealPipe pipe;
+    const Led led(STDIN_FILENO, pipe.ends[0]);
+    try {
+        static_cast<void>(open_stdin());
+        ADD_FAILURE() << "no loop runs";
+    } catch (const asyncio::RuntimeError& error) {
+        EXPECT_TRUE(support::contains(error.what(), "asyncio::open_stdin()")) << error.what();
+    }
+    EXPECT_GE(::fcntl(STDIN_FILENO, F_GETFD), 0);
+    EXPECT_THROW(asyncio::connect_read_pipe(asyncio::lowlevel::Fd(STDIN_FILENO)),
+                 asyncio::RuntimeError);
+    EXPECT_GE(::fcntl(STDIN_FILENO, F_GETFD), 0);
+    asyncio::EventLoop loop;
+    loop.close();
+    EXPECT_THROW(asyncio::StreamReader(loop, asyncio::lowlevel::Fd(STDIN_FILENO)),
+                 asyncio::RuntimeError);
+    EXPECT_GE(::fcntl(STDIN_FILENO, F_GETFD), 0);
+}
+
 TEST(standard_streams, output_goes_out) {
     RealPipe pipe;
     std::fflush(stdout);

@@ -207,6 +207,21 @@ TEST(threadsafe, a_task_sleeps_on_while_other_threads_interrupt_the_wait) {
     other.join();
 }
 
+TEST(threadsafe, a_callback_that_comes_after_the_gate_has_been_shut_is_refused) {
+    const LogCapture log;
+    TestLoop loop;
+    // A closing loop does this before it says that it is closed. A thread may call in between.
+    loop->gate()->shut();
+    ASSERT_FALSE(loop->is_closed());
+    bool called = false;
+    std::thread other([&] {
+        EXPECT_THROW(loop->call_soon_threadsafe([&] { called = true; }), asyncio::RuntimeError);
+    });
+    other.join();
+    loop->close();
+    EXPECT_FALSE(called);
+}
+
 TEST(threadsafe, what_arrives_while_the_loop_closes_is_released) {
     const LogCapture log;
     for (int round = 0; round < 50; ++round) {

@@ -77,8 +77,8 @@ bool frames_are_plain() noexcept;
 
 /// The slow path, when the list in use is empty: a block from elsewhere.
 void* find_frame(std::size_t size_bytes);
-/// The slow path of a thread that is not registered: it has not freed anything before, or frames
-/// are plain.
+/// The slow path of a thread that is not registered: it has neither taken nor freed a block before,
+/// or frames are plain.
 void free_first_frame(void* memory, std::size_t size_bytes) noexcept;
 /// The list in use is full: makes room.
 void put_list_by(std::size_t granules) noexcept;
