@@ -252,8 +252,8 @@ class ThreadQueue : public internal::ThreadQueueBase {
     };
 
     // The return types of `get`, `next` and `put`: small values that make their awaiter in the
-    // frame of the coroutine that awaits them. That of `put` is a class of its own, because it also
-    // holds the item.
+    // frame of the coroutine that awaits them. `Put` is a class of its own, because it also holds
+    // the item.
     using Get = lowlevel::Awaiting<GetAwaiter, ThreadQueue&>;
     using Next = lowlevel::Awaiting<NextAwaiter, ThreadQueue&>;
 

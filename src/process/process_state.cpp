@@ -174,7 +174,8 @@ void ProcessState::look_again_later() noexcept {
     try {
         ring_after(retry_interval);
     } catch (const std::bad_alloc&) {
-        ring_soon();  // earlier than needed, which takes no memory
+        // Earlier than needed, but it takes no memory.
+        ring_soon();
     }
 }
 
