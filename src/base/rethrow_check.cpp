@@ -110,7 +110,7 @@ bool find_out() noexcept {
         const std::exception_ptr error = std::make_exception_ptr(Probe());
         // Volatile, for a compiler that knew both arguments would make two functions of `see`, each
         // with tables of its own.
-        Throw volatile throw_it = &throw_usually;
+        volatile Throw throw_it = &throw_usually;
         const Sight usual = see(throw_it, error);
         if (!usual.caught || !usual.is_known) return false;
         throw_it = &rethrow;
