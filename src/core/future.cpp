@@ -2,53 +2,40 @@
 
 #include "base/log.h"
 #include "base/numbers.h"
+#include "core/nested_destruction.h"
 #include "loop/live_loop.h"
 #include "loop/step_watch.h"
 
 #include <new>
 
 namespace asyncio::internal {
-namespace {
-
-/// Futures that hold each other end one inside the other's destructor. How long such a chain is, is
-/// up to the program, so only so many are nested; what lies deeper waits until the outermost has
-/// ended. In a loop the position of the stack tells how deep this is, and nothing is counted: every
-/// task ends here.
-constexpr unsigned deepest_destruction = 64;
-
-struct Destructions {
-    unsigned depth = 0;
-    FutureBase* waiting = nullptr;
-};
-constinit thread_local Destructions destructions{};
-
-}  // namespace
 
 void FutureBase::destroy() noexcept {
-    if (stack_position() >= here.stack_limit && here.stack_limit != nullptr) [[likely]] {
+    if (is_stack_short()) [[likely]] {
         delete this;
     } else {
         destroy_deep();
     }
 }
 
+/// A future that waits for its end lies in the line where its cancel message would be.
 void FutureBase::destroy_deep() noexcept {
-    Destructions& state = destructions;
-    if (state.depth == deepest_destruction) {
-        drop_cancel_message();
-        dies_next_ = std::exchange(state.waiting, this);
-        return;
-    }
-    ++state.depth;
-    delete this;
-    if (--state.depth > 0) return;
-    while (state.waiting != nullptr) {
-        FutureBase* const next = std::exchange(state.waiting, state.waiting->dies_next_);
-        next->cancel_message_ = nullptr;
-        ++state.depth;
-        delete next;
-        --state.depth;
-    }
+    struct FutureKind {
+        using Node = FutureBase;
+
+        static void destroy(FutureBase& future) noexcept { delete &future; }
+        static void postpone(FutureBase& future, FutureBase* next) noexcept {
+            future.drop_cancel_message();
+            future.dies_next_ = next;
+        }
+        static FutureBase* resume(FutureBase& future) noexcept {
+            FutureBase* const next = future.dies_next_;
+            future.cancel_message_ = nullptr;
+            return next;
+        }
+    };
+    constinit static thread_local NestedDestruction<FutureKind> nested_futures{};
+    nested_futures.destroy(*this);
 }
 
 FutureBase::~FutureBase() {

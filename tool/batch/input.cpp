@@ -114,7 +114,7 @@ void ItemReader::check_first_bytes() {
     if (find_fault_ != nullptr) check_first_items();
 }
 
-/// Those that are there with their ends.
+/// The items whose ends have come with the first bytes.
 void ItemReader::check_first_items() {
     std::string_view text = input_.text;
     for (std::size_t end = 0; (end = text.find(static_cast<char>(end_))) != text.npos;) {
