@@ -6,7 +6,8 @@
 namespace asyncio {
 namespace {
 
-/// `function` is what an error names where no loop runs.
+/// `function` is what an error names where no loop runs. It is called before the descriptor has an
+/// owner: an argument that throws would close a standard descriptor that another argument owns.
 StreamOptions called(StreamOptions options, const char* name, const char* function) {
     internal::running_loop(function);
     if (options.name.empty()) options.name = name;
@@ -16,18 +17,18 @@ StreamOptions called(StreamOptions options, const char* name, const char* functi
 }  // namespace
 
 StreamReader open_stdin(StreamOptions options) {
-    return connect_read_pipe(lowlevel::Fd(STDIN_FILENO),
-                             called(options, "standard input", "asyncio::open_stdin()"));
+    options = called(options, "standard input", "asyncio::open_stdin()");
+    return connect_read_pipe(lowlevel::Fd(STDIN_FILENO), options);
 }
 
 StreamWriter open_stdout(StreamOptions options) {
-    return connect_write_pipe(lowlevel::Fd(STDOUT_FILENO),
-                              called(options, "standard output", "asyncio::open_stdout()"));
+    options = called(options, "standard output", "asyncio::open_stdout()");
+    return connect_write_pipe(lowlevel::Fd(STDOUT_FILENO), options);
 }
 
 StreamWriter open_stderr(StreamOptions options) {
-    return connect_write_pipe(lowlevel::Fd(STDERR_FILENO),
-                              called(options, "standard error", "asyncio::open_stderr()"));
+    options = called(options, "standard error", "asyncio::open_stderr()");
+    return connect_write_pipe(lowlevel::Fd(STDERR_FILENO), options);
 }
 
 Readiness readable(int fd) noexcept { return Readiness(fd, POLLIN); }
