@@ -17,7 +17,7 @@ namespace asyncio::internal {
 
 class ReaderState final : public StreamState {
 public:
-    ReaderState(EventLoop& loop, lowlevel::Fd fd, const StreamOptions& options, Access access);
+    ReaderState(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access);
 
     /// Held by a coroutine that reads. Throws: RuntimeError if somebody else does; the error with
     /// which the stream ended.

@@ -6,8 +6,8 @@
 namespace asyncio {
 namespace {
 
-/// `function` is what an error names where no loop runs. It is called before the descriptor has an
-/// owner: an argument that throws would close a standard descriptor that another argument owns.
+/// `function` is what an error names where no loop runs. This check comes before `Fd(STDIN_FILENO)`
+/// and its like: an `Fd` closes its descriptor, also a standard one, when another argument throws.
 StreamOptions called(StreamOptions options, const char* name, const char* function) {
     internal::running_loop(function);
     if (options.name.empty()) options.name = name;

@@ -8,8 +8,7 @@
 
 namespace asyncio::internal {
 
-StreamState::StreamState(EventLoop& loop, lowlevel::Fd fd, const StreamOptions& options,
-                         Access access)
+StreamState::StreamState(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access)
     : loop_(loop), fd_(std::move(fd)), name_(options.name), access_(access) {
     if (access == Access::non_blocking && (options.shared || is_standard(fd_.get())))
         access_ = Access::shared;

@@ -62,7 +62,7 @@ public:
     std::string name() const;
 
 protected:
-    StreamState(EventLoop& loop, lowlevel::Fd fd, const StreamOptions& options, Access access);
+    StreamState(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access);
     virtual ~StreamState();
 
     /// The loop closes: end what is in flight, then close the descriptor.
@@ -96,5 +96,12 @@ private:
     std::uint32_t references_ = 1;
     Access access_;
 };
+
+/// The state of a new stream. Throws: what its constructor does, and `std::bad_alloc`. `fd` is
+/// closed then, unless it is a standard descriptor.
+template <class State>
+Ref<State> make_stream(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access) {
+    return Ref<State>::adopt(new State(loop, std::move(fd), options, access));
+}
 
 }  // namespace asyncio::internal
