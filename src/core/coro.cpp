@@ -6,53 +6,39 @@
 
 #include <asyncio/coro.h>
 
+#include "core/nested_destruction.h"
+
 #include <utility>
 
 namespace asyncio::internal {
 namespace {
 
 /// A frame holds its arguments, and these may hold frames: a coroutine that wraps a coroutine, a
-/// generator that filters a generator. The program decides how long such a chain is, so only so
-/// many are destroyed one inside the other. Frames that lie deeper wait until the outermost has
-/// gone. As with futures (`future.cpp`), nothing is counted where the stack is known to be short.
-constexpr unsigned deepest_destruction = 64;
+/// generator that filters a generator. A frame that is destroyed has no caller any more and nothing
+/// to continue, so its promise has room for the next frame in line and for its own handle.
+struct FrameKind {
+    using Node = PromiseBase;
 
-struct Destructions {
-    unsigned depth = 0;
-    /// Linked by `caller`; each frame's handle is kept in its `continuation`. A frame that will
-    /// never run needs neither for its own purpose.
-    PromiseBase* waiting = nullptr;
+    static void destroy(PromiseBase& promise) noexcept { promise.continuation.destroy(); }
+    static void postpone(PromiseBase& promise, PromiseBase* next) noexcept {
+        promise.caller = next;
+    }
+    static PromiseBase* resume(PromiseBase& promise) noexcept {
+        return std::exchange(promise.caller, nullptr);
+    }
 };
-constinit thread_local Destructions destructions{};
 
-/// The outermost call does the work of the list. Frames that join the list during that are found by
-/// the same loop, so it ends with an empty list.
-void destroy_deep(std::coroutine_handle<> frame, PromiseBase& promise) noexcept {
-    Destructions& state = destructions;
-    if (state.depth == deepest_destruction) {
-        promise.continuation = frame;
-        promise.caller = std::exchange(state.waiting, &promise);
-        return;
-    }
-    ++state.depth;
-    frame.destroy();
-    if (--state.depth > 0) return;
-    while (state.waiting != nullptr) {
-        PromiseBase& next = *std::exchange(state.waiting, state.waiting->caller);
-        ++state.depth;
-        next.continuation.destroy();
-        --state.depth;
-    }
-}
+constinit thread_local NestedDestruction<FrameKind> nested_frames{};
 
 }  // namespace
 
 /// The usual case is the first branch: a loop runs, and the stack is not deep.
 void destroy_nested(std::coroutine_handle<> frame, PromiseBase& promise) noexcept {
-    if (stack_position() >= here.stack_limit && here.stack_limit != nullptr) [[likely]] {
+    if (is_stack_short()) [[likely]] {
         frame.destroy();
     } else {
-        destroy_deep(frame, promise);
+        promise.continuation = frame;
+        nested_frames.destroy(promise);
     }
 }
 

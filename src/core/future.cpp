@@ -26,59 +26,42 @@
 
 #include "base/log.h"
 #include "base/numbers.h"
+#include "core/nested_destruction.h"
 #include "loop/live_loop.h"
 #include "loop/step_watch.h"
 
 #include <new>
 
 namespace asyncio::internal {
-namespace {
-
-/// The results of a future may hold further futures, which then end one inside the other's
-/// destructor. The program decides how long such a chain is, so only so many are nested. The
-/// destruction of those that lie deeper waits in a list until the outermost one has ended.
-///
-/// While a loop runs, the position of the stack tells how deep the nesting is, and nothing is
-/// counted: this is the path of every task that ends. Outside a loop no limit of the stack is
-/// known, so the depth is counted.
-constexpr unsigned deepest_destruction = 64;
-
-struct Destructions {
-    unsigned depth = 0;
-    FutureBase* waiting = nullptr;
-};
-constinit thread_local Destructions destructions{};
-
-}  // namespace
 
 void FutureBase::destroy() noexcept {
-    if (stack_position() >= here.stack_limit && here.stack_limit != nullptr) [[likely]] {
+    if (is_stack_short()) [[likely]] {
         delete this;
     } else {
         destroy_deep();
     }
 }
 
-/// The list of those that wait is linked through `dies_next_`, which shares its bytes with the
+/// The list of futures that wait is linked through `dies_next_`, which shares its bytes with the
 /// reason of a cancellation. So the reason is dropped before a future enters the list, and the
 /// pointer is cleared before the destructor would delete it as a reason.
 void FutureBase::destroy_deep() noexcept {
-    Destructions& state = destructions;
-    if (state.depth == deepest_destruction) {
-        drop_cancel_message();
-        dies_next_ = std::exchange(state.waiting, this);
-        return;
-    }
-    ++state.depth;
-    delete this;
-    if (--state.depth > 0) return;
-    while (state.waiting != nullptr) {
-        FutureBase* const next = std::exchange(state.waiting, state.waiting->dies_next_);
-        next->cancel_message_ = nullptr;
-        ++state.depth;
-        delete next;
-        --state.depth;
-    }
+    struct FutureKind {
+        using Node = FutureBase;
+
+        static void destroy(FutureBase& future) noexcept { delete &future; }
+        static void postpone(FutureBase& future, FutureBase* next) noexcept {
+            future.drop_cancel_message();
+            future.dies_next_ = next;
+        }
+        static FutureBase* resume(FutureBase& future) noexcept {
+            FutureBase* const next = future.dies_next_;
+            future.cancel_message_ = nullptr;
+            return next;
+        }
+    };
+    constinit static thread_local NestedDestruction<FutureKind> nested_futures{};
+    nested_futures.destroy(*this);
 }
 
 FutureBase::~FutureBase() {

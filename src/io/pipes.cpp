@@ -83,16 +83,16 @@ StreamReader connect_read_pipe(lowlevel::Fd fd, StreamOptions options) {
     internal::StreamFd owned(std::move(fd));
     EventLoop& loop = internal::running_loop("asyncio::connect_read_pipe()");
     const Access access = prepare(owned.get(), options);
-    return StreamReader(internal::Ref<internal::ReaderState>::adopt(
-        new internal::ReaderState(loop, std::move(owned), options, access)));
+    return StreamReader(
+        internal::make_stream<internal::ReaderState>(loop, std::move(owned), options, access));
 }
 
 StreamWriter connect_write_pipe(lowlevel::Fd fd, StreamOptions options) {
     internal::StreamFd owned(std::move(fd));
     EventLoop& loop = internal::running_loop("asyncio::connect_write_pipe()");
     const Access access = prepare(owned.get(), options);
-    return StreamWriter(internal::Ref<internal::WriterState>::adopt(
-        new internal::WriterState(loop, std::move(owned), options, access)));
+    return StreamWriter(
+        internal::make_stream<internal::WriterState>(loop, std::move(owned), options, access));
 }
 
 Coro<Pipe> open_pipe(StreamOptions options) {

@@ -35,8 +35,7 @@ constexpr std::size_t most_bytes_at_once = 64 * 1024;
 
 }  // namespace
 
-ReaderState::ReaderState(EventLoop& loop, lowlevel::Fd fd, const StreamOptions& options,
-                         Access access)
+ReaderState::ReaderState(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access)
     : StreamState(loop, std::move(fd), options, access), limit(options.limit) {}
 
 void ReaderState::throw_busy() const {

@@ -18,7 +18,7 @@ namespace asyncio::internal {
 
 class ReaderState final : public StreamState {
 public:
-    ReaderState(EventLoop& loop, lowlevel::Fd fd, const StreamOptions& options, Access access);
+    ReaderState(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access);
 
     /// Held by a coroutine that reads, until it ends in any way. Throws: RuntimeError if another
     /// one holds it; the error with which the stream ended. The error comes first, so that every

@@ -13,9 +13,10 @@
 namespace asyncio {
 namespace {
 
-/// Checks that a loop runs; if none does, the error names `function`. Sets the name that stands in
-/// error messages, unless the program has chosen one: "standard input" says more than "descriptor
-/// 0".
+/// Checks that a loop runs; if none does, the error names `function`. The check comes before an
+/// `Fd` owns the standard descriptor: an `Fd` closes its descriptor when another argument throws.
+/// Sets the name that stands in error messages, unless the program has chosen one: "standard input"
+/// says more than "descriptor 0".
 StreamOptions called(StreamOptions options, const char* name, const char* function) {
     internal::running_loop(function);
     if (options.name.empty()) options.name = name;
@@ -25,18 +26,18 @@ StreamOptions called(StreamOptions options, const char* name, const char* functi
 }  // namespace
 
 StreamReader open_stdin(StreamOptions options) {
-    return connect_read_pipe(lowlevel::Fd(STDIN_FILENO),
-                             called(options, "standard input", "asyncio::open_stdin()"));
+    options = called(options, "standard input", "asyncio::open_stdin()");
+    return connect_read_pipe(lowlevel::Fd(STDIN_FILENO), options);
 }
 
 StreamWriter open_stdout(StreamOptions options) {
-    return connect_write_pipe(lowlevel::Fd(STDOUT_FILENO),
-                              called(options, "standard output", "asyncio::open_stdout()"));
+    options = called(options, "standard output", "asyncio::open_stdout()");
+    return connect_write_pipe(lowlevel::Fd(STDOUT_FILENO), options);
 }
 
 StreamWriter open_stderr(StreamOptions options) {
-    return connect_write_pipe(lowlevel::Fd(STDERR_FILENO),
-                              called(options, "standard error", "asyncio::open_stderr()"));
+    options = called(options, "standard error", "asyncio::open_stderr()");
+    return connect_write_pipe(lowlevel::Fd(STDERR_FILENO), options);
 }
 
 // The two take any descriptor and own none: for libraries that do their own reading and writing.

@@ -241,8 +241,8 @@ internal::ReadAwaiter Read::operator co_await() const {
 StreamReader::StreamReader() noexcept = default;
 
 StreamReader::StreamReader(EventLoop& loop, lowlevel::Fd fd, StreamOptions options)
-    : StreamReader(internal::Ref<internal::ReaderState>::adopt(new internal::ReaderState(
-          loop, std::move(fd), options, internal::Access::non_blocking))) {}
+    : StreamReader(internal::make_stream<internal::ReaderState>(
+          loop, internal::StreamFd(std::move(fd)), options, internal::Access::non_blocking)) {}
 
 StreamReader::StreamReader(internal::Ref<internal::ReaderState> state) noexcept
     : state_(std::move(state)) {}

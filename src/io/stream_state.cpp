@@ -20,8 +20,7 @@
 
 namespace asyncio::internal {
 
-StreamState::StreamState(EventLoop& loop, lowlevel::Fd fd, const StreamOptions& options,
-                         Access access)
+StreamState::StreamState(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access)
     : loop_(loop), fd_(std::move(fd)), name_(options.name), access_(access) {
     // A caller that gives a descriptor directly, as `StreamReader(loop, fd)`, has not gone through
     // `prepare` in pipes.cpp.

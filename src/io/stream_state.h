@@ -70,7 +70,7 @@ public:
     std::string name() const;
 
 protected:
-    StreamState(EventLoop& loop, lowlevel::Fd fd, const StreamOptions& options, Access access);
+    StreamState(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access);
     virtual ~StreamState();
 
     /// The loop closes: the state ends its operation in flight and then closes the descriptor.
@@ -110,5 +110,12 @@ private:
     /// How the descriptor may be used. Never changes.
     Access access_;
 };
+
+/// The state of a new stream. Throws: what its constructor does, and `std::bad_alloc`. `fd` is
+/// closed then, unless it is a standard descriptor.
+template <class State>
+Ref<State> make_stream(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access) {
+    return Ref<State>::adopt(new State(loop, std::move(fd), options, access));
+}
 
 }  // namespace asyncio::internal

@@ -88,8 +88,8 @@ internal::WriterAwaiter WriterWait::operator co_await() const {
 StreamWriter::StreamWriter() noexcept = default;
 
 StreamWriter::StreamWriter(EventLoop& loop, lowlevel::Fd fd, StreamOptions options)
-    : StreamWriter(internal::Ref<internal::WriterState>::adopt(new internal::WriterState(
-          loop, std::move(fd), options, internal::Access::non_blocking))) {}
+    : StreamWriter(internal::make_stream<internal::WriterState>(
+          loop, internal::StreamFd(std::move(fd)), options, internal::Access::non_blocking)) {}
 
 StreamWriter::StreamWriter(internal::Ref<internal::WriterState> state) noexcept
     : state_(std::move(state)) {}

@@ -66,8 +66,7 @@ void forget(std::string& bytes) noexcept {
 
 }  // namespace
 
-WriterState::WriterState(EventLoop& loop, lowlevel::Fd fd, const StreamOptions& options,
-                         Access access)
+WriterState::WriterState(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access)
     : StreamState(loop, std::move(fd), options, access) {
     operation_.writer = this;
     operation_.on_finished = &reported;

@@ -31,7 +31,7 @@ namespace asyncio::internal {
 
 class WriterState final : public StreamState {
 public:
-    WriterState(EventLoop& loop, lowlevel::Fd fd, const StreamOptions& options, Access access);
+    WriterState(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access);
 
     void write(std::string_view data);
     void write_string(std::string&& data);

@@ -38,6 +38,28 @@ SCENARIO_EVERYWHERE(pipe_written_and_read) {
     co_await pipe.writer.wait_closed();
 }
 
+SCENARIO_EVERYWHERE(standard_descriptors_stay_open) {
+    const auto open = [] {
+        for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+            require(::fcntl(fd, F_GETFD) >= 0, "open");
+    };
+    open();
+    std::exception_ptr error;
+    try {
+        const StreamOptions options{.name = long_text};
+        const StreamReader input = open_stdin(options);
+        const StreamWriter output = open_stdout(options);
+        EventLoop& loop = get_running_loop();
+        const StreamReader reader(loop, lowlevel::Fd(STDIN_FILENO), options);
+        const StreamWriter writer(loop, lowlevel::Fd(STDERR_FILENO), options);
+    } catch (const std::bad_alloc&) {
+        error = std::current_exception();
+    }
+    open();
+    if (error != nullptr) std::rethrow_exception(error);
+    co_return;
+}
+
 SCENARIO_EVERYWHERE(pipe_written_again_after_a_write_that_failed) {
     Pipe pipe = co_await open_pipe();
     std::exception_ptr error;

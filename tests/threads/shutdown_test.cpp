@@ -8,6 +8,7 @@
 #include <asyncio/sleep.h>
 
 #include "support/run_test.h"
+#include "support/sanitizer.h"
 #include "threads/threads_help.h"
 
 #include <atomic>
@@ -349,6 +350,8 @@ TEST(fork, leaves_the_threads_behind_and_the_child_is_told) {
 /// Another thread makes and ends pools all the time, and the list of them is long, so that most
 /// forks come while that thread holds the lock of the list.
 TEST(fork, a_child_uses_threads_though_its_parent_was_making_pools) {
+    if (support::under_thread_sanitizer)
+        GTEST_SKIP() << "the sanitizer allows no threads in a child of a program with threads";
     std::vector<std::unique_ptr<ThreadPoolExecutor>> many;
     for (int i = 0; i < 5000; ++i) many.push_back(std::make_unique<ThreadPoolExecutor>());
     std::atomic<bool> stop = false;

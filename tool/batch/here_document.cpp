@@ -6,6 +6,8 @@
 
 #include "batch/here_document.h"
 
+#include "batch/shell_words.h"
+
 #include <algorithm>
 #include <cstddef>
 
@@ -21,7 +23,7 @@ std::string_view first_line(std::string_view text) { return text.substr(0, text.
 std::string_view here_operator(std::string_view text) {
     std::size_t begin = text.starts_with("<<-") ? 3 : 2;
     begin = std::min(text.find_first_not_of(" \t", begin), text.size());
-    return text.substr(0, text.find_first_of(" \t\n;&|()<>", begin));
+    return text.substr(0, text.find_first_of(word_ends, begin));
 }
 
 std::optional<HereDocument> begin_here_document(std::string_view text) {

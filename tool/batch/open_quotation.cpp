@@ -8,6 +8,8 @@
 
 #include "batch/open_quotation.h"
 
+#include "batch/shell_words.h"
+
 #include <algorithm>
 #include <cstddef>
 
@@ -41,7 +43,7 @@ End end_of_double_quotes(std::string_view text, std::size_t begin) {
 }
 
 bool begins_word(std::string_view text, std::size_t place) {
-    return place == 0 || std::string_view(" \t\n;&|()<>").find(text[place - 1]) != none;
+    return place == 0 || word_ends.find(text[place - 1]) != none;
 }
 
 /// The position behind the quotation, the comment or the character at `place`.

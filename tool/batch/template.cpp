@@ -13,6 +13,7 @@
 #include "batch/template.h"
 
 #include "batch/here_document.h"
+#include "batch/shell_words.h"
 
 #include <algorithm>
 #include <array>
@@ -290,7 +291,7 @@ private:
         const bool begins_word =
             literal_.empty()
                 ? pieces_.empty()
-                : std::string_view(" \t\n;&|()`").find(literal_.back()) != std::string_view::npos;
+                : literal_.back() == '`' || word_ends.find(literal_.back()) != word_ends.npos;
         if (open() == '"' || !begins_word) return add(1);
         add(std::min(rest_.find('\n'), rest_.size()));
     }

@@ -1,0 +1,58 @@
+#pragma once
+// Destroying objects that hold each other, in a stack that does not grow with their number.
+//
+// A future may hold a future, and a coroutine may hold a coroutine as its argument. The program
+// decides how long such a chain is. Each object is destroyed inside the destructor of the object
+// that holds it, so only so many are nested; an object that lies deeper waits until the outermost
+// has gone. Where the position of the stack is known, and tells that the stack is short, nothing is
+// counted: every task and every coroutine that is dropped ends there.
+//
+// Thread-safety: none. Each thread has its own.
+
+#include <asyncio/internal/step.h>
+
+#include <utility>
+
+namespace asyncio::internal {
+
+/// The loop knows where its stack begins, and much of it is left.
+inline bool is_stack_short() noexcept {
+    return stack_position() >= here.stack_limit && here.stack_limit != nullptr;
+}
+
+/// `Kind` has the type `Kind::Node` and three functions: `destroy(node)`, `postpone(node, next)`,
+/// which keeps the pointer `next` in a node that is not used any more, and `resume(node)`, which
+/// gives that pointer back and leaves the node as it was.
+template <class Kind>
+class NestedDestruction {
+public:
+    using Node = typename Kind::Node;
+
+    void destroy(Node& node) noexcept {
+        if (depth_ == deepest) {
+            Kind::postpone(node, waiting_);
+            waiting_ = &node;
+            return;
+        }
+        destroy_now(node);
+        while (depth_ == 0 && waiting_ != nullptr) {
+            Node& next = *waiting_;
+            waiting_ = Kind::resume(next);
+            destroy_now(next);
+        }
+    }
+
+private:
+    static constexpr unsigned deepest = 64;
+
+    void destroy_now(Node& node) noexcept {
+        ++depth_;
+        Kind::destroy(node);
+        --depth_;
+    }
+
+    unsigned depth_ = 0;
+    Node* waiting_ = nullptr;
+};
+
+}  // namespace asyncio::internal
