@@ -15,7 +15,7 @@
 #include <asyncio/gather.h>
 #include <asyncio/generator.h>
 #include <asyncio/inspect.h>
-#include <asyncio/internal/requirements.h>
+#include <asyncio/internal/base/requirements.h>
 #include <asyncio/loop_handle.h>
 #include <asyncio/main.h>
 #include <asyncio/map_concurrent.h>

@@ -10,7 +10,7 @@ build_dir=$1
 seeds=$2
 jobs=${3:-$(nproc)}
 first=${FIRST_SEED:-1}
-areas=(core io sync)
+areas=(core scopes streams sync)
 
 programs=()
 for area in "${areas[@]}"; do

@@ -46,26 +46,28 @@ ALLOWED = {
 
 # The two places that resume a coroutine (law 1), each once.
 RESUME_PLACES = {
-    "include/asyncio/internal/step.h": "the trampoline, called by the loop",
+    "include/asyncio/internal/loop/step.h": "the trampoline, called by the loop",
     "include/asyncio/coro.h": "a parent starts its child in its own step",
 }
 
 # Where a call may block the thread (law 2).
-MAY_BLOCK = ("src/backend/*", "src/base/workers*", "src/base/stall_watch.cpp", "src/process/spawn*",
-             "tests/*")
+MAY_BLOCK = ("src/backend/*", "src/executors/worker*", "src/machine/stall_watch.cpp",
+             "src/process/spawn*", "tests/*")
 
 # The floors that each floor may include, besides itself (the table of ARCHITECTURE.md).
 MAY_INCLUDE = {
     "base": set(),
+    "machine": {"base"},
     "backend": {"base"},
-    "loop": {"base", "backend"},
-    "core": {"base", "loop"},
+    "loop": {"base", "machine", "backend"},
+    "core": {"base", "machine", "loop"},
     "sync": {"base", "core"},
-    "io": {"base", "backend", "loop", "core"},
-    "threads": {"base", "loop", "core"},
-    "process": {"base", "backend", "loop", "core", "io"},
-    "testing": {"base", "backend", "loop", "core", "sync", "io", "threads"},
-    "protocol": {"base", "core", "sync", "io", "threads"},
+    "scopes": {"base", "loop", "core", "sync"},
+    "streams": {"base", "backend", "loop", "core"},
+    "executors": {"base", "machine", "loop", "core", "scopes"},
+    "process": {"base", "backend", "loop", "core", "scopes", "streams"},
+    "testing": {"base", "backend", "loop", "core", "sync", "scopes", "streams", "executors"},
+    "protocol": {"base", "core", "sync", "scopes", "streams", "executors"},
 }
 FLOOR_OF_FOLDER = {
     "tls": "protocol", "http": "protocol", "db": "protocol",
@@ -75,27 +77,18 @@ FLOOR_OF_FOLDER = {
 PUBLIC_HEADERS_ONLY = ("src/tls/*", "src/http/*", "src/db/*", "src/process/*",
                        "examples/*", "tool/*", "bench/*")
 
-# Every header below include/asyncio has a floor. `include/asyncio.h` is the umbrella over them.
+# The floors of the public headers, which lie flat in include/asyncio. A header in internal/FLOOR
+# says its floor by its path. `include/asyncio.h` is the umbrella over them.
 HEADERS_OF_FLOOR = {
-    "base": "exceptions debug delay outcome lowlevel/awaiting lowlevel/fd internal/frame_pool "
-            "internal/intrusive_list internal/prefetch internal/ref internal/requirements "
-            "internal/rethrow "
-            "internal/thread_event internal/time internal/unique_function internal/worker_job "
-            "internal/bind",
+    "base": "exceptions debug delay lowlevel/awaiting lowlevel/fd",
     "backend": "lowlevel/backend lowlevel/operation",
-    "loop": "event_loop loop_handle lowlevel/alarm internal/context_state internal/loop_gate "
-            "internal/step",
-    "core": "coro task future task_group gather timeout sleep run wait shield context generator "
-            "lowlevel/waiter internal/awaitable internal/body internal/future_base "
-            "internal/future_watch internal/task_core finally exit_stack as_completed "
-            "map_concurrent staggered_race "
-            "internal/cancel_mask internal/cancel_walk internal/completions internal/handles "
-            "internal/settled_call internal/uncaught inspect main timeout_scope internal/foreign",
-    "sync": "sync lock event condition semaphore barrier held queue "
-            "internal/acquire internal/queue_base internal/wait_queue",
-    "io": "streams standard_streams net datagram dns file signals lowlevel/operation_awaiter",
-    "threads": "executor thread_future thread_queue process_pool serialize internal/loop_threads "
-               "internal/process_call internal/thread_call",
+    "loop": "event_loop loop_handle lowlevel/alarm",
+    "core": "outcome coro task future sleep run main context generator inspect lowlevel/waiter",
+    "sync": "sync lock event condition semaphore barrier held queue",
+    "scopes": "gather wait as_completed staggered_race shield timeout timeout_scope task_group "
+              "finally exit_stack map_concurrent",
+    "streams": "streams standard_streams net datagram dns file signals lowlevel/operation_awaiter",
+    "executors": "executor thread_future thread_queue process_pool serialize",
     "process": "subprocess",
     "protocol": "tls http/* db/*",
     "testing": "testing",
@@ -103,22 +96,24 @@ HEADERS_OF_FLOOR = {
 
 FORBIDDEN_INCLUDES = (
     # (floors, pattern of the included name, why)
-    ({"base", "backend"}, r"<coroutine>", "nothing below the loop knows coroutines"),
-    ({"loop", "core", "sync"}, r"<(unistd|fcntl|poll|signal|spawn|sys/.*|linux/.*|netinet/.*)\.h>",
+    ({"base", "machine", "backend"}, r"<coroutine>", "nothing below the loop knows coroutines"),
+    ({"loop", "core", "sync", "scopes"},
+     r"<(unistd|fcntl|poll|signal|spawn|sys/.*|linux/.*|netinet/.*)\.h>",
      "operating system headers stop at the back-end"),
-    ({"base", "loop", "core", "sync", "io", "threads", "process", "testing", "protocol"},
-     r"<liburing\.h>", "only a back-end knows the ring"),
+    (set(MAY_INCLUDE) - {"backend"}, r"<liburing\.h>", "only a back-end knows the ring"),
 )
-# The files that may start threads: base for the worker pool, threads for the bridges, and the roof
-# like any user.
-MAY_START_THREADS = ("src/base/*", "src/threads/*", "include/asyncio/executor.h",
+# The files that may start threads: the executors, the watch over long steps, and the roof like any
+# user.
+MAY_START_THREADS = ("src/machine/stall_watch*", "src/executors/*", "include/asyncio/executor.h",
                      "examples/*", "tool/*", "bench/*", "tests/*", "fuzz/*")
 
-# An `#if` outside src/backend may ask only about the compiler and the build (law 3).
+# An `#if` outside src/backend and src/machine may ask only about the compiler (law 3).
 COMPILER_WORD = re.compile(
     r"^(defined|__has_(?:feature|builtin|attribute|cpp_attribute)|__GNUC\w*|__clang\w*|__cplusplus"
     r"|__cpp_\w+|__SANITIZE_\w+|__OPTIMIZE__|NDEBUG|__EXCEPTIONS|\w+_sanitizer"
-    r"|ASYNCIO_WITH_BACKTRACE|ASYNCIO_WITH_QUICK_THROW|ASYNCIO_INTERNAL_\w+|true|false)$")
+    r"|ASYNCIO_INTERNAL_\w+|true|false)$")
+
+OUTSIDE = "outside src/backend and src/machine (law 3)"
 
 SYSTEM_CALLS = (
     "accept accept4 clock_nanosleep connect epoll_pwait epoll_wait fgets flock fread fsync "
@@ -229,6 +224,10 @@ class Source:
 
 
 def floor_of_header(stem):
+    """`stem` is the path below include/asyncio, without the ending."""
+    inside = re.fullmatch(r"internal/(\w+)/\w+", stem)
+    if inside:
+        return inside[1] if inside[1] in MAY_INCLUDE else "unknown"
     for floor, names in HEADERS_OF_FLOOR.items():
         if any(fnmatch(stem, name) for name in names.split()):
             return floor
@@ -323,19 +322,45 @@ def blocking(source):
 
 @rule
 def system_condition(source):
-    """Law 3: what differs between systems and kernels differs in src/backend only."""
-    if source.matches(("src/backend/*", "tests/*")) or not source.is_code:
+    """Law 3: what differs between systems, kernels and processors stands in two rooms."""
+    if source.matches(("src/backend/*", "src/machine/*", "tests/*")) or not source.is_code:
         return
     for number, (line, code) in enumerate(zip(source.lines, source.code), 1):
         match = re.match(r"\s*#\s*(?:el)?if(?:n?def)?\b(.*)", code)
         if not match:
             continue
         if "__has_include" in code:
-            yield number, "asks which headers the system has outside src/backend (law 3)"
+            yield number, f"asks which headers the system has {OUTSIDE}"
             continue
         for word in re.findall(r"[A-Za-z_]\w*", match[1]):
             if not COMPILER_WORD.match(word):
-                yield number, f"`{word}` asks about the system outside src/backend (law 3)"
+                yield number, f"`{word}` asks about the system {OUTSIDE}"
+
+
+@rule
+def operation_kinds(source):
+    """A switch over the kinds of operations names each, so the compiler asks for a new kind.
+
+    With a `default`, a new kind compiles everywhere, and an operation of it is never finished.
+    """
+    if not source.is_code:
+        return
+    code = "\n".join(source.code)
+    for match in re.finditer(r"\bswitch\s*\(", code):
+        body = braces_after(code, match.end())
+        if "OperationKind::" in body and re.search(r"\bdefault\s*:", body):
+            yield code.count("\n", 0, match.start()) + 1, "`default` over the kinds of operations"
+
+
+def braces_after(code, start):
+    """The text of the first block in braces behind `start`."""
+    begin = code.find("{", start)
+    depth = 0
+    for end in range(begin, len(code)):
+        depth += {"{": 1, "}": -1}.get(code[end], 0)
+        if depth == 0:
+            return code[begin:end]
+    return code[begin:]
 
 
 @rule
@@ -393,12 +418,12 @@ def floors(source):
 
 @rule
 def thread(source):
-    """Threads are started in base (the worker pool) and in the room for them."""
+    """Threads are started in the room of the executors, and by the watch over long steps."""
     if not source.is_code or source.matches(MAY_START_THREADS):
         return
     for number, line in enumerate(source.code, 1):
         if re.search(r"\bstd::j?thread\b(?!::)", line) or re.search(r"\bpthread_create\b", line):
-            yield number, "threads are started in src/base and src/threads only"
+            yield number, "threads are started in src/executors only"
 
 
 @rule
@@ -454,7 +479,7 @@ def own_header(source):
         return next((f'"{name}.h"' for name in sorted(names) if f"{name}.h" in written),
                     f'"{inside}.h"')
     if source.path.startswith("src/"):
-        for folder in ("", "internal/", "lowlevel/", stem.split("/")[1] + "/"):
+        for folder in ("", f"internal/{stem.split('/')[1]}/", "lowlevel/"):
             name = f"asyncio/{folder}{os.path.basename(stem)}.h"
             if source.exists("include/" + name):
                 return f"<{name}>"

@@ -29,7 +29,7 @@
 //
 // Thread-safety: loop thread only.
 
-#include <asyncio/internal/wait_queue.h>
+#include <asyncio/internal/sync/wait_queue.h>
 #include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/outcome.h>
 

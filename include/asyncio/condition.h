@@ -25,8 +25,8 @@
 // friend), instead of using `acquire`.
 //
 // A cancelled waiter needs a second node. Its first node keeps its place in the line for one more
-// iteration, as the rules of `internal/wait_queue.h` demand, while `cancelled_turn_` is already in
-// the ready queue.
+// iteration, as the rules of `internal/sync/wait_queue.h` demand, while `cancelled_turn_` is
+// already in the ready queue.
 //
 // A condition may be destroyed while tasks wait in it. `members_` lists all of them, in both parts,
 // so that the destructor can tell each of them. A waiter that only waits for a lock from outside
@@ -36,7 +36,7 @@
 // Thread-safety: loop thread only.
 
 #include <asyncio/coro.h>
-#include <asyncio/internal/body.h>
+#include <asyncio/internal/core/body.h>
 #include <asyncio/lock.h>
 #include <asyncio/lowlevel/awaiting.h>
 

@@ -14,8 +14,8 @@
 // value. A `Context` belongs to one thread at a time.
 
 #include <asyncio/exceptions.h>
-#include <asyncio/internal/context_state.h>
-#include <asyncio/internal/step.h>
+#include <asyncio/internal/loop/context_state.h>
+#include <asyncio/internal/loop/step.h>
 #include <asyncio/task.h>
 
 #include <cstdint>

@@ -16,7 +16,7 @@
 //
 // How deep such calls may nest is bounded by the stack they use
 // (`internal::nested_start_stack_bytes`), measured by address. Beyond that bound the parent
-// suspends first and leaves the child to the trampoline (`internal/step.h`).
+// suspends first and leaves the child to the trampoline (`internal/loop/step.h`).
 //
 // How a coroutine ends. Its final awaiter writes the parent's handle into `here.next` and returns;
 // the trampoline resumes the parent. A child that ended inside the call of its parent has no
@@ -26,11 +26,11 @@
 // destructors but no `catch`, and would skip cleanups that await. A coroutine that has to end early
 // is cancelled, and unwinds.
 
-#include <asyncio/internal/awaitable.h>
-#include <asyncio/internal/frame_pool.h>
-#include <asyncio/internal/prefetch.h>
-#include <asyncio/internal/step.h>
-#include <asyncio/internal/uncaught.h>
+#include <asyncio/internal/base/frame_pool.h>
+#include <asyncio/internal/core/awaitable.h>
+#include <asyncio/internal/core/uncaught.h>
+#include <asyncio/internal/loop/step.h>
+#include <asyncio/internal/machine/prefetch.h>
 #include <asyncio/outcome.h>
 
 #include <cassert>
@@ -232,7 +232,7 @@ public:
     }
 
     /// Inlined into the parent, so that an error of the child is thrown by the parent's own code;
-    /// such a throw is quick (`internal/rethrow.h`).
+    /// such a throw is quick (`internal/machine/rethrow.h`).
     [[gnu::always_inline]] T await_resume() { return child_.promise().outcome.last_value(); }
 
     /// For `settle`: the result or the error as a value, without a throw.

@@ -11,7 +11,7 @@
 // A bare number does not compile, since its unit is unknown: Python counts in seconds, poll(2) in
 // milliseconds. The error message says what to write.
 
-#include <asyncio/internal/time.h>
+#include <asyncio/internal/base/time.h>
 
 #include <chrono>
 #include <concepts>

@@ -4,7 +4,7 @@
 // Thread-safety: loop thread only; from another thread: `call_soon_threadsafe([&] { event.set();
 // })`.
 
-#include <asyncio/internal/wait_queue.h>
+#include <asyncio/internal/sync/wait_queue.h>
 #include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/outcome.h>
 

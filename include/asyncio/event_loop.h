@@ -25,19 +25,19 @@
 //
 // How other threads reach the loop. They push nodes onto the inbox, a lock-free stack that the loop
 // takes as a whole at the start of each iteration and reverses. They do so through the gate
-// (`internal/loop_gate.h`), which refuses when the loop is closed, and outlives it.
+// (`internal/loop/loop_gate.h`), which refuses when the loop is closed, and outlives it.
 //
 // Thread-safety: a loop belongs to the thread that runs it. The exceptions are
 // `call_soon_threadsafe` and the handle it returns, `post`, and `gate`.
 
 #include <asyncio/delay.h>
 #include <asyncio/exceptions.h>
-#include <asyncio/internal/bind.h>
-#include <asyncio/internal/intrusive_list.h>
-#include <asyncio/internal/loop_gate.h>
-#include <asyncio/internal/step.h>
-#include <asyncio/internal/time.h>
-#include <asyncio/internal/unique_function.h>
+#include <asyncio/internal/base/bind.h>
+#include <asyncio/internal/base/intrusive_list.h>
+#include <asyncio/internal/base/time.h>
+#include <asyncio/internal/base/unique_function.h>
+#include <asyncio/internal/loop/loop_gate.h>
+#include <asyncio/internal/loop/step.h>
 #include <asyncio/lowlevel/backend.h>
 
 #include <atomic>

@@ -256,6 +256,9 @@ std::exception_ptr error_with(const char* what) noexcept {
     }
 }
 
+/// Whether `error` holds a `CancelledError`. Reads the type of the exception, without a throw.
+bool is_cancellation(const std::exception_ptr& error) noexcept;
+
 /// Refuses to use a handle that refers to no object. Throws: RuntimeError "this Task is empty: …".
 [[noreturn, gnu::cold]] void throw_empty(const char* type);
 

@@ -12,8 +12,8 @@
 // cancellation that may be later than the end of the await.
 //
 // A job has two owners: the thread that runs it, and the loop that waits for its result. Either may
-// be gone before the other one. `internal/loop_threads.h` describes the one word of state on which
-// the two sides agree.
+// be gone before the other one. `internal/executors/loop_threads.h` describes the one word of state
+// on which the two sides agree.
 //
 // Thread-safety: loop thread only, except for the jobs themselves. Several loops may use one
 // `ThreadPoolExecutor`.
@@ -21,9 +21,9 @@
 #include <asyncio/context.h>
 #include <asyncio/coro.h>
 #include <asyncio/future.h>
-#include <asyncio/internal/awaitable.h>
-#include <asyncio/internal/body.h>
-#include <asyncio/internal/loop_threads.h>
+#include <asyncio/internal/core/awaitable.h>
+#include <asyncio/internal/core/body.h>
+#include <asyncio/internal/executors/loop_threads.h>
 
 #include <atomic>
 #include <cassert>

@@ -14,10 +14,10 @@
 // keeps the last one and chains the others to it. A cancellation does not count among errors: if
 // there is a real error, that leaves.
 //
-// The exits run under a mask (`internal/cancel_mask.h`). The cancellation that ended the body has
-// been delivered; a second one would end the exit that is running in the middle, and what it holds
-// would stay open. So requests from outside wait until all exits have run. A cleanup that may take
-// for ever needs a limit of its own inside, and such a limit works under the mask.
+// The exits run under a mask (`internal/core/cancel_mask.h`). The cancellation that ended the body
+// has been delivered; a second one would end the exit that is running in the middle, and what it
+// holds would stay open. So requests from outside wait until all exits have run. A cleanup that may
+// take for ever needs a limit of its own inside, and such a limit works under the mask.
 //
 // An exit is a closure that returns `Coro<bool>`, whatever it was made of: a callback, a function,
 // a manager, a resource. With one type in the list, the unwinding is one loop. A manager or a
@@ -32,8 +32,8 @@
 
 #include <asyncio/coro.h>
 #include <asyncio/finally.h>
-#include <asyncio/internal/body.h>
-#include <asyncio/internal/unique_function.h>
+#include <asyncio/internal/base/unique_function.h>
+#include <asyncio/internal/core/body.h>
 
 #include <exception>
 #include <functional>

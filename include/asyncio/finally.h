@@ -4,15 +4,15 @@
 // In C++ a destructor cannot await, and neither can a `catch` handler. A cleanup that has to await
 // is therefore the second argument of a scope, which runs it in every case.
 //
-// The cleanup runs under a mask (`internal/cancel_mask.h`). The cancellation that ended the body
-// has been delivered. A second one would otherwise interrupt the cleanup, as it does in Python, and
-// leave things half closed.
+// The cleanup runs under a mask (`internal/core/cancel_mask.h`). The cancellation that ended the
+// body has been delivered. A second one would otherwise interrupt the cleanup, as it does in
+// Python, and leave things half closed.
 //
 // Thread-safety: loop thread only.
 
 #include <asyncio/coro.h>
-#include <asyncio/internal/body.h>
-#include <asyncio/internal/cancel_mask.h>
+#include <asyncio/internal/core/body.h>
+#include <asyncio/internal/core/cancel_mask.h>
 
 #include <exception>
 #include <functional>

@@ -29,11 +29,11 @@
 //
 // Cancellation runs through a future. A request to cancel a task that awaits a future cancels the
 // future, and the end of the future wakes the task. A task that awaits a task passes the request on
-// in this way, along chains of any length (`internal/cancel_walk.h`).
+// in this way, along chains of any length (`internal/core/cancel_walk.h`).
 //
 // Thread-safety: loop thread only.
 
-#include <asyncio/internal/future_base.h>
+#include <asyncio/internal/core/future_base.h>
 #include <asyncio/lowlevel/waiter.h>
 
 #include <compare>

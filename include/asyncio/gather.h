@@ -31,12 +31,13 @@
 // CancelledErrors that the gather itself caused.
 //
 // The walk from part to part is not a recursion. A gather may contain gathers, to any depth, so it
-// is a `CancelRelay`: it gives the walk its next part when it is asked (`internal/cancel_walk.h`).
+// is a `CancelRelay`: it gives the walk its next part when it is asked
+// (`internal/core/cancel_walk.h`).
 //
 // Thread-safety: loop thread only.
 
-#include <asyncio/internal/future_watch.h>
-#include <asyncio/internal/handles.h>
+#include <asyncio/internal/core/future_watch.h>
+#include <asyncio/internal/core/handles.h>
 #include <asyncio/task.h>
 
 #include <optional>

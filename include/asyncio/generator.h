@@ -8,9 +8,10 @@
 //
 // How control goes back and forth. The asker suspends and leaves the generator's handle in
 // `here.next`; the generator, at its `co_yield`, leaves the asker's handle there. The trampoline
-// (`internal/step.h`) resumes whatever stands in `here.next`. So a value costs two resumptions, no
-// iteration of the loop, and no stack: neither of the two resumes the other from inside its own
-// frame. A generator that reads from a generator forms a chain, and the same rule holds along it.
+// (`internal/loop/step.h`) resumes whatever stands in `here.next`. So a value costs two
+// resumptions, no iteration of the loop, and no stack: neither of the two resumes the other from
+// inside its own frame. A generator that reads from a generator forms a chain, and the same rule
+// holds along it.
 //
 // Why `next()` gives an optional. Python ends the loop with `StopAsyncIteration`, an exception. The
 // end of a generator is an ordinary event, and an exception for it would cost more than many values

@@ -3,7 +3,7 @@
 //
 // Python answers them at run time. Here the answers are constants, for `if constexpr` in templates.
 
-#include <asyncio/internal/handles.h>
+#include <asyncio/internal/core/handles.h>
 
 namespace asyncio {
 

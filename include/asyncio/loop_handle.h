@@ -2,11 +2,11 @@
 // A way to reach a loop from other threads that stays safe when the loop closes or is destroyed.
 //
 // A thread cannot ask "is the loop still there?" and then use it: the loop may close between the
-// two. So a handle keeps the loop's gate alive (`internal/loop_gate.h`), and each call asks and
-// posts in one step.
+// two. So a handle keeps the loop's gate alive (`internal/loop/loop_gate.h`), and each call asks
+// and posts in one step.
 
 #include <asyncio/event_loop.h>
-#include <asyncio/internal/loop_gate.h>
+#include <asyncio/internal/loop/loop_gate.h>
 
 #include <memory>
 #include <utility>

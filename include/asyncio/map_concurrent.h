@@ -33,8 +33,8 @@
 
 #include <asyncio/finally.h>
 #include <asyncio/gather.h>
-#include <asyncio/internal/body.h>
-#include <asyncio/internal/completions.h>
+#include <asyncio/internal/core/body.h>
+#include <asyncio/internal/core/completions.h>
 #include <asyncio/sleep.h>
 #include <asyncio/task_group.h>
 

@@ -10,7 +10,8 @@
 // The state `cancelled` is separate from `error`, because every scope asks for it, and finding out
 // whether an `exception_ptr` holds a CancelledError costs more than a look at a byte.
 
-#include <asyncio/internal/rethrow.h>
+#include <asyncio/exceptions.h>
+#include <asyncio/internal/machine/rethrow.h>
 
 #include <array>
 #include <concepts>
@@ -31,9 +32,6 @@ namespace asyncio {
 using None = std::monostate;
 
 namespace internal {
-
-/// Whether `error` holds a `CancelledError`. Reads the type of the exception, without a throw.
-bool is_cancellation(const std::exception_ptr& error) noexcept;
 
 /// The error of an outcome that was given a null pointer as its error: a RuntimeError that says so.
 [[gnu::cold]] std::exception_ptr no_failure() noexcept;
@@ -205,7 +203,7 @@ private:
     enum class State : unsigned char { empty, value, error, cancelled };
 
     // Inlined into the reader, like `last_value`: a throw is quick if it stands in the coroutine
-    // that catches it (`internal/rethrow.h`).
+    // that catches it (`internal/machine/rethrow.h`).
     [[gnu::always_inline]] void rethrow_failure() const {
         if (failed()) [[unlikely]]
             internal::rethrow(internal::to_throw(error_));

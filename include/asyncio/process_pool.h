@@ -8,10 +8,10 @@
 // for code that may crash, that leaks memory, or that cannot run twice in one process.
 //
 // How it works. The processes are this program, started again. The function to run is named by its
-// place in the program (`internal/process_call.h`), so nothing has to be registered. Each process
-// has a thread in this program, which gives it jobs and waits for the answers. A job of the process
-// pool is therefore a job of a thread pool whose thread happens to wait for another process: the
-// queue, cancellation and shutdown are those of threads.
+// place in the program (`internal/executors/remote_call.h`), so nothing has to be registered. Each
+// process has a thread in this program, which gives it jobs and waits for the answers. A job of the
+// process pool is therefore a job of a thread pool whose thread happens to wait for another
+// process: the queue, cancellation and shutdown are those of threads.
 //
 // Processes are started on demand and kept. They end with the pool, and with the program, however
 // that ends. A process that crashes takes one job with it, which ends with BrokenProcessPool; the
@@ -22,7 +22,7 @@
 // Ctrl-C is left to the program: the processes ignore it.
 
 #include <asyncio/executor.h>
-#include <asyncio/internal/process_call.h>
+#include <asyncio/internal/executors/remote_call.h>
 
 #include <memory>
 #include <vector>

@@ -2,8 +2,8 @@
 // Queues between tasks: first in first out, smallest first, last in first out.
 //
 // A queue with a limit holds a fast producer back: `put` waits for room. The rules of waiting stand
-// in `internal/queue_base.h`, which does not know what the items are. This file adds what depends
-// on the type of the items and on their order.
+// in `internal/sync/queue_base.h`, which does not know what the items are. This file adds what
+// depends on the type of the items and on their order.
 //
 // `get` and `put` do not hand items over between tasks. A woken getter looks at the queue when it
 // runs, and takes an item if there still is one; a running task may have taken it first. So a
@@ -12,7 +12,7 @@
 //
 // Thread-safety: loop thread only.
 
-#include <asyncio/internal/queue_base.h>
+#include <asyncio/internal/sync/queue_base.h>
 #include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/outcome.h>
 

@@ -11,7 +11,7 @@
 // An error that leaves `run` and is caught nowhere is a special case. C++ then unwinds nothing:
 // `std::terminate` is called at the throw. So `run` closes the runner before it lets an error pass,
 // and marks the error, so that the report of `std::terminate` can show the awaits through which it
-// came (`internal/uncaught.h`).
+// came (`internal/core/uncaught.h`).
 
 #include <asyncio/context.h>
 #include <asyncio/task.h>

@@ -18,8 +18,8 @@
 // Thread-safety: loop thread only.
 
 #include <asyncio/held.h>
-#include <asyncio/internal/acquire.h>
-#include <asyncio/internal/wait_queue.h>
+#include <asyncio/internal/sync/acquire.h>
+#include <asyncio/internal/sync/wait_queue.h>
 
 #include <algorithm>
 #include <array>

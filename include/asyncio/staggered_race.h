@@ -16,9 +16,9 @@
 // Thread-safety: loop thread only.
 
 #include <asyncio/gather.h>
-#include <asyncio/internal/body.h>
-#include <asyncio/internal/completions.h>
-#include <asyncio/internal/future_watch.h>
+#include <asyncio/internal/core/body.h>
+#include <asyncio/internal/core/completions.h>
+#include <asyncio/internal/core/future_watch.h>
 #include <asyncio/lowlevel/alarm.h>
 #include <asyncio/task.h>
 

@@ -16,14 +16,14 @@
 // wrong file. When the loop closes, it closes the streams that are left.
 //
 // Behind the handle stands a state with a reference count (`ReaderState`, `WriterState` in
-// `src/io/`). Awaiters and operations in flight hold references, so the handle may be destroyed at
-// any time.
+// `src/streams/`). Awaiters and operations in flight hold references, so the handle may be
+// destroyed at any time.
 //
 // Thread-safety: loop thread only.
 
 #include <asyncio/coro.h>
 #include <asyncio/event_loop.h>
-#include <asyncio/internal/future_base.h>
+#include <asyncio/internal/core/future_base.h>
 #include <asyncio/lowlevel/fd.h>
 #include <asyncio/lowlevel/operation_awaiter.h>
 

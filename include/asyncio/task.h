@@ -34,9 +34,9 @@
 
 #include <asyncio/coro.h>
 #include <asyncio/future.h>
-#include <asyncio/internal/awaitable.h>
-#include <asyncio/internal/body.h>
-#include <asyncio/internal/task_core.h>
+#include <asyncio/internal/core/awaitable.h>
+#include <asyncio/internal/core/body.h>
+#include <asyncio/internal/core/task_core.h>
 
 #include <optional>
 #include <string>

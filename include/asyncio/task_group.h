@@ -33,8 +33,8 @@
 //
 // Thread-safety: loop thread only.
 
-#include <asyncio/internal/body.h>
-#include <asyncio/internal/completions.h>
+#include <asyncio/internal/core/body.h>
+#include <asyncio/internal/core/completions.h>
 #include <asyncio/task.h>
 
 #include <cstdint>

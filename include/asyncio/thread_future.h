@@ -9,12 +9,12 @@
 // There are two sides: one that waits, and one that works. Results and errors cross from the
 // working side to the waiting side, and a cancellation crosses in both directions. The end happens
 // once. If both sides end it at the same time, the first one decides, and the other end is dropped.
-// A flag under a mutex decides which side was first (`internal/thread_call.h`).
+// A flag under a mutex decides which side was first (`internal/executors/thread_call.h`).
 //
 // Thread-safety: any thread. A handle object is used by one thread at a time.
 
 #include <asyncio/executor.h>
-#include <asyncio/internal/thread_call.h>
+#include <asyncio/internal/executors/thread_call.h>
 #include <asyncio/loop_handle.h>
 
 #include <concepts>

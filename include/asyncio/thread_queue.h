@@ -24,8 +24,8 @@
 //
 // Waking happens outside the mutex, and is the last access to a place: its owner may go on at that
 // moment, and destroy the place. A task is woken through the gate of its loop
-// (`internal/loop_gate.h`), since the loop may close while another thread serves the task. A thread
-// is woken through a `ThreadEvent`, which its owner may destroy as soon as it is set.
+// (`internal/loop/loop_gate.h`), since the loop may close while another thread serves the task. A
+// thread is woken through a `ThreadEvent`, which its owner may destroy as soon as it is set.
 //
 // Lifetime of the lines. The queue is often a local variable of the main coroutine, which ends
 // before the worker tasks are cancelled. So the lines and their mutex lie in an object of their own
@@ -40,9 +40,9 @@
 // Thread-safety: all functions, any thread; the functions that are awaited, in tasks.
 
 #include <asyncio/exceptions.h>
-#include <asyncio/internal/intrusive_list.h>
-#include <asyncio/internal/loop_threads.h>
-#include <asyncio/internal/thread_event.h>
+#include <asyncio/internal/base/intrusive_list.h>
+#include <asyncio/internal/executors/loop_threads.h>
+#include <asyncio/internal/executors/thread_event.h>
 #include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/lowlevel/waiter.h>
 

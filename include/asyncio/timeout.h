@@ -39,7 +39,7 @@
 #include <asyncio/coro.h>
 #include <asyncio/delay.h>
 #include <asyncio/exceptions.h>
-#include <asyncio/internal/body.h>
+#include <asyncio/internal/core/body.h>
 #include <asyncio/lowlevel/alarm.h>
 #include <asyncio/task.h>
 

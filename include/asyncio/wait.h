@@ -8,9 +8,9 @@
 //
 // Thread-safety: loop thread only.
 
-#include <asyncio/internal/awaitable.h>
-#include <asyncio/internal/future_watch.h>
-#include <asyncio/internal/handles.h>
+#include <asyncio/internal/core/awaitable.h>
+#include <asyncio/internal/core/future_watch.h>
+#include <asyncio/internal/core/handles.h>
 #include <asyncio/lowlevel/alarm.h>
 #include <asyncio/task.h>
 

@@ -3,7 +3,7 @@
 //
 // Thread-safety: any thread.
 
-#include <asyncio/internal/time.h>
+#include <asyncio/internal/base/time.h>
 
 #include <span>
 

@@ -11,7 +11,7 @@
 //
 // Thread-safety: none.
 
-#include <asyncio/internal/time.h>
+#include <asyncio/internal/base/time.h>
 
 #include <cstdint>
 

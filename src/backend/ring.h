@@ -9,7 +9,7 @@
 // Thread-safety: any thread may construct. From `start` on, all calls come from the thread that
 // called it; the kernel refuses other threads. Any thread may destroy.
 
-#include <asyncio/internal/time.h>
+#include <asyncio/internal/base/time.h>
 
 #include "backend/make_backend.h"
 

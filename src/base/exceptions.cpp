@@ -17,8 +17,6 @@
 
 #include <asyncio/exceptions.h>
 
-#include <asyncio/outcome.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
@@ -139,13 +137,6 @@ std::vector<std::exception_ptr> ExceptionGroup::flatten() const {
         }
     }
     return leaves;
-}
-
-/// The stand-in for a null pointer where an error was promised: a mistake of the caller, which must
-/// reach the code that looks at the outcome and not crash here.
-std::exception_ptr internal::no_failure() noexcept {
-    return error_with<RuntimeError>("an Outcome that failed without an error: the exception_ptr is "
-                                    "null; give an exception");
 }
 
 /// Null is no error, and so no cancellation.

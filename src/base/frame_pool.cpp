@@ -24,7 +24,7 @@
 // Under sanitizers every block is the system's own. The question is asked in the slow paths alone:
 // where frames are plain, no list ever holds a block, so the fast paths always fail.
 
-#include <asyncio/internal/frame_pool.h>
+#include <asyncio/internal/base/frame_pool.h>
 
 #include "base/frame_stock.h"
 

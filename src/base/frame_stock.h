@@ -11,7 +11,7 @@
 // Thread-safety: under the depot's mutex. A function that needs no mutex says so: it locks by
 // itself, or it only asks.
 
-#include <asyncio/internal/frame_pool.h>
+#include <asyncio/internal/base/frame_pool.h>
 
 #include <algorithm>
 #include <atomic>

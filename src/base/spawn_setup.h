@@ -5,8 +5,8 @@
 // lock that another thread held at the fork stays locked in the child. `posix_spawn` therefore
 // takes a list of actions that was made beforehand, and no code of this library runs there. These
 // two classes are that list, with destructors. They also hold the decision that is the same for
-// commands (`process/spawn.cpp`) and worker processes (`base/workers_process.cpp`): the signals of
-// a new program begin as a child of a shell expects them.
+// commands (`process/spawn.cpp`) and worker processes (`executors/worker_process.cpp`): the signals
+// of a new program begin as a child of a shell expects them.
 //
 // Thread-safety: each object belongs to one thread.
 

@@ -42,7 +42,7 @@
 //
 // Thread-safety: none. A heap belongs to one loop.
 
-#include <asyncio/internal/time.h>
+#include <asyncio/internal/base/time.h>
 
 #include "base/large_memory.h"
 

@@ -16,8 +16,8 @@
 #include <asyncio/future.h>
 #include <asyncio/task.h>
 
-#include "base/call_stack.h"
 #include "base/log.h"
+#include "machine/call_stack.h"
 
 #include <algorithm>
 #include <array>

@@ -26,9 +26,9 @@
 // request that is passed on with an asker (`ask_for`) has that asker at the beginning of the path:
 // it is asked nothing, but it can be found there.
 
-#include <asyncio/internal/cancel_walk.h>
+#include <asyncio/internal/core/cancel_walk.h>
 
-#include <asyncio/internal/future_base.h>
+#include <asyncio/internal/core/future_base.h>
 
 namespace asyncio::internal {
 

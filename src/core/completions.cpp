@@ -4,7 +4,7 @@
 // total, no further number will come for a new caller, so the answer is `none` at once, although
 // tasks may still wait: those will get the last numbers.
 
-#include <asyncio/internal/completions.h>
+#include <asyncio/internal/core/completions.h>
 
 namespace asyncio::internal {
 

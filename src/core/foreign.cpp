@@ -13,7 +13,7 @@
 // happens under it: a task that finds `finished` in `leave` has taken the mutex after the other
 // thread, so that thread does not touch the loop or the frame any more.
 
-#include <asyncio/internal/foreign.h>
+#include <asyncio/internal/core/foreign.h>
 
 #include <cassert>
 

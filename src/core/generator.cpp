@@ -37,8 +37,8 @@
 
 #include <asyncio/generator.h>
 
-#include <asyncio/internal/cancel_mask.h>
-#include <asyncio/internal/completions.h>
+#include <asyncio/internal/core/cancel_mask.h>
+#include <asyncio/internal/core/completions.h>
 #include <asyncio/task.h>
 
 #include "base/log.h"

@@ -9,7 +9,7 @@
 //
 // Thread-safety: none. Each thread has its own.
 
-#include <asyncio/internal/step.h>
+#include <asyncio/internal/loop/step.h>
 
 #include <utility>
 

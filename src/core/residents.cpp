@@ -27,7 +27,7 @@
 // a node on the stack. The warning is dropped without memory, and reports are shortened.
 
 #include <asyncio/future.h>
-#include <asyncio/internal/future_watch.h>
+#include <asyncio/internal/core/future_watch.h>
 #include <asyncio/task.h>
 
 #include "base/log.h"

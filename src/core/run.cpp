@@ -21,7 +21,7 @@
 
 #include <asyncio/run.h>
 
-#include <asyncio/internal/uncaught.h>
+#include <asyncio/internal/core/uncaught.h>
 
 #include "base/interrupt.h"
 

@@ -48,12 +48,12 @@
 #include <asyncio/task.h>
 
 #include <asyncio/context.h>
-#include <asyncio/internal/cancel_mask.h>
+#include <asyncio/internal/core/cancel_mask.h>
 
-#include "base/call_stack.h"
 #include "base/log.h"
 #include "base/numbers.h"
 #include "loop/step_watch.h"
+#include "machine/call_stack.h"
 
 #include <charconv>
 #include <new>

@@ -16,11 +16,11 @@
 // `frames_left` is above zero while the stack is inside a call of `run` that an error is leaving:
 // so an unrelated `std::terminate` reports nothing.
 
-#include <asyncio/internal/uncaught.h>
+#include <asyncio/internal/core/uncaught.h>
 
 #include <asyncio/coro.h>
 #include <asyncio/exceptions.h>
-#include <asyncio/internal/task_core.h>
+#include <asyncio/internal/core/task_core.h>
 #include <asyncio/run.h>
 
 #include "core/await_tree.h"

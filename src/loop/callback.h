@@ -19,8 +19,8 @@
 // atomic because handles may be dropped on other threads.
 
 #include <asyncio/event_loop.h>
-#include <asyncio/internal/context_state.h>
-#include <asyncio/internal/frame_pool.h>
+#include <asyncio/internal/base/frame_pool.h>
+#include <asyncio/internal/loop/context_state.h>
 
 #include <atomic>
 #include <cstdint>

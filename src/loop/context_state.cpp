@@ -4,7 +4,7 @@
 // costs a copy of the list, which is right for values that are set rarely and inherited by every
 // task.
 
-#include <asyncio/internal/context_state.h>
+#include <asyncio/internal/loop/context_state.h>
 
 #include <algorithm>
 

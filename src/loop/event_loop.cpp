@@ -40,7 +40,7 @@
 
 #include <asyncio/event_loop.h>
 
-#include <asyncio/internal/prefetch.h>
+#include <asyncio/internal/machine/prefetch.h>
 
 #include "base/after_fork.h"
 #include "base/log.h"

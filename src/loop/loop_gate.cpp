@@ -1,7 +1,7 @@
 // Posting to a loop that may be closing, and the wait for threads that are in the middle of a post.
 // The reasoning is in `loop_gate.h`.
 
-#include <asyncio/internal/loop_gate.h>
+#include <asyncio/internal/loop/loop_gate.h>
 
 #include <asyncio/event_loop.h>
 #include <asyncio/loop_handle.h>

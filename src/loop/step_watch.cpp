@@ -4,7 +4,7 @@
 #include "loop/step_watch.h"
 
 #include "base/log.h"
-#include "base/stall_watch.h"
+#include "machine/stall_watch.h"
 
 namespace asyncio::internal {
 

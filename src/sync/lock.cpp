@@ -1,5 +1,5 @@
 // The one function of a lock that is not inline: its refusal. How a lock is waited for is in
-// `internal/acquire.h` and `internal/wait_queue.h`.
+// `internal/sync/acquire.h` and `internal/sync/wait_queue.h`.
 
 #include <asyncio/lock.h>
 

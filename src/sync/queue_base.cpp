@@ -1,12 +1,12 @@
 // The parts of a queue that are not on the path of an item: counting what is done, the shutdown,
 // and the end of a queue that tasks wait in. How items and tasks meet is in
-// `internal/queue_base.h`.
+// `internal/sync/queue_base.h`.
 //
 // A shutdown wakes all tasks in both lines, and each looks again at its turn. A getter that still
 // finds an item takes it; a getter or putter that finds none and no room throws QueueShutDown. So
 // nothing is decided here about single waiters, as in CPython.
 
-#include <asyncio/internal/queue_base.h>
+#include <asyncio/internal/sync/queue_base.h>
 
 #include <limits>
 #include <stdexcept>

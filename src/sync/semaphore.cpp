@@ -7,7 +7,7 @@
 
 #include <asyncio/semaphore.h>
 
-#include <asyncio/internal/task_core.h>
+#include <asyncio/internal/core/task_core.h>
 
 #include <new>
 #include <stdexcept>

@@ -14,7 +14,7 @@
 // searched among the tasks of the loop. A list of them would need a second pair of links in each
 // waiter, and stores at every wake-up, for a case that is rare.
 
-#include <asyncio/internal/wait_queue.h>
+#include <asyncio/internal/sync/wait_queue.h>
 
 #include "base/log.h"
 

@@ -4,7 +4,7 @@
 // counted in distinct addresses, which no load on the machine changes. Where frames are plain
 // (under sanitizers), there is no pool to be tested.
 
-#include <asyncio/internal/frame_pool.h>
+#include <asyncio/internal/base/frame_pool.h>
 
 #include "base/frame_stock.h"
 #include "support/random.h"

@@ -1,7 +1,7 @@
 // Goal: the intrusive list keeps its order, and its links right, through every operation.
 // Method: by hand; then random operations on two lists against two `std::deque`s.
 
-#include <asyncio/internal/intrusive_list.h>
+#include <asyncio/internal/base/intrusive_list.h>
 
 #include "support/random.h"
 

@@ -1,6 +1,6 @@
 // Goal: UniqueFunction calls what it was given, moves without copying, destroys it once.
 
-#include <asyncio/internal/unique_function.h>
+#include <asyncio/internal/base/unique_function.h>
 
 #include "support/tracked.h"
 

@@ -2,7 +2,7 @@
 
 #include <asyncio.h>
 
-#include "base/call_stack.h"
+#include "machine/call_stack.h"
 
 #include <source_location>
 #include <string>

@@ -1,8 +1,8 @@
 // Sums, three ways: the order of the steps, the times in between, and what debug mode finds out
 // about the way that is wrong.
 
-#include "base/call_stack.h"
 #include "examples/program.h"
+#include "machine/call_stack.h"
 
 #include <sstream>
 

@@ -3,7 +3,7 @@
 
 #include <asyncio.h>
 
-#include "base/call_stack.h"
+#include "machine/call_stack.h"
 
 #include <csignal>
 #include <mutex>

@@ -11,9 +11,9 @@
 
 #include <asyncio.h>
 
-#include "base/call_stack.h"
-#include "base/stall_watch.h"
 #include "loop/stall_help.h"
+#include "machine/call_stack.h"
+#include "machine/stall_watch.h"
 #include "support/sanitizer.h"
 
 #include <algorithm>

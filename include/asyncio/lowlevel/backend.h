@@ -42,7 +42,7 @@
 // Thread-safety: one thread at a time (rule 11), except `wake`, which any thread and any signal
 // handler may call at any time between construction and destruction.
 
-#include <asyncio/internal/time.h>
+#include <asyncio/internal/base/time.h>
 #include <asyncio/lowlevel/operation.h>
 
 #include <cstdint>

@@ -40,7 +40,7 @@
 //
 // Thread-safety: loop thread only.
 
-#include <asyncio/internal/intrusive_list.h>
+#include <asyncio/internal/base/intrusive_list.h>
 
 #include <cstddef>
 #include <cstdint>

@@ -20,7 +20,7 @@
 
 #include <asyncio/coro.h>
 #include <asyncio/event_loop.h>
-#include <asyncio/internal/task_core.h>
+#include <asyncio/internal/core/task_core.h>
 
 #include <coroutine>
 #include <exception>
@@ -76,7 +76,7 @@ protected:
 
     /// The first call on resumption. Throws: CancelledError if the wait was aborted, or if a
     /// request is pending. Inlined, because a throw is quick if it stands in the coroutine that
-    /// catches it (`internal/rethrow.h`).
+    /// catches it (`internal/machine/rethrow.h`).
     [[gnu::always_inline]] void resumed() {
         if (task_ != nullptr && (interrupted_ || task_->must_cancel())) [[unlikely]]
             task_->throw_cancelled();
@@ -133,4 +133,4 @@ private:
 }  // namespace asyncio::lowlevel
 
 // Included after the class, which it uses: the bridge to awaiters of other libraries.
-#include <asyncio/internal/foreign.h>  // IWYU pragma: keep
+#include <asyncio/internal/core/foreign.h>  // IWYU pragma: keep

@@ -1,0 +1,96 @@
+#pragma once
+// The table of file descriptors that the simulated world gives out, as a kernel has one for each
+// process.
+//
+// A number names an end of a pipe, and a pipe is shared by its two ends and by the operations that
+// were submitted on them. Closing an end removes the number at once, while the pipe lives on for
+// the others: so an operation in flight can still tell that its number was closed, or has a new
+// meaning (`World::foresee`).
+//
+// Thread-safety: none. A table belongs to one world.
+
+#include <asyncio/lowlevel/operation.h>
+
+#include "backend/simulated/pipe.h"
+
+#include <functional>
+#include <memory>
+#include <new>
+#include <queue>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace asyncio::lowlevel::simulated {
+
+/// Numbers from here on belong to the world. A kernel gives out the lowest free number and never
+/// comes this far, so one comparison tells whose a descriptor is, and a mistake (a number of the
+/// world in a real system call) is EBADF and not another file.
+inline constexpr int first_number = 1 << 30;
+
+/// A pipe, and the operations that wait for something to happen to it.
+struct Channel {
+    Pipe pipe;
+    OperationList waiting;
+    bool changed = false;  ///< Since the waiting operations were last tried.
+    /// The next pipe that changed. A reference, so the list keeps its pipes alive.
+    std::shared_ptr<Channel> next_changed;
+};
+
+using ChannelPtr = std::shared_ptr<Channel>;
+
+/// The meaning of a descriptor number.
+struct End {
+    ChannelPtr channel;
+    Pipe::Side side;
+};
+
+/// The table from numbers to ends.
+///
+/// A kernel gives a number out again as soon as it is free, and programs that hold on to a closed
+/// number then use another file. The seeded world does the same, to show such mistakes. The plain
+/// world uses a number once, so that a trace names each pipe without doubt.
+class Descriptors {
+public:
+    explicit Descriptors(bool reuses_numbers) : reuses_numbers_(reuses_numbers) {}
+
+    /// Throws: `std::bad_alloc`; the table is then as it was, except that the number is not used
+    /// again.
+    int open(ChannelPtr channel, Pipe::Side side) {
+        const int number = next_number();
+        ends_.emplace(number, End{std::move(channel), side});
+        return number;
+    }
+
+    void close(int number) noexcept {
+        ends_.erase(number);
+        if (!reuses_numbers_) return;
+        try {
+            free_.push(number);
+        } catch (const std::bad_alloc&) {
+            // Without memory the number is not given out again, which a program cannot notice.
+        }
+    }
+
+    /// Null if the number means nothing.
+    const End* find(int number) const noexcept {
+        const auto found = ends_.find(number);
+        return found == ends_.end() ? nullptr : &found->second;
+    }
+
+private:
+    /// The lowest free number, which is the kernel's rule (POSIX), or one never used before.
+    int next_number() {
+        if (free_.empty()) return unused_++;
+        const int lowest = free_.top();
+        free_.pop();
+        return lowest;
+    }
+
+    bool reuses_numbers_;
+    int unused_ = first_number;
+    std::unordered_map<int, End> ends_;
+    std::priority_queue<int, std::vector<int>, std::greater<>> free_;
+};
+
+}  // namespace asyncio::lowlevel::simulated

@@ -1,0 +1,119 @@
+#pragma once
+// The simulated world's window to the real one: operations on real descriptors, real time, and the
+// bell that other threads ring.
+//
+// A program under simulation may still start real children and read real pipes. Such an operation
+// is tried with the real call, which never blocks, and is kept here as long as it cannot be
+// finished. While one is kept, the world waits for real, and its clock moves as the real one does.
+// Determinism ends there: the kernel and not the plan decides what happens, and when. The plan does
+// not even shorten real reads and writes, because a short read of a datagram loses the rest of it,
+// and an eventfd refuses one.
+//
+// The rejected alternative is to refuse real descriptors. A test of a program that starts commands
+// could then not run in the simulation at all, although most of what it does is deterministic.
+//
+// Thread-safety: one thread, except `Doorbell::ring`.
+
+#include <asyncio/internal/base/time.h>
+#include <asyncio/lowlevel/fd.h>
+#include <asyncio/lowlevel/operation.h>
+
+#include "backend/attempt.h"
+
+#include <atomic>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+struct pollfd;
+
+namespace asyncio::lowlevel::simulated {
+
+/// The bell that `wake` rings: a flag and an eventfd. While the world's time is virtual it looks at
+/// the flag alone. The eventfd ends a real wait.
+///
+/// The back-ends of the kernel have a bell of their own (wake_event.h), whose eventfd is never
+/// emptied because they watch its edge. poll(2) knows levels only, so this one must be emptied. And
+/// while its time is virtual the world makes no system call to see that the bell did not ring.
+///
+/// The flag decides, and the eventfd is a hint. A ring raises the flag and then writes to the
+/// eventfd; an answer lowers the flag and then empties the eventfd. Two races are left open on
+/// purpose:
+///  - A ring between the two steps of an answer raises the flag and loses its hint. So after an
+///    answer the world does not wait before it has looked at the flag again.
+///  - A ring may write only after it was answered. The next real wait then ends early and with
+///    nothing, which the contract allows.
+class Doorbell {
+public:
+    /// Throws: `OsError` when the process has no descriptor left.
+    Doorbell();
+
+    /// Any thread, any signal handler: errno is left as it was.
+    void ring() noexcept;
+
+    /// Has it rung since the last answer? Only the world's thread.
+    bool answer() noexcept;
+
+    /// As `answer`, after a real wait that the eventfd ended: the flag may be down already, and the
+    /// eventfd has to be emptied all the same.
+    void silence() noexcept;
+
+    /// Readable when it has rung.
+    int number() const noexcept { return eventfd_.get(); }
+
+private:
+    std::atomic<bool> rung_{false};
+    static_assert(std::atomic<bool>::is_always_lock_free, "ring() must be safe in signal handlers");
+    Fd eventfd_;
+};
+
+/// The operations in flight on real descriptors.
+class RealDescriptors {
+public:
+    RealDescriptors();
+
+    /// Keeps an operation that was tried and would block.
+    void keep(Operation& operation);
+
+    /// `change` more rings of the bell are certain to come (fewer, if negative). The sum is never
+    /// negative.
+    void expect_rings(int change) noexcept;
+
+    /// Whether nothing is kept and no ring is expected; then time is virtual.
+    bool empty() const noexcept { return kept_.empty() && expected_rings_ == 0; }
+
+    /// How much real time has passed since the last call, or since the object stopped being empty.
+    Duration time_passed() noexcept;
+
+    /// Waits until a kept operation may be possible, the bell rings, or `limit` has passed
+    /// (`Duration::max()`: no limit), then moves every operation that could be carried out, with
+    /// its result, to `carried_out`. The one call in which the simulated back-end waits.
+    void look(Duration limit, OperationList& carried_out) noexcept;
+
+    Doorbell& doorbell() noexcept { return doorbell_; }
+    Scratch& scratch() noexcept { return scratch_; }
+
+private:
+    bool list_descriptors() noexcept;
+    void leave_out(int fd) noexcept;
+
+    OperationList kept_;
+    int expected_rings_ = 0;
+    /// The real time of the last `time_passed`. Has no meaning while the object is empty.
+    TimePoint last_asked_{};
+    Doorbell doorbell_;
+    Scratch scratch_;
+
+    /// Built anew for each look: the bell first, then every descriptor once, however many
+    /// operations it has, because the kernel refuses a list that is longer than the process may
+    /// have descriptors.
+    std::vector<pollfd> watched_;
+    /// Descriptors that answer with an error or a hang-up although the wanted call would block.
+    /// poll(2) would report them without end. So the next look leaves them out, lasts a millisecond
+    /// at most, and tries their operations.
+    std::unordered_set<int> useless_;
+    /// Where in `watched_` a descriptor stands. A member only to keep its memory from look to look.
+    std::unordered_map<int, std::size_t> place_;
+};
+
+}  // namespace asyncio::lowlevel::simulated

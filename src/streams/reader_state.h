@@ -1,0 +1,82 @@
+#pragma once
+// The reading end of a stream: the bytes that have come, and whether more can come.
+//
+// Two things are kept apart. The *turn* belongs to the one read that is being carried out, however
+// many operations it takes; a second read finds it taken and throws. Two reads at a time would each
+// get a random part of the bytes. The *operation* is the one in flight. It lies in the frame of the
+// coroutine that awaits it, so closing must end it first and must not free anything.
+//
+// Thread-safety: none.
+
+#include "streams/byte_buffer.h"
+#include "streams/stream_state.h"
+
+#include <span>
+#include <utility>
+
+namespace asyncio::internal {
+
+class ReaderState final : public StreamState {
+public:
+    ReaderState(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access);
+
+    /// Held by a coroutine that reads, until it ends in any way. Throws: RuntimeError if another
+    /// one holds it; the error with which the stream ended. The error comes first, so that every
+    /// read of a broken stream says why.
+    class Turn {
+    public:
+        explicit Turn(ReaderState& reader) : reader_(reader) {
+            reader.throw_error();
+            if (!reader.begin_turn()) reader.throw_busy();
+        }
+        Turn(const Turn&) = delete;
+        Turn& operator=(const Turn&) = delete;
+        ~Turn() { reader_.end_turn(); }
+
+    private:
+        ReaderState& reader_;
+    };
+
+    /// False if another read is being carried out.
+    bool begin_turn() noexcept { return !std::exchange(has_reader_, true); }
+    [[noreturn]] void throw_busy() const;
+    void end_turn() noexcept { has_reader_ = false; }
+
+    /// Whether no more bytes will come, because of the end, an error, or a `close`. The buffer may
+    /// still hold some.
+    bool ended() const noexcept { return eof_ || error_ != 0 || closing(); }
+    void throw_error() const;
+
+    /// Fills in the operation that receives more, except for its `receive`, which is the awaiter's.
+    void prepare(lowlevel::Operation& operation) noexcept;
+    /// Bytes have come. Without memory for them, the stream ends with ENOMEM.
+    void received(std::span<const char> bytes) noexcept;
+    /// The operation has ended: takes over its result. False if it was only the wait for readiness;
+    /// it has then become the read, and has to be submitted.
+    bool take_over(lowlevel::Operation& operation) noexcept;
+
+    void close() noexcept;
+
+    /// The bytes that have come and were not taken. Reads use the buffer directly: they hold the
+    /// turn.
+    ByteBuffer buffer;
+    /// How long a chunk of `readline` and `readuntil` may be, in bytes.
+    const std::size_t limit;
+
+private:
+    void shut() noexcept override { close(); }
+    void closed(int) noexcept override {}
+    void note(int result) noexcept;
+    bool is_terminal() const noexcept;
+
+    /// The operation in flight, which `close` has to cancel. It belongs to an awaiter.
+    lowlevel::Operation* in_flight_ = nullptr;
+    /// The errno with which the stream ended; 0 while there is none.
+    int error_ = 0;
+    /// The end was seen. No further read is made: a terminal would wait for input again.
+    bool eof_ = false;
+    /// The turn is taken.
+    bool has_reader_ = false;
+};
+
+}  // namespace asyncio::internal

@@ -1,0 +1,325 @@
+// `StreamReader`: the reads, and how they await what they need.
+//
+// `read(n)` is a plain awaiter, because it needs one operation at most. The others are loops,
+// "receive until the wanted bytes are there", and therefore coroutines. Each holds the reader's
+// turn for as long as it runs, and takes nothing out of the buffer before all of it is there. So a
+// read that is cancelled half-way leaves every byte in the stream, in order.
+//
+// A receive, step by step (`ReceiveAwaiter`)
+//
+//  1. `await_ready` finds the end of the stream, or submits the operation. If it finishes at once,
+//     the task goes on without a suspension, except that it yields when it has had its share
+//     (`turn_is_over`).
+//  2. Otherwise the task parks. The buffer, if it is empty, frees its memory for the time of the
+//     wait.
+//  3. The back-end calls `received` with the bytes, and the loop calls `reported`.
+//  4. `reported` wakes the task. For a shared descriptor the first report is only "readable": it
+//     submits the read from there, without the task.
+//  5. `await_resume` throws if the task's cancellation ended the operation.
+//
+// A cancellation does not take the awaiter away from the back-end: the task stays parked until the
+// report. If bytes were faster than the cancellation, they are in the buffer by then, and the
+// request stays with the task until its next wait.
+//
+// The state is held by a reference in every coroutine and awaiter here, because the handle may be
+// destroyed, or moved, during a read.
+
+#include <asyncio/exceptions.h>
+#include <asyncio/streams.h>
+
+#include "streams/reader_state.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+namespace asyncio {
+namespace internal {
+
+// --- Awaiting bytes -----------------------------------------------------------------------------
+
+ReceiveAwaiter::ReceiveAwaiter(Ref<ReaderState> reader) noexcept : reader_(std::move(reader)) {}
+
+ReceiveAwaiter::~ReceiveAwaiter() = default;
+
+/// The check for the loop comes before the submission: an operation of another loop must not be put
+/// into this one's back-end.
+bool ReceiveAwaiter::await_ready() {
+    if (reader_->ended()) return true;
+    reader_->require_loop_of(task("a read of a StreamReader"), "a read of a StreamReader");
+    reader_->prepare(operation_);
+    operation_.on_finished = &reported;
+    operation_.receive = &received;
+    if (!submit_until_over()) return false;
+    return !lowlevel::turn_is_over();
+}
+
+/// Submits until nothing is in flight any more (true), or until an operation is (false). Two rounds
+/// at most: for readiness, and for the read.
+bool ReceiveAwaiter::submit_until_over() noexcept {
+    do {
+        const auto submitted = reader_->loop().submit(operation_);
+        if (submitted == lowlevel::Backend::Submitted::in_flight) {
+            reader_->buffer.forget_if_empty();
+            return false;
+        }
+    } while (!reader_->take_over(operation_));
+    return true;
+}
+
+/// Called inside the back-end, so it only copies.
+void ReceiveAwaiter::received(lowlevel::Operation& operation,
+                              std::span<const char> bytes) noexcept {
+    auto& self = static_cast<ReceiveAwaiter&>(*static_cast<OwnOperation&>(operation).awaiter);
+    self.reader_->received(bytes);
+}
+
+/// A static function, because an operation knows its callback and no object.
+void ReceiveAwaiter::reported(lowlevel::Operation& operation) noexcept {
+    auto& self = static_cast<ReceiveAwaiter&>(*static_cast<OwnOperation&>(operation).awaiter);
+    if (self.reader_->take_over(operation) || self.submit_until_over()) self.wake();
+}
+
+ReadAwaiter::ReadAwaiter(Ref<ReaderState> reader, std::size_t most_bytes) noexcept
+    : ReceiveAwaiter(std::move(reader)), most_bytes_(most_bytes) {}
+
+ReadAwaiter::~ReadAwaiter() { end_turn(); }
+
+/// Also called by the destructor: a task that ends while it waits must give the turn back.
+void ReadAwaiter::end_turn() noexcept {
+    if (std::exchange(has_turn_, false)) reader_->end_turn();
+}
+
+/// The turn is taken first: with bytes in the buffer, too, a second read at the same time is a
+/// mistake. The mistake is thrown in `await_resume`, as every error of a read.
+bool ReadAwaiter::await_ready() {
+    has_turn_ = reader_->begin_turn();
+    if (!has_turn_ || most_bytes_ == 0 || !reader_->buffer.empty()) return true;
+    return ReceiveAwaiter::await_ready();
+}
+
+std::string ReadAwaiter::await_resume() {
+    if (!has_turn_) reader_->throw_busy();
+    // The awaiter lives until the end of the whole expression, in which there may be another read.
+    // So the turn ends here and not only in the destructor.
+    end_turn();
+    result();
+    reader_->throw_error();
+    return reader_->buffer.take(std::min(most_bytes_, reader_->buffer.size()));
+}
+
+namespace {
+
+/// `co_await Receive(reader)`: more bytes than there are, or the end.
+struct Receive {
+    Ref<ReaderState> reader;
+
+    explicit Receive(Ref<ReaderState> from) noexcept : reader(std::move(from)) {}
+    ReceiveAwaiter operator co_await() const { return ReceiveAwaiter(reader); }
+};
+
+// --- The reads that take several operations -----------------------------------------------------
+
+/// Throws an error of the stream only after it is known: bytes that came before it stay in the
+/// buffer, for a caller that wants them (`take_buffered`).
+Coro<std::string> read_to_end(Ref<ReaderState> reader) {
+    const ReaderState::Turn turn(*reader);
+    while (!reader->ended()) co_await Receive(reader);
+    reader->throw_error();
+    co_return reader->buffer.take_all();
+}
+
+/// At an early end the exception carries the bytes, and they leave the stream, as in Python.
+Coro<std::string> read_exactly(Ref<ReaderState> reader, std::size_t bytes) {
+    const ReaderState::Turn turn(*reader);
+    while (reader->buffer.size() < bytes && !reader->ended()) co_await Receive(reader);
+    reader->throw_error();
+    if (reader->buffer.size() < bytes) throw IncompleteReadError(reader->buffer.take_all(), bytes);
+    co_return reader->buffer.take(bytes);
+}
+
+/// The search in the buffered bytes for the end of a chunk, which one of several separators closes.
+/// Remembers how far it has searched, so that a long line that comes in many pieces is searched
+/// once and not from its beginning each time.
+class SeparatorSearch {
+public:
+    explicit SeparatorSearch(std::vector<std::string> separators)
+        : separators_(std::move(separators)) {
+        for (const std::string& separator : separators_)
+            longest_ = std::max(longest_, separator.size());
+    }
+
+    struct Match {
+        std::size_t begin;  ///< Of the separator.
+        std::size_t end;
+    };
+
+    /// The separator that ends first, which gives the shortest chunk, as in Python. `bytes` holds
+    /// the bytes of the call before, and more behind them.
+    std::optional<Match> find(std::string_view bytes) {
+        std::optional<Match> first;
+        for (const std::string& separator : separators_) {
+            const std::size_t begin = bytes.find(separator, searched_);
+            if (begin == std::string_view::npos) continue;
+            const std::size_t end = begin + separator.size();
+            if (!first || end < first->end) first = Match{begin, end};
+        }
+        // Not found. The last bytes may be the beginning of a separator, so the next search begins
+        // there.
+        if (!first && bytes.size() + 1 > longest_) searched_ = bytes.size() + 1 - longest_;
+        return first;
+    }
+
+    /// The number of bytes at the front that hold neither a separator nor a part of one.
+    std::size_t searched() const noexcept { return searched_; }
+
+private:
+    std::vector<std::string> separators_;
+    std::size_t longest_ = 0;
+    std::size_t searched_ = 0;
+};
+
+/// Receives until a separator is there and returns where it ends; nothing if the stream ended
+/// before. The limit is checked in both cases, found and not found: a chunk that is too long is an
+/// error even if it arrives all at once. The bytes stay in the buffer then, so the caller can read
+/// them in another way.
+Coro<std::optional<std::size_t>> find_chunk(Ref<ReaderState> reader,
+                                            std::vector<std::string> separators) {
+    SeparatorSearch search(std::move(separators));
+    for (;;) {
+        const auto match = search.find(reader->buffer.bytes());
+        if (match && match->begin > reader->limit)
+            throw LimitOverrunError("the separator is beyond the limit", match->begin);
+        if (match) co_return match->end;
+        if (search.searched() > reader->limit)
+            throw LimitOverrunError("no separator within the limit", search.searched());
+        if (reader->ended()) break;
+        co_await Receive(reader);
+    }
+    reader->throw_error();
+    co_return std::nullopt;
+}
+
+Coro<std::string> read_until(Ref<ReaderState> reader, std::vector<std::string> separators) {
+    const ReaderState::Turn turn(*reader);
+    const std::optional<std::size_t> end = co_await find_chunk(reader, std::move(separators));
+    if (!end) throw IncompleteReadError(reader->buffer.take_all(), 0);
+    co_return reader->buffer.take(*end);
+}
+
+/// A last line without its newline is a line. Only the end itself gives "".
+Coro<std::string> read_line(Ref<ReaderState> reader) {
+    const ReaderState::Turn turn(*reader);
+    std::vector<std::string> newline(1, "\n");
+    const std::optional<std::size_t> end = co_await find_chunk(reader, std::move(newline));
+    co_return end ? reader->buffer.take(*end) : reader->buffer.take_all();
+}
+
+/// A negative number that was converted to `size_t` is larger than any buffer can be.
+void require_count(std::size_t bytes, const char* what) {
+    if (bytes > PTRDIFF_MAX) throw std::invalid_argument(what);
+}
+
+}  // namespace
+}  // namespace internal
+
+// --- The handle ---------------------------------------------------------------------------------
+
+Read::Read(internal::Ref<internal::ReaderState> reader, std::size_t most_bytes) noexcept
+    : reader_(std::move(reader)), most_bytes_(most_bytes) {}
+Read::Read(const Read&) noexcept = default;
+Read::~Read() = default;
+
+/// An awaiter for each `co_await`; a read that is never awaited reads nothing.
+internal::ReadAwaiter Read::operator co_await() const {
+    return internal::ReadAwaiter(reader_, most_bytes_);
+}
+
+StreamReader::StreamReader() noexcept = default;
+
+StreamReader::StreamReader(EventLoop& loop, lowlevel::Fd fd, StreamOptions options)
+    : StreamReader(internal::make_stream<internal::ReaderState>(
+          loop, internal::StreamFd(std::move(fd)), options, internal::Access::non_blocking)) {}
+
+StreamReader::StreamReader(internal::Ref<internal::ReaderState> state) noexcept
+    : state_(std::move(state)) {}
+
+StreamReader::StreamReader(StreamReader&& other) noexcept = default;
+
+/// The stream that the handle referred to is closed, as if the handle had been destroyed.
+StreamReader& StreamReader::operator=(StreamReader&& other) noexcept {
+    if (this == &other) return *this;
+    drop();
+    state_ = std::move(other.state_);
+    is_alias_ = other.is_alias_;
+    return *this;
+}
+
+StreamReader::~StreamReader() { drop(); }
+
+/// An alias is a second handle that does not own: its end leaves the stream open.
+void StreamReader::drop() const noexcept {
+    if (!is_alias_) close();
+}
+
+StreamReader StreamReader::alias() const noexcept {
+    StreamReader second(state_);
+    second.is_alias_ = true;
+    return second;
+}
+
+StreamReader::operator bool() const noexcept { return static_cast<bool>(state_); }
+
+internal::ReaderState& StreamReader::state() const {
+    if (!state_) internal::throw_empty("StreamReader");
+    return *state_;
+}
+
+internal::Ref<internal::ReaderState> StreamReader::shared_state() const {
+    return internal::Ref<internal::ReaderState>::share(&state());
+}
+
+/// Every read takes a reference of its own: what it returns may be awaited after the handle has
+/// gone.
+Read StreamReader::read(std::size_t most_bytes) const {
+    internal::require_count(most_bytes, "read: a negative count; read() reads until the end");
+    return Read(shared_state(), most_bytes);
+}
+
+Coro<std::string> StreamReader::read() const { return internal::read_to_end(shared_state()); }
+
+Coro<std::string> StreamReader::readline() const { return internal::read_line(shared_state()); }
+
+Coro<std::string> StreamReader::readexactly(std::size_t bytes) const {
+    internal::require_count(bytes, "readexactly: a negative count");
+    return internal::read_exactly(shared_state(), bytes);
+}
+
+Coro<std::string> StreamReader::readuntil(std::string_view separator) const {
+    return readuntil(std::span(&separator, 1));
+}
+
+/// The separators are copied: the coroutine starts later, when the caller's text may be gone.
+Coro<std::string> StreamReader::readuntil(std::span<const std::string_view> separators) const {
+    std::vector<std::string> copies(separators.begin(), separators.end());
+    const auto is_empty = [](const std::string& separator) { return separator.empty(); };
+    if (copies.empty() || std::any_of(copies.begin(), copies.end(), is_empty))
+        throw std::invalid_argument("readuntil: a separator has at least one byte");
+    return internal::read_until(shared_state(), std::move(copies));
+}
+
+std::string StreamReader::take_buffered() const { return state().buffer.take_all(); }
+
+/// As in Python, the end counts only when the program has taken everything that came before it.
+bool StreamReader::at_eof() const { return state().ended() && state().buffer.empty(); }
+
+void StreamReader::close() const noexcept {
+    if (state_) state_->close();
+}
+
+bool StreamReader::is_closing() const { return state().closing(); }
+
+}  // namespace asyncio

@@ -1,0 +1,172 @@
+// `StreamWriter`: the handle, and the wait for what its state does by itself.
+//
+// Writing never waits. `write` gives the bytes to the state, which sends them without any task
+// (writer_state.cpp). So there is nothing to await in a write. A task waits for an *event* of the
+// writer instead: the buffer is short enough again (`drain`), everything up to a mark is with the
+// kernel (`send`), the descriptor is closed (`wait_closed`). All three have one awaiter, which
+// stands in one line of the writer.
+//
+// The wait, step by step
+//
+//  1. `await_ready` asks the state whether the event has come. If so, the task goes on, except that
+//     it yields when it has had its share: a task that writes and drains in a loop, and never finds
+//     the buffer full, would otherwise keep every other task waiting.
+//  2. The awaiter puts itself into the writer's line, and the task parks.
+//  3. The state looks through the line after every progress, removes the awaiters whose event has
+//     come, and makes their tasks ready.
+//  4. `await_resume` throws if the task was cancelled, or if the bytes for which it waited are
+//     lost.
+//
+// A cancellation takes the awaiter out of the line at once. It has no effect on the bytes: the
+// state goes on sending them.
+
+#include <asyncio/exceptions.h>
+#include <asyncio/streams.h>
+
+#include "streams/writer_state.h"
+
+#include <utility>
+
+namespace asyncio {
+namespace internal {
+
+WriterAwaiter::WriterAwaiter(Ref<WriterState> writer, WriterEvent event,
+                             std::uint64_t mark) noexcept
+    : writer_(std::move(writer)), mark_(mark), event_(event) {
+    place_.awaiter = this;
+}
+
+WriterAwaiter::~WriterAwaiter() = default;
+
+bool WriterAwaiter::await_ready() {
+    if (!writer_->has_come(*this)) return false;
+    yields_ = lowlevel::turn_is_over();
+    return !yields_;
+}
+
+/// Called before the task parks. A task of another loop is refused: the state would make it ready
+/// on the wrong thread.
+void WriterAwaiter::stand_in_line() {
+    constexpr auto function = "StreamWriter::drain(), send() or wait_closed()";
+    writer_->require_loop_of(task(function), function);
+    writer_->line().push_back(place_);
+}
+
+/// An awaiter that is in no line any more has been woken: its event has come, and the wait ends as
+/// if there had been no request.
+lowlevel::Waiter::Abort WriterAwaiter::abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
+    auto& self = static_cast<WriterAwaiter&>(waiter);
+    if (!self.place_.linked()) return Abort::too_late;
+    self.place_.unlink();
+    return Abort::removed;
+}
+
+/// A cancellation comes before an error: the task asked to stop, and need not learn how the write
+/// ended.
+void WriterAwaiter::await_resume() {
+    resumed();
+    writer_->throw_if_lost(*this);
+}
+
+}  // namespace internal
+
+// --- What is awaited ----------------------------------------------------------------------------
+
+WriterWait::WriterWait(internal::Ref<internal::WriterState> writer, internal::WriterEvent event,
+                       std::uint64_t mark) noexcept
+    : writer_(std::move(writer)), mark_(mark), event_(event) {}
+WriterWait::WriterWait(const WriterWait&) noexcept = default;
+WriterWait::~WriterWait() = default;
+
+/// An awaiter for each `co_await`, so the same wait can be awaited twice.
+internal::WriterAwaiter WriterWait::operator co_await() const {
+    return internal::WriterAwaiter(writer_, event_, mark_);
+}
+
+// --- The handle ---------------------------------------------------------------------------------
+
+StreamWriter::StreamWriter() noexcept = default;
+
+StreamWriter::StreamWriter(EventLoop& loop, lowlevel::Fd fd, StreamOptions options)
+    : StreamWriter(internal::make_stream<internal::WriterState>(
+          loop, internal::StreamFd(std::move(fd)), options, internal::Access::non_blocking)) {}
+
+StreamWriter::StreamWriter(internal::Ref<internal::WriterState> state) noexcept
+    : state_(std::move(state)) {}
+
+StreamWriter::StreamWriter(StreamWriter&& other) noexcept = default;
+
+/// The stream that the handle referred to is aborted, as if the handle had been destroyed.
+StreamWriter& StreamWriter::operator=(StreamWriter&& other) noexcept {
+    if (this == &other) return *this;
+    drop();
+    state_ = std::move(other.state_);
+    is_alias_ = other.is_alias_;
+    return *this;
+}
+
+StreamWriter::~StreamWriter() { drop(); }
+
+/// An alias is a second handle that does not own: its end leaves the stream open.
+void StreamWriter::drop() const noexcept {
+    if (state_ && !is_alias_) state_->drop();
+}
+
+StreamWriter StreamWriter::alias() const noexcept {
+    StreamWriter second(state_);
+    second.is_alias_ = true;
+    return second;
+}
+
+StreamWriter::operator bool() const noexcept { return static_cast<bool>(state_); }
+
+internal::WriterState& StreamWriter::state() const {
+    if (!state_) internal::throw_empty("StreamWriter");
+    return *state_;
+}
+
+internal::Ref<internal::WriterState> StreamWriter::shared_state() const {
+    return internal::Ref<internal::WriterState>::share(&state());
+}
+
+void StreamWriter::write(std::string_view data) const { state().write(data); }
+
+void StreamWriter::write_string(std::string&& data) const { state().write_string(std::move(data)); }
+
+WriterWait StreamWriter::drain() const {
+    return WriterWait(shared_state(), internal::WriterEvent::drained);
+}
+
+/// Writes at once and not when it is awaited, so two calls keep their order whatever is done with
+/// the results.
+WriterWait StreamWriter::send(std::string_view data) const {
+    write(data);
+    return all_sent();
+}
+
+/// The mark counts the bytes of the whole stream, so later writes do not make this wait longer.
+WriterWait StreamWriter::all_sent() const {
+    return WriterWait(shared_state(), internal::WriterEvent::sent, state().written());
+}
+
+WriterWait StreamWriter::wait_closed() const {
+    return WriterWait(shared_state(), internal::WriterEvent::closed);
+}
+
+void StreamWriter::close() const noexcept {
+    if (state_) state_->close();
+}
+
+void StreamWriter::abort() const noexcept {
+    if (state_) state_->abort();
+}
+
+bool StreamWriter::is_closing() const { return state().closing(); }
+
+std::size_t StreamWriter::get_write_buffer_size() const { return state().buffered_bytes(); }
+
+void StreamWriter::set_write_buffer_limits(std::size_t high, std::size_t low) const {
+    state().set_limits(high, low);
+}
+
+}  // namespace asyncio

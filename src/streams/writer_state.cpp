@@ -1,0 +1,308 @@
+// The sending side of a stream: a pump that moves bytes from the program to the kernel, without a
+// task.
+//
+// A task per writer would be simpler to write, and would cost a frame and two switches for each
+// write. The state is its own callback instead: the report of one write submits the next.
+//
+// The way of a byte
+//
+//  1. `write` appends it. If nothing is buffered, it goes to `outgoing_` and the pump starts at
+//     once: most writes fit into the kernel's buffer and are done when `write` returns. If
+//     something is buffered, it goes to `waiting_`.
+//  2. `pump` submits operations until one is in flight, everything is sent, or the writer has had
+//     its share of the thread.
+//  3. The report of an operation (`reported`) counts what was sent and pumps again.
+//  4. When `outgoing_` is sent, `waiting_` becomes `outgoing_` (`next_piece`): what many small
+//     writes have gathered goes out by one call.
+//
+// Why two strings. The back-end reads from `outgoing_` while its operation is in flight, so that
+// string must neither grow (its memory would move) nor be cleared. New bytes need another place.
+//
+// Back-pressure. `paused_` becomes true above the high mark and false at or below the low mark.
+// `drain` waits while it is true. Between the two marks it stays as it was, so a task is not woken
+// for every few bytes.
+//
+// The end. `close` lets the pump send what is buffered; `note_progress` then closes the descriptor.
+// An error, `abort`, and the loop's end drop what is buffered. Dropping has to wait for the
+// operation in flight, so `abort` cancels it and its report does the rest. Bytes that the kernel
+// has taken before the cancellation count as sent.
+//
+// Two counters decide what the waiting tasks are told. `written_` counts all bytes that were ever
+// given to `write`, the refused ones included, and `sent_` counts the bytes that the kernel has
+// taken. A mark between the two is not sent yet; after the end it never will be.
+
+#include "streams/writer_state.h"
+
+#include <asyncio/exceptions.h>
+
+#include "base/log.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <stdexcept>
+#include <utility>
+
+#include <poll.h>
+
+namespace asyncio::internal {
+namespace {
+
+/// The largest single write. A file takes everything at once while the loop waits for the disk; in
+/// pieces, other tasks run in between.
+constexpr std::size_t largest_piece_bytes = 1024 * 1024;
+/// A string that is larger than this gives its memory back when it is empty; a smaller one keeps it
+/// for the next write.
+constexpr std::size_t kept_capacity_bytes = 256 * 1024;
+
+/// `clear` would keep the memory of the largest amount ever written.
+void forget(std::string& bytes) noexcept {
+    if (bytes.capacity() > kept_capacity_bytes) {
+        std::string().swap(bytes);
+    } else {
+        bytes.clear();
+    }
+}
+
+}  // namespace
+
+WriterState::WriterState(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access)
+    : StreamState(loop, std::move(fd), options, access) {
+    operation_.writer = this;
+    operation_.on_finished = &reported;
+    again_.writer = this;
+    again_.run = &go_on;
+}
+
+// --- What comes in ------------------------------------------------------------------------------
+
+/// Counts the bytes and says whether to buffer them. After the end they are refused without an
+/// error, as in Python, and the next `drain` or `send` reports it: a `write` that throws would have
+/// to be expected at every call.
+bool WriterState::accepts(std::size_t bytes) noexcept {
+    written_ += bytes;
+    if (closing_ && bytes > 0) refused_ = true;
+    return !closing_ && bytes > 0;
+}
+
+/// When an operation is in flight or the pump rests, something is buffered. So the bytes then go to
+/// `waiting_`, and the string that the back-end reads does not change.
+void WriterState::write(std::string_view data) {
+    if (!accepts(data.size())) return;
+    try {
+        (buffered_bytes() == 0 ? outgoing_ : waiting_).append(data);
+    } catch (...) {
+        written_ -= data.size();  // they will never be sent
+        throw;
+    }
+    pump();
+}
+
+/// A whole string is moved and not copied, if its place is empty.
+void WriterState::write_string(std::string&& data) {
+    if (!accepts(data.size())) return;
+    std::string& end = buffered_bytes() == 0 ? outgoing_ : waiting_;
+    if (end.empty()) {
+        end = std::move(data);
+    } else {
+        try {
+            end.append(data);
+        } catch (...) {
+            written_ -= data.size();
+            throw;
+        }
+    }
+    pump();
+}
+
+// --- What goes out ------------------------------------------------------------------------------
+
+/// Sends until it has to wait. It is called whenever that may have changed, and does nothing if it
+/// already waits. The number of rounds is limited by `turn_is_over`, which counts operations that
+/// finish at once.
+void WriterState::pump() noexcept {
+    while (!pump_stands() && outgoing_sent_ < outgoing_.size()) {
+        if (lowlevel::turn_is_over()) {
+            rest();
+            break;
+        }
+        prepare();
+        if (loop().submit(operation_) == lowlevel::Backend::Submitted::in_flight) {
+            in_flight_ = true;
+            retain();
+        } else {
+            take_over(operation_.result);
+        }
+    }
+    note_progress();
+}
+
+/// Fills in the next operation: a write, or for a shared descriptor the wait for readiness before
+/// it.
+void WriterState::prepare() noexcept {
+    const bool ask_first = access() == Access::shared && !ready_;
+    operation_.kind = ask_first ? lowlevel::OperationKind::poll : lowlevel::OperationKind::write;
+    operation_.events = POLLOUT;
+    operation_.fd = fd();
+    operation_.blocking = blocking();
+    operation_.buffer = outgoing_.data() + outgoing_sent_;
+    // Readiness promises room for PIPE_BUF bytes. A larger write might block the thread if the
+    // descriptor is in blocking mode.
+    const std::size_t most = access() == Access::shared ? PIPE_BUF : largest_piece_bytes;
+    operation_.size = std::min(outgoing_.size() - outgoing_sent_, most);
+}
+
+/// Handles the result of an operation. Bytes that the kernel took count as sent in every case, also
+/// if the program has aborted meanwhile. A shared descriptor is ready for one write only, then it
+/// is asked again.
+void WriterState::take_over(int result) noexcept {
+    const bool was_poll = operation_.kind == lowlevel::OperationKind::poll;
+    if (result > 0 && !was_poll) sent_ += static_cast<std::uint64_t>(result);
+    if (aborted_) return give_up(0);
+    if (result < 0) return give_up(-result);
+    ready_ = was_poll;
+    if (was_poll) return;
+    outgoing_sent_ += static_cast<std::size_t>(result);
+    if (outgoing_sent_ == outgoing_.size()) next_piece();
+}
+
+/// Ends the writing: no more bytes can be sent. The first error stays, since the later ones are its
+/// consequences. Called only while nothing is in flight, because the back-end reads from
+/// `outgoing_`.
+void WriterState::give_up(int error) noexcept {
+    if (error_ == 0) error_ = error;
+    closing_ = true;
+    forget(outgoing_);
+    forget(waiting_);
+    outgoing_sent_ = 0;
+}
+
+/// A swap, so the memory of both strings is used again.
+void WriterState::next_piece() noexcept {
+    forget(outgoing_);
+    outgoing_.swap(waiting_);
+    outgoing_sent_ = 0;
+}
+
+/// Puts the pump at the end of the ready queue: other tasks run before it continues. The queue's
+/// entry holds a reference, because the handle may go meanwhile.
+void WriterState::rest() noexcept {
+    retain();
+    loop().schedule(again_);
+}
+
+/// Called by the loop when the pump may continue. The writer may have ended meanwhile; `pump` then
+/// finds no bytes to send.
+void WriterState::go_on(Ready& node) noexcept {
+    WriterState& self = *static_cast<Again&>(node).writer;
+    self.pump();
+    self.release();
+}
+
+void WriterState::reported(lowlevel::Operation& operation) noexcept {
+    WriterState& self = *static_cast<WriteOperation&>(operation).writer;
+    self.in_flight_ = false;
+    self.take_over(operation.result);
+    self.pump();
+    self.release();
+}
+
+// --- The end ------------------------------------------------------------------------------------
+
+/// The pump is not touched: it sends what is left, and the last progress closes the descriptor.
+void WriterState::close() noexcept {
+    if (std::exchange(closing_, true)) return;
+    note_progress();
+}
+
+/// With an operation in flight the rest happens in `take_over`, when the back-end has reported it.
+void WriterState::abort() noexcept {
+    closing_ = true;
+    if (std::exchange(aborted_, true)) return;
+    if (in_flight_) return loop().cancel(operation_);
+    give_up(0);
+    note_progress();
+}
+
+/// A dropped handle is an abort and not a close: the program can no longer learn whether the bytes
+/// arrive, and a peer that does not read would keep the state alive for ever. In debug mode the
+/// loss is logged.
+void WriterState::drop() noexcept {
+    if (closing_) return;
+    if (buffered_bytes() > 0 && loop().get_debug()) {
+        log(LogLevel::warning, "a StreamWriter was dropped and not closed; bytes are lost", [this] {
+            return std::to_string(buffered_bytes()) + " bytes for " + name() +
+                   " are lost: the StreamWriter was dropped and not closed";
+        });
+    }
+    abort();
+}
+
+/// The last event of a writer. Every task that still waits is woken.
+void WriterState::closed(int error) noexcept {
+    closed_ = true;
+    if (error_ == 0) error_ = error;
+    wake_those_who_may_go();
+}
+
+// --- The tasks that wait ------------------------------------------------------------------------
+
+/// New limits may end or begin a pause, so they count as progress.
+void WriterState::set_limits(std::size_t high, std::size_t low) {
+    if (low > high) throw std::invalid_argument("the low mark is above the high one");
+    high_ = high;
+    low_ = low;
+    note_progress();
+}
+
+/// Called after everything that changes the number of buffered bytes, or the end. It brings the
+/// pause up to date, closes the descriptor when a closing writer is empty, and wakes the tasks
+/// whose event has come.
+void WriterState::note_progress() noexcept {
+    const std::size_t bytes = buffered_bytes();
+    if (bytes > high_) paused_ = true;
+    if (bytes <= low_) paused_ = false;
+    if (closing_ && bytes == 0) close_descriptor();
+    wake_those_who_may_go();
+}
+
+/// Goes through the whole line: its awaiters wait for different events, and there are rarely more
+/// than a few.
+void WriterState::wake_those_who_may_go() noexcept {
+    line_.for_each([this](WriterAwaiter::Place& place) {
+        if (!has_come(*place.awaiter)) return;
+        place.unlink();
+        // A woken task runs in a later step, so the line does not change during this walk.
+        TaskCore& task = place.awaiter->task();
+        loop().schedule(task);
+    });
+}
+
+/// Whether the awaiter has nothing more to wait for. After an error a wait for bytes ends, but
+/// `wait_closed` still waits for the close.
+bool WriterState::has_come(const WriterAwaiter& awaiter) const noexcept {
+    if (closed_) return true;
+    switch (awaiter.event_) {
+        case WriterEvent::drained: return !paused_ || error_ != 0;
+        case WriterEvent::sent: return sent_ >= awaiter.mark_ || error_ != 0;
+        case WriterEvent::closed: break;
+    }
+    return false;
+}
+
+/// Throws what the task must know: the error of the stream, or that its bytes were not sent.
+/// `drain` reports a stream that was closed without an error only if it did not have to wait, which
+/// is Python's rule: a drain that waited and was woken by the end returns.
+void WriterState::throw_if_lost(const WriterAwaiter& awaiter) const {
+    const auto fail = [this](int error, const char* why) {
+        throw OsError(error, "write to " + name() + why);
+    };
+    if (error_ != 0) fail(error_, "");
+    const bool sent = awaiter.event_ == WriterEvent::sent;
+    if (sent && sent_ < awaiter.mark_) fail(ECONNRESET, " (closed)");
+    const bool lost = closed_ || aborted_ || refused_;
+    if (awaiter.event_ == WriterEvent::drained && !awaiter.waited_ && lost)
+        fail(ECONNRESET, " (closed)");
+}
+
+}  // namespace asyncio::internal

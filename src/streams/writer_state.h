@@ -1,0 +1,116 @@
+#pragma once
+// The writing end of a stream: a buffer in front of the kernel that empties itself.
+// writer_state.cpp says how.
+//
+// Two strings. `outgoing_` holds the bytes that the operation in flight writes, and does not change
+// until it is reported. Bytes that are written meanwhile gather in `waiting_`, which becomes the
+// next `outgoing_` as a whole: many small writes make few system calls.
+//
+//     write ──► waiting_ ──► outgoing_ ──► the kernel
+//
+// The states of the pump; in each except the first, an event makes it continue:
+//   empty      nothing is buffered
+//   in flight  the operation will be reported; it holds a reference to the state
+//   resting    it has written much without waiting, and other tasks run first; `again_` is in the
+//              loop's ready queue, and holds a reference, too
+//
+// The end: `close` lets the pump send the rest and then closes the descriptor. An error, `abort`
+// and the loop's end drop what is buffered, and the descriptor is closed as soon as nothing is in
+// flight.
+//
+// Thread-safety: none.
+
+#include "streams/stream_state.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace asyncio::internal {
+
+class WriterState final : public StreamState {
+public:
+    WriterState(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access);
+
+    void write(std::string_view data);
+    void write_string(std::string&& data);
+    void close() noexcept;
+    void abort() noexcept;
+    /// The handle is destroyed.
+    void drop() noexcept;
+
+    void set_limits(std::size_t high, std::size_t low);
+    std::size_t buffered_bytes() const noexcept {
+        return outgoing_.size() - outgoing_sent_ + waiting_.size();
+    }
+    /// How many bytes were ever given to `write`, the refused ones included.
+    std::uint64_t written() const noexcept { return written_; }
+
+    /// Whether the event for which the awaiter waits has come.
+    bool has_come(const WriterAwaiter& awaiter) const noexcept;
+    /// Throws what the task that awaited the event has to know; returns if its bytes are sent.
+    void throw_if_lost(const WriterAwaiter& awaiter) const;
+
+    IntrusiveList<WriterAwaiter::Place>& line() noexcept { return line_; }
+
+private:
+    /// Lets the callback, which knows the operation alone, find the writer.
+    struct WriteOperation : lowlevel::Operation {
+        WriterState* writer = nullptr;
+    };
+    /// The pump's own entry in the ready queue, for `rest`.
+    struct Again : Ready {
+        WriterState* writer = nullptr;
+    };
+
+    void shut() noexcept override { abort(); }
+    void closed(int error) noexcept override;
+
+    bool accepts(std::size_t bytes) noexcept;
+    void pump() noexcept;
+    void prepare() noexcept;
+    void take_over(int result) noexcept;
+    void rest() noexcept;
+    void next_piece() noexcept;
+    void give_up(int error) noexcept;
+    void note_progress() noexcept;
+    void wake_those_who_may_go() noexcept;
+    bool pump_stands() const noexcept { return in_flight_ || again_.linked(); }
+
+    static void reported(lowlevel::Operation& operation) noexcept;
+    static void go_on(Ready& node) noexcept;
+
+    /// The back-end may read it; see the top.
+    std::string outgoing_;
+    /// How many bytes at its front are sent. They are not removed, which would move the rest.
+    std::size_t outgoing_sent_ = 0;
+    /// Bytes for later. Empty if `outgoing_` is.
+    std::string waiting_;
+
+    WriteOperation operation_;
+    Again again_;
+    /// The tasks that wait for an event of this writer, whichever it is.
+    IntrusiveList<WriterAwaiter::Place> line_;
+
+    std::uint64_t written_ = 0;
+    /// How many bytes the kernel has taken.
+    std::uint64_t sent_ = 0;
+    std::size_t high_ = 64 * 1024;
+    std::size_t low_ = 16 * 1024;
+    /// The errno with which writing, or the close, failed; 0 while there is none.
+    int error_ = 0;
+    /// `operation_` is with the back-end.
+    bool in_flight_ = false;
+    /// More than the high mark was buffered, and since then never as little as the low mark.
+    bool paused_ = false;
+    /// The wait for readiness is over, so the next operation is a write. Used only for shared
+    /// descriptors.
+    bool ready_ = false;
+    /// Something was given to `write` after `close`.
+    bool refused_ = false;
+    bool aborted_ = false;
+    bool closed_ = false;
+};
+
+}  // namespace asyncio::internal
