@@ -27,6 +27,8 @@
 
 #include <asyncio/lowlevel/fd.h>
 
+#include "backend/operation_kind.h"
+
 #include <algorithm>
 #include <csignal>
 #include <new>
@@ -131,8 +133,7 @@ int attempt(Operation& operation, Scratch& scratch) noexcept {
 }
 
 bool attempt_may_block(const Operation& operation) noexcept {
-    if (operation.kind != OperationKind::read && operation.kind != OperationKind::write)
-        return false;
+    if (!facts_of(operation.kind).mode_decides) return false;
     if (operation.blocking != Blocking::unknown) return operation.blocking == Blocking::possible;
     const int flags = ::fcntl(operation.fd, F_GETFL);
     // A number that is no descriptor does not block: the attempt then reports the error. The answer

@@ -39,9 +39,9 @@ private:
 /// it has no such mode and never says EAGAIN (a regular file).
 int attempt(Operation& operation, Scratch& scratch) noexcept;
 
-/// Whether `attempt` may hold up the thread: a read or write on a descriptor that is not in
-/// non-blocking mode. By rule 6 this is a regular file or a block device. If the operation does not
-/// say, the answer costs one system call.
+/// Whether `attempt` may hold up the thread: a kind for which the descriptor's mode decides, on a
+/// descriptor that is not in non-blocking mode. By rule 6 this is a regular file or a block device.
+/// If the operation does not say, the answer costs one system call.
 bool attempt_may_block(const Operation& operation) noexcept;
 
 /// Makes a write into a pipe without readers answer EPIPE instead of killing the process.

@@ -114,6 +114,19 @@ int answers_of(const Operation& operation) noexcept {
     return events_of(operation) | POLLERR | POLLHUP;
 }
 
+/// The request with which the kernel's workers carry out an operation. A kind that is never given
+/// to them (`KindFacts::mode_decides`) has none.
+constexpr int opcode_of(OperationKind kind) noexcept {
+    switch (kind) {
+        case OperationKind::read: return IORING_OP_READ;
+        case OperationKind::write: return IORING_OP_WRITE;
+        case OperationKind::poll:
+        case OperationKind::pipe:
+        case OperationKind::close: break;
+    }
+    return IORING_OP_NOP;
+}
+
 /// A number that no other thread of the process ever has. The system's own are not enough:
 /// numbers and addresses of threads are given out again when a thread has ended, but the kernel
 /// distinguishes the new thread from the old one, to which the ring belongs.
@@ -412,15 +425,14 @@ void IoUringBackend::arm_poll(Operation& operation) noexcept {
 }
 
 void IoUringBackend::arm_transfer(Operation& operation) noexcept {
-    const bool reads = operation.kind == OperationKind::read;
     // The limit of read(2) and write(2). The ring's length field has 32 bits, and a larger size
     // would be cut to something arbitrary.
     const std::size_t most_bytes = operation.receive == nullptr ? 0x7ffff000 : Scratch::size_bytes;
     const auto size = static_cast<unsigned>(std::min(operation.size, most_bytes));
     constexpr auto current_position = ~std::uint64_t{0};
     io_uring_sqe& entry = ring_.next_entry();
-    ::io_uring_prep_rw(reads ? IORING_OP_READ : IORING_OP_WRITE, &entry, operation.fd,
-                       operation.buffer, size, current_position);
+    ::io_uring_prep_rw(opcode_of(operation.kind), &entry, operation.fd, operation.buffer, size,
+                       current_position);
     ::io_uring_sqe_set_data64(&entry, address_of(operation));
 }
 
@@ -462,7 +474,7 @@ void IoUringBackend::note_change(Operation& operation, int ready) noexcept {
     if (has(operation, cancel_requested | achieved)) return;
     const int answer = ready & answers_of(operation);
     if (answer == 0) return;
-    const bool is_poll = operation.kind == OperationKind::poll;
+    const bool is_poll = interest_of(operation.kind) == Interest::asked;
     const int outcome = is_poll ? answer : attempt(operation, scratch_);
     if (outcome == would_block) return;
     operation.result = outcome;
@@ -493,7 +505,8 @@ int IoUringBackend::outcome_of(Operation& operation, int result) noexcept {
 int IoUringBackend::outcome_of_poll(Operation& operation, int result) noexcept {
     if (result < 0) return result;
     const int answer = result & answers_of(operation);
-    if (operation.kind == OperationKind::poll && answer != 0) return answer;
+    const bool is_poll = interest_of(operation.kind) == Interest::asked;
+    if (is_poll && answer != 0) return answer;
     const int outcome = attempt(operation, scratch_);
     if (outcome != would_block) return outcome;
     // The first time another reader may have been faster, so one more plain poll follows. An answer

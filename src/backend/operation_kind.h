@@ -1,12 +1,20 @@
 #pragma once
-// The events for which an operation waits, by the kind of the operation.
+// The table of the kinds of operations: what every back-end must know of a kind.
 //
 // An operation that cannot be carried out at once waits until its descriptor changes. The kind of
 // the operation decides which change that is, and every back-end must know it: epoll for its
 // registrations, io_uring for its polls, the simulated world for real descriptors. So the question
-// has one answer, in one switch without a `default`. When a kind is added, the compiler warns of
-// this switch and of the one in `attempt.cpp`. An operation of a kind that a back-end has forgotten
-// would wait for ever.
+// has one answer, in one switch without a `default`. An operation of a kind that a back-end has
+// forgotten would wait for ever.
+//
+// A new kind. The compiler demands a decision at each of these places, because none of the switches
+// has a `default`:
+//
+//  1. here: the row of the table;
+//  2. `attempt` (attempt.cpp): the system call, for all back-ends;
+//  3. `opcode_of` (io_uring.cpp): the request for the kernel's workers, or none;
+//  4. `part_of` (simulated/world.cpp): the part of the simulated world that carries it out;
+//  5. `foresee` and `carry_out` of each simulated object (simulated/pipe.cpp).
 //
 // Thread-safety: stateless.
 
@@ -26,16 +34,26 @@ enum class Interest : std::uint8_t {
     asked,     ///< The operation names the events itself.
 };
 
-constexpr Interest interest_of(OperationKind kind) noexcept {
+/// What the back-ends must know of a kind: a row of the table below.
+struct KindFacts {
+    Interest interest;
+    /// The call waits in the kernel if the descriptor is not in non-blocking mode. Where this
+    /// holds, `attempt_may_block` looks at the mode.
+    bool mode_decides;
+};
+
+constexpr KindFacts facts_of(OperationKind kind) noexcept {
     switch (kind) {
-        case OperationKind::read: return Interest::readable;
-        case OperationKind::write: return Interest::writable;
-        case OperationKind::poll: return Interest::asked;
-        case OperationKind::pipe:
-        case OperationKind::close: return Interest::none;
+        case OperationKind::read: return {Interest::readable, true};
+        case OperationKind::write: return {Interest::writable, true};
+        case OperationKind::poll: return {Interest::asked, false};
+        case OperationKind::pipe: return {Interest::none, false};
+        case OperationKind::close: return {Interest::none, false};
     }
-    return Interest::none;
+    return {Interest::none, false};
 }
+
+constexpr Interest interest_of(OperationKind kind) noexcept { return facts_of(kind).interest; }
 
 /// The same as events of poll(2). The events of epoll(7) have the same bits on Linux.
 constexpr std::uint16_t events_of(const Operation& operation) noexcept {

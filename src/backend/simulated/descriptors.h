@@ -2,19 +2,16 @@
 // The table of file descriptors that the simulated world gives out, as a kernel has one for each
 // process.
 //
-// A number names an end of a pipe, and a pipe is shared by its two ends and by the operations that
-// were submitted on them. Closing an end removes the number at once, while the pipe lives on for
-// the others: so an operation in flight can still tell that its number was closed, or has a new
-// meaning (`World::foresee`).
+// A number names a side of an object, and an object is shared by its descriptors and by the
+// operations that were submitted on them. Closing a descriptor removes the number at once, while
+// the object lives on for the others: so an operation in flight can still tell that its number was
+// closed, or has a new meaning (`World::foresee`).
 //
 // Thread-safety: none. A table belongs to one world.
 
-#include <asyncio/lowlevel/operation.h>
-
-#include "backend/simulated/pipe.h"
+#include "backend/simulated/object.h"
 
 #include <functional>
-#include <memory>
 #include <new>
 #include <queue>
 #include <unordered_map>
@@ -28,37 +25,26 @@ namespace asyncio::lowlevel::simulated {
 /// world in a real system call) is EBADF and not another file.
 inline constexpr int first_number = 1 << 30;
 
-/// A pipe, and the operations that wait for something to happen to it.
-struct Channel {
-    Pipe pipe;
-    OperationList waiting;
-    bool changed = false;  ///< Since the waiting operations were last tried.
-    /// The next pipe that changed. A reference, so the list keeps its pipes alive.
-    std::shared_ptr<Channel> next_changed;
-};
-
-using ChannelPtr = std::shared_ptr<Channel>;
-
 /// The meaning of a descriptor number.
 struct End {
-    ChannelPtr channel;
-    Pipe::Side side;
+    ObjectPtr object;
+    int side;
 };
 
-/// The table from numbers to ends.
+/// The table from numbers to objects.
 ///
 /// A kernel gives a number out again as soon as it is free, and programs that hold on to a closed
 /// number then use another file. The seeded world does the same, to show such mistakes. The plain
-/// world uses a number once, so that a trace names each pipe without doubt.
+/// world uses a number once, so that a trace names each object without doubt.
 class Descriptors {
 public:
     explicit Descriptors(bool reuses_numbers) : reuses_numbers_(reuses_numbers) {}
 
     /// Throws: `std::bad_alloc`; the table is then as it was, except that the number is not used
     /// again.
-    int open(ChannelPtr channel, Pipe::Side side) {
+    int open(ObjectPtr object, int side) {
         const int number = next_number();
-        ends_.emplace(number, End{std::move(channel), side});
+        ends_.emplace(number, End{std::move(object), side});
         return number;
     }
 

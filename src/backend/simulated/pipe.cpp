@@ -8,16 +8,21 @@
 
 #include "backend/simulated/pipe.h"
 
+#include "backend/simulated/descriptors.h"
+
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <memory>
+#include <span>
 
 #include <poll.h>
 
 namespace asyncio::lowlevel::simulated {
 
+/// The result that a read of `size` bytes would have now.
 int Pipe::readable(std::size_t size) const noexcept {
     // Linux looks at the size first: a read of nothing returns nothing, whatever the state of the
     // pipe.
@@ -26,6 +31,7 @@ int Pipe::readable(std::size_t size) const noexcept {
     return has_writer_ ? would_block : 0;
 }
 
+/// The result that a write of `size` bytes would have now.
 int Pipe::writable(std::size_t size) const noexcept {
     if (size == 0) return 0;
     if (!has_reader_) return -EPIPE;
@@ -35,9 +41,9 @@ int Pipe::writable(std::size_t size) const noexcept {
     return room() > 0 ? static_cast<int>(std::min(size, room())) : would_block;
 }
 
-int Pipe::events(Side side) const noexcept {
+int Pipe::events(int side) const noexcept {
     int events = 0;
-    if (side == Side::reading) {
+    if (side == reading) {
         if (filled() > 0) events |= POLLIN | POLLRDNORM;
         if (!has_writer_) events |= POLLHUP;
     } else {
@@ -48,6 +54,63 @@ int Pipe::events(Side side) const noexcept {
     return events;
 }
 
+int Pipe::foresee(const Operation& operation, int side) const noexcept {
+    switch (operation.kind) {
+        case OperationKind::read: return side == reading ? readable(operation.size) : -EBADF;
+        case OperationKind::write: return side == writing ? writable(operation.size) : -EBADF;
+        case OperationKind::poll: return foresee_poll(operation, side);
+        case OperationKind::pipe:
+        case OperationKind::close: break;
+    }
+    return -EINVAL;
+}
+
+int Pipe::carry_out(Operation& operation, int foreseen, Surroundings& around) {
+    const auto most = static_cast<std::size_t>(foreseen);
+    switch (operation.kind) {
+        case OperationKind::read: return most > 0 ? read(operation, most, around) : 0;
+        case OperationKind::write: return most > 0 ? write(operation, most, around) : 0;
+        case OperationKind::poll: return foreseen;
+        case OperationKind::pipe:
+        case OperationKind::close: break;
+    }
+    return -EINVAL;
+}
+
+/// Without memory for a read that brings none, the bytes stay where they are.
+int Pipe::read(Operation& operation, std::size_t most, Surroundings& around) {
+    const std::size_t count = around.plan.shortened(most);
+    if (operation.receive == nullptr) {
+        take(operation.buffer, count);
+    } else {
+        static_assert(capacity_bytes <= Scratch::size_bytes, "nothing is cut off");
+        const std::span<char> room = around.scratch.take(count);
+        if (room.data() == nullptr) return -ENOMEM;
+        take(room.data(), count);
+        operation.receive(operation, room);
+    }
+    around.changes.add(*this);
+    return static_cast<int>(count);
+}
+
+/// POSIX promises that a write of up to PIPE_BUF bytes goes in whole, so the plan may not shorten
+/// it.
+int Pipe::write(const Operation& operation, std::size_t most, Surroundings& around) {
+    const bool is_atomic = operation.size <= PIPE_BUF;
+    const std::size_t count = is_atomic ? most : around.plan.shortened(most);
+    put(operation.buffer, count);
+    around.changes.add(*this);
+    return static_cast<int>(count);
+}
+
+/// An event for the other end: a reader sees the end of the stream, a writer EPIPE. So the
+/// operations that wait on the pipe are tried again.
+void Pipe::close(int side, Surroundings& around) noexcept {
+    (side == reading ? has_reader_ : has_writer_) = false;
+    around.changes.add(*this);
+}
+
+/// Moves `count` bytes out. No more than `readable` promised.
 void Pipe::take(void* bytes, std::size_t count) noexcept {
     assert(count <= filled());
     if (count == 0) return;
@@ -60,14 +123,26 @@ void Pipe::take(void* bytes, std::size_t count) noexcept {
     taken_ = 0;
 }
 
+/// Moves `count` bytes in. No more than `writable` promised.
 void Pipe::put(const void* bytes, std::size_t count) {
     assert(count <= room());
     const auto* first = static_cast<const std::byte*>(bytes);
     bytes_.insert(bytes_.end(), first, first + count);
 }
 
-void Pipe::close(Side side) noexcept {
-    (side == Side::reading ? has_reader_ : has_writer_) = false;
+/// Without memory for the second descriptor, the first one is closed again.
+int make_pipe(const Operation& operation, Surroundings& around) {
+    auto pipe = std::make_shared<Pipe>();
+    auto* ends = static_cast<int*>(operation.buffer);
+    const int reading = around.descriptors.open(pipe, Pipe::reading);
+    try {
+        ends[1] = around.descriptors.open(pipe, Pipe::writing);
+    } catch (...) {
+        around.descriptors.close(reading);
+        throw;
+    }
+    ends[0] = reading;
+    return 0;
 }
 
 }  // namespace asyncio::lowlevel::simulated

@@ -1,9 +1,7 @@
 #pragma once
 // A pipe that exists in memory only and behaves as a pipe of Linux does.
 //
-// Asking what would happen (`readable`, `writable`, `events`) is separate from letting it happen
-// (`take`, `put`): between the two the world asks its plan whether now is the time, and how many
-// bytes.
+// It has two sides, `reading` and `writing`, each with one descriptor.
 //
 // Behaviour of Linux on which programs depend: 64 KiB of room (pipe(7)); a write of up to PIPE_BUF
 // bytes goes in whole or not at all; POLLOUT is promised only where such a write would succeed; a
@@ -13,39 +11,31 @@
 //
 // Thread-safety: none. A pipe belongs to one world.
 
-#include "backend/attempt.h"
+#include "backend/simulated/object.h"
 
 #include <cstddef>
-#include <cstdint>
 #include <vector>
 
 namespace asyncio::lowlevel::simulated {
 
-class Pipe {
+class Pipe final : public Object {
 public:
-    enum class Side : std::uint8_t { reading, writing };
+    enum Side : int { reading, writing };
 
     static constexpr std::size_t capacity_bytes = 64 * 1024;
 
-    /// The result that a read of `size` bytes would have now: a count, 0 at the end of the stream,
-    /// or `would_block`.
-    int readable(std::size_t size) const noexcept;
-
-    /// The result that a write of `size` bytes would have now: a count, −EPIPE, or `would_block`.
-    int writable(std::size_t size) const noexcept;
-
-    /// The poll events that hold at this end, asked for or not.
-    int events(Side side) const noexcept;
-
-    /// Moves `count` bytes out. No more than `readable` promised.
-    void take(void* bytes, std::size_t count) noexcept;
-
-    /// Moves `count` bytes in. No more than `writable` promised.
-    void put(const void* bytes, std::size_t count);
-
-    void close(Side side) noexcept;
+    int foresee(const Operation& operation, int side) const noexcept override;
+    int carry_out(Operation& operation, int foreseen, Surroundings& around) override;
+    void close(int side, Surroundings& around) noexcept override;
 
 private:
+    int events(int side) const noexcept override;
+    int readable(std::size_t size) const noexcept;
+    int writable(std::size_t size) const noexcept;
+    int read(Operation& operation, std::size_t most, Surroundings& around);
+    int write(const Operation& operation, std::size_t most, Surroundings& around);
+    void take(void* bytes, std::size_t count) noexcept;
+    void put(const void* bytes, std::size_t count);
     std::size_t filled() const noexcept { return bytes_.size() - taken_; }
     std::size_t room() const noexcept { return capacity_bytes - filled(); }
 
@@ -59,5 +49,9 @@ private:
     bool has_reader_ = true;
     bool has_writer_ = true;
 };
+
+/// Carries out an operation of the kind `pipe`: makes a pipe and a descriptor for each side. All or
+/// nothing. Throws: `std::bad_alloc`.
+int make_pipe(const Operation& operation, Surroundings& around);
 
 }  // namespace asyncio::lowlevel::simulated

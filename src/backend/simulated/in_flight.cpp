@@ -1,0 +1,83 @@
+#include "backend/simulated/in_flight.h"
+
+#include <cstddef>
+#include <utility>
+
+namespace asyncio::lowlevel::simulated {
+
+/// A map hands out its nodes only full, so the node is made by a map that is thrown away. Its key
+/// is set by `appoint`.
+Ticket& InFlight::add(Operation& operation, ObjectPtr object) {
+    Schedule nothing;
+    Schedule::node_type appointment = nothing.extract(nothing.emplace(TimePoint{}, &operation));
+    Ticket& ticket = write_ticket(operation, std::move(appointment));
+    ticket.object = std::move(object);
+    return ticket;
+}
+
+void InFlight::add_outside(Operation& operation) {
+    write_ticket(operation, {}).place = Ticket::Place::outside;
+}
+
+Ticket& InFlight::write_ticket(Operation& operation, Schedule::node_type appointment) {
+    const std::size_t in_flight = tickets_.size() + 1;
+    // Doubling keeps the cost constant per operation.
+    if (done_.capacity() < in_flight) done_.reserve(2 * in_flight);
+    Ticket& ticket = tickets_[&operation];
+    ticket.spare_appointment = std::move(appointment);
+    operation.state = Operation::State::in_flight;
+    return ticket;
+}
+
+void InFlight::let_wait(Operation& operation, Ticket& ticket) noexcept {
+    ticket.place = Ticket::Place::waiting;
+    ticket.object->waiting.push_back(operation);
+}
+
+void InFlight::appoint(Ticket& ticket, TimePoint when) noexcept {
+    ticket.place = Ticket::Place::appointed;
+    ticket.spare_appointment.key() = when;
+    ticket.appointment = schedule_.insert(std::move(ticket.spare_appointment));
+}
+
+/// Which list the operation is in, its object's or the outside's, need not be known. The node of an
+/// appointment is kept for the next one.
+void InFlight::leave_place(Operation& operation, Ticket& ticket) noexcept {
+    if (ticket.place == Ticket::Place::appointed) {
+        ticket.spare_appointment = schedule_.extract(ticket.appointment);
+    } else {
+        operation.unlink();
+    }
+}
+
+/// The push needs no memory: `write_ticket` has made the room.
+void InFlight::settle(Operation& operation, Ticket& ticket, int result) noexcept {
+    operation.result = result;
+    ticket.place = Ticket::Place::done;
+    done_.push_back(&operation);
+}
+
+TimePoint InFlight::next_appointment() const noexcept {
+    return schedule_.empty() ? internal::never : schedule_.begin()->first;
+}
+
+Operation* InFlight::take_due(TimePoint now) noexcept {
+    if (schedule_.empty() || schedule_.begin()->first > now) return nullptr;
+    Operation& operation = *schedule_.begin()->second;
+    leave_place(operation, ticket_of(operation));
+    return &operation;
+}
+
+/// The ticket goes first: as soon as the caller has the operation, it may free it, and submit
+/// another one at the same address.
+void InFlight::report(OperationList& finished, Plan& plan) noexcept {
+    plan.shuffle(done_);
+    for (Operation* operation : done_) {
+        tickets_.erase(operation);
+        operation->state = Operation::State::finished;
+        finished.push_back(*operation);
+    }
+    done_.clear();
+}
+
+}  // namespace asyncio::lowlevel::simulated
