@@ -2,12 +2,13 @@
 // read.
 //
 // Only the parsing with CLI11 is here. `batch::parse` sorts the words first, because CLI11 would
-// give some of them another meaning (`batch/command_line.h`). No thread and no loop exists in this
-// file: `batch::main` forks, and a fork of a process with threads copies only one of them.
+// give some of them another meaning (`batch/options/command_line.h`). No thread and no loop exists
+// in this file: `batch::main` forks, and a fork of a process with threads copies only one of them.
 
 #include "batch/batch.h"
-#include "batch/options.h"
-#include "batch/say.h"
+#include "batch/options/options.h"
+#include "exit_codes.h"
+#include "terminal/say.h"
 
 #include <iostream>
 
@@ -16,21 +17,18 @@
 
 namespace {
 
-/// The exit status of a wrong command line, as in GNU parallel.
-constexpr int bad_usage = 255;
-
 int report(const CLI::App& app, const CLI::ParseError& error) {
     // CLI11 reports `--help` and `--version` as errors with exit code 0. Their text goes to
     // standard output. A script may read it, so a failed write is an error of its own.
     if (error.get_exit_code() == 0) {
         app.exit(error);
         if (std::cout.flush()) return 0;
-        batch::say_as_is("asyncio: standard output cannot be written\n");
-        return bad_usage;
+        tool::say_as_is("asyncio: standard output cannot be written\n");
+        return tool::other_error;
     }
-    batch::say_as_is(fmt::format("asyncio: {}\nTry `asyncio --help` or `asyncio batch --help`.\n",
-                                 error.what()));
-    return bad_usage;
+    tool::say_as_is(fmt::format("asyncio: {}\nTry `asyncio --help` or `asyncio batch --help`.\n",
+                                error.what()));
+    return tool::other_error;
 }
 
 }  // namespace
@@ -40,15 +38,15 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", "asyncio " ASYNCIO_VERSION);
     app.require_subcommand(1);
 
-    batch::Options options;
+    tool::batch::Options options;
     CLI::App* batch_command = app.add_subcommand(
-        batch::batch_name, "Run shell commands together, each with a time limit.");
-    batch::add_options(*batch_command, options);
+        tool::batch::batch_name, "Run shell commands together, each with a time limit.");
+    tool::batch::add_options(*batch_command, options);
 
     try {
-        batch::parse(app, options, argc, argv);
+        tool::batch::parse(app, options, argc, argv);
     } catch (const CLI::ParseError& error) {
         return report(app, error);
     }
-    return batch::main(std::move(options));
+    return tool::batch::main(std::move(options));
 }

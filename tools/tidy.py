@@ -32,16 +32,16 @@ ALLOWED = {
     ("blocking", "examples/sums.cpp"): "plain functions, and the coroutine done wrong",
     ("blocking", "bench/compare/late_reader.cpp"): "a thread without a loop writes time stamps",
     ("resume", "bench/micro/bare.cpp"): "a loop to compare with, which has nothing of ours",
-    ("blocking", "tool/batch/guard.cpp"): "the guard is a process of its own, without a loop",
-    ("blocking", "tool/batch/descendants.cpp"): "runs when no loop does: before or after it",
-    ("blocking", "tool/batch/overflow_file.cpp"): "a file in the kernel's cache, block by block",
-    ("blocking", "tool/batch/descriptors.cpp"): "a wait of no time, before the loop",
-    ("blocking", "tool/batch/input.cpp"): "opens files, and reads a terminal, before the loop",
-    ("blocking", "tool/batch/foreground.cpp"): "a terminal, opened before a command runs",
-    ("blocking", "tool/batch/output_file.cpp"): "opened before the loop",
-    ("blocking", "tool/batch/results.cpp"): "files in the kernel's cache, piece by piece",
-    ("blocking", "tool/batch/say.cpp"): "with a limit for the reader, or when no loop runs",
-    ("blocking", "tool/batch/signals.cpp"): "a descriptor that does not block, a wait of no time",
+    ("blocking", "tool/guard/guard.cpp"): "the guard is a process of its own, without a loop",
+    ("blocking", "tool/guard/descendants.cpp"): "runs when no loop does: before or after it",
+    ("blocking", "tool/terminal/overflow_file.cpp"): "a file in the kernel's cache, in blocks",
+    ("blocking", "tool/guard/descriptors.cpp"): "a wait of no time, before the loop",
+    ("blocking", "tool/batch/input/input.cpp"): "opens files, reads a terminal, before the loop",
+    ("blocking", "tool/batch/processes/foreground.cpp"): "a terminal, opened before a command runs",
+    ("blocking", "tool/batch/report/output_file.cpp"): "opened before the loop",
+    ("blocking", "tool/batch/output/results.cpp"): "files in the kernel's cache, piece by piece",
+    ("blocking", "tool/terminal/say.cpp"): "with a limit for the reader, or when no loop runs",
+    ("blocking", "tool/guard/signals.cpp"): "a descriptor that does not block, a wait of no time",
 }
 
 # The two places that resume a coroutine (law 1), each once.
@@ -76,6 +76,11 @@ FLOOR_OF_FOLDER = {
 # Built as a user would: public headers only (law 4 for the roof; `process` for its own reasons).
 PUBLIC_HEADERS_ONLY = ("src/tls/*", "src/http/*", "src/db/*", "src/process/*",
                        "examples/*", "tool/*", "bench/*")
+
+# The rooms of the tool, from the lowest to the highest. A room includes itself, the rooms before
+# it, and the headers that stand in tool/ itself. `main.cpp` includes every room.
+ROOMS_OF_TOOL = ("terminal guard batch/shell batch/input batch/job batch/options batch/output "
+                 "batch/report batch/processes batch/run batch").split()
 
 # The floors of the public headers, which lie flat in include/asyncio. A header in internal/FLOOR
 # says its floor by its path. `include/asyncio.h` is the umbrella over them.
@@ -414,6 +419,22 @@ def floors(source):
             continue
         if other != floor and other not in MAY_INCLUDE[floor]:
             yield number, f"floor {floor} may not include {name} (floor {other})"
+
+
+@rule
+def rooms_of_the_tool(source):
+    """No room of the tool includes a room above it, so the rooms make no circle."""
+    folder = os.path.dirname(source.path)
+    if not source.is_code or not folder.startswith("tool/"):
+        return
+    room = folder[len("tool/"):]
+    if room not in ROOMS_OF_TOOL:
+        yield 1, "has no room: give it one in tools/tidy.py"
+        return
+    for number, name in source.includes():
+        other = os.path.dirname(name[1:-1])
+        if other in ROOMS_OF_TOOL and ROOMS_OF_TOOL.index(other) > ROOMS_OF_TOOL.index(room):
+            yield number, f"room {room} may not include {name}"
 
 
 @rule

@@ -127,6 +127,20 @@ class TidyTest(unittest.TestCase):
         self.assertEqual(self.rules("src/http/server.cpp", '#include "http/parser.h"\n',
                                     {"src/http/parser.h": HEADER}), [])
 
+    def test_a_room_of_the_tool_includes_no_room_above_it(self):
+        others = {"tool/codes.h": HEADER, "tool/terminal/text.h": HEADER,
+                  "tool/batch/plan.h": HEADER, "tool/batch/job/job.h": HEADER}
+        terminal, job, plan, codes = (f'#include "{name}"\n' for name in (
+            "terminal/text.h", "batch/job/job.h", "batch/plan.h", "codes.h"))
+        above = [(2, "rooms_of_the_tool")]
+        self.assertEqual(self.rules("tool/terminal/a.cpp", plan, others), above)
+        self.assertEqual(self.rules("tool/guard/a.cpp", job, others), above)
+        self.assertEqual(self.rules("tool/batch/job/a.cpp", plan, others), above)
+        self.assertEqual(self.rules("tool/batch/a.cpp", plan + job + terminal + codes, others), [])
+        self.assertEqual(self.rules("tool/guard/a.cpp", terminal + codes, others), [])
+        self.assertEqual(self.rules("tool/main.cpp", plan + terminal, others), [])
+        self.assertEqual(self.rules("tool/crawl/a.cpp", "int a;\n"), [(1, "rooms_of_the_tool")])
+
     def test_protocols_do_not_know_the_loop_or_the_kernel(self):
         for name in ("asyncio/event_loop.h", "asyncio/lowlevel/fd.h"):
             self.assertIn((2, "public_headers_only"),

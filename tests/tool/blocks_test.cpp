@@ -1,6 +1,6 @@
 // What a command has written: kept in order and whole, in memory and beyond.
 
-#include "batch/blocks.h"
+#include "terminal/blocks.h"
 
 #include <cerrno>
 #include <csignal>
@@ -11,8 +11,8 @@
 
 namespace {
 
-using batch::Blocks;
-using batch::OverflowFile;
+using tool::Blocks;
+using tool::OverflowFile;
 
 std::string numbered_lines(int count) {
     std::string text;

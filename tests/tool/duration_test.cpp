@@ -1,6 +1,6 @@
 // Durations: everything the help promises is read, and nothing else is.
 
-#include "batch/duration.h"
+#include "terminal/duration.h"
 
 #include <chrono>
 
@@ -9,7 +9,7 @@
 namespace {
 
 using namespace std::chrono_literals;
-using batch::parse_duration;
+using tool::parse_duration;
 
 TEST(Duration, a_number_is_seconds) {
     EXPECT_EQ(parse_duration("2"), 2s);

@@ -1,17 +1,17 @@
 // When a batch is halted, and what its exit status is then: GNU parallel's rules.
 
-#include "batch/exit_status.h"
-#include "batch/halt.h"
+#include "batch/job/exit_status.h"
+#include "batch/job/halt.h"
 
 #include <gtest/gtest.h>
 
 namespace {
 
-using batch::Halt;
-using batch::Job;
-using batch::parse_halt;
-using batch::Status;
-using batch::Tally;
+using tool::batch::Halt;
+using tool::batch::Job;
+using tool::batch::parse_halt;
+using tool::batch::Status;
+using tool::batch::Tally;
 
 Job ended_with(Status status, int exit_code, int signal) {
     Job job;

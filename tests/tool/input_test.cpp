@@ -2,11 +2,11 @@
 // refused by name, and in which order values are combined. A pipe that is written byte by byte
 // gives what a file gives.
 
-#include "batch/blocks.h"
-#include "batch/command_feed.h"
-#include "batch/open_quotation.h"
-#include "batch/printer.h"
-#include "batch/value_feed.h"
+#include "batch/input/command_feed.h"
+#include "batch/input/value_feed.h"
+#include "batch/output/printer.h"
+#include "batch/shell/open_quotation.h"
+#include "terminal/blocks.h"
 
 #include <cstdlib>
 
@@ -17,13 +17,13 @@
 namespace {
 
 using namespace asyncio;
-using batch::Blocks;
-using batch::Input;
-using batch::InputError;
-using batch::ItemEnd;
-using batch::ItemReader;
+using tool::Blocks;
+using tool::batch::Input;
+using tool::batch::InputError;
+using tool::batch::ItemEnd;
+using tool::batch::ItemReader;
 using Texts = std::vector<std::string>;
-using Lists = std::vector<batch::ListWords>;
+using Lists = std::vector<tool::batch::ListWords>;
 
 Coro<Texts> read_all(ItemReader& reader) {
     Texts items;
@@ -35,7 +35,7 @@ Coro<Texts> read_all(ItemReader& reader) {
 }
 
 Texts items(const std::string& text, ItemEnd end = ItemEnd::line) {
-    ItemReader reader(batch::input_of_text("a file", text), end, "command");
+    ItemReader reader(tool::batch::input_of_text("a file", text), end, "command");
     return run(read_all(reader));
 }
 
@@ -113,7 +113,7 @@ TEST(Items, with_a_NUL_byte_are_refused_with_the_number_of_the_line) {
 }
 
 TEST(Items, may_be_long_but_not_without_end) {
-    const std::string longest(batch::longest_item_bytes, 'x');
+    const std::string longest(tool::batch::longest_item_bytes, 'x');
     EXPECT_EQ(items(longest + "\n" + longest), (Texts{longest, longest}));
     EXPECT_EQ(refusal("a\n" + longest + "x\nb\n"),
               "a file, line 2: a command cannot be longer than 1 MiB");
@@ -123,7 +123,7 @@ TEST(Items, may_be_long_but_not_without_end) {
 }
 
 TEST(Items, without_end_are_refused_before_they_fill_the_memory) {
-    ItemReader reader(batch::open_input("/dev/zero"), ItemEnd::line, "command");
+    ItemReader reader(tool::batch::open_input("/dev/zero"), ItemEnd::line, "command");
     EXPECT_THROW(run(read_all(reader)), InputError);
 }
 
@@ -131,12 +131,13 @@ TEST(Items, without_end_are_refused_before_they_fill_the_memory) {
 
 Texts commands(Texts arguments, const Texts& files = {}) {
     std::vector<Input> inputs;
-    for (const std::string& file : files) inputs.push_back(batch::input_of_text("a file", file));
-    batch::CommandFeed feed(std::move(arguments), std::move(inputs), ItemEnd::line);
-    return run([](batch::Feed& all) -> Coro<Texts> {
+    for (const std::string& file : files)
+        inputs.push_back(tool::batch::input_of_text("a file", file));
+    tool::batch::CommandFeed feed(std::move(arguments), std::move(inputs), ItemEnd::line);
+    return run([](tool::batch::Feed& all) -> Coro<Texts> {
         Texts texts;
         for (;;) {
-            std::optional<batch::Command> command = co_await all.next();
+            std::optional<tool::batch::Command> command = co_await all.next();
             if (!command) co_return texts;
             texts.push_back(std::move(command->text));
             EXPECT_EQ(command->number, texts.size());
@@ -162,20 +163,20 @@ TEST(Commands, with_an_open_quotation_are_told_from_all_others) {
          {"'", "\"", "echo 'a", "ls 'it's'", "echo \"a", "echo \"a\\\"", "echo 'a\\'b'", "a#'b",
           "echo \\'a'", "echo \"'\" '", "echo '\"' \"", "echo \"#", "echo '#", "x # y\n'",
           "echo $x '", "echo \"$x", "echo \"$\" \"", "\r# it's"}) {
-        EXPECT_NE(batch::find_open_quotation(open), nullptr) << open;
+        EXPECT_NE(tool::batch::find_open_quotation(open), nullptr) << open;
         EXPECT_FALSE(shell_reads(open)) << open;
     }
     for (const char* whole :
          {"", "echo", "echo 'a'", "ls 'it'\\''s'", "echo \"it's\"", "echo '\"'", "# it's",
           "echo a # it's", "a;# it's", "(\n# it's\na)", "echo \\' \\\"", "echo \"a\\\\\"",
           "echo a\\", "echo \\\n# it's", "x # '\necho '\"'"}) {
-        EXPECT_EQ(batch::find_open_quotation(whole), nullptr) << whole;
+        EXPECT_EQ(tool::batch::find_open_quotation(whole), nullptr) << whole;
         EXPECT_TRUE(shell_reads(whole)) << whole;
     }
     // What only a shell can read is left to it.
     for (const char* unknown : {"cat <<E\nit's\nE", "echo $'it\\'s'", "echo \"${x:-'}\"",
                                 "echo ${x#'}", "echo `echo '`", "echo \"$(echo \"'\")\""}) {
-        EXPECT_EQ(batch::find_open_quotation(unknown), nullptr) << unknown;
+        EXPECT_EQ(tool::batch::find_open_quotation(unknown), nullptr) << unknown;
     }
 }
 
@@ -197,19 +198,19 @@ TEST(Commands, keep_their_blanks_and_bytes_that_are_no_text) {
 }
 
 TEST(Commands, in_a_file_that_cannot_be_read_are_refused) {
-    EXPECT_THROW(batch::open_input("/nosuchfile"), InputError);
-    EXPECT_THROW(batch::open_input("/tmp"), InputError) << "a directory";
+    EXPECT_THROW(tool::batch::open_input("/nosuchfile"), InputError);
+    EXPECT_THROW(tool::batch::open_input("/tmp"), InputError) << "a directory";
 }
 
 // ---------------------------------------------------------------------------------------- values
 
 /// Each command's values, with "|" between them.
 Texts combined(const Lists& lists) {
-    batch::ValueFeed feed(lists, ItemEnd::line);
-    return run([](batch::Feed& all) -> Coro<Texts> {
+    tool::batch::ValueFeed feed(lists, ItemEnd::line);
+    return run([](tool::batch::Feed& all) -> Coro<Texts> {
         Texts rows;
         for (;;) {
-            std::optional<batch::Command> command = co_await all.next();
+            std::optional<tool::batch::Command> command = co_await all.next();
             if (!command) co_return rows;
             std::string row;
             for (const std::string& value : command->values) {
@@ -220,8 +221,8 @@ Texts combined(const Lists& lists) {
     }(feed));
 }
 
-batch::ListWords list(Texts words) { return {.words = std::move(words)}; }
-batch::ListWords linked(Texts words) { return {.linked = true, .words = std::move(words)}; }
+tool::batch::ListWords list(Texts words) { return {.words = std::move(words)}; }
+tool::batch::ListWords linked(Texts words) { return {.linked = true, .words = std::move(words)}; }
 
 TEST(Values, of_several_lists_are_combined_each_with_each) {
     EXPECT_EQ(combined({list({"a", "b"})}), (Texts{"a", "b"}));
@@ -244,10 +245,10 @@ TEST(Values, of_linked_lists_go_in_step) {
 
 TEST(Values, that_have_no_partner_are_spoken_of) {
     const auto remark = [](const Lists& lists) {
-        batch::ValueFeed feed(lists, ItemEnd::line);
-        run([](batch::Feed& all) -> Coro<> {
+        tool::batch::ValueFeed feed(lists, ItemEnd::line);
+        run([](tool::batch::Feed& all) -> Coro<> {
             for (;;) {
-                const std::optional<batch::Command> command = co_await all.next();
+                const std::optional<tool::batch::Command> command = co_await all.next();
                 if (!command) co_return;
             }
         }(feed));
@@ -264,9 +265,9 @@ TEST(Values, come_from_files_too) {
     const int file = ::open(name.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
     EXPECT_EQ(::write(file, "a\n\n# b\r\nlast", 12), 12);
     ::close(file);
-    const batch::ListWords in_file{.in_files = true, .words = {name}};
+    const tool::batch::ListWords in_file{.in_files = true, .words = {name}};
     EXPECT_EQ(combined({in_file}), (Texts{"a", "", "# b", "last"}));
-    const batch::ListWords twice{.in_files = true, .words = {name, name}};
+    const tool::batch::ListWords twice{.in_files = true, .words = {name, name}};
     EXPECT_EQ(combined({twice}).size(), 16U) << "each file is a list";
     ::unlink(name.c_str());
 }
@@ -286,14 +287,14 @@ std::string text_of(Blocks blocks) {
 }
 
 TEST(Tag, stands_before_every_line) {
-    EXPECT_EQ(text_of(batch::tagged(blocks_of({"a\nb\n"}), "x\t")), "x\ta\nx\tb\n");
-    EXPECT_EQ(text_of(batch::tagged(blocks_of({"a\n\nb"}), "x\t")), "x\ta\nx\t\nx\tb");
-    EXPECT_EQ(text_of(batch::tagged(blocks_of({}), "x\t")), "");
+    EXPECT_EQ(text_of(tool::batch::tagged(blocks_of({"a\nb\n"}), "x\t")), "x\ta\nx\tb\n");
+    EXPECT_EQ(text_of(tool::batch::tagged(blocks_of({"a\n\nb"}), "x\t")), "x\ta\nx\t\nx\tb");
+    EXPECT_EQ(text_of(tool::batch::tagged(blocks_of({}), "x\t")), "");
 }
 
 TEST(Tag, does_not_care_where_one_block_ends_and_the_next_begins) {
     const std::string line(Blocks::block_bytes - 3, 'y');
-    EXPECT_EQ(text_of(batch::tagged(blocks_of({line, "zzzz\nnext\n", line + "\n"}), "x\t")),
+    EXPECT_EQ(text_of(tool::batch::tagged(blocks_of({line, "zzzz\nnext\n", line + "\n"}), "x\t")),
               "x\t" + line + "zzzz\nx\tnext\nx\t" + line + "\n");
 }
 

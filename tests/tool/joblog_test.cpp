@@ -1,6 +1,6 @@
 // The job log: GNU parallel's columns, written and read.
 
-#include "batch/joblog.h"
+#include "batch/report/joblog.h"
 #include "tool/program.h"
 
 #include <fstream>
@@ -10,11 +10,11 @@
 namespace {
 
 using namespace std::chrono_literals;
-using batch::Job;
-using batch::JobLog;
-using batch::LogEntry;
-using batch::parse_job_log;
-using batch::Status;
+using tool::batch::Job;
+using tool::batch::JobLog;
+using tool::batch::LogEntry;
+using tool::batch::parse_job_log;
+using tool::batch::Status;
 using tool_tests::TemporaryFile;
 
 constexpr const char* header =
@@ -95,12 +95,12 @@ TEST(JobLog, begins_anew_or_goes_on_behind_what_is_there) {
 TEST(JobLog, going_on_repairs_an_end_that_was_cut_off) {
     const TemporaryFile file(header + log_line(sample()) + "\n8\t:\t179");
     ASSERT_TRUE(JobLog(file.path(), true).add(sample()));
-    EXPECT_EQ(batch::read_job_log(file.path()).size(), 2U);
+    EXPECT_EQ(tool::batch::read_job_log(file.path()).size(), 2U);
 }
 
 TEST(JobLog, that_does_not_exist_is_empty_and_one_that_cannot_be_read_is_an_error) {
-    EXPECT_TRUE(batch::read_job_log("/tmp/no such job log").empty());
-    EXPECT_THROW(batch::read_job_log("/tmp"), asyncio::OsError);
+    EXPECT_TRUE(tool::batch::read_job_log("/tmp/no such job log").empty());
+    EXPECT_THROW(tool::batch::read_job_log("/tmp"), asyncio::OsError);
     EXPECT_THROW(JobLog("/nosuchfolder/log", false), asyncio::OsError);
 }
 

@@ -1,9 +1,9 @@
 // What is shown of a batch that has run: the table, the time line, the JSON, the progress line.
 
-#include "batch/json.h"
-#include "batch/progress.h"
-#include "batch/report.h"
-#include "batch/timeline.h"
+#include "batch/report/json.h"
+#include "batch/report/table.h"
+#include "batch/report/timeline.h"
+#include "terminal/progress_line.h"
 #include "tool/program.h"
 
 #include <algorithm>
@@ -14,9 +14,9 @@
 namespace {
 
 using namespace std::chrono_literals;
-using batch::Charset;
-using batch::Job;
-using batch::Status;
+using tool::Charset;
+using tool::batch::Job;
+using tool::batch::Status;
 using tool_tests::lines;
 
 constexpr Charset ascii = Charset::ascii;
@@ -51,8 +51,8 @@ std::vector<Job> four() {
     return jobs;
 }
 
-batch::Totals totals_of(const std::vector<Job>& jobs, asyncio::Duration elapsed) {
-    batch::Totals totals;
+tool::batch::Totals totals_of(const std::vector<Job>& jobs, asyncio::Duration elapsed) {
+    tool::batch::Totals totals;
     for (const Job& job : jobs) {
         totals.tally.add(job);
         totals.one_by_one += job.all_seconds;
@@ -64,7 +64,7 @@ batch::Totals totals_of(const std::vector<Job>& jobs, asyncio::Duration elapsed)
 
 std::string table_of(const std::vector<Job>& jobs, asyncio::Duration elapsed, std::size_t width,
                      Charset charset) {
-    return batch::table(jobs, totals_of(jobs, elapsed), width, charset);
+    return tool::batch::table(jobs, totals_of(jobs, elapsed), width, charset);
 }
 
 TEST(Table, has_a_row_for_each_command_and_a_line_with_the_totals) {
@@ -144,19 +144,19 @@ TEST(Table, of_very_many_commands_counts_those_that_were_not_started) {
 
 TEST(Table, says_that_there_may_be_more) {
     std::vector<Job> jobs = jobs_of(ran("true", Status::exited, 0s, 0s));
-    batch::Totals totals = totals_of(jobs, 0s);
+    tool::batch::Totals totals = totals_of(jobs, 0s);
     totals.has_more = true;
     EXPECT_EQ(describe(totals), "at least 1 command: 1 complete; 0.00 s (one by one: 0.00 s)");
 }
 
-std::vector<std::size_t> numbers_in(batch::Ledger& ledger) {
+std::vector<std::size_t> numbers_in(tool::batch::Ledger& ledger) {
     std::vector<std::size_t> numbers;
     for (const Job& job : ledger.jobs()) numbers.push_back(job.number);
     return numbers;
 }
 
 /// Adds jobs of these numbers, in reverse; each tenth fails.
-void fill(batch::Ledger& ledger, std::size_t count) {
+void fill(tool::batch::Ledger& ledger, std::size_t count) {
     for (std::size_t number = count; number > 0; --number) {
         Job job = ran("x", Status::exited, 0s, 1s);
         job.number = number;
@@ -166,7 +166,7 @@ void fill(batch::Ledger& ledger, std::size_t count) {
 }
 
 TEST(Ledger, keeps_what_a_short_table_lists_in_the_order_of_the_input) {
-    batch::Ledger ledger(batch::Ledger::Keep::table);
+    tool::batch::Ledger ledger(tool::batch::Ledger::Keep::table);
     fill(ledger, 100);
     const auto numbers = numbers_in(ledger);
     EXPECT_EQ(numbers.size(), 100U);
@@ -174,7 +174,7 @@ TEST(Ledger, keeps_what_a_short_table_lists_in_the_order_of_the_input) {
 }
 
 TEST(Ledger, of_many_keeps_only_what_a_long_table_lists_and_counts_the_others) {
-    batch::Ledger ledger(batch::Ledger::Keep::table);
+    tool::batch::Ledger ledger(tool::batch::Ledger::Keep::table);
     fill(ledger, 101);
     EXPECT_EQ(numbers_in(ledger),
               (std::vector<std::size_t>{10, 20, 30, 40, 50, 60, 70, 80, 90, 100}));
@@ -184,8 +184,8 @@ TEST(Ledger, of_many_keeps_only_what_a_long_table_lists_and_counts_the_others) {
 }
 
 TEST(Ledger, keeps_all_or_nothing_where_that_is_wanted) {
-    batch::Ledger all(batch::Ledger::Keep::all);
-    batch::Ledger none(batch::Ledger::Keep::nothing);
+    tool::batch::Ledger all(tool::batch::Ledger::Keep::all);
+    tool::batch::Ledger none(tool::batch::Ledger::Keep::nothing);
     fill(all, 300);
     fill(none, 300);
     EXPECT_EQ(all.jobs().size(), 300U);
@@ -202,7 +202,7 @@ TEST(Timeline, draws_a_bar_from_begin_to_end) {
     std::vector<Job> jobs =
         jobs_of(ran("first", Status::exited, 0s, 1s), ran("second", Status::exited, 1s, 1s),
                 ran("whole", Status::exited, 0s, 2s));
-    EXPECT_EQ(batch::timeline(jobs, 2s, 48, ascii),
+    EXPECT_EQ(tool::batch::timeline(jobs, 2s, 48, ascii),
               "        0 s       0.5 s     1 s       1.5 s\n"
               "first   ====================\n"
               "second                      ====================\n"
@@ -213,7 +213,7 @@ TEST(Timeline, draws_eighths_where_the_terminal_can) {
     std::vector<Job> jobs =
         jobs_of(ran("a", Status::exited, 0s, 1s), ran("b", Status::exited, 0s, 0s),
                 ran("c", Status::exited, 1s, 53125us));
-    const auto drawn = lines(batch::timeline(jobs, 2s, 23, utf8));
+    const auto drawn = lines(tool::batch::timeline(jobs, 2s, 23, utf8));
     ASSERT_EQ(drawn.size(), 4U);
     EXPECT_EQ(drawn[1], "a  ██████████");
     EXPECT_EQ(drawn[2], "b  ▏") << "even the shortest can be seen";
@@ -224,7 +224,7 @@ TEST(Timeline, is_no_wider_than_the_terminal) {
     std::vector<Job> jobs = four();
     jobs[0].command = std::string(300, 'x');
     for (const std::size_t width : {40U, 80U, 133U}) {
-        for (const std::string& line : lines(batch::timeline(jobs, 2s, width, ascii))) {
+        for (const std::string& line : lines(tool::batch::timeline(jobs, 2s, width, ascii))) {
             EXPECT_LE(line.size(), width) << line;
         }
     }
@@ -233,20 +233,20 @@ TEST(Timeline, is_no_wider_than_the_terminal) {
 TEST(Timeline, shows_only_what_has_run) {
     std::vector<Job> jobs = four();
     jobs[1].status = Status::not_started;
-    EXPECT_EQ(lines(batch::timeline(jobs, 2s, 80, ascii)).size(), 4U);
+    EXPECT_EQ(lines(tool::batch::timeline(jobs, 2s, 80, ascii)).size(), 4U);
     for (Job& job : jobs) job.status = Status::not_started;
-    EXPECT_EQ(batch::timeline(jobs, 2s, 80, ascii), "");
+    EXPECT_EQ(tool::batch::timeline(jobs, 2s, 80, ascii), "");
 }
 
 TEST(Timeline, of_no_time_at_all_is_drawn) {
     std::vector<Job> jobs = jobs_of(ran("x", Status::exited, 0s, 0s));
-    EXPECT_EQ(lines(batch::timeline(jobs, 0s, 40, ascii))[1], "x  =");
+    EXPECT_EQ(lines(tool::batch::timeline(jobs, 0s, 40, ascii))[1], "x  =");
 }
 
 TEST(Json, strings_are_escaped) {
-    EXPECT_EQ(batch::json_string("a \"b\" \\ \n\t\x01 ä"),
+    EXPECT_EQ(tool::batch::json_string("a \"b\" \\ \n\t\x01 ä"),
               "\"a \\\"b\\\" \\\\ \\u000a\\u0009\\u0001 ä\"");
-    EXPECT_EQ(batch::json_string("\xFF"), "\"\xEF\xBF\xBD\"");
+    EXPECT_EQ(tool::batch::json_string("\xFF"), "\"\xEF\xBF\xBD\"");
 }
 
 TEST(Json, has_every_command_and_the_totals) {
@@ -255,7 +255,7 @@ TEST(Json, has_every_command_and_the_totals) {
     jobs[0].started = std::chrono::system_clock::time_point(1795223444769ms);
     jobs[0].output_bytes = 6;
     jobs[1].status = Status::not_started;
-    EXPECT_EQ(batch::json_report(jobs, totals_of(jobs, 2s), 1),
+    EXPECT_EQ(tool::batch::json_report(jobs, totals_of(jobs, 2s), 1),
               "{\"commands\":[\n"
               R"({"seq":1,"command":"sleep 1 && echo hello","status":"complete","exit":0,)"
               R"("signal":null,"started":1795223444.769,"seconds":1.000,"begin":0.000,)"
@@ -271,12 +271,12 @@ TEST(Json, has_every_command_and_the_totals) {
 }
 
 TEST(Progress, says_what_is_done_and_what_is_left) {
-    batch::Progress progress;
+    tool::Progress progress;
     progress.total = 100;
     progress.running = 4;
     EXPECT_EQ(progress_line(progress, 80), "0/100 done, 4 running, 0 failed");
-    progress.tally.complete = 19;
-    progress.tally.timed_out = 1;
+    progress.done = 20;
+    progress.failed = 1;
     progress.elapsed = 10s;
     EXPECT_EQ(progress_line(progress, 80), "20/100 done, 4 running, 1 failed, 2.0/s, 0:40 left");
     progress.elapsed = 4000s;
@@ -284,16 +284,16 @@ TEST(Progress, says_what_is_done_and_what_is_left) {
 }
 
 TEST(Progress, promises_no_end_while_more_may_come) {
-    batch::Progress progress;
+    tool::Progress progress;
     progress.total = 100;
-    progress.tally.complete = 20;
+    progress.done = 20;
     progress.elapsed = 10s;
     progress.has_more = true;
     EXPECT_EQ(progress_line(progress, 80), "20 of at least 100 done, 0 running, 0 failed, 2.0/s");
 }
 
 TEST(Progress, fits_the_terminal) {
-    batch::Progress progress;
+    tool::Progress progress;
     progress.total = 100;
     EXPECT_EQ(progress_line(progress, 9), "0/100 don");
 }

@@ -2,8 +2,8 @@
 // arrives as it is and is never run. The shell itself is the judge: each template is run with every
 // value, and the arguments that arrive are compared byte by byte.
 
-#include "batch/command_line.h"
-#include "batch/template.h"
+#include "batch/options/command_line.h"
+#include "batch/shell/template.h"
 #include "tool/program.h"
 
 #include <CLI/CLI.hpp>
@@ -13,9 +13,9 @@
 
 namespace {
 
-using batch::Part;
-using batch::Template;
-using batch::TemplateError;
+using tool::batch::Part;
+using tool::batch::Template;
+using tool::batch::TemplateError;
 using Texts = std::vector<std::string>;
 
 std::string text(const std::string& command, const Texts& values) {
@@ -45,7 +45,7 @@ TEST(Template, a_dot_in_the_name_of_a_folder_begins_no_extension) {
 TEST(Template, quotes_every_character_that_the_shell_reads) {
     for (const char character : std::string(" \t\n;&|<>()$`\\\"'*?[]{}#~=!^")) {
         const std::string value = std::string("a") + character;
-        EXPECT_NE(batch::quoted(value), value) << value;
+        EXPECT_NE(tool::batch::quoted(value), value) << value;
     }
 }
 
@@ -84,10 +84,10 @@ TEST(Template, parts_are_those_of_gnu_parallel) {
         {"a/.b", "a/", ".b", "a", ""},
     };
     for (const Texts& row : table) {
-        EXPECT_EQ(batch::part_of(row[0], Part::stem), row[1]) << row[0];
-        EXPECT_EQ(batch::part_of(row[0], Part::name), row[2]) << row[0];
-        EXPECT_EQ(batch::part_of(row[0], Part::folder), row[3]) << row[0];
-        EXPECT_EQ(batch::part_of(row[0], Part::name_stem), row[4]) << row[0];
+        EXPECT_EQ(tool::batch::part_of(row[0], Part::stem), row[1]) << row[0];
+        EXPECT_EQ(tool::batch::part_of(row[0], Part::name), row[2]) << row[0];
+        EXPECT_EQ(tool::batch::part_of(row[0], Part::folder), row[3]) << row[0];
+        EXPECT_EQ(tool::batch::part_of(row[0], Part::name_stem), row[4]) << row[0];
     }
 }
 
@@ -303,12 +303,12 @@ TEST(Template, can_never_run_a_value_even_where_its_place_is_not_understood) {
 
 // ------------------------------------------------------------------------------ the command line
 
-batch::CommandLine sorted(const Texts& arguments) {
+tool::batch::CommandLine sorted(const Texts& arguments) {
     CLI::App app;
     app.add_flag("-k,--keep");
     app.add_flag("-q,--quiet");
     app.add_option("-j,--jobs")->expected(1);
-    return batch::sort_arguments(app, arguments);
+    return tool::batch::sort_arguments(app, arguments);
 }
 
 TEST(CommandLine, tells_options_from_commands) {
@@ -330,11 +330,12 @@ TEST(CommandLine, of_a_template_has_its_options_in_front_and_its_values_behind) 
         {"-k", "gzip", "-q", "{}", ":::", "-j", "--", "::::", "f", ":::+", "x", "::::+", ":::"});
     EXPECT_EQ(line.words, (Texts{"gzip", "-q", "{}"}));
     EXPECT_EQ(line.options, Texts{"-k"});
-    const std::vector<batch::ListWords> expected{{.words = {"-j", "--"}},
-                                                 {.in_files = true, .words = {"f"}},
-                                                 {.linked = true, .words = {"x"}},
-                                                 {.in_files = true, .linked = true, .words = {}},
-                                                 {.words = {}}};
+    const std::vector<tool::batch::ListWords> expected{
+        {.words = {"-j", "--"}},
+        {.in_files = true, .words = {"f"}},
+        {.linked = true, .words = {"x"}},
+        {.in_files = true, .linked = true, .words = {}},
+        {.words = {}}};
     EXPECT_EQ(line.lists, expected);
 }
 

@@ -1,6 +1,6 @@
 // Commands as they are shown: on one line, no wider than there is room, whatever bytes they hold.
 
-#include "batch/text.h"
+#include "terminal/text.h"
 
 #include <clocale>
 
@@ -8,10 +8,10 @@
 
 namespace {
 
-using batch::Charset;
-using batch::columns;
-using batch::shortened;
-using batch::valid_utf8;
+using tool::Charset;
+using tool::columns;
+using tool::shortened;
+using tool::valid_utf8;
 
 constexpr Charset utf8 = Charset::utf8;
 constexpr Charset ascii = Charset::ascii;
@@ -71,8 +71,8 @@ TEST_F(Text, invalid_utf8_is_replaced_byte_by_byte) {
 }
 
 TEST_F(Text, is_padded_by_columns_not_by_bytes) {
-    EXPECT_EQ(batch::padded("日", 4, utf8), "日  ");
-    EXPECT_EQ(batch::padded("abcd", 2, utf8), "abcd");
+    EXPECT_EQ(tool::padded("日", 4, utf8), "日  ");
+    EXPECT_EQ(tool::padded("abcd", 2, utf8), "abcd");
 }
 
 }  // namespace

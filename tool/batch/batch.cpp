@@ -14,21 +14,22 @@
 
 #include "batch/batch.h"
 
-#include "batch/descendants.h"
-#include "batch/descriptors.h"
 #include "batch/dry_run.h"
-#include "batch/exit_status.h"
-#include "batch/guard.h"
-#include "batch/json.h"
-#include "batch/output_file.h"
+#include "batch/job/exit_status.h"
+#include "batch/output/results.h"
 #include "batch/plan.h"
-#include "batch/report.h"
-#include "batch/results.h"
-#include "batch/runner.h"
-#include "batch/say.h"
-#include "batch/signals.h"
-#include "batch/terminal.h"
-#include "batch/timeline.h"
+#include "batch/report/json.h"
+#include "batch/report/output_file.h"
+#include "batch/report/table.h"
+#include "batch/report/timeline.h"
+#include "batch/run/runner.h"
+#include "exit_codes.h"
+#include "guard/descendants.h"
+#include "guard/descriptors.h"
+#include "guard/guard.h"
+#include "guard/signals.h"
+#include "terminal/say.h"
+#include "terminal/terminal.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -36,17 +37,34 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <unistd.h>
 
-namespace batch {
+namespace tool::batch {
 namespace {
 
 // --------------------------------------------------------------------------------- before it runs
 
 /// The width of the table when standard error is no terminal, so that its width is unknown.
 constexpr std::size_t width_without_terminal = 80;
+
+void say(std::string_view text) { tool::say(batch_name, text); }
+
+/// Tells why the input could not be read or the output not be written, if that is so.
+void say_what_failed(const std::string& input_error, int output_error) {
+    if (!input_error.empty()) say(input_error);
+    if (output_error == 0) return;
+    say(fmt::format("write standard output: {}", std::strerror(output_error)));
+}
+
+/// The commands that need not run again.
+Resume commands_done(const Options& options) {
+    if (options.resume_failed) return {options.job_log, Resume::Again::failed};
+    if (options.resume) return {options.job_log, Resume::Again::none};
+    return {};
+}
 
 std::unique_ptr<JobLog> open_log(const Options& options) {
     if (options.job_log.empty()) return nullptr;
@@ -109,10 +127,7 @@ int report(const Options& options, Ledger& ledger, const Result& result,
     // If the input failed before the first command, an empty table would hide the error.
     const bool none_came = ledger.totals().commands == 0 && !result.input_error.empty();
     if (!options.quiet && !none_came) print_table(options, ledger, result);
-    if (!result.input_error.empty()) say(result.input_error);
-    if (result.output_error != 0) {
-        say(fmt::format("write standard output: {}", std::strerror(result.output_error)));
-    }
+    say_what_failed(result.input_error, result.output_error);
     if (result.log_is_incomplete) say("write the job log: it is not complete");
     if (const int error = OverflowFile::refusal(); error != 0 && !options.quiet) {
         say(fmt::format("outputs were kept in memory, for want of a temporary file: {}",
@@ -143,10 +158,7 @@ int dry_run(const Plan& plan, const Resume& resume) {
     const DryRunResult result = asyncio::run(show_commands(*plan.feed, launcher, resume),
                                              {.sigint = asyncio::Sigint::ignore});
     if (result.output_error == EPIPE) die_of(SIGPIPE);
-    if (!result.input_error.empty()) say(result.input_error);
-    if (result.output_error != 0) {
-        say(fmt::format("write standard output: {}", std::strerror(result.output_error)));
-    }
+    say_what_failed(result.input_error, result.output_error);
     return result.input_error.empty() && result.output_error == 0 ? 0 : other_error;
 }
 
@@ -154,7 +166,7 @@ int dry_run(const Plan& plan, const Resume& resume) {
 /// worker would become an abort, and the guard would report SIGABRT in place of the reason.
 int work(const Options& options, const Plan& plan) {
     try {
-        const Resume resume(options);
+        const Resume resume = commands_done(options);
         if (options.dry_run) return dry_run(plan, resume);
         const std::optional<OutputFile> json = open_json(options);
         const std::unique_ptr<JobLog> log = open_log(options);
@@ -193,11 +205,11 @@ int main(Options options) {
     }
     try {
         const Plan plan = make_plan(options);
-        return guarded([&] { return work(options, plan); });
+        return guarded(batch_name, [&] { return work(options, plan); });
     } catch (const std::runtime_error& error) {
         say(error.what());
         return other_error;
     }
 }
 
-}  // namespace batch
+}  // namespace tool::batch

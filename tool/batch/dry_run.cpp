@@ -3,12 +3,12 @@
 
 #include "batch/dry_run.h"
 
-#include "batch/console.h"
-#include "batch/input.h"
+#include "batch/input/input.h"
+#include "terminal/console.h"
 
 #include <optional>
 
-namespace batch {
+namespace tool::batch {
 
 asyncio::Coro<DryRunResult> show_commands(Feed& feed, const Launcher& launcher,
                                           const Resume& resume) {
@@ -32,4 +32,4 @@ asyncio::Coro<DryRunResult> show_commands(Feed& feed, const Launcher& launcher,
     co_return result;
 }
 
-}  // namespace batch
+}  // namespace tool::batch

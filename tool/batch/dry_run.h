@@ -3,13 +3,13 @@
 
 #include <asyncio.h>
 
-#include "batch/feed.h"
-#include "batch/launch.h"
-#include "batch/resume.h"
+#include "batch/input/feed.h"
+#include "batch/report/resume.h"
+#include "batch/run/launch.h"
 
 #include <string>
 
-namespace batch {
+namespace tool::batch {
 
 /// The error that ended a dry run early, if any.
 struct DryRunResult {
@@ -23,4 +23,4 @@ struct DryRunResult {
 asyncio::Coro<DryRunResult> show_commands(Feed& feed, const Launcher& launcher,
                                           const Resume& resume);
 
-}  // namespace batch
+}  // namespace tool::batch

@@ -5,10 +5,10 @@
 
 #include "batch/plan.h"
 
-#include "batch/command_feed.h"
-#include "batch/descriptors.h"
-#include "batch/terminal.h"
-#include "batch/value_feed.h"
+#include "batch/input/command_feed.h"
+#include "batch/input/value_feed.h"
+#include "guard/descriptors.h"
+#include "terminal/terminal.h"
 
 #include <algorithm>
 #include <utility>
@@ -16,7 +16,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-namespace batch {
+namespace tool::batch {
 namespace {
 
 /// Two readers of standard input would each get only a part of it.
@@ -73,4 +73,4 @@ Plan make_plan(const Options& options) {
     return plan;
 }
 
-}  // namespace batch
+}  // namespace tool::batch

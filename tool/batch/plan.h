@@ -2,15 +2,15 @@
 // The plan of a batch, made from its options before any command runs. It opens the files and reads
 // the template. So the user learns of a missing file or a wrong template before the first command.
 
-#include "batch/feed.h"
-#include "batch/options.h"
-#include "batch/template.h"
+#include "batch/input/feed.h"
+#include "batch/options/options.h"
+#include "batch/shell/template.h"
 
 #include <memory>
 #include <optional>
 #include <vector>
 
-namespace batch {
+namespace tool::batch {
 
 struct Plan {
     std::unique_ptr<Feed> feed;
@@ -23,4 +23,4 @@ struct Plan {
 /// Throws: InputError, TemplateError.
 Plan make_plan(const Options& options);
 
-}  // namespace batch
+}  // namespace tool::batch
