@@ -22,6 +22,72 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
     set(asyncio_coroutine_options -fno-tree-slp-vectorize)
 endif()
 
+# Everything that the library targets have in common, the core and the libraries of libs/.
+# `include_dir` has the public headers.
+function(asyncio_library_settings target include_dir)
+    set_target_properties(${target} PROPERTIES
+        CXX_EXTENSIONS OFF
+        POSITION_INDEPENDENT_CODE ON
+        VERSION ${asyncio_VERSION}
+        # Before 1.0 each minor version may change the interface of the binary.
+        SOVERSION ${asyncio_VERSION_MAJOR}.${asyncio_VERSION_MINOR})
+    target_include_directories(${target}
+        PUBLIC $<BUILD_INTERFACE:${include_dir}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+        PRIVATE src)
+    asyncio_warnings(${target})
+    asyncio_optimise(${target})
+    asyncio_choose_visible_symbols(${target} "${include_dir}")
+endfunction()
+
+# In a build without a build type CMake gives the compiler no options at all. The build type belongs
+# to the whole project, so a part of it must not set one. The library then has options of its own:
+# otherwise it would not be optimised, and its user would see a slow program and no reason.
+function(asyncio_optimise target)
+    if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES AND NOT CMAKE_CXX_FLAGS MATCHES "-O")
+        target_compile_options(${target} PRIVATE -O2 -g1)
+    endif()
+endfunction()
+
+# Which symbols a shared library exports: those that its public headers declare, and no others.
+#
+# The sources are compiled with -fvisibility=hidden, and every public header is included before,
+# with visible symbols, by a header that is made here. The usual way is a macro at each declaration
+# (generate_export_header); a forgotten macro is an error at link time, at the user. A library that
+# is not shared keeps all symbols visible, also in a project that hides its own: the library may be
+# linked into a shared library of that project, and a program may use it through that.
+function(asyncio_choose_visible_symbols target include_dir)
+    if(NOT BUILD_SHARED_LIBS)
+        set_target_properties(${target} PROPERTIES
+            CXX_VISIBILITY_PRESET default VISIBILITY_INLINES_HIDDEN OFF)
+        return()
+    endif()
+    file(GLOB_RECURSE headers RELATIVE "${include_dir}" CONFIGURE_DEPENDS "${include_dir}/*.h")
+    list(TRANSFORM headers REPLACE "(.+)" "#include <\\1>\n")
+    list(JOIN headers "" includes)
+    set(visible_header "${CMAKE_CURRENT_BINARY_DIR}/${target}_visible.h")
+    file(CONFIGURE OUTPUT "${visible_header}" @ONLY CONTENT
+"#pragma GCC visibility push(default)
+@includes@#pragma GCC visibility pop
+")
+    target_compile_options(${target} PRIVATE "SHELL:-include \"${visible_header}\"")
+    # Inline functions of the headers stay visible, because their static variables must exist once
+    # in the process.
+    set_target_properties(${target} PROPERTIES
+        CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN OFF)
+endfunction()
+
+# Makes and installs a pkg-config file from the variables pc_*. The paths in it are relative to the
+# file itself, so that an installed tree may be moved.
+macro(asyncio_install_pc_file)
+    cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_LIBDIR BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}"
+        OUTPUT_VARIABLE pc_libdir)
+    file(RELATIVE_PATH pc_to_prefix "${pc_libdir}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
+    configure_file("${asyncio_SOURCE_DIR}/cmake/asyncio.pc.in"
+        "${CMAKE_CURRENT_BINARY_DIR}/${pc_name}.pc" @ONLY)
+    install(FILES "${CMAKE_CURRENT_BINARY_DIR}/${pc_name}.pc"
+        DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endmacro()
+
 # Records why an optional part is left out. The summary prints it at the end, where a user sees it.
 function(asyncio_skip what why)
     set_property(GLOBAL APPEND PROPERTY asyncio_skipped "${what}: ${why}")
@@ -29,14 +95,18 @@ endfunction()
 
 function(asyncio_print_summary)
     get_property(skipped GLOBAL PROPERTY asyncio_skipped)
+    get_property(libraries GLOBAL PROPERTY asyncio_libraries)
+    list(JOIN libraries ", " libraries)
     set(compiler "${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}")
     message(STATUS "asyncio ${PROJECT_VERSION}, ${compiler}, ${CMAKE_BUILD_TYPE}")
     message(STATUS "  io_uring back-end      ${ASYNCIO_HAVE_IO_URING}")
     message(STATUS "  file:line of stacks    ${ASYNCIO_HAVE_BACKTRACE}")
     message(STATUS "  quick throws           ${ASYNCIO_HAVE_QUICK_THROW}")
+    message(STATUS "  libraries beside it    ${libraries}")
     message(STATUS "  tool, examples         ${ASYNCIO_TOOL}, ${ASYNCIO_EXAMPLES}")
     message(STATUS "  bench, tests           ${ASYNCIO_BENCH}, ${ASYNCIO_TESTS}")
     foreach(line IN LISTS skipped)
         message(STATUS "  left out - ${line}")
     endforeach()
+    message(STATUS "  install prefix         ${CMAKE_INSTALL_PREFIX}")
 endfunction()

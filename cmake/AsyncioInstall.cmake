@@ -17,6 +17,7 @@ if(TARGET asyncio_tool)
     file(RELATIVE_PATH bin_to_lib "${CMAKE_INSTALL_FULL_BINDIR}" "${CMAKE_INSTALL_FULL_LIBDIR}")
     set_target_properties(asyncio_tool PROPERTIES INSTALL_RPATH "$ORIGIN/${bin_to_lib}")
     install(TARGETS asyncio_tool RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+    add_dependencies(asyncio_installed asyncio_tool)
 endif()
 
 # ---------------------------------------------------------------------------------- find_package
@@ -25,7 +26,8 @@ install(EXPORT asyncioTargets NAMESPACE asyncio:: DESTINATION "${package_dir}")
 configure_package_config_file(
     "${CMAKE_CURRENT_LIST_DIR}/asyncioConfig.cmake.in"
     "${PROJECT_BINARY_DIR}/asyncioConfig.cmake"
-    INSTALL_DESTINATION "${package_dir}")
+    INSTALL_DESTINATION "${package_dir}"
+    NO_CHECK_REQUIRED_COMPONENTS_MACRO)
 write_basic_package_version_file(
     "${PROJECT_BINARY_DIR}/asyncioConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
 install(FILES
@@ -33,10 +35,11 @@ install(FILES
     "${PROJECT_BINARY_DIR}/asyncioConfigVersion.cmake"
     DESTINATION "${package_dir}")
 
-# ------------------------------------------------------------------------------------ pkg-config A
-# static library does not record the libraries that it needs. So the libraries that are private for
-# a shared library are public for a static one: `g++ main.cpp $(pkg-config --cflags --libs asyncio)`
-# works for both.
+# ------------------------------------------------------------------------------------ pkg-config
+# A static library does not record the libraries that it needs. So the libraries that are private
+# for a shared library are public for a static one: `g++ -std=c++20 main.cpp $(pkg-config --cflags
+# --libs asyncio)` works for both. The file does not set the language standard: the program chooses
+# it, C++20 or later, and a header refuses an older one.
 
 set(private_libs "-pthread")
 if(ASYNCIO_HAVE_IO_URING)
@@ -45,6 +48,10 @@ endif()
 if(ASYNCIO_HAVE_BACKTRACE)
     string(APPEND private_libs " -lbacktrace")
 endif()
+set(pc_name asyncio)
+set(pc_description "${PROJECT_DESCRIPTION}")
+set(pc_requires "")
+set(pc_requires_private "")
 if(BUILD_SHARED_LIBS)
     set(pc_libs "-L\${libdir} -lasyncio")
     set(pc_libs_private "${private_libs}")
@@ -52,12 +59,5 @@ else()
     set(pc_libs "-L\${libdir} -lasyncio ${private_libs}")
     set(pc_libs_private "")
 endif()
-string(JOIN " " pc_cflags
-    -std=c++20 ${asyncio_coroutine_options} ${asyncio_standard_options})
-# The paths are relative to the .pc file itself, so that an installed tree may be moved.
-cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_LIBDIR BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}"
-    OUTPUT_VARIABLE pc_libdir)
-file(RELATIVE_PATH pc_to_prefix "${pc_libdir}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
-configure_file(
-    "${CMAKE_CURRENT_LIST_DIR}/asyncio.pc.in" "${PROJECT_BINARY_DIR}/asyncio.pc" @ONLY)
-install(FILES "${PROJECT_BINARY_DIR}/asyncio.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+string(JOIN " " pc_cflags ${asyncio_coroutine_options} ${asyncio_standard_options})
+asyncio_install_pc_file()

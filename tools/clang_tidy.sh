@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs clang-tidy on the sources of the library, the tool and the examples. The checks are in
+# Runs clang-tidy on the sources of the library, libs/, the tool and the examples. The checks are in
 # .clang-tidy. Headers are checked through the files that include them.
 #
 # usage: tools/clang_tidy.sh BUILD_DIR [JOBS]   BUILD_DIR is (or will be) that of preset clang
@@ -15,7 +15,7 @@ cmake --preset "$(basename "$build_dir")" >"$log" 2>&1 || {
     cat "$log"
     exit 1
 }
-files="^$PWD/(src|tool|examples)/"
+files="^$PWD/(src|libs|tool|examples)/"
 if run-clang-tidy-19 -quiet -p "$build_dir" -j "$jobs" "$files" >"$log" 2>&1; then
     echo "   clean"
 else

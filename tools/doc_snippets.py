@@ -3,7 +3,7 @@
 
 usage: doc_snippets.py PROJECT_DIR COMPILER [FLAG ...] -- [LIBRARY ...]
 
-Looks at every fenced block of *.md in the project's first level and in docs/:
+Looks at every fenced block of *.md in the project's first level, in docs/ and in libs/*/:
   ```cpp         with a main(): a program, which is compiled and run and must end with status 0;
                  otherwise declarations, or statements of a coroutine, which must compile.
                  A block without an include gets the usual includes and `using`s.
@@ -136,7 +136,8 @@ def precompile(root, compiler, folder):
 def all_blocks(root):
     """(place in the documentation, the result of `blocks` for each block there)"""
     for path in sorted(glob.glob(os.path.join(root, "*.md"))
-                       + glob.glob(os.path.join(root, "docs", "**", "*.md"), recursive=True)):
+                       + glob.glob(os.path.join(root, "docs", "**", "*.md"), recursive=True)
+                       + glob.glob(os.path.join(root, "libs", "*", "*.md"))):
         with open(path, encoding="utf-8") as file:
             text = file.read()
         for line, *block in blocks(text):

@@ -52,7 +52,7 @@ RESUME_PLACES = {
 
 # Where a call may block the thread (law 2).
 MAY_BLOCK = ("src/backend/*", "src/executors/worker*", "src/machine/stall_watch.cpp",
-             "src/process/spawn*", "tests/*")
+             "src/process/spawn*", "tests/*", "libs/*/tests/*")
 
 # The floors that each floor may include, besides itself (the table of ARCHITECTURE.md).
 MAY_INCLUDE = {
@@ -74,8 +74,8 @@ FLOOR_OF_FOLDER = {
     **{name: name for name in MAY_INCLUDE if name != "protocol"},
 }
 # Built as a user would: public headers only (law 4 for the roof; `process` for its own reasons).
-PUBLIC_HEADERS_ONLY = ("src/tls/*", "src/http/*", "src/db/*", "src/process/*",
-                       "examples/*", "tool/*", "bench/*")
+PUBLIC_HEADERS_ONLY = ("libs/*/include/*", "libs/*/src/*", "src/tls/*", "src/http/*", "src/db/*",
+                       "src/process/*", "examples/*", "tool/*", "bench/*")
 
 # The rooms of the tool, from the lowest to the highest. A room includes itself, the rooms before
 # it, and the headers that stand in tool/ itself. `main.cpp` includes every room.
@@ -96,7 +96,7 @@ HEADERS_OF_FLOOR = {
     "executors": "executor thread_future thread_queue process_pool serialize",
     "process": "subprocess",
     "protocol": "tls http/* db/*",
-    "testing": "testing",
+    "testing": "testing testing/*",
 }
 
 FORBIDDEN_INCLUDES = (
@@ -110,7 +110,7 @@ FORBIDDEN_INCLUDES = (
 # The files that may start threads: the executors, the watch over long steps, and the roof like any
 # user.
 MAY_START_THREADS = ("src/machine/stall_watch*", "src/executors/*", "include/asyncio/executor.h",
-                     "examples/*", "tool/*", "bench/*", "tests/*", "fuzz/*")
+                     "examples/*", "tool/*", "bench/*", "tests/*", "libs/*/tests/*", "fuzz/*")
 
 # An `#if` outside src/backend and src/machine may ask only about the compiler (law 3).
 COMPILER_WORD = re.compile(
@@ -151,7 +151,7 @@ PLAN_NUMBER = re.compile(
     r"\b((?:CAN|COND|CPP|CTX|DBG|EXE|FUT|GATH|LOCK|LOOP|NET|QUE|RUN|SCK|SEM|SFD|SIG|SPR|STR|TASK|TG"
     r"|THR|TRN|WF|WRT)-\d\d)\b")
 
-CODE_FOLDERS = ("include", "src", "tool", "examples", "bench", "tests", "fuzz", "docs")
+CODE_FOLDERS = ("include", "src", "libs", "tool", "examples", "bench", "tests", "fuzz", "docs")
 CODE_ENDINGS = (".h", ".cpp")
 TEXT_ENDINGS = CODE_ENDINGS + (".py", ".sh", ".md", ".txt", ".cmake", ".in", ".json")
 SKIPPED_FOLDERS = {".git", "build", ".cache", "__pycache__", "node_modules"}
@@ -223,6 +223,8 @@ class Source:
         parts = self.path.split("/")
         if parts[0] == "src" and len(parts) > 2:
             return FLOOR_OF_FOLDER.get(parts[1], "unknown")
+        if parts[0] == "libs" and len(parts) > 3 and parts[2] in ("include", "src"):
+            return FLOOR_OF_FOLDER.get(parts[1], "protocol")
         if self.path.startswith("include/asyncio/"):
             return floor_of_header(self.path[len("include/asyncio/"):-len(".h")])
         return None
@@ -328,7 +330,8 @@ def blocking(source):
 @rule
 def system_condition(source):
     """Law 3: what differs between systems, kernels and processors stands in two rooms."""
-    if source.matches(("src/backend/*", "src/machine/*", "tests/*")) or not source.is_code:
+    if not source.is_code or source.matches(("src/backend/*", "src/machine/*", "tests/*",
+                                             "libs/*/tests/*")):
         return
     for number, (line, code) in enumerate(zip(source.lines, source.code), 1):
         match = re.match(r"\s*#\s*(?:el)?if(?:n?def)?\b(.*)", code)
@@ -499,6 +502,11 @@ def own_header(source):
         written = {name[1:-1] for _, name in source.includes()}
         return next((f'"{name}.h"' for name in sorted(names) if f"{name}.h" in written),
                     f'"{inside}.h"')
+    if fnmatch(source.path, "libs/*/src/*"):
+        library = source.path.split("/")[1]
+        name = f"asyncio/{library}/{os.path.basename(stem)}.h"
+        if source.exists(f"libs/{library}/include/{name}"):
+            return f"<{name}>"
     if source.path.startswith("src/"):
         for folder in ("", f"internal/{stem.split('/')[1]}/", "lowlevel/"):
             name = f"asyncio/{folder}{os.path.basename(stem)}.h"

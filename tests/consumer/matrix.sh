@@ -22,9 +22,8 @@ warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold
     -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-align -Wdouble-promotion -Wformat=2
     -Wnull-dereference -Wextra-semi -Werror)
 
-flags_of() {  # flags_of PREFIX: what pkg-config says, without the standard
-    PKG_CONFIG_PATH=$(dirname "$(find "$1" -name asyncio.pc)") \
-        pkg-config --cflags --libs asyncio | sed 's/-std=[^ ]*//'
+flags_of() {  # flags_of PREFIX: what pkg-config says
+    PKG_CONFIG_PATH=$(dirname "$(find "$1" -name asyncio.pc)") pkg-config --cflags --libs asyncio
 }
 # The flags are words for the compiler.
 read -ra static_flags <<<"$(flags_of "$static")"

@@ -64,14 +64,110 @@ cmake_consumer() {  # cmake_consumer KIND BUILD_DIR CMAKE_OPTION...
     quietly "$build/consumer"
 }
 
-pkg_config_consumer() {  # pkg_config_consumer PREFIX PROGRAM
+pkg_config_consumer() {  # pkg_config_consumer PREFIX PROGRAM [PACKAGE [SOURCE]]
     local flags
     flags=$(PKG_CONFIG_PATH=$(dirname "$(find "$1" -name asyncio.pc)") \
-        pkg-config --cflags --libs asyncio)
+        pkg-config --cflags --libs "${3:-asyncio}")
+    [[ $flags != *-std=* ]] || { echo "the .pc file sets a language standard"; return 1; }
     # The flags are words for the compiler, so they are split on purpose.
     # shellcheck disable=SC2086
-    quietly "${CXX:-g++}" -Wall -Wextra "$consumer_dir/main.cpp" -o "$2" $flags
+    quietly "${CXX:-g++}" -std=c++20 -Wall -Wextra "$consumer_dir/${4:-main.cpp}" -o "$2" $flags
     LD_LIBRARY_PATH=$(dirname "$(find "$1" -name 'libasyncio.*' | head -n 1)") quietly "$2"
+}
+
+# Checks which shared libraries a program needs that links with asyncio::asyncio only. The list is
+# fixed: a program of the core does not pay for a library that the core does not need.
+needs_only() {  # needs_only PROGRAM LIBRARY...
+    local needed
+    needed=$(readelf --dynamic --wide "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort)
+    # The loader and libm are there or not, as the version of the compiler likes.
+    needed=$(grep -v '^ld-linux\|^libm[.]' <<<"$needed")
+    diff <(printf '%s\n' "${@:2}" | sort) <(printf '%s\n' "$needed")
+}
+
+# What the README says, run as it stands there. A block has a name behind its language.
+readme_block() {  # readme_block NAME
+    awk -v name="$1" '/^```/ { inside = $2 == name; next } inside' "$source_dir/README.md"
+}
+
+# The first program of the README.
+breakfast() {  # breakfast FOLDER
+    mkdir -p "$1"
+    awk '/^```/ { block += 1; next } block == 3' "$source_dir/README.md" >"$1/breakfast.cpp"
+    grep -q 'int main' "$1/breakfast.cpp"
+}
+
+readme_pkg_config() {  # readme_pkg_config PREFIX FOLDER
+    local lines
+    breakfast "$2"
+    lines=$(readme_block pkg-config)
+    [[ $lines == *pkg-config* ]]
+    quietly bash -euc "cd '$2'; ${lines//PREFIX/$1}; ./breakfast"
+}
+
+readme_cmake() {  # readme_cmake BLOCK FOLDER CMAKE_OPTION...
+    local lines
+    breakfast "$2"
+    lines=$(readme_block "$1")
+    [[ $lines == *asyncio::asyncio* ]]
+    printf '%s\n' "${lines//\/path\/to\/this\/repository/$source_dir}" >"$2/CMakeLists.txt"
+    quietly cmake -S "$2" -B "$2/build" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON "${@:3}"
+    quietly cmake --build "$2/build" --parallel "$jobs"
+    quietly "$2/build/breakfast"
+}
+
+# In a project without a build type the library is optimised, and the project is as it was.
+without_build_type() {  # without_build_type BUILD_DIR
+    grep -q '^CMAKE_BUILD_TYPE:STRING=$' "$1/CMakeCache.txt"
+    grep '"command".*src/loop/event_loop.cpp' "$1/compile_commands.json" | grep -q -e ' -O2 '
+    if grep '"command".*breakfast.cpp' "$1/compile_commands.json" | grep -q -e ' -O'; then
+        return 1
+    fi
+    # Of the libraries beside the core it builds those that are linked with: none.
+    [[ -z $(find "$1" -name 'libasyncio-*') ]]
+}
+
+dev_install() {  # dev_install PREFIX: and then the commands that it prints
+    quietly "$source_dir/dev" install "$1"
+    local lines
+    lines=$("$source_dir/dev" install "$1" | grep -E '^ +(export|g\+\+)')
+    cp "$consumer_dir/main.cpp" "$work/main.cpp"
+    quietly bash -euc "cd '$work'; $lines; ./main"
+}
+
+says_which_component_is_missing() {  # says_which_component_is_missing PREFIX
+    if cmake -S "$consumer_dir/components" -B "$work/missing" -DCMAKE_PREFIX_PATH="$1" \
+        -DCOMPONENTS="testing;nothing" >"$work/log" 2>&1; then
+        return 1
+    fi
+    # CMake breaks the lines of a message.
+    tr -s '\n ' ' ' <"$work/log" >"$work/said"
+    if ! grep -q 'has no component "nothing". It has: .*testing' "$work/said"; then
+        cat "$work/said"
+        return 1
+    fi
+}
+
+component_consumer() {  # component_consumer PREFIX BUILD_DIR COMPONENT...
+    quietly cmake -S "$consumer_dir/components" -B "$2" -DCMAKE_PREFIX_PATH="$1" \
+        -DCOMPONENTS="$(IFS=';' && echo "${*:3}")"
+    quietly cmake --build "$2" --target consumer --parallel "$jobs"
+    local component
+    for component in "${@:3}"; do quietly "$2/$component"; done
+}
+
+exports_what_the_headers_declare() {  # exports_what_the_headers_declare LIB_DIR
+    quietly "$consumer_dir/exported.py" "$1/libasyncio.so" "$source_dir/include"
+    quietly "$consumer_dir/exported.py" "$1/libasyncio-testing.so" "$source_dir/include" \
+        "$source_dir/libs/testing/include"
+}
+
+library_refuses() {  # library_refuses TEXT CMAKE_OPTION...: the configuration fails with that text
+    if cmake -S "$source_dir" -B "$work/refused" -DASYNCIO_TESTS=OFF -DASYNCIO_EXAMPLES=OFF \
+        -DASYNCIO_BENCH=OFF -DASYNCIO_TOOL=OFF "${@:2}" >"$work/log" 2>&1; then
+        return 1
+    fi
+    tr -s '\n ' ' ' <"$work/log" | grep -q "$1"
 }
 
 installed_command() {  # installed_command PREFIX
@@ -80,25 +176,85 @@ installed_command() {  # installed_command PREFIX
     [[ $output == *hello* ]]
 }
 
+# A compiler cache, where there is one, serves the builds that do not look for it themselves.
+launcher=()
+if command -v ccache >/dev/null; then
+    launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+fi
+# The ring's library stands in the lists of what is needed if it is installed.
+uring=()
+if echo '#include <liburing.h>' | g++ -fsyntax-only -x c++ - 2>/dev/null; then
+    uring=(liburing.so.2)
+fi
+
+readme_install() {  # readme_install: the lines of the README, with other folders
+    local lines
+    lines=$(readme_block install)
+    lines=${lines//build\/install/$work/static}
+    quietly bash -euc "cd '$source_dir'; ${lines//PREFIX/$work/readme}"
+    [[ -e $work/readme/include/asyncio.h ]]
+}
+
 static_build=${1:-$work/static}
 if (($# == 0)); then
-    check "the static library builds" build_library "$work/static" OFF
+    check "README: plain CMake" readme_install
 fi
 check "the static library installs" install_library "$static_build" "$work/usr-static"
 check "static: find_package" cmake_consumer find_package "$work/c1" \
     -DCMAKE_PREFIX_PATH="$work/usr-static.moved"
 check "static: pkg-config and a plain compiler command" \
     pkg_config_consumer "$work/usr-static.moved" "$work/c2"
+check "static: the program needs no other library" needs_only "$work/c2" \
+    libc.so.6 libgcc_s.so.1 libstdc++.so.6 "${uring[@]}"
+check "static: the component testing" component_consumer "$work/usr-static.moved" "$work/c7" testing
+check "static: pkg-config asyncio-testing" \
+    pkg_config_consumer "$work/usr-static.moved" "$work/c8" asyncio-testing components/testing.cpp
+check "a component that is missing is named" \
+    says_which_component_is_missing "$work/usr-static.moved"
+check "README: pkg-config" readme_pkg_config "$work/usr-static.moved" "$work/r1"
+check "README: find_package" readme_cmake find_package "$work/r2" \
+    -DCMAKE_PREFIX_PATH="$work/usr-static.moved"
+if [[ $static_build -ef $source_dir/build/release ]]; then
+    check "./dev install, and the commands that it prints" dev_install "$work/usr-dev"
+fi
 if [[ -e $static_build/bin/asyncio ]]; then
     check "the installed command runs" installed_command "$work/usr-static.moved"
 fi
 
-check "the shared library builds" build_library "$work/shared" ON
+check "the shared library builds, and another library beside it" \
+    build_library "$work/shared" ON -DASYNCIO_EXTRA_LIBS="$consumer_dir/annex"
 check "the shared library installs" install_library "$work/shared" "$work/usr-shared"
 check "shared: find_package" cmake_consumer find_package "$work/c3" \
     -DCMAKE_PREFIX_PATH="$work/usr-shared.moved"
 check "shared: pkg-config and a plain compiler command" \
     pkg_config_consumer "$work/usr-shared.moved" "$work/c4"
+
+check "shared: the program needs no other library" needs_only "$work/c4" \
+    libasyncio.so.0.1 libc.so.6 libgcc_s.so.1 libstdc++.so.6
+shared_lib=$(find "$work/usr-shared.moved" -name libasyncio.so)
+check "shared: libasyncio.so needs no other library" needs_only "$shared_lib" \
+    libc.so.6 libgcc_s.so.1 libstdc++.so.6 "${uring[@]}"
+check "shared: exports what the headers declare, and nothing else" \
+    exports_what_the_headers_declare "${shared_lib%/*}"
+components=(testing)
+if ((${#uring[@]} > 0)); then components+=(annex); fi
+check "shared: the components ${components[*]}" \
+    component_consumer "$work/usr-shared.moved" "$work/c9" "${components[@]}"
+if ((${#uring[@]} > 0)); then
+    check "shared: pkg-config asyncio-annex" \
+        pkg_config_consumer "$work/usr-shared.moved" "$work/c10" asyncio-annex components/annex.cpp
+fi
+
+mkdir -p "$work/lost"
+echo 'asyncio_add_library(lost USES no_such_module)' >"$work/lost/CMakeLists.txt"
+check "a library whose third-party library is missing is refused if it is demanded" \
+    library_refuses 'asyncio::lost (needs no_such_module) was not found' \
+    -DASYNCIO_EXTRA_LIBS="$work/lost" -DASYNCIO_LIB_LOST=ON
+
+# From the sources, in a project that has no build type.
+check "README: FetchContent" \
+    readme_cmake FetchContent "$work/r3" -DCMAKE_BUILD_TYPE= "${launcher[@]}"
+check "without a build type the library is optimised" without_build_type "$work/r3/build"
 
 # As a part of a project that hides its symbols and compiles its files together.
 check "add_subdirectory: shared, hidden symbols, unity build" \
@@ -126,7 +282,7 @@ libcxx_consumer() {  # libcxx_consumer BUILD_DIR
     flags=$(PKG_CONFIG_PATH=$(dirname "$(find "$work/usr-libcxx.moved" -name asyncio.pc)") \
         pkg-config --cflags --libs asyncio)
     # shellcheck disable=SC2086
-    quietly clang++-19 -stdlib=libc++ "$consumer_dir/program.cpp" -o "$work/c6" $flags
+    quietly clang++-19 -std=c++20 -stdlib=libc++ "$consumer_dir/program.cpp" -o "$work/c6" $flags
     quietly "$work/c6"
 }
 if echo '#include <vector>' | clang++-19 -stdlib=libc++ -fsyntax-only -x c++ - 2>/dev/null; then

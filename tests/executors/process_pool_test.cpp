@@ -80,7 +80,7 @@ public:
     void ring() const { std::remove(path_.c_str()); }
 
 private:
-    std::string path_ = testing::TempDir() + "asyncio_alarm_XXXXXX";
+    std::string path_ = ::testing::TempDir() + "asyncio_alarm_XXXXXX";
 };
 
 void nap_until_alarm(const std::string& path) {
@@ -222,7 +222,7 @@ bool meet(const std::string& folder, int count) {
 TEST(process_pool, EXE_06_processes_really_run_at_the_same_time) {
     run_test([]() -> Coro<> {
         ProcessPoolExecutor pool({.max_workers = 3});
-        std::string folder = testing::TempDir() + "asyncio_meet_XXXXXX";
+        std::string folder = ::testing::TempDir() + "asyncio_meet_XXXXXX";
         EXPECT_NE(::mkdtemp(folder.data()), nullptr);
         std::vector<asyncio::Future<bool>> meetings;
         for (int i = 0; i < 3; ++i) meetings.push_back(in(pool, meet, folder, 3));
@@ -267,7 +267,7 @@ TEST(process_pool, what_a_job_prints_is_there_when_it_has_ended) {
     run_test([]() -> Coro<> {
         ProcessPoolExecutor pool(one_process);
         const std::string path =
-            testing::TempDir() + "asyncio_printed_" + std::to_string(::getpid());
+            ::testing::TempDir() + "asyncio_printed_" + std::to_string(::getpid());
         co_await in(pool, print_into, path);
         std::string text;
         std::ifstream(path) >> text;
@@ -505,7 +505,7 @@ TEST(process_pool, a_busy_process_ends_with_its_program_even_if_that_is_killed) 
     run_test([]() -> Coro<> {
         ProcessPoolExecutor pool(one_process);
         const std::string path =
-            testing::TempDir() + "asyncio_process_pool_" + std::to_string(::getpid());
+            ::testing::TempDir() + "asyncio_process_pool_" + std::to_string(::getpid());
         auto program = in(pool, program_with_a_busy_process, path);
         int worker = 0;
         while (!(std::ifstream(path) >> worker)) co_await sleep(2ms);

@@ -309,7 +309,7 @@ TEST(exit, waits_for_threads_nobody_has_waited_for) {
     run_test([]() -> Coro<> {
         asyncio::ProcessPoolExecutor programs({.max_workers = 1});
         const std::string path =
-            testing::TempDir() + "asyncio_shutdown_" + std::to_string(::getpid());
+            ::testing::TempDir() + "asyncio_shutdown_" + std::to_string(::getpid());
         std::string end;
         try {
             co_await get_running_loop().run_in_executor(programs, exit_with_a_busy_thread, path);

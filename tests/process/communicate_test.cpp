@@ -106,7 +106,7 @@ TEST(communicate, never_awaited_does_nothing) {
 
 TEST(communicate, SPR_22_cancelled_keeps_what_it_has_read_for_the_next_call) {
     run_test([]() -> Coro<> {
-        const std::string file = testing::TempDir() + "asyncio_" + std::to_string(::getpid());
+        const std::string file = ::testing::TempDir() + "asyncio_" + std::to_string(::getpid());
         const std::string command = "cat; echo first; echo second >&2; until [ -e " + file +
                                     " ]; do sleep 0.02; done; echo third";
         Process process = co_await create_subprocess_shell(command, all_pipes);
@@ -198,7 +198,7 @@ TEST(communicate, SPR_20_a_child_whose_output_was_closed_sees_a_broken_pipe) {
 
 TEST(communicate, two_at_once_are_refused_as_two_readers_while_the_child_runs) {
     run_test([]() -> Coro<> {
-        const std::string file = testing::TempDir() + "asyncio_" + std::to_string(::getpid());
+        const std::string file = ::testing::TempDir() + "asyncio_" + std::to_string(::getpid());
         // It answers only when the second reader has been refused: an answer that comes before
         // ends the first reading, and then there are no two.
         const std::string command = "echo problem >&2; read line; until [ -e " + file +

@@ -269,7 +269,7 @@ TEST(scopes_fuzz, cleanups_run_once_generators_end_and_nothing_is_left) {
         ASSERT_EQ(forest.generators.begun, forest.generators.done);
         ASSERT_EQ(forest.children.begun, forest.children.done);
         ASSERT_EQ(Tracked::alive(), 0);
-        if (testing::Test::HasFailure()) return;
+        if (::testing::Test::HasFailure()) return;
     }
 }
 

@@ -7,10 +7,11 @@
 // its own for that).
 
 #include <asyncio/debug.h>
+#include <asyncio/testing/log_capture.h>
 
-#include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -19,41 +20,27 @@ namespace support {
 
 class LogCapture {
 public:
-    explicit LogCapture(asyncio::LogLevel least = asyncio::LogLevel::warning) {
-        shared().least = least;
-        shared().lines.clear();
-        before_ = asyncio::set_log_sink(&keep);
-    }
+    explicit LogCapture(asyncio::LogLevel least = asyncio::LogLevel::warning)
+        : lines_(least), outer_(std::exchange(innermost, &lines_)) {}
     LogCapture(const LogCapture&) = delete;
     LogCapture& operator=(const LogCapture&) = delete;
     ~LogCapture() {
-        asyncio::set_log_sink(before_);
         for (const std::string& line : take()) ADD_FAILURE() << "the library logged: " << line;
+        innermost = outer_;
     }
 
-    /// The lines so far. They count as expected then.
+    /// The lines of the innermost capture so far. They count as expected then.
     static std::vector<std::string> take() {
-        const std::lock_guard lock(shared().mutex);
-        return std::exchange(shared().lines, {});
+        return innermost == nullptr ? std::vector<std::string>() : innermost->take();
     }
 
 private:
-    struct Shared {
-        std::mutex mutex;
-        asyncio::LogLevel least;
-        std::vector<std::string> lines;
-    };
-    static Shared& shared() {
-        static Shared instance;
-        return instance;
-    }
-    static void keep(asyncio::LogLevel level, std::string_view line) noexcept {
-        if (line.find(" held the loop for ") != line.npos) return;
-        const std::lock_guard lock(shared().mutex);
-        if (level >= shared().least) shared().lines.emplace_back(line);
-    }
+    using Lines = asyncio::testing::LogCapture;
 
-    asyncio::LogSink before_;
+    static inline Lines* innermost = nullptr;
+
+    Lines lines_;
+    Lines* outer_;
 };
 
 inline bool contains(std::string_view text, std::string_view part) {

@@ -4,17 +4,15 @@
 // `ASYNCIO_SEED=n` in the environment replaces a test's own seed; the simulated back-end reads the
 // same variable, so one number names the whole run.
 
+#include <asyncio/testing/seed.h>
+
 #include <cstdint>
-#include <cstdlib>
 #include <random>
 #include <string>
 
 namespace support {
 
-inline std::uint64_t seed_or(std::uint64_t usual) {
-    const char* wanted = std::getenv("ASYNCIO_SEED");
-    return wanted != nullptr && *wanted != '\0' ? std::stoull(wanted) : usual;
-}
+using asyncio::testing::seed_or;
 
 class Random {
 public:

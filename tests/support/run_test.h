@@ -4,56 +4,24 @@
 
 #include <asyncio/event_loop.h>
 #include <asyncio/task.h>
+#include <asyncio/testing/test_loop.h>
 
 #include "support/log_capture.h"
-#include "support/probe_backend.h"
-
-#include <memory>
-#include <string_view>
-#include <utility>
 
 #include <gtest/gtest.h>
 
 namespace support {
 
-class TestLoop {
+/// A loop that reports as test failures, and not by an exception, what is left.
+class TestLoop : public asyncio::testing::TestLoop {
 public:
-    explicit TestLoop(asyncio::LoopOptions options = {.debug = false})
-        : TestLoop(asyncio::lowlevel::make_backend(options.backend), options) {}
-    TestLoop(std::unique_ptr<asyncio::lowlevel::Backend> real, asyncio::LoopOptions options)
-        : TestLoop(std::make_unique<ProbeBackend>(std::move(real)), options) {}
-
-    asyncio::EventLoop& operator*() { return loop_; }
-    asyncio::EventLoop* operator->() { return &loop_; }
-    ProbeBackend& probe() { return probe_; }
-
-    /// Whether time is exact.
-    bool simulated() const { return std::string_view(loop_.backend_name()) == "simulated"; }
-
-    /// Runs what is ready until the loop would wait; returns the deadline it would wait for.
-    asyncio::TimePoint run_until_idle() {
-        asyncio::TimePoint deadline;
-        probe_.instead_of_waiting = [&](asyncio::TimePoint asked) {
-            deadline = asked;
-            loop_.stop();
-        };
-        loop_.run_forever();
-        probe_.instead_of_waiting = nullptr;
-        return deadline;
-    }
+    using asyncio::testing::TestLoop::TestLoop;
 
     /// Nothing is left that could ever run.
     void expect_idle() {
-        EXPECT_EQ(run_until_idle(), asyncio::internal::never) << "a timer is left";
-        EXPECT_TRUE(asyncio::all_tasks(loop_).empty()) << "a task is left";
+        EXPECT_EQ(run_until_idle(), asyncio::TimePoint::max()) << "a timer is left";
+        EXPECT_TRUE(asyncio::all_tasks(**this).empty()) << "a task is left";
     }
-
-private:
-    TestLoop(std::unique_ptr<ProbeBackend> probe, asyncio::LoopOptions options)
-        : probe_(*probe), loop_(std::move(probe), options) {}
-
-    ProbeBackend& probe_;
-    asyncio::EventLoop loop_;
 };
 
 /// Runs `body()`, a coroutine, as a main task.

@@ -222,7 +222,7 @@ void run_one(std::uint64_t seed) {
     } catch (const asyncio::DeadlockError& deadlock) {
         ADD_FAILURE() << deadlock.what();
     }
-    if (testing::Test::HasFailure()) return;
+    if (::testing::Test::HasFailure()) return;
     loop.expect_idle();
     program.check();
 }
@@ -236,7 +236,7 @@ void run_seeds() {
         SCOPED_TRACE("ASYNCIO_SEED=" + std::to_string(seed));
         const support::LogCapture log;
         run_one<Program>(seed);
-        if (testing::Test::HasFailure()) {
+        if (::testing::Test::HasFailure()) {
             support::LogCapture::take();
             return;
         }

@@ -109,7 +109,8 @@ class TidyTest(unittest.TestCase):
                                     f"int f() {{ switch (c) {{\n{default}}}}}\n"), [])
 
     def test_the_roof_and_the_protocols_include_public_headers_only(self):
-        for path in ("examples/a.cpp", "tool/a.cpp", "bench/micro/a.cpp", "src/http/a.cpp"):
+        for path in ("examples/a.cpp", "tool/a.cpp", "bench/micro/a.cpp", "src/http/a.cpp",
+                     "libs/testing/src/a.cpp"):
             with self.subTest(path):
                 self.assertIn((2, "public_headers_only"),
                               self.rules(path, "#include <asyncio/internal/base/time.h>\n"))
@@ -245,12 +246,14 @@ class TidyTest(unittest.TestCase):
     def test_a_source_file_includes_its_own_header_first(self):
         others = {"include/asyncio/task.h": HEADER, "src/base/log.h": HEADER,
                   "include/asyncio/lowlevel/fd.h": HEADER, "tool/table.h": HEADER,
+                  "libs/testing/include/asyncio/testing/seed.h": HEADER,
                   "tests/simulation/storm.h": HEADER}
         for path, own in (("src/core/task.cpp", "<asyncio/task.h>"),
                           ("tool/table.cpp", '"table.h"'),
                           ("tests/simulation/storm.cpp", '"storm.h"'),
                           ("tests/simulation/storm.cpp", '"simulation/storm.h"'),
                           ("src/base/log.cpp", '"base/log.h"'),
+                          ("libs/testing/src/seed.cpp", "<asyncio/testing/seed.h>"),
                           ("src/base/fd.cpp", "<asyncio/lowlevel/fd.h>")):
             with self.subTest(path):
                 good = f"#include {own}\n#include <vector>\n"

@@ -1,0 +1,22 @@
+#include <asyncio/testing/assertion_error.h>
+
+#include <asyncio/exceptions.h>
+
+#include <utility>
+
+namespace asyncio::testing {
+namespace {
+
+/// The setting stands on a line of its own, so that it can be copied.
+std::string seed_text(std::uint64_t seed, const std::exception_ptr& error) {
+    const std::string number = std::to_string(seed);
+    return "seed " + number + " fails: " + describe(error) +
+           "\nto repeat this run, set ASYNCIO_SEED=" + number;
+}
+
+}  // namespace
+
+SeedError::SeedError(std::uint64_t seed, std::exception_ptr error)
+    : AssertionError(seed_text(seed, error)), seed_(seed), error_(std::move(error)) {}
+
+}  // namespace asyncio::testing
