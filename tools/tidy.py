@@ -92,7 +92,8 @@ HEADERS_OF_FLOOR = {
     "sync": "sync lock event condition semaphore barrier held queue",
     "scopes": "gather wait as_completed staggered_race shield timeout timeout_scope task_group "
               "finally exit_stack map_concurrent",
-    "streams": "streams standard_streams net datagram dns file signals lowlevel/operation_awaiter",
+    "streams": "streams standard_streams net datagram dns file signals lowlevel/operation_awaiter "
+               "lowlevel/channel",
     "executors": "executor thread_future thread_queue process_pool serialize",
     "process": "subprocess",
     "protocol": "tls http/* db/*",

@@ -1,13 +1,17 @@
 #pragma once
-// Byte streams over descriptors: `StreamReader`, `StreamWriter`, and pipes made of them.
+// Byte streams: `StreamReader`, `StreamWriter`, and pipes made of them.
 //
-// A reader asks the kernel only while a task reads, and keeps the bytes that came beyond what was
+// A stream speaks to a channel (`lowlevel/channel.h`), which carries out its reads and writes. The
+// library makes channels over descriptors. A program can bring another one, over bytes in memory or
+// over another stream, and everything below works over it in the same way.
+//
+// A reader asks its channel only while a task reads, and keeps the bytes that came beyond what was
 // asked for. So its memory is bounded by what the program asks for, and a cancelled read has taken
 // nothing away: the next read goes on where it began. Python's reader is filled by a transport
 // whether the program reads or not, so it has to pause the transport when too much has come.
 //
-// A writer has a buffer in front of the kernel. `write` puts bytes into it and never waits. `drain`
-// waits while too much is in it. `send` does both, and is what most programs want.
+// A writer has a buffer in front of its channel. `write` puts bytes into it and never waits.
+// `drain` waits while too much is in it. `send` does both, and is what most programs want.
 //
 // A handle owns its descriptor, and there is one handle for each stream. The descriptor is closed
 // exactly once, and never while an operation on it is in flight: a `close` first ends the operation
@@ -31,12 +35,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <ranges>
 #include <span>
 #include <string>
 #include <string_view>
 
 namespace asyncio {
+
+namespace lowlevel {
+class Channel;
+}
 
 /// How many bytes a reader searches for a separator, unless the options say otherwise. Python's
 /// number.
@@ -47,7 +56,8 @@ struct StreamOptions {
     /// The longest line or chunk that `readline` and `readuntil` accept, in bytes, without the
     /// separator. Other reads ignore the limit.
     std::size_t limit = default_stream_limit_bytes;
-    /// The name of the stream in errors. It is copied. Empty: "descriptor N".
+    /// The name of the stream in errors. It is copied. Empty: the name of the channel, which is
+    /// "descriptor N" for a descriptor.
     std::string_view name = {};
     /// Other programs use the open file behind the descriptor, too; a terminal is an example. The
     /// file is then not switched to non-blocking mode, because the mode would change for the other
@@ -71,13 +81,17 @@ public:
     ~ReceiveAwaiter();
 
     bool await_ready();
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> coroutine) {
+        suspend(coroutine, &abort);
+    }
     void await_resume() { result(); }
 
 protected:
     Ref<ReaderState> reader_;
 
 private:
-    bool submit_until_over() noexcept;
+    static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept;
     static void received(lowlevel::Operation& operation, std::span<const char> bytes) noexcept;
     static void reported(lowlevel::Operation& operation) noexcept;
 };
@@ -193,6 +207,12 @@ public:
     StreamReader() noexcept;
     /// Takes `fd` over. It must be in non-blocking mode; `connect_read_pipe` makes it so.
     StreamReader(EventLoop& loop, lowlevel::Fd fd, StreamOptions options = {});
+    /// Reads from `channel`, for streams that are no descriptors. The stream holds the channel
+    /// until its last operation has ended, and closes the reading side when the handle is closed or
+    /// dropped. A `StreamWriter` may share the channel. `options.shared` has no meaning here.
+    /// Throws: `std::invalid_argument` if there is no channel; RuntimeError if the loop is closed.
+    StreamReader(EventLoop& loop, std::shared_ptr<lowlevel::Channel> channel,
+                 StreamOptions options = {});
     StreamReader(StreamReader&& other) noexcept;
     StreamReader& operator=(StreamReader&& other) noexcept;
     /// `close()`.
@@ -270,6 +290,10 @@ public:
     StreamWriter() noexcept;
     /// Takes `fd` over. It must be in non-blocking mode; `connect_write_pipe` makes it so.
     StreamWriter(EventLoop& loop, lowlevel::Fd fd, StreamOptions options = {});
+    /// Writes to `channel`, as the `StreamReader` above reads. The writing side is closed when
+    /// everything is sent after `close`, or after an error, or when the handle is dropped.
+    StreamWriter(EventLoop& loop, std::shared_ptr<lowlevel::Channel> channel,
+                 StreamOptions options = {});
     StreamWriter(StreamWriter&& other) noexcept;
     StreamWriter& operator=(StreamWriter&& other) noexcept;
     /// Calls `abort()`, unless `close()` was called, which then goes on. Debug mode logs bytes that

@@ -114,17 +114,13 @@ int answers_of(const Operation& operation) noexcept {
     return events_of(operation) | POLLERR | POLLHUP;
 }
 
-/// The request with which the kernel's workers carry out an operation. A kind that is never given
-/// to them (`KindFacts::mode_decides`) has none.
-constexpr int opcode_of(OperationKind kind) noexcept {
-    switch (kind) {
-        case OperationKind::read: return IORING_OP_READ;
-        case OperationKind::write: return IORING_OP_WRITE;
-        case OperationKind::poll:
-        case OperationKind::pipe:
-        case OperationKind::close: break;
-    }
-    return IORING_OP_NOP;
+void prepare_transfer(io_uring_sqe& entry, int opcode, const Operation& operation) noexcept {
+    // The limit of read(2) and write(2). The ring's length field has 32 bits, and a larger size
+    // would be cut to something arbitrary.
+    const std::size_t most_bytes = operation.receive == nullptr ? 0x7ffff000 : Scratch::size_bytes;
+    const auto size = static_cast<unsigned>(std::min(operation.size, most_bytes));
+    constexpr auto current_position = ~std::uint64_t{0};
+    ::io_uring_prep_rw(opcode, &entry, operation.fd, operation.buffer, size, current_position);
 }
 
 /// A number that no other thread of the process ever has. The system's own are not enough:
@@ -424,15 +420,17 @@ void IoUringBackend::arm_poll(Operation& operation) noexcept {
     ::io_uring_sqe_set_data64(&entry, address_of(operation));
 }
 
+/// The kinds of the second group are never given to the kernel's workers, because their calls do
+/// not wait (`KindFacts::mode_decides`).
 void IoUringBackend::arm_transfer(Operation& operation) noexcept {
-    // The limit of read(2) and write(2). The ring's length field has 32 bits, and a larger size
-    // would be cut to something arbitrary.
-    const std::size_t most_bytes = operation.receive == nullptr ? 0x7ffff000 : Scratch::size_bytes;
-    const auto size = static_cast<unsigned>(std::min(operation.size, most_bytes));
-    constexpr auto current_position = ~std::uint64_t{0};
     io_uring_sqe& entry = ring_.next_entry();
-    ::io_uring_prep_rw(opcode_of(operation.kind), &entry, operation.fd, operation.buffer, size,
-                       current_position);
+    switch (operation.kind) {
+        case OperationKind::read: prepare_transfer(entry, IORING_OP_READ, operation); break;
+        case OperationKind::write: prepare_transfer(entry, IORING_OP_WRITE, operation); break;
+        case OperationKind::poll:
+        case OperationKind::pipe:
+        case OperationKind::close: ::io_uring_prep_nop(&entry); break;
+    }
     ::io_uring_sqe_set_data64(&entry, address_of(operation));
 }
 

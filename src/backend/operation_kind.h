@@ -12,7 +12,7 @@
 //
 //  1. here: the row of the table;
 //  2. `attempt` (attempt.cpp): the system call, for all back-ends;
-//  3. `opcode_of` (io_uring.cpp): the request for the kernel's workers, or none;
+//  3. `arm_transfer` (io_uring.cpp): the request for the kernel's workers, or none;
 //  4. `part_of` (simulated/world.cpp): the part of the simulated world that carries it out;
 //  5. `foresee` and `carry_out` of each simulated object (simulated/pipe.cpp).
 //

@@ -300,14 +300,18 @@ void EventLoop::drop_ready() noexcept {
 }
 
 /// Every operation must be reported before the back-end goes: the memory it uses belongs to the
-/// back-end until then. A listener is taken off the list before it is called, because it may
+/// back-end until then. A report may add a listener: the channel of a stream ends operations of its
+/// own in this way. A listener is taken off the list before it is called, because it may
 /// destroy itself.
 void EventLoop::collect_operations() {
-    while (!at_close_.empty()) {
+    while (!at_close_.empty() || in_flight_ > 0) {
+        if (at_close_.empty()) {
+            wait(internal::never);
+            continue;
+        }
         internal::AtClose& listener = at_close_.pop_front();
         listener.run(listener);
     }
-    while (in_flight_ > 0) wait(internal::never);
 }
 
 void EventLoop::refuse_closed(const char* function) {

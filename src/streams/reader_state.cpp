@@ -7,9 +7,9 @@
 // Results of a finished operation
 //   > 0               bytes; `received` has put them into the buffer already
 //   0                 the end of the stream
-//   −EIO, a terminal  the end as well: the other side of the terminal is gone
 //   −ECANCELED        no change: the task was cancelled, or the reader is being closed
-//   any other error   the stream ends with it; every read from then on throws it
+//   any other error   the end as well, if the channel says so (`means_end`); otherwise the stream
+//                     ends with the error, and every read from then on throws it
 //
 // Bytes belong to the reader from the moment in which they come and not to the read that asked for
 // them. So a task that is cancelled while its bytes arrive loses none: the next read finds them.
@@ -22,9 +22,6 @@
 #include <new>
 #include <utility>
 
-#include <poll.h>
-#include <sys/stat.h>
-
 namespace asyncio::internal {
 namespace {
 
@@ -35,8 +32,9 @@ constexpr std::size_t most_bytes_at_once = 64 * 1024;
 
 }  // namespace
 
-ReaderState::ReaderState(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access)
-    : StreamState(loop, std::move(fd), options, access), limit(options.limit) {}
+ReaderState::ReaderState(EventLoop& loop, ChannelPtr channel, const StreamOptions& options)
+    : StreamState(loop, std::move(channel), lowlevel::Channel::Side::reading, options),
+      limit(options.limit) {}
 
 void ReaderState::throw_busy() const {
     throw RuntimeError("another task is reading from " + name() + " already");
@@ -46,18 +44,17 @@ void ReaderState::throw_error() const {
     if (error_ != 0) throw OsError(error_, "read from " + name());
 }
 
-/// A shared descriptor may block, so the first operation only asks whether there is something. The
-/// answer can be out of date when the read follows, because another process was faster. The read
-/// then waits in the kernel under io_uring; epoll has no such help, and the thread waits. A better
-/// way does not exist for a descriptor whose mode must stay.
-void ReaderState::prepare(lowlevel::Operation& operation) noexcept {
-    operation.fd = fd();
-    operation.blocking = blocking();
+/// While the operation is in flight, an empty buffer frees its memory: the wait may last for hours.
+bool ReaderState::ask(lowlevel::Operation& operation) noexcept {
+    operation.kind = lowlevel::OperationKind::read;
     operation.size = most_bytes_at_once;
-    const bool ask_first = access() == Access::shared;
-    operation.kind = ask_first ? lowlevel::OperationKind::poll : lowlevel::OperationKind::read;
-    operation.events = POLLIN;
     in_flight_ = &operation;
+    if (channel().submit(operation) == lowlevel::Channel::Submitted::in_flight) {
+        buffer.forget_if_empty();
+        return false;
+    }
+    take_over(operation);
+    return true;
 }
 
 /// A reader that is being closed has no receiver for the bytes. Without memory for them they are
@@ -71,45 +68,31 @@ void ReaderState::received(std::span<const char> bytes) noexcept {
     }
 }
 
-/// For a shared descriptor that is ready, the same operation becomes the read. After a `close` no
-/// read follows: the descriptor is closed now that nothing is in flight.
-bool ReaderState::take_over(lowlevel::Operation& operation) noexcept {
-    const bool was_poll = operation.kind == lowlevel::OperationKind::poll;
-    if (was_poll && operation.result >= 0 && !closing()) {
-        operation.kind = lowlevel::OperationKind::read;
-        return false;
-    }
+/// After a `close` the side is closed now that nothing is in flight.
+void ReaderState::take_over(const lowlevel::Operation& operation) noexcept {
     in_flight_ = nullptr;
-    note(was_poll && operation.result >= 0 ? -ECANCELED : operation.result);
-    if (closing()) close_descriptor();
-    return true;
-}
-
-/// A terminal whose other side is gone says EIO where a pipe says 0. A terminal is a character
-/// device. For other files EIO is a real error of the device.
-bool ReaderState::is_terminal() const noexcept {
-    struct stat about{};
-    return ::fstat(fd(), &about) == 0 && S_ISCHR(about.st_mode);
+    note(operation.result);
+    if (closing()) close_side();
 }
 
 /// Turns a result into the state of the stream. The first end stays: nothing is read after it.
 void ReaderState::note(int result) noexcept {
     if (closing() || result > 0) return;
-    if (result == 0 || (result == -EIO && is_terminal())) {
+    if (result == 0 || (result != -ECANCELED && channel().means_end(-result))) {
         eof_ = true;
     } else if (result != -ECANCELED) {
         error_ = -result;
     }
 }
 
-/// Buffered bytes are dropped at once, so that a read that follows finds the end. The descriptor
-/// has to wait for the operation in flight.
+/// Buffered bytes are dropped at once, so that a read that follows finds the end. The close of the
+/// side has to wait for the operation in flight.
 void ReaderState::close() noexcept {
     if (std::exchange(closing_, true)) return;
     buffer.drop_all();
-    if (in_flight_ == nullptr) return close_descriptor();
+    if (in_flight_ == nullptr) return close_side();
     // The task that awaits the operation is woken by its report, and finds the end of the stream.
-    loop().cancel(*in_flight_);
+    channel().cancel(*in_flight_);
 }
 
 }  // namespace asyncio::internal

@@ -1,6 +1,8 @@
 #pragma once
 // The reading end of a stream: the bytes that have come, and whether more can come.
 //
+// What brings the bytes is the channel's affair. The reader asks it for more, and keeps what comes.
+//
 // Two things are kept apart. The *turn* belongs to the one read that is being carried out, however
 // many operations it takes; a second read finds it taken and throws. Two reads at a time would each
 // get a random part of the bytes. The *operation* is the one in flight. It lies in the frame of the
@@ -16,9 +18,9 @@
 
 namespace asyncio::internal {
 
-class ReaderState final : public StreamState {
+class ReaderState : public StreamState {
 public:
-    ReaderState(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access);
+    ReaderState(EventLoop& loop, ChannelPtr channel, const StreamOptions& options);
 
     /// Held by a coroutine that reads, until it ends in any way. Throws: RuntimeError if another
     /// one holds it; the error with which the stream ended. The error comes first, so that every
@@ -47,13 +49,13 @@ public:
     bool ended() const noexcept { return eof_ || error_ != 0 || closing(); }
     void throw_error() const;
 
-    /// Fills in the operation that receives more, except for its `receive`, which is the awaiter's.
-    void prepare(lowlevel::Operation& operation) noexcept;
+    /// Asks the channel for more bytes. The callbacks of the operation are the awaiter's. True if
+    /// the operation has finished within the call; its result is taken over then.
+    bool ask(lowlevel::Operation& operation) noexcept;
     /// Bytes have come. Without memory for them, the stream ends with ENOMEM.
     void received(std::span<const char> bytes) noexcept;
-    /// The operation has ended: takes over its result. False if it was only the wait for readiness;
-    /// it has then become the read, and has to be submitted.
-    bool take_over(lowlevel::Operation& operation) noexcept;
+    /// The operation has ended: takes over its result.
+    void take_over(const lowlevel::Operation& operation) noexcept;
 
     void close() noexcept;
 
@@ -67,7 +69,6 @@ private:
     void shut() noexcept override { close(); }
     void closed(int) noexcept override {}
     void note(int result) noexcept;
-    bool is_terminal() const noexcept;
 
     /// The operation in flight, which `close` has to cancel. It belongs to an awaiter.
     lowlevel::Operation* in_flight_ = nullptr;

@@ -12,12 +12,10 @@
 //     (`turn_is_over`).
 //  2. Otherwise the task parks. The buffer, if it is empty, frees its memory for the time of the
 //     wait.
-//  3. The back-end calls `received` with the bytes, and the loop calls `reported`.
-//  4. `reported` wakes the task. For a shared descriptor the first report is only "readable": it
-//     submits the read from there, without the task.
-//  5. `await_resume` throws if the task's cancellation ended the operation.
+//  3. The channel calls `received` with the bytes, and then `reported`, which wakes the task.
+//  4. `await_resume` throws if the task's cancellation ended the operation.
 //
-// A cancellation does not take the awaiter away from the back-end: the task stays parked until the
+// A cancellation does not take the awaiter away from the channel: the task stays parked until the
 // report. If bytes were faster than the cancellation, they are in the buffer by then, and the
 // request stays with the task until its next wait.
 //
@@ -50,27 +48,19 @@ ReceiveAwaiter::~ReceiveAwaiter() = default;
 bool ReceiveAwaiter::await_ready() {
     if (reader_->ended()) return true;
     reader_->require_loop_of(task("a read of a StreamReader"), "a read of a StreamReader");
-    reader_->prepare(operation_);
     operation_.on_finished = &reported;
     operation_.receive = &received;
-    if (!submit_until_over()) return false;
+    if (!reader_->ask(operation_)) return false;
     return !lowlevel::turn_is_over();
 }
 
-/// Submits until nothing is in flight any more (true), or until an operation is (false). Two rounds
-/// at most: for readiness, and for the read.
-bool ReceiveAwaiter::submit_until_over() noexcept {
-    do {
-        const auto submitted = reader_->loop().submit(operation_);
-        if (submitted == lowlevel::Backend::Submitted::in_flight) {
-            reader_->buffer.forget_if_empty();
-            return false;
-        }
-    } while (!reader_->take_over(operation_));
-    return true;
+lowlevel::Waiter::Abort ReceiveAwaiter::abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
+    auto& self = static_cast<ReceiveAwaiter&>(waiter);
+    if (self.wants_early_end()) self.reader_->channel().cancel(self.operation_);
+    return Abort::too_late;
 }
 
-/// Called inside the back-end, so it only copies.
+/// Called inside the channel, so it only copies.
 void ReceiveAwaiter::received(lowlevel::Operation& operation,
                               std::span<const char> bytes) noexcept {
     auto& self = static_cast<ReceiveAwaiter&>(*static_cast<OwnOperation&>(operation).awaiter);
@@ -80,7 +70,8 @@ void ReceiveAwaiter::received(lowlevel::Operation& operation,
 /// A static function, because an operation knows its callback and no object.
 void ReceiveAwaiter::reported(lowlevel::Operation& operation) noexcept {
     auto& self = static_cast<ReceiveAwaiter&>(*static_cast<OwnOperation&>(operation).awaiter);
-    if (self.reader_->take_over(operation) || self.submit_until_over()) self.wake();
+    self.reader_->take_over(operation);
+    self.wake();
 }
 
 ReadAwaiter::ReadAwaiter(Ref<ReaderState> reader, std::size_t most_bytes) noexcept
@@ -243,6 +234,11 @@ StreamReader::StreamReader() noexcept = default;
 StreamReader::StreamReader(EventLoop& loop, lowlevel::Fd fd, StreamOptions options)
     : StreamReader(internal::make_stream<internal::ReaderState>(
           loop, internal::StreamFd(std::move(fd)), options, internal::Access::non_blocking)) {}
+
+StreamReader::StreamReader(EventLoop& loop, std::shared_ptr<lowlevel::Channel> channel,
+                           StreamOptions options)
+    : StreamReader(
+          internal::make_stream<internal::ReaderState>(loop, std::move(channel), options)) {}
 
 StreamReader::StreamReader(internal::Ref<internal::ReaderState> state) noexcept
     : state_(std::move(state)) {}

@@ -1,15 +1,18 @@
 #pragma once
-// The common part of a reader and a writer: a descriptor that belongs to a loop, and its end.
+// The common part of a reader and a writer: one side of a channel, and its end.
 //
 // References. The user's handle is one reference to the state. Others are an awaiter that waits and
 // an operation that the state itself keeps in flight. So the handle may be destroyed at any time:
-// the state stays until the back-end has reported the operation that uses its memory. The count is
+// the state stays until the channel has reported the operation that uses its memory. The count is
 // no atomic, because a stream belongs to one loop and so to one thread at a time.
 //
-// The descriptor is closed once, when no operation is in flight on it (rule 9 of the back-end's
-// contract), and by an operation of its own: only so does the simulated back-end learn of it. The
-// close operation is a member, so closing needs no memory and cannot fail for lack of it. While it
-// is in flight, it holds a reference.
+// The side of the channel is closed once, when no operation of the state is in flight. The close
+// operation is a member, so closing needs no memory and cannot fail for lack of it. While it is in
+// flight, it holds a reference.
+//
+// The channel is shared: a reader and a writer may use one. A stream over a descriptor has a
+// channel of its own, which lies in the same block of memory as the state (`OverDescriptor`). So
+// such a stream costs one allocation.
 //
 // The end of the loop. Every state is on a list of its loop (`AtClose`). When the loop closes, it
 // shuts every stream that is left, and waits for the operations. After that a state never touches
@@ -19,36 +22,19 @@
 
 #include <asyncio/event_loop.h>
 #include <asyncio/internal/base/frame_pool.h>
-#include <asyncio/lowlevel/fd.h>
+#include <asyncio/lowlevel/channel.h>
 #include <asyncio/streams.h>
 
+#include "streams/descriptor_channel.h"
+
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 
 namespace asyncio::internal {
 
-/// How the descriptor is used; pipes.cpp explains the three ways.
-enum class Access : std::uint8_t {
-    non_blocking,  ///< Read and write: it says EAGAIN when it must.
-    shared,        ///< It may block, and its mode must stay: wait for readiness first.
-    file,          ///< A regular file: waits for the disk alone, knows no readiness.
-};
-
-/// Whether this is a descriptor that every program gets at its start, and shares with its parent.
-constexpr bool is_standard(int fd) noexcept { return fd >= 0 && fd <= 2; }
-
-/// The descriptor of a stream. The standard descriptors belong to the program: a stream uses them
-/// and never closes them, also when the stream cannot be made.
-class StreamFd : public lowlevel::Fd {
-public:
-    explicit StreamFd(lowlevel::Fd fd) noexcept : Fd(std::move(fd)) {}
-    StreamFd(StreamFd&&) noexcept = default;
-    StreamFd& operator=(StreamFd&&) = delete;
-    ~StreamFd() {
-        if (is_standard(get())) static_cast<void>(release());
-    }
-};
+using ChannelPtr = std::shared_ptr<lowlevel::Channel>;
 
 class StreamState : public Pooled, private AtClose {
 public:
@@ -63,31 +49,25 @@ public:
     }
 
     EventLoop& loop() const noexcept { return loop_; }
+    lowlevel::Channel& channel() const noexcept { return *channel_; }
     bool closing() const noexcept { return closing_; }
     /// Throws: RuntimeError if the stream belongs to another loop than `task`.
     void require_loop_of(TaskCore& task, const char* function) const;
-    /// "descriptor 7", or what the program called it.
+    /// What the program called the stream, or else what the channel calls itself.
     std::string name() const;
 
 protected:
-    StreamState(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access);
+    StreamState(EventLoop& loop, ChannelPtr channel, lowlevel::Channel::Side side,
+                const StreamOptions& options);
     virtual ~StreamState();
 
-    /// The loop closes: the state ends its operation in flight and then closes the descriptor.
+    /// The loop closes: the state ends its operation in flight and then closes its side.
     virtual void shut() noexcept = 0;
-    /// Called when the descriptor is closed. `error` is 0, or the errno of the close.
+    /// Called when the side is closed. `error` is 0, or the errno of the close.
     virtual void closed(int error) noexcept = 0;
 
-    /// Closes the descriptor, unless that has begun already. No other operation may be in flight.
-    void close_descriptor() noexcept;
-    int fd() const noexcept { return fd_.get(); }
-    Access access() const noexcept { return access_; }
-    /// The knowledge that spares the back-end a system call per operation. The mode of a shared
-    /// descriptor may change at any time, so nothing is claimed about it.
-    lowlevel::Blocking blocking() const noexcept {
-        if (access_ == Access::shared) return lowlevel::Blocking::unknown;
-        return access_ == Access::file ? lowlevel::Blocking::possible : lowlevel::Blocking::never;
-    }
+    /// Closes the side, unless that has begun already. No other operation may be in flight.
+    void close_side() noexcept;
 
     /// No new bytes are read or accepted. Set once, never taken back.
     bool closing_ = false;
@@ -102,20 +82,52 @@ private:
     static void close_reported(lowlevel::Operation& operation) noexcept;
 
     EventLoop& loop_;
-    StreamFd fd_;
+    ChannelPtr channel_;
     CloseOperation close_;
     std::string name_;
     /// Begins with the reference of the handle.
     std::uint32_t references_ = 1;
-    /// How the descriptor may be used. Never changes.
-    Access access_;
+    lowlevel::Channel::Side side_;
+    /// The close was submitted.
+    bool close_begun_ = false;
+};
+
+/// A base, so that the channel is there before the state is constructed.
+template <class OwnChannel>
+struct ChannelInside {
+    OwnChannel own_channel;
+};
+
+/// A stream over a descriptor: the state and its channel as one object. The state is given a
+/// pointer that does not own.
+template <class State, class OwnChannel>
+class OverDescriptor final : private ChannelInside<OwnChannel>, public State {
+public:
+    OverDescriptor(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access)
+        : ChannelInside<OwnChannel>{OwnChannel(loop, std::move(fd), access)},
+          State(loop, ChannelPtr(ChannelPtr(), &this->own_channel), options) {}
 };
 
 /// The state of a new stream. Throws: what its constructor does, and `std::bad_alloc`. `fd` is
 /// closed then, unless it is a standard descriptor.
+///
+/// A caller that gives a descriptor directly, as `StreamReader(loop, fd)`, has not gone through
+/// `prepare` in pipes.cpp; so it is decided here whether the descriptor is shared.
 template <class State>
 Ref<State> make_stream(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access) {
-    return Ref<State>::adopt(new State(loop, std::move(fd), options, access));
+    const bool is_shared = options.shared || is_standard(fd.get());
+    if (access == Access::non_blocking && is_shared) access = Access::shared;
+    if (access == Access::shared)
+        return Ref<State>::adopt(new OverDescriptor<State, SharedDescriptorChannel>(
+            loop, std::move(fd), options, access));
+    return Ref<State>::adopt(
+        new OverDescriptor<State, DescriptorChannel>(loop, std::move(fd), options, access));
+}
+
+/// The state of a stream over a channel of the program.
+template <class State>
+Ref<State> make_stream(EventLoop& loop, ChannelPtr channel, const StreamOptions& options) {
+    return Ref<State>::adopt(new State(loop, std::move(channel), options));
 }
 
 }  // namespace asyncio::internal

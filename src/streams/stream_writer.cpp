@@ -3,7 +3,7 @@
 // Writing never waits. `write` gives the bytes to the state, which sends them without any task
 // (writer_state.cpp). So there is nothing to await in a write. A task waits for an *event* of the
 // writer instead: the buffer is short enough again (`drain`), everything up to a mark is with the
-// kernel (`send`), the descriptor is closed (`wait_closed`). All three have one awaiter, which
+// kernel (`send`), the side is closed (`wait_closed`). All three have one awaiter, which
 // stands in one line of the writer.
 //
 // The wait, step by step
@@ -90,6 +90,11 @@ StreamWriter::StreamWriter() noexcept = default;
 StreamWriter::StreamWriter(EventLoop& loop, lowlevel::Fd fd, StreamOptions options)
     : StreamWriter(internal::make_stream<internal::WriterState>(
           loop, internal::StreamFd(std::move(fd)), options, internal::Access::non_blocking)) {}
+
+StreamWriter::StreamWriter(EventLoop& loop, std::shared_ptr<lowlevel::Channel> channel,
+                           StreamOptions options)
+    : StreamWriter(
+          internal::make_stream<internal::WriterState>(loop, std::move(channel), options)) {}
 
 StreamWriter::StreamWriter(internal::Ref<internal::WriterState> state) noexcept
     : state_(std::move(state)) {}

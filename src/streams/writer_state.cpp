@@ -1,5 +1,5 @@
-// The sending side of a stream: a pump that moves bytes from the program to the kernel, without a
-// task.
+// The sending side of a stream: a pump that moves bytes from the program to the channel, without a
+// task. "The kernel" below stands for what the channel brings the bytes to.
 //
 // A task per writer would be simpler to write, and would cost a frame and two switches for each
 // write. The state is its own callback instead: the report of one write submits the next.
@@ -22,7 +22,7 @@
 // `drain` waits while it is true. Between the two marks it stays as it was, so a task is not woken
 // for every few bytes.
 //
-// The end. `close` lets the pump send what is buffered; `note_progress` then closes the descriptor.
+// The end. `close` lets the pump send what is buffered; `note_progress` then closes the side.
 // An error, `abort`, and the loop's end drop what is buffered. Dropping has to wait for the
 // operation in flight, so `abort` cancels it and its report does the rest. Bytes that the kernel
 // has taken before the cancellation count as sent.
@@ -39,11 +39,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <stdexcept>
 #include <utility>
-
-#include <poll.h>
 
 namespace asyncio::internal {
 namespace {
@@ -66,8 +63,9 @@ void forget(std::string& bytes) noexcept {
 
 }  // namespace
 
-WriterState::WriterState(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access)
-    : StreamState(loop, std::move(fd), options, access) {
+WriterState::WriterState(EventLoop& loop, ChannelPtr channel, const StreamOptions& options)
+    : StreamState(loop, std::move(channel), lowlevel::Channel::Side::writing, options) {
+    operation_.kind = lowlevel::OperationKind::write;
     operation_.writer = this;
     operation_.on_finished = &reported;
     again_.writer = this;
@@ -127,7 +125,7 @@ void WriterState::pump() noexcept {
             break;
         }
         prepare();
-        if (loop().submit(operation_) == lowlevel::Backend::Submitted::in_flight) {
+        if (channel().submit(operation_) == lowlevel::Channel::Submitted::in_flight) {
             in_flight_ = true;
             retain();
         } else {
@@ -137,31 +135,17 @@ void WriterState::pump() noexcept {
     note_progress();
 }
 
-/// Fills in the next operation: a write, or for a shared descriptor the wait for readiness before
-/// it.
 void WriterState::prepare() noexcept {
-    const bool ask_first = access() == Access::shared && !ready_;
-    operation_.kind = ask_first ? lowlevel::OperationKind::poll : lowlevel::OperationKind::write;
-    operation_.events = POLLOUT;
-    operation_.fd = fd();
-    operation_.blocking = blocking();
     operation_.buffer = outgoing_.data() + outgoing_sent_;
-    // Readiness promises room for PIPE_BUF bytes. A larger write might block the thread if the
-    // descriptor is in blocking mode.
-    const std::size_t most = access() == Access::shared ? PIPE_BUF : largest_piece_bytes;
-    operation_.size = std::min(outgoing_.size() - outgoing_sent_, most);
+    operation_.size = std::min(outgoing_.size() - outgoing_sent_, largest_piece_bytes);
 }
 
 /// Handles the result of an operation. Bytes that the kernel took count as sent in every case, also
-/// if the program has aborted meanwhile. A shared descriptor is ready for one write only, then it
-/// is asked again.
+/// if the program has aborted meanwhile.
 void WriterState::take_over(int result) noexcept {
-    const bool was_poll = operation_.kind == lowlevel::OperationKind::poll;
-    if (result > 0 && !was_poll) sent_ += static_cast<std::uint64_t>(result);
+    if (result > 0) sent_ += static_cast<std::uint64_t>(result);
     if (aborted_) return give_up(0);
     if (result < 0) return give_up(-result);
-    ready_ = was_poll;
-    if (was_poll) return;
     outgoing_sent_ += static_cast<std::size_t>(result);
     if (outgoing_sent_ == outgoing_.size()) next_piece();
 }
@@ -219,7 +203,7 @@ void WriterState::close() noexcept {
 void WriterState::abort() noexcept {
     closing_ = true;
     if (std::exchange(aborted_, true)) return;
-    if (in_flight_) return loop().cancel(operation_);
+    if (in_flight_) return channel().cancel(operation_);
     give_up(0);
     note_progress();
 }
@@ -256,13 +240,13 @@ void WriterState::set_limits(std::size_t high, std::size_t low) {
 }
 
 /// Called after everything that changes the number of buffered bytes, or the end. It brings the
-/// pause up to date, closes the descriptor when a closing writer is empty, and wakes the tasks
+/// pause up to date, closes the side when a closing writer is empty, and wakes the tasks
 /// whose event has come.
 void WriterState::note_progress() noexcept {
     const std::size_t bytes = buffered_bytes();
     if (bytes > high_) paused_ = true;
     if (bytes <= low_) paused_ = false;
-    if (closing_ && bytes == 0) close_descriptor();
+    if (closing_ && bytes == 0) close_side();
     wake_those_who_may_go();
 }
 

@@ -6,7 +6,7 @@
 // until it is reported. Bytes that are written meanwhile gather in `waiting_`, which becomes the
 // next `outgoing_` as a whole: many small writes make few system calls.
 //
-//     write ──► waiting_ ──► outgoing_ ──► the kernel
+//     write ──► waiting_ ──► outgoing_ ──► the channel
 //
 // The states of the pump; in each except the first, an event makes it continue:
 //   empty      nothing is buffered
@@ -14,9 +14,8 @@
 //   resting    it has written much without waiting, and other tasks run first; `again_` is in the
 //              loop's ready queue, and holds a reference, too
 //
-// The end: `close` lets the pump send the rest and then closes the descriptor. An error, `abort`
-// and the loop's end drop what is buffered, and the descriptor is closed as soon as nothing is in
-// flight.
+// The end: `close` lets the pump send the rest and then closes its side. An error, `abort`
+// and the loop's end drop what is buffered, and the side is closed as soon as nothing is in flight.
 //
 // Thread-safety: none.
 
@@ -29,9 +28,9 @@
 
 namespace asyncio::internal {
 
-class WriterState final : public StreamState {
+class WriterState : public StreamState {
 public:
-    WriterState(EventLoop& loop, StreamFd fd, const StreamOptions& options, Access access);
+    WriterState(EventLoop& loop, ChannelPtr channel, const StreamOptions& options);
 
     void write(std::string_view data);
     void write_string(std::string&& data);
@@ -100,13 +99,10 @@ private:
     std::size_t low_ = 16 * 1024;
     /// The errno with which writing, or the close, failed; 0 while there is none.
     int error_ = 0;
-    /// `operation_` is with the back-end.
+    /// `operation_` is with the channel.
     bool in_flight_ = false;
     /// More than the high mark was buffered, and since then never as little as the low mark.
     bool paused_ = false;
-    /// The wait for readiness is over, so the next operation is a write. Used only for shared
-    /// descriptors.
-    bool ready_ = false;
     /// Something was given to `write` after `close`.
     bool refused_ = false;
     bool aborted_ = false;

@@ -53,12 +53,7 @@ public:
 
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
-        if (operation_.state == Operation::State::in_flight) {
-            park(coroutine, &abort);
-        } else {
-            // The operation has finished in `start`, and the budget is used up.
-            yield(coroutine);
-        }
+        suspend(coroutine, &abort);
     }
 
 protected:
@@ -80,6 +75,26 @@ protected:
         return !turn_is_over();
     }
 
+    /// Suspends the task until the operation is reported. `hook` is called for a cancellation.
+    template <class Promise>
+    void suspend(std::coroutine_handle<Promise> coroutine, AbortHook hook) {
+        if (operation_.state == Operation::State::in_flight) {
+            park(coroutine, hook);
+        } else {
+            // The operation has finished within its submission, and the budget is used up.
+            yield(coroutine);
+        }
+    }
+
+    /// For abort hooks: notes that the task asks for the early end of the operation. False if the
+    /// operation has been reported. The task is then in the ready queue, and the result is
+    /// returned.
+    bool wants_early_end() noexcept {
+        if (operation_.state != Operation::State::in_flight) return false;
+        cancel_requested_ = true;
+        return true;
+    }
+
     /// ≥ 0, or −errno. Throws: CancelledError if the task's cancellation ended the operation.
     int result() {
         if (operation_.result == -ECANCELED && cancel_requested_) [[unlikely]]
@@ -99,11 +114,7 @@ private:
 
     static Abort abort(Waiter& waiter, std::string_view) noexcept {
         auto& self = static_cast<OperationAwaiter&>(waiter);
-        // The operation has been reported, and the task is in the ready queue: the result is
-        // returned.
-        if (self.operation_.state != Operation::State::in_flight) return Abort::too_late;
-        self.cancel_requested_ = true;
-        self.task().loop().cancel(self.operation_);
+        if (self.wants_early_end()) self.task().loop().cancel(self.operation_);
         return Abort::too_late;
     }
 

@@ -1,0 +1,108 @@
+#pragma once
+// A channel: what carries out the reads and writes of one stream.
+//
+// `StreamReader` and `StreamWriter` keep buffers, limits and marks. They know neither descriptors
+// nor the kernel: everything that they ask for goes to a channel. The library has a channel for
+// descriptors. A program brings another one (TLS over another stream, bytes in memory, a channel
+// that fails on purpose) by deriving a class from `Channel`, and everything that is built on
+// streams works over it.
+//
+// A channel is the contract of the back-end (backend.h) once more, for one stream:
+//
+//  1. Every operation given to `submit` or `close` is finished exactly once. Either the call
+//     itself answers `finished`, and `result` and `state` are set; or it answers `in_flight`, and
+//     later the channel sets both and calls `on_finished`. The second happens after `cancel`, too.
+//  2. `on_finished` is called by the loop: in a callback, or in the report of an operation of the
+//     back-end. It is never called inside `submit`, `cancel` or `close`, whose callers are in the
+//     middle of their work. `ChannelReports` does this for operations that the channel itself ends.
+//  3. In between, the operation and its buffer belong to the channel, and `state` is `in_flight`.
+//     The channel may link the operation into a list, and use `fd`, `events`, `blocking` and
+//     `marks`. It touches nothing of it after the report.
+//  4. Results are those of read(2) and write(2): ≥ 0, or −errno. EINTR and EAGAIN are never
+//     reported. 0 is the end of the stream for a read; a write never gives 0.
+//  5. A read has no buffer. The channel calls `receive` once with 1 to `size` bytes, in `submit` or
+//     before `on_finished`. The result is their number. A read does not wait for more bytes than
+//     have come.
+//  6. `cancel` is a request. The result says what happened: −ECANCELED if there was no effect;
+//     otherwise the bytes that were moved. Bytes that have come or gone are never forgotten.
+//  7. At most one read and one write are in flight at a time.
+//
+// What `close` must do. Each stream closes its side once: the reader when it is closed or dropped,
+// the writer when everything is sent, or after an error or `abort`. No operation of that side is in
+// flight then, and none follows. After the writing side is closed, the peer sees the end of the
+// stream behind the bytes that were written. A channel that serves both sides decides what the
+// close of one side means for the other. Whatever it decides, operations of the other side must
+// still finish: a read that can bring no more bytes gives 0, and a write that cannot be sent
+// −EPIPE.
+//
+// Owners. The streams share the channel by `std::shared_ptr`. Each holds it until its last
+// operation is reported, so a channel is never destroyed with an operation in flight. When the loop
+// closes, streams that are left cancel and close. The channel must be able to finish these
+// operations without a task: no task runs any more.
+//
+// Thread-safety: loop thread only.
+
+#include <asyncio/event_loop.h>
+#include <asyncio/lowlevel/backend.h>
+#include <asyncio/lowlevel/operation.h>
+
+#include <cstdint>
+#include <string>
+
+namespace asyncio::lowlevel {
+
+/// What carries out the operations of a stream. The contract is at the top of this file.
+class [[gnu::visibility("default")]] Channel {
+public:
+    using Submitted = Backend::Submitted;
+    enum class Side : std::uint8_t { reading, writing };
+
+    Channel() = default;
+    Channel(const Channel&) = delete;
+    Channel& operator=(const Channel&) = delete;
+    virtual ~Channel() = default;
+
+    /// For error messages: "descriptor 7", "TLS to example.org".
+    virtual std::string name() const = 0;
+
+    /// Starts a read or a write. The kind of `operation` is one of the two.
+    virtual Submitted submit(Operation& operation) noexcept = 0;
+
+    /// Asks for the early end of an operation that was started by `submit` and is not reported yet.
+    /// Asking twice is allowed.
+    virtual void cancel(Operation& operation) noexcept = 0;
+
+    /// Starts the close of a side. The kind of `operation` is `close`, and its result is 0, or
+    /// −errno if something that was written may be lost. The side is closed in every case. A close
+    /// is never cancelled.
+    virtual Submitted close(Side side, Operation& operation) noexcept = 0;
+
+    /// Whether a read that failed with this errno has met the end of the stream. A terminal whose
+    /// other side is gone says EIO, for example.
+    virtual bool means_end(int error) const noexcept {
+        static_cast<void>(error);
+        return false;
+    }
+};
+
+/// Reports operations that a channel has finished by itself, in the next iteration of the loop; or
+/// when the loop closes, if that comes first. A channel has one as a member.
+class ChannelReports : private internal::Ready, private internal::AtClose {
+public:
+    explicit ChannelReports(EventLoop& loop) noexcept;
+    ChannelReports(const ChannelReports&) = delete;
+    ChannelReports& operator=(const ChannelReports&) = delete;
+    /// No operation may be left.
+    ~ChannelReports();
+
+    /// Finishes `operation`, which is in flight and in no list, with `result`.
+    void add(Operation& operation, int result) noexcept;
+
+private:
+    void deliver() noexcept;
+
+    EventLoop& loop_;
+    OperationList finished_;
+};
+
+}  // namespace asyncio::lowlevel
