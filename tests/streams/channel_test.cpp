@@ -198,21 +198,74 @@ TEST(channel, bytes_that_come_with_the_cancellation_stay_in_the_stream) {
     });
 }
 
-TEST(channel, a_shared_descriptor_is_not_read_after_a_cancellation) {
-    run_test([]() -> Coro<> {
+/// A back-end in which every cancellation comes too late. It notes what it is told of descriptors.
+class DeafBackend final : public lowlevel::Backend {
+public:
+    const char* name() const noexcept override { return real_->name(); }
+    Submitted submit(Operation& operation) noexcept override {
+        if (operation.kind == OperationKind::read) blocking = operation.blocking;
+        return real_->submit(operation);
+    }
+    void cancel(Operation&) noexcept override { ++cancels; }
+    Waited wait(TimePoint deadline, lowlevel::OperationList& finished) noexcept override {
+        return real_->wait(deadline, finished);
+    }
+    void wake() noexcept override { real_->wake(); }
+    TimePoint now() noexcept override { return real_->now(); }
+
+    int cancels = 0;
+    lowlevel::Blocking blocking{};  ///< Of the last read.
+
+private:
+    std::unique_ptr<Backend> real_ = lowlevel::make_backend();
+};
+
+TEST(channel, a_shared_descriptor_is_not_read_for_a_task_that_was_cancelled_before) {
+    auto backend = std::make_unique<DeafBackend>();
+    const DeafBackend& deaf = *backend;
+    support::TestLoop loop(std::move(backend));
+    loop->run_until_complete([&]() -> Coro<> {
         RealPipe ends;
         const StreamReader reader = connect_read_pipe(std::move(ends.reading), {.shared = true});
-        for (int round = 0; round < 20; ++round) {
-            auto reading = create_task(reader.readexactly(100));
-            co_await sleep(1ms);
-            reading.cancel();
-            EXPECT_EQ(::write(ends.writing.get(), "x", 1), 1);
-            const auto outcome = co_await internal::settle(std::move(reading));
-            EXPECT_TRUE(outcome.cancelled());
-            const std::string got = co_await reader.readexactly(1);
-            EXPECT_EQ(got, "x");
-        }
-    });
+        auto reading = create_task([](const StreamReader& from) -> Coro<std::string> {
+            co_return co_await from.read(10);
+        }(reader));
+        co_await sleep(1ms);
+        reading.cancel();
+        EXPECT_EQ(deaf.cancels, 1);
+        EXPECT_EQ(::write(ends.writing.get(), "x", 1), 1);
+        const auto outcome = co_await internal::settle(std::move(reading));
+        EXPECT_TRUE(outcome.cancelled());
+        const std::string got = co_await reader.read(10);
+        EXPECT_EQ(got, "x");
+    }());
+    loop->close();
+}
+
+TEST(channel, of_a_descriptor_tells_the_back_end_what_it_knows) {
+    auto backend = std::make_unique<DeafBackend>();
+    const DeafBackend& deaf = *backend;
+    support::TestLoop loop(std::move(backend));
+    loop->run_until_complete([&]() -> Coro<> {
+        const auto blocking_of = [&](const StreamReader& reader) -> Coro<lowlevel::Blocking> {
+            co_await reader.read(1);
+            co_return deaf.blocking;
+        };
+        RealPipe own;
+        RealPipe shared;
+        EXPECT_EQ(::write(own.writing.get(), "x", 1) + ::write(shared.writing.get(), "x", 1), 2);
+        const lowlevel::Fd file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+        const auto own_pipe = co_await blocking_of(connect_read_pipe(std::move(own.reading)));
+        EXPECT_EQ(own_pipe, lowlevel::Blocking::never);
+        const auto a_file =
+            co_await blocking_of(connect_read_pipe(lowlevel::Fd(::dup(file.get()))));
+        EXPECT_EQ(a_file, lowlevel::Blocking::possible);
+        const StreamOptions options{.shared = true};
+        const auto theirs =
+            co_await blocking_of(connect_read_pipe(std::move(shared.reading), options));
+        EXPECT_EQ(theirs, lowlevel::Blocking::unknown);
+    }());
+    loop->close();
 }
 
 // --- Reports ------------------------------------------------------------------------------------
