@@ -1,5 +1,5 @@
 #pragma once
-// The numbers with which the command `asyncio` exits. A shell and GNU parallel use the same ones, so
+// The numbers with which the command `asyncio` exits. A shell and GNU parallel use the same, so
 // scripts that know these programs understand them.
 
 namespace tool {

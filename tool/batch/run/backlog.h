@@ -6,18 +6,20 @@
 // input without end would fill the memory. So the backlog has a limit for the number of commands
 // and a limit for their bytes. When one of them is reached, the reader waits.
 //
-// Why not an asyncio::Queue: its limit counts items and not bytes, it wakes a waiting producer for
-// each free place, and its two ways to end (`shutdown`, at once or not) do not cover this: after
-// `close` no workplace takes a command, but the runner still takes them all to count them.
+// The commands stand in an `asyncio::Queue` without a limit of its own: a limit of the queue counts
+// items and not bytes, and it wakes a waiting producer for each free place. The reader waits for an
+// event instead, which is set when half of the backlog has been taken.
 //
 // Thread-safety: loop thread only.
 
+#include <asyncio.h>
+
 #include "batch/input/feed.h"
-#include "batch/run/turn.h"
 
 #include <cstddef>
 #include <deque>
 #include <optional>
+#include <utility>
 
 namespace tool::batch {
 
@@ -26,74 +28,76 @@ public:
     static constexpr std::size_t most_commands = 10'000;
     static constexpr std::size_t most_bytes = 2 * 1024 * 1024;
 
+    /// After `close` a command is only kept for `take_nowait`.
     void add(Command command) {
         bytes_ += command.size_bytes();
-        commands_.push_back(std::move(command));
-        takers_.wake_one();
+        if (is_closed_) {
+            rest_.push_back(std::move(command));
+        } else {
+            commands_.put_nowait(std::move(command));
+        }
     }
 
-    bool is_full() const noexcept {
-        return commands_.size() >= most_commands || bytes_ >= most_bytes;
-    }
+    bool is_full() { return size() >= most_commands || bytes_ >= most_bytes; }
 
     /// Returns when half of a full backlog has been taken. So the reader reads a series of commands
     /// for each wake-up, not a single one. Only one task may wait here.
-    asyncio::Coro<> wait_for_room() { co_await reader_.wait(); }
+    asyncio::Coro<> wait_for_room() {
+        has_room_.clear();
+        co_await has_room_.wait();
+    }
 
     /// Waits for the next command. Returns nothing if no more commands will come.
     asyncio::Coro<std::optional<Command>> take() {
-        // Between the wake-up and this line another workplace may have taken the command.
-        while (commands_.empty() && !is_closed_) co_await takers_.wait();
-        if (commands_.empty() || is_closed_for_takers_) co_return std::nullopt;
-        co_return pop();
+        std::optional<Command> command = co_await commands_.next();
+        if (command) was_taken(*command);
+        co_return command;
     }
 
     /// Takes a command without waiting, also after `close`. Returns nothing if the backlog is
     /// empty.
     std::optional<Command> take_nowait() {
-        if (commands_.empty()) return std::nullopt;
-        return pop();
+        if (std::optional<Command> command = commands_.try_get()) {
+            was_taken(*command);
+            return command;
+        }
+        if (rest_.empty()) return std::nullopt;
+        Command command = std::move(rest_.front());
+        rest_.pop_front();
+        return command;
     }
 
     /// No more commands will be added. The commands that are there can still be taken.
     void end() {
-        is_closed_ = true;
-        wake_all();
+        commands_.shutdown();
+        has_room_.set();
     }
 
     /// From now on `take` returns nothing, even if commands are there.
     void close() {
-        is_closed_for_takers_ = true;
+        is_closed_ = true;
+        while (std::optional<Command> command = commands_.try_get()) {
+            rest_.push_back(std::move(*command));
+        }
         end();
     }
 
-    std::size_t size() const noexcept { return commands_.size(); }
+    /// How many commands `take` can still give.
+    std::size_t size() { return commands_.qsize(); }
 
 private:
-    bool is_half_empty() const noexcept {
-        return commands_.size() <= most_commands / 2 && bytes_ <= most_bytes / 2;
-    }
-
-    Command pop() {
-        Command command = std::move(commands_.front());
-        commands_.pop_front();
+    void was_taken(const Command& command) {
         bytes_ -= command.size_bytes();
-        if (is_half_empty()) reader_.wake_one();
-        return command;
+        if (size() <= most_commands / 2 && bytes_ <= most_bytes / 2) has_room_.set();
     }
 
-    void wake_all() {
-        while (takers_.wake_one()) {
-        }
-        reader_.wake_one();
-    }
-
-    std::deque<Command> commands_;
+    asyncio::Queue<Command> commands_;
+    /// The bytes of the commands in the queue.
     std::size_t bytes_ = 0;
+    asyncio::Event has_room_;
     bool is_closed_ = false;
-    bool is_closed_for_takers_ = false;
-    Line takers_;
-    Line reader_;
+    /// The commands that no workplace takes any more.
+    std::deque<Command> rest_;
 };
 
 }  // namespace tool::batch

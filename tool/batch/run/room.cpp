@@ -48,12 +48,22 @@ Coro<bool> Room::was_made(const OsError& refusal, std::size_t refusals) {
     if (!is_shortage(refusal)) co_return false;
     if (running_ > 0) {
         note_shortage(refusal.code().message());
-        co_await waiting_.wait();
+        const auto held = co_await command_ended_.acquire();
+        co_await command_ended_.wait();
         co_return true;
     }
     if (refusals >= most_refusals) co_return false;
     co_await sleep(between_refusals);
     co_return true;
+}
+
+Coro<> Room::wait_until_idle() {
+    while (running_ > 0) co_await nothing_runs_.wait();
+}
+
+Coro<> Room::wake_one() {
+    const auto held = co_await command_ended_.acquire();
+    command_ended_.notify();
 }
 
 void Room::note_shortage(const std::string& reason) {

@@ -8,8 +8,6 @@
 
 #include <asyncio.h>
 
-#include "batch/run/turn.h"
-
 #include <cstddef>
 #include <functional>
 #include <string>
@@ -30,12 +28,20 @@ public:
     asyncio::Coro<bool> was_made(const asyncio::OsError& refusal, std::size_t refusals);
 
     /// Counts a command that begins to run, from shortly before its start, and that has ended.
-    void begin() noexcept { ++running_; }
-    void end() noexcept { --running_; }
+    void begin() {
+        ++running_;
+        nothing_runs_.clear();
+    }
+    void end() {
+        if (--running_ == 0) nothing_runs_.set();
+    }
     std::size_t running() const noexcept { return running_; }
 
+    /// Returns when no command runs.
+    asyncio::Coro<> wait_until_idle();
+
     /// Lets one command that waits for room try again.
-    void wake_one() { waiting_.wake_one(); }
+    asyncio::Coro<> wake_one();
 
 private:
     void note_shortage(const std::string& reason);
@@ -44,8 +50,11 @@ private:
     std::size_t running_ = 0;
     /// The number of commands for which there are descriptors, as far as it was asked.
     std::size_t descriptors_for_ = 0;
-    /// Workplaces whose command was refused.
-    Line waiting_;
+    /// Set while `running_` is zero, except before the first command.
+    asyncio::Event nothing_runs_;
+    /// Workplaces whose command was refused wait here, and are woken one by one. The condition's
+    /// lock protects nothing: `running_` belongs to the loop's thread.
+    asyncio::Condition command_ended_;
     bool limit_was_noted_ = false;
     bool shortage_was_noted_ = false;
 };

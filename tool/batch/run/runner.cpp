@@ -6,7 +6,7 @@
 //   1. wait for the reader and the workplaces, or for a cancellation
 //   2. after a cancellation: end the commands, and wait without a limit until they have ended
 //   3. show outputs and remarks that still wait, with a limit if the batch was stopped
-//   4. cancel workplaces that still wait for a reader
+//   4. cancel the group: workplaces may still wait for a reader of their outputs
 //   5. count the commands that were not started
 //
 // The commands end first, whatever the outputs do. A terminal that was stopped with Ctrl-S must not
@@ -35,9 +35,6 @@ using namespace asyncio;
 constexpr Duration between_progress_lines = 100ms;
 /// When a stopped batch has ended its commands, it waits so long for its outputs to be read.
 constexpr Duration last_words_limit = 1s;
-/// Between two checks whether all commands have ended. This happens only in a batch that is being
-/// stopped, so a condition that every workplace would have to notify is not worth its code.
-constexpr Duration between_looks = 2ms;
 
 }  // namespace
 
@@ -70,7 +67,7 @@ Coro<> Runner::run() {
     main_ = current_task();
     start_ = clock_.now();
     listener_ = create_task(listen());
-    reader_ = create_task(intake_.read());
+    all_ = create_task(read_and_work());
     const bool moves =
         !options_.quiet && !options_.no_progress && !foreground_ && can_show_progress();
     if (moves) progress_ = create_task(show_progress());
@@ -78,7 +75,7 @@ Coro<> Runner::run() {
 
     std::exception_ptr error;
     try {
-        co_await wait_for_workplaces();
+        co_await shield(all_);
     } catch (...) {
         error = std::current_exception();
     }
@@ -91,47 +88,24 @@ Coro<> Runner::run() {
     is_over_ = true;
     co_await clear_up();
     ledger_.set_elapsed(clock_.now() - start_);
-    co_await end_workplaces();
+    all_.cancel();
+    co_await gather_settled(all_);
     co_await account_for_rest();
     if (!error) error = failure_;
     if (error) std::rethrow_exception(error);
-}
-
-std::vector<Task<>> Runner::tasks() const {
-    std::vector<Task<>> all;
-    all.reserve(workplaces_.size());
-    for (const Workplace& place : workplaces_) all.push_back(place.task);
-    return all;
-}
-
-/// The shields keep a cancellation of this task from the reader and the workplaces: a workplace
-/// that ends its command must continue to do so. The reader is awaited first, because only the
-/// reader opens workplaces. So the list of tasks is complete when `gather` takes it.
-Coro<> Runner::wait_for_workplaces() {
-    co_await shield(reader_);
-    if (!intake_.remark().empty()) remark(intake_.remark());
-    const Future<> all = gather(tasks());
-    co_await shield(all);
 }
 
 /// First the commands end; this has no limit, because a process must never be left behind. Then
 /// their outputs are shown, and a slow reader has a limited time to read them.
 Coro<> Runner::end_all() {
     stop();
-    while (room_.running() > 0) co_await sleep(between_looks);
+    co_await room_.wait_until_idle();
     words_end_ = get_running_loop().time() + last_words_limit;
-    auto all = gather_settled(tasks());
     try {
-        co_await wait_for(std::move(all), last_words_limit);
+        co_await wait_for(all_, last_words_limit);
     } catch (const TimeoutError&) {
         // The outputs that were not read are lost.
     }
-}
-
-/// Cancels the workplaces that still wait for a slow reader of their output.
-Coro<> Runner::end_workplaces() {
-    for (const Workplace& place : workplaces_) place.task.cancel();
-    co_await gather_settled(tasks());
 }
 
 /// Writes the texts that are left. No new text can arrive: all commands have ended, and the helpers
@@ -197,6 +171,25 @@ Coro<> Runner::watch_output() {
 
 // ------------------------------------------------------------------------------ one after another
 
+Coro<> Runner::read_and_work() {
+    co_await task_group([this](TaskGroup& group) -> Coro<> {
+        group_ = &group;
+        group.create_task(read_input());
+        co_return;
+    });
+}
+
+/// Only this task opens workplaces (`command_came`), so the group takes children as long as this
+/// task runs.
+Coro<> Runner::read_input() {
+    try {
+        co_await intake_.read();
+        if (!intake_.remark().empty()) remark(intake_.remark());
+    } catch (...) {
+        failed();
+    }
+}
+
 Coro<> Runner::work(Workplace& place) {
     try {
         for (;;) {
@@ -220,9 +213,15 @@ Coro<> Runner::work(Workplace& place) {
         // start ends the command and does not leave `run_job`.
         if (!stopping_) throw;
     } catch (...) {
-        if (!failure_) failure_ = std::current_exception();
-        stop();
+        failed();
     }
+}
+
+/// A child of the group has met an error that is no failure of a command. If the error left the
+/// child, the group would cancel workplaces that must finish.
+void Runner::failed() noexcept {
+    if (!failure_) failure_ = std::current_exception();
+    stop();
 }
 
 Coro<> Runner::run_job(Workplace& place, Job& job) {
@@ -287,7 +286,7 @@ void Runner::command_came() {
     if (options_.jobs != 0 && workplaces_.size() >= options_.jobs) return;
     if (!room_.has_one_more(workplaces_.size())) return;
     Workplace& place = workplaces_.emplace_back(workplaces_.size() + 1, places_);
-    place.task = create_task(work(place));
+    place.task = group_->create_task(work(place));
 }
 
 /// Counts a command that the job log lists as done. `--resume` goes by the number alone, so a

@@ -6,8 +6,9 @@
 // The tasks of a runner:
 //
 //   main_           runs the batch; a signal that asks for the end cancels it
-//   reader_         reads the input and fills the backlog (`intake.h`)
-//   workplaces_     one task each: takes from the backlog, runs, prints
+//   all_            a task group, whose children are:
+//     the reader      reads the input, fills the backlog (`intake.h`), opens workplaces
+//     workplaces_     one task each: takes from the backlog, runs, prints
 //   listener_       takes signals and obeys them
 //   reaper_         collects orphans that have died, after each SIGCHLD
 //   progress_       repaints the progress line
@@ -17,10 +18,15 @@
 // end. `stop` drains and also ends the running commands. All reasons to end come down to these two:
 // a signal, `--halt`, a failed output, damaged input.
 //
-// Why the runner does not use a TaskGroup: a group cancels its children at once when it is
-// cancelled. Here a cancellation must reach a workplace only as long as its command can still be
-// ended (`Attempt::is_cancellable`); a workplace that already ends its command must finish that.
-// So the runner waits for its tasks under a shield and cancels them one by one.
+// The group has a task of its own, and the runner waits for it under a shield. A group cancels all
+// of its children at once when it is cancelled or when a child fails. Here a cancellation must reach
+// a workplace only as long as its command can still be ended (`Attempt::is_cancellable`); a
+// workplace that already ends its command must finish that. So `stop` cancels the workplaces one by
+// one, the children keep their errors for themselves (`failure_`), and the group itself is cancelled
+// only when no command runs any more.
+//
+// The helpers (`listener_` and the tasks after it) are in no group: an error in one of them must not
+// end the others, and they are all ended at the same place (`end_helpers`).
 
 #include <asyncio.h>
 
@@ -100,7 +106,10 @@ public:
 
 private:
     // The groups are the sections of runner.cpp.
+    asyncio::Coro<> read_and_work();
+    asyncio::Coro<> read_input();
     asyncio::Coro<> work(Workplace& place);
+    void failed() noexcept;
     asyncio::Coro<> run_job(Workplace& place, Job& job);
     void job_ended(const Job& job);
     void account_for(Workplace& place);
@@ -118,10 +127,7 @@ private:
 
     void drain();
     void stop();
-    std::vector<asyncio::Task<>> tasks() const;
-    asyncio::Coro<> wait_for_workplaces();
     asyncio::Coro<> end_all();
-    asyncio::Coro<> end_workplaces();
     asyncio::Coro<> clear_up();
     asyncio::Coro<> end_helpers();
     std::optional<asyncio::Duration> patience() const;
@@ -153,7 +159,9 @@ private:
     std::deque<Workplace> workplaces_;
     /// How many workplaces have a command.
     std::size_t busy_ = 0;
-    asyncio::Task<> reader_;
+    /// The task of `read_and_work`, and its group while the group takes children.
+    asyncio::Task<> all_;
+    asyncio::TaskGroup* group_ = nullptr;
     asyncio::Task<> listener_;
     asyncio::Task<> reaper_;
     asyncio::Task<> progress_;
@@ -169,7 +177,7 @@ private:
     /// The deadline of the last outputs and remarks. It is set only when the batch was stopped;
     /// until then a slow reader delays the batch without a limit.
     std::optional<asyncio::TimePoint> words_end_;
-    /// An error of the program itself in a workplace, not a failure of a command. `run` throws it.
+    /// An error of the program itself in the reader or in a workplace, not a failure of a command. `run` throws it.
     std::exception_ptr failure_;
 };
 

@@ -62,7 +62,7 @@ Coro<> Workplace::try_once(Job& job) {
         attempt_ = nullptr;
         if (again) continue;
         if (refusal) record_refusal(job, *refusal, settings_.attempts.clock.now());
-        room.wake_one();
+        co_await room.wake_one();
         co_return;
     }
 }
