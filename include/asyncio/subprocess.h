@@ -16,6 +16,7 @@
 // Thread-safety: loop thread only.
 
 #include <asyncio/coro.h>
+#include <asyncio/delay.h>
 #include <asyncio/event_loop.h>
 #include <asyncio/lowlevel/waiter.h>
 #include <asyncio/streams.h>
@@ -203,6 +204,30 @@ public:
     /// Throws: RuntimeError if the process has no group of its own (`process_group`,
     /// `start_new_session`); OsError.
     void send_signal_to_group(int signal_number) const;
+
+    /// Ends the process and all other processes of its group. Asks them first: SIGTERM, and SIGCONT
+    /// because a stopped process acts on SIGTERM only when it continues. When all of them have
+    /// ended, or after `grace`, sends SIGKILL to the group, and waits for the process.
+    ///
+    /// With a `grace` of zero or less, sends SIGKILL at once. The other processes of the group are
+    /// not waited for after SIGKILL: they run no more code, and the kernel needs a moment to remove
+    /// them. A process that has left the group (setsid) is not ended.
+    ///
+    /// Linux before 6.9 cannot name a group safely after its leader was reaped. There the rest of
+    /// the group is killed as soon as the process has ended, and gets no further grace.
+    /// Returns the value of `returncode()`.
+    /// Throws: RuntimeError if the process has no group of its own (`process_group`,
+    /// `start_new_session`), or belongs to another loop; OsError (EPERM) if all processes of the
+    /// group have changed to another user.
+    /// Cancellation: a cancellation point if it must wait. When it is cancelled during the grace,
+    /// the whole group is sent SIGKILL at once, before the CancelledError leaves. The same happens
+    /// when the awaiting coroutine is destroyed. So no process of the group goes on in any case.
+    /// Lifetime: the handle may be moved or destroyed meanwhile. A dropped handle kills the
+    /// process, as always, and the rest of the group keeps its grace.
+    /// Cost: the end of a group is no event of the kernel. After the process has ended, this looks
+    /// for the rest of its group every 5 to 50 ms, in /proc as well.
+    /// Python: none; `os.killpg`, `asyncio.wait_for` and `os.killpg` again.
+    Coro<int> end_group(Delay grace) const;
 
 private:
     friend internal::ProcessState;

@@ -302,9 +302,24 @@ void ProcessState::send_signal(int signal_number) {
 
 /// Without a group of its own the child shares this process's group, and the signal would reach the
 /// program itself.
-void ProcessState::send_signal_to_group(int signal_number) {
+void ProcessState::require_group() const {
     if (!has_group_) throw RuntimeError(name() + " has no group of its own");
+}
+
+void ProcessState::send_signal_to_group(int signal_number) {
+    require_group();
     check_sent(signal_group(signal_number), signal_number);
+}
+
+/// Signal 0 is sent to no process; the call only looks.
+bool ProcessState::group_is_left() noexcept { return signal_group(0) != ESRCH; }
+
+/// EINVAL is the answer of a kernel before 6.9 to the flag.
+void ProcessState::begin_to_end_group() {
+    require_group();
+    if (returncode_) return;
+    if (send_signal_to_pidfd(pidfd_.get(), 0, pidfd_signal_process_group) != 0 && errno == EINVAL)
+        ends_group_ = true;
 }
 
 // --- Input and output ---------------------------------------------------------------------------

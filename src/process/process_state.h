@@ -22,6 +22,7 @@
 
 #include "process/spawn.h"
 
+#include <csignal>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -48,6 +49,14 @@ public:
 
     void send_signal(int signal_number);
     void send_signal_to_group(int signal_number);
+    /// `Process::end_group` begins. Where the kernel cannot name a group without its leader, the
+    /// rest of the group will be killed with the leader.
+    /// Throws: RuntimeError if the process has no group of its own.
+    void begin_to_end_group();
+    /// SIGKILL to the group. Errors are of no use to the caller: it has done what it can.
+    void kill_group() noexcept { signal_group(SIGKILL); }
+    /// Whether a process of the group can still be named, dead ones that were not reaped included.
+    bool group_is_left() noexcept;
     /// The handle is destroyed: kills the process if it runs.
     void drop() noexcept;
 
@@ -87,6 +96,7 @@ private:
     int signal_child(int signal_number) noexcept;
     int signal_group(int signal_number) noexcept;
     void check_sent(int error, int signal_number) const;
+    void require_group() const;
 
     static void exit_reported(lowlevel::Operation& operation) noexcept;
     /// It is time to look again. The alarm holds a reference, which this gives back.
@@ -117,7 +127,8 @@ private:
     std::uint32_t references_ = 1;
     /// The child leads a group of its own.
     bool has_group_;
-    /// The rest of that group is killed when the child has ended.
+    /// The rest of that group is killed when the child has ended. Set by the option, or by
+    /// `begin_to_end_group`.
     bool ends_group_;
     /// `communicate` has given the input. A later call continues to read and has none to give.
     bool has_communicated_ = false;

@@ -12,11 +12,17 @@
 
 #include <asyncio/subprocess.h>
 
+#include <asyncio/sleep.h>
+#include <asyncio/timeout.h>
+
+#include "process/group_members.h"
 #include "process/process_state.h"
 #include "process/spawn.h"
 #include "process/spawn_turn.h"
 
+#include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <csignal>
 #include <utility>
 
@@ -69,6 +75,51 @@ Coro<Process::Output> communicate(Ref<ProcessState> process, std::string input) 
     co_await ProcessState::receive_outputs(process);
     co_await ProcessWait(process);
     co_return process->take_output();
+}
+
+/// The distances between two looks at a group: the first, and the longest. They grow, because a
+/// program that needs longer than a few milliseconds to clean up usually needs much longer.
+constexpr Duration first_pause = std::chrono::milliseconds(5);
+constexpr Duration longest_pause = std::chrono::milliseconds(50);
+
+/// First waits for the process, which is an event, and then asks for the rest of its group, which
+/// is none.
+Coro<> wait_until_group_has_gone(Ref<ProcessState> process) {
+    co_await ProcessWait(process);
+    GroupMembers members(process->pid());
+    for (Duration pause = first_pause; process->group_is_left() && members.any_is_alive();
+         pause = std::min(2 * pause, longest_pause)) {
+        co_await sleep(pause);
+    }
+}
+
+/// Kills a group when the grace is over, however it ends: by itself, by a cancellation, by an
+/// error, or with the frame that holds this object. A group that has gone is not affected.
+class GraceOfGroup {
+public:
+    explicit GraceOfGroup(Ref<ProcessState> process) : process_(std::move(process)) {
+        process_->begin_to_end_group();
+    }
+    GraceOfGroup(const GraceOfGroup&) = delete;
+    GraceOfGroup& operator=(const GraceOfGroup&) = delete;
+    ~GraceOfGroup() { process_->kill_group(); }
+
+private:
+    Ref<ProcessState> process_;
+};
+
+Coro<int> end_group(Ref<ProcessState> process, Duration grace) {
+    constexpr auto function = "Process::end_group()";
+    process->require_loop_of(running_task(function), function);
+    {
+        const GraceOfGroup kills_at_its_end(process);
+        if (grace > Duration::zero()) {
+            process->send_signal_to_group(SIGTERM);
+            process->send_signal_to_group(SIGCONT);
+            co_await move_on_after(grace, [&] { return wait_until_group_has_gone(process); });
+        }
+    }
+    co_return co_await ProcessWait(process);
 }
 
 /// The request is checked before the task yields, so a mistake of the caller is reported at once.
@@ -155,6 +206,10 @@ void Process::kill() const { send_signal(SIGKILL); }
 
 void Process::send_signal_to_group(int signal_number) const {
     state().send_signal_to_group(signal_number);
+}
+
+Coro<int> Process::end_group(Delay grace) const {
+    return internal::end_group(shared_state(), grace);
 }
 
 // --- Starting programs --------------------------------------------------------------------------

@@ -242,7 +242,8 @@ TEST(empty_handles, a_process) {
             empty("Process"), [&] { moved.pid(); }, [&] { moved.returncode(); },
             [&] { (void)moved.wait(); }, [&] { (void)moved.communicate(); },
             [&] { moved.take_output(); }, [&] { moved.send_signal(0); }, [&] { moved.terminate(); },
-            [&] { moved.kill(); }, [&] { moved.send_signal_to_group(0); });
+            [&] { moved.kill(); }, [&] { moved.send_signal_to_group(0); },
+            [&] { (void)moved.end_group(0s); });
         EXPECT_EQ(co_await kept.wait(), 0);
     }());
 }

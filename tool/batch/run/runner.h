@@ -19,14 +19,14 @@
 // a signal, `--halt`, a failed output, damaged input.
 //
 // The group has a task of its own, and the runner waits for it under a shield. A group cancels all
-// of its children at once when it is cancelled or when a child fails. Here a cancellation must reach
-// a workplace only as long as its command can still be ended (`Attempt::is_cancellable`); a
+// of its children at once when it is cancelled or when a child fails. Here a cancellation must
+// reach a workplace only as long as its command can still be ended (`Attempt::is_cancellable`); a
 // workplace that already ends its command must finish that. So `stop` cancels the workplaces one by
-// one, the children keep their errors for themselves (`failure_`), and the group itself is cancelled
-// only when no command runs any more.
+// one, the children keep their errors for themselves (`failure_`), and the group itself is
+// cancelled only when no command runs any more. `map_concurrent` does not fit for the same reason.
 //
-// The helpers (`listener_` and the tasks after it) are in no group: an error in one of them must not
-// end the others, and they are all ended at the same place (`end_helpers`).
+// The helpers (`listener_` and the tasks after it) are in no group: an error in one of them must
+// not end the others, and they are all ended at the same place (`end_helpers`).
 
 #include <asyncio.h>
 
@@ -177,7 +177,8 @@ private:
     /// The deadline of the last outputs and remarks. It is set only when the batch was stopped;
     /// until then a slow reader delays the batch without a limit.
     std::optional<asyncio::TimePoint> words_end_;
-    /// An error of the program itself in the reader or in a workplace, not a failure of a command. `run` throws it.
+    /// An error of the program itself in the reader or in a workplace, not a failure of a command.
+    /// `run` throws it.
     std::exception_ptr failure_;
 };
 
