@@ -69,6 +69,8 @@ function(asyncio_choose_visible_symbols target include_dir)
 "#pragma GCC visibility push(default)
 @includes@#pragma GCC visibility pop
 ")
+    # A static library that is linked into this one, libbacktrace for example, is not exported.
+    target_link_options(${target} PRIVATE -Wl,--exclude-libs,ALL)
     target_compile_options(${target} PRIVATE "SHELL:-include \"${visible_header}\"")
     # Inline functions of the headers stay visible, because their static variables must exist once
     # in the process.

@@ -24,22 +24,22 @@ function(asyncio_add_library_folder folder)
     add_subdirectory("${folder}" "${asyncio_BINARY_DIR}/libs/${name}")
 endfunction()
 
-# Finds third-party libraries by pkg-config, as the targets PkgConfig::ASYNCIO_USES_MODULE.
-# Appends those that are missing to the list `missing`.
-function(asyncio_find_modules missing)
-    if(ARGC EQUAL 1)
-        return()
+# Finds third-party libraries by pkg-config, as the targets PkgConfig::ASYNCIO_USES_MODULE. Sets
+# `result` to the list of those that are missing.
+function(asyncio_find_modules result)
+    set(missing "")
+    if(ARGN)
+        find_package(PkgConfig QUIET)
     endif()
-    find_package(PkgConfig QUIET)
     foreach(module IN LISTS ARGN)
         if(PKG_CONFIG_FOUND)
             pkg_check_modules(ASYNCIO_USES_${module} QUIET IMPORTED_TARGET GLOBAL "${module}")
         endif()
         if(NOT TARGET PkgConfig::ASYNCIO_USES_${module})
-            list(APPEND ${missing} "${module}")
+            list(APPEND missing "${module}")
         endif()
     endforeach()
-    set(${missing} "${${missing}}" PARENT_SCOPE)
+    set(${result} "${missing}" PARENT_SCOPE)
 endfunction()
 
 # asyncio_add_library(NAME [DESCRIPTION text] [NEEDS NAME …] [USES MODULE …])
@@ -60,7 +60,6 @@ function(asyncio_add_library name)
     set(ASYNCIO_LIB_${upper} AUTO CACHE STRING "The library asyncio::${name}: AUTO, ON or OFF")
     set_property(CACHE ASYNCIO_LIB_${upper} PROPERTY STRINGS AUTO ON OFF)
 
-    set(missing "")
     asyncio_find_modules(missing ${arg_USES})
     foreach(need IN LISTS arg_NEEDS)
         asyncio_add_library_folder("${asyncio_SOURCE_DIR}/libs/${need}")
