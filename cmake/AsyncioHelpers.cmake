@@ -28,6 +28,8 @@ function(asyncio_library_settings target include_dir)
     set_target_properties(${target} PROPERTIES
         CXX_EXTENSIONS OFF
         POSITION_INDEPENDENT_CODE ON
+        # A shared library finds those that it needs beside itself, wherever the tree is moved.
+        INSTALL_RPATH "$ORIGIN"
         VERSION ${asyncio_VERSION}
         # Before 1.0 each minor version may change the interface of the binary.
         SOVERSION ${asyncio_VERSION_MAJOR}.${asyncio_VERSION_MINOR})
