@@ -247,7 +247,7 @@ void run_on_an_old_kernel(const std::function<void()>& test) {
     if (child == 0) {
         pretend_to_be_an_old_kernel();
         test();
-        ::_exit(testing::Test::HasFailure() ? 1 : 0);
+        ::_exit(::testing::Test::HasFailure() ? 1 : 0);
     }
     int status = -1;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
