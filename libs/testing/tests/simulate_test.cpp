@@ -171,6 +171,16 @@ TEST(SimulateSeeds, runs_every_seed_once_in_order) {
         {.count = 0});
 }
 
+TEST(SimulateSeeds, a_seed_in_the_environment_is_the_only_one) {
+    const SeedVariable nine("9");
+    std::vector<std::uint64_t> seeds;
+    simulate_seeds([&](std::uint64_t seed) -> Coro<> {
+        seeds.push_back(seed);
+        co_return;
+    });
+    EXPECT_EQ(seeds, std::vector<std::uint64_t>{9});
+}
+
 TEST(SimulateSeeds, the_worlds_differ) {
     const SeedVariable none(nullptr);
     std::set<std::string> reads;
