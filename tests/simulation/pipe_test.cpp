@@ -176,6 +176,16 @@ TEST(Pipe, a_wrong_number_is_refused_whatever_is_asked_of_it) {
     EXPECT_EQ(world.close(pipe.read_end), -EBADF) << "closed before";
 }
 
+TEST(Pipe, a_hundred_thousand_changed_ones_end_with_their_world) {
+    World world;
+    for (int i = 0; i < 100'000; ++i) {
+        const Pipe pipe = world.pipe();
+        ASSERT_EQ(world.close(pipe.read_end), 0);
+        ASSERT_EQ(world.close(pipe.write_end), 0);
+    }
+    // No wait comes that would try what waits on them.
+}
+
 TEST(Pipe, poll_tells_what_can_be_done) {
     World world;
     const Pipe pipe = world.pipe();

@@ -183,6 +183,21 @@ TEST(channel, a_cancellation_that_loses_gives_the_bytes_and_keeps_the_request) {
     });
 }
 
+TEST(channel, a_cancellation_is_not_the_end_whatever_the_channel_says) {
+    run_test([]() -> Coro<> {
+        const Streams streams = faulty_reader({.means_end = ECANCELED});
+        auto reading = create_task(streams.reader.readexactly(1));
+        co_await sleep(1ms);
+        reading.cancel();
+        const auto outcome = co_await internal::settle(std::move(reading));
+        EXPECT_TRUE(outcome.cancelled());
+        EXPECT_FALSE(streams.reader.at_eof());
+        streams.writer.write("x");
+        const std::string got = co_await streams.reader.readexactly(1);
+        EXPECT_EQ(got, "x");
+    });
+}
+
 TEST(channel, bytes_that_come_with_the_cancellation_stay_in_the_stream) {
     run_test([]() -> Coro<> {
         const Streams streams = faulty_reader({});
@@ -329,14 +344,25 @@ TEST(channel_reports, that_a_report_adds_come_in_the_iteration_after_it) {
     });
 }
 
-TEST(channel_reports, come_when_the_loop_closes) {
+TEST(channel_reports, come_when_the_loop_closes_as_long_as_it_still_collects_operations) {
+    struct Asks : Noted {
+        EventLoop* loop = nullptr;
+        bool was_closed = true;
+    };
     support::TestLoop loop;
     lowlevel::ChannelReports reports(*loop);
-    Noted operation;
+    Asks operation;
+    operation.loop = &*loop;
+    operation.on_finished = [](Operation& finished) noexcept {
+        auto& self = static_cast<Asks&>(finished);
+        ++self.reports;
+        self.was_closed = self.loop->is_closed();
+    };
     reports.add(operation, 1);
     EXPECT_EQ(operation.reports, 0);
     loop->close();
     EXPECT_EQ(operation.reports, 1);
+    EXPECT_FALSE(operation.was_closed) << "a channel may submit a last operation from there";
 }
 
 }  // namespace

@@ -78,7 +78,7 @@ public:
     virtual Submitted close(Side side, Operation& operation) noexcept = 0;
 
     /// Whether a read that failed with this errno has met the end of the stream. A terminal whose
-    /// other side is gone says EIO, for example.
+    /// other side is gone says EIO, for example. ECANCELED is never the end.
     virtual bool means_end(int error) const noexcept {
         static_cast<void>(error);
         return false;

@@ -207,7 +207,7 @@ int World::carry_out(Operation& operation, int foreseen) {
         case Part::table: return close(operation.fd);
         case Part::object: break;
     }
-    return object_of(operation)->carry_out(operation, foreseen, surroundings_);
+    return descriptors_.find(operation.fd)->object->carry_out(operation, foreseen, surroundings_);
 }
 
 int World::close(int number) noexcept {
