@@ -72,7 +72,7 @@ public:
 
     /// Does what `foresee` promised, or a part of it where the plan says so. Called only when
     /// `foresee` has just answered `foreseen`, which is not negative. The result.
-    virtual int carry_out(Operation& operation, int foreseen, Surroundings& around) = 0;
+    virtual int carry_out(Operation& operation, int side, int foreseen, Surroundings& around) = 0;
 
     /// The descriptor of `side` was closed. Called once for each side.
     virtual void close(int side, Surroundings& around) noexcept = 0;

@@ -65,7 +65,8 @@ int Pipe::foresee(const Operation& operation, int side) const noexcept {
     return -EINVAL;
 }
 
-int Pipe::carry_out(Operation& operation, int foreseen, Surroundings& around) {
+/// The kind tells the side: `foresee` has refused all others.
+int Pipe::carry_out(Operation& operation, int, int foreseen, Surroundings& around) {
     const auto most = static_cast<std::size_t>(foreseen);
     switch (operation.kind) {
         case OperationKind::read: return most > 0 ? read(operation, most, around) : 0;

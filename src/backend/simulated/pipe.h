@@ -25,7 +25,7 @@ public:
     static constexpr std::size_t capacity_bytes = 64 * 1024;
 
     int foresee(const Operation& operation, int side) const noexcept override;
-    int carry_out(Operation& operation, int foreseen, Surroundings& around) override;
+    int carry_out(Operation& operation, int side, int foreseen, Surroundings& around) override;
     void close(int side, Surroundings& around) noexcept override;
 
 private:

@@ -58,8 +58,8 @@
 // (real waiting, and the end of determinism) stands in real_descriptors.h.
 //
 // Out of memory. All the memory that an operation needs until its report is allocated in `submit`,
-// which can still refuse it with ENOMEM (`InFlight::add`).
-// `cancel` and `wait` allocate nothing of their own. The bytes of a pipe and a new pipe are
+// which can still refuse it with ENOMEM (`InFlight::add`). `cancel` and `wait` allocate nothing of
+// their own. The bytes of a pipe and a new pipe are
 // allocated when the operation is carried out, and a failure there is its result.
 //
 // Owners. The world owns the tickets, the descriptor table and the clock. An object is shared by
@@ -207,7 +207,8 @@ int World::carry_out(Operation& operation, int foreseen) {
         case Part::table: return close(operation.fd);
         case Part::object: break;
     }
-    return descriptors_.find(operation.fd)->object->carry_out(operation, foreseen, surroundings_);
+    const auto& [object, side] = *descriptors_.find(operation.fd);
+    return object->carry_out(operation, side, foreseen, surroundings_);
 }
 
 int World::close(int number) noexcept {
