@@ -105,6 +105,8 @@ TEST(end_group, continues_a_stopped_group_so_that_it_can_end) {
     run_test([]() -> Coro<> {
         Group group = co_await start_group(obedient);
         group.shell.send_signal_to_group(SIGSTOP);
+        // A process that has not stopped yet would act on SIGTERM first.
+        while (state_of(group.shell.pid()) != 'T' || state_of(group.child) != 'T') ::usleep(1000);
         const int code = co_await group.shell.end_group(long_grace);
         EXPECT_EQ(code, -SIGTERM);
         EXPECT_TRUE(ends_soon(group.child));
@@ -258,9 +260,9 @@ void run_on_an_old_kernel(const std::function<void()>& test) {
 TEST(end_group, on_an_old_kernel_asks_first_and_kills_the_rest_with_the_leader) {
     run_on_an_old_kernel([] {
         run([]() -> Coro<> {
-            // The leader ignores the request for a moment; its child ignores it for ever.
+            // The leader needs a moment to end; its child ignores the request for ever.
             Group group = co_await start_group(
-                "(trap '' TERM; exec sleep 100) & trap 'sleep 0.1; exit 5' TERM; echo $!; wait");
+                "trap '' TERM; sleep 100 & trap 'sleep 0.1; exit 5' TERM; echo $!; wait");
             const int code = co_await group.shell.end_group(long_grace);
             EXPECT_EQ(code, 5);
             EXPECT_TRUE(ends_soon(group.child));

@@ -42,14 +42,17 @@ void run_test(Body body) {
     EXPECT_EQ(open_descriptors(), before);
 }
 
-/// Whether a process of that number exists and is no zombie.
-inline bool is_alive(int pid) {
+/// The letter of /proc for the state of a process: 'R', 'S', 'T', 'Z', … A blank if it is gone.
+inline char state_of(int pid) {
     std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
     std::string about;
     std::getline(file, about);
     const std::size_t name_ends = about.rfind(')');
-    return name_ends != std::string::npos && about[name_ends + 2] != 'Z';
+    return name_ends != std::string::npos ? about[name_ends + 2] : ' ';
 }
+
+/// Whether a process of that number exists and is no zombie.
+inline bool is_alive(int pid) { return state_of(pid) != ' ' && state_of(pid) != 'Z'; }
 
 /// Those who are not our children end a little later than they are told to. Holds the loop: nothing
 /// of ours is in flight then, and virtual time would pass at once.

@@ -5,7 +5,7 @@
 
 #include "batch/job/halt.h"
 
-#include <charconv>
+#include "parse.h"
 
 namespace tool::batch {
 namespace {
@@ -25,19 +25,8 @@ std::optional<Halt::Why> parse_why(std::string_view word) {
 
 /// A whole number, one or more.
 std::optional<std::size_t> parse_count(std::string_view word) {
-    std::size_t count = 0;
-    const char* end = word.data() + word.size();
-    const auto [stop, error] = std::from_chars(word.data(), end, count);
-    if (error != std::errc{} || stop != end || count == 0) return std::nullopt;
-    return count;
-}
-
-/// Takes the text up to `mark` off the front, and the mark with it. Without a mark it takes all.
-std::string_view take_until(std::string_view& text, char mark) {
-    const std::size_t end = std::min(text.find(mark), text.size());
-    const std::string_view part = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    return part;
+    const auto count = parse_number<std::size_t>(word);
+    return count == 0U ? std::nullopt : count;
 }
 
 }  // namespace

@@ -7,10 +7,10 @@
 
 #include "batch/options/command_line.h"
 #include "batch/options/help.h"
+#include "parse.h"
 #include "terminal/duration.h"
 
 #include <algorithm>
-#include <charconv>
 #include <span>
 #include <string_view>
 #include <thread>
@@ -28,10 +28,7 @@ asyncio::Duration read_duration(const std::string& option, const std::string& te
 }
 
 std::size_t read_number(const std::string& option, const std::string& text, const char* meaning) {
-    std::size_t number = 0;
-    const char* end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, number);
-    if (error == std::errc{} && stop == end) return number;
+    if (const auto number = parse_number<std::size_t>(text)) return *number;
     throw CLI::ValidationError(option, fmt::format("\"{}\" is no {}", text, meaning));
 }
 

@@ -6,13 +6,13 @@
 
 #include "batch/report/joblog.h"
 
+#include "parse.h"
 #include "terminal/duration.h"
 #include "terminal/say.h"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <fstream>
 #include <optional>
 
@@ -31,29 +31,12 @@ std::string with_replaced(std::string_view text, char from, char to) {
     return copy;
 }
 
-/// Takes the text up to the next `separator` off the front, and the separator with it.
-std::string_view take_field(std::string_view& text, char separator) {
-    const std::size_t end = std::min(text.find(separator), text.size());
-    const std::string_view field = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    return field;
-}
-
-template <class Number>
-std::optional<Number> parse_number(std::string_view text) {
-    Number number = 0;
-    const char* end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, number);
-    if (error != std::errc{} || stop != end) return std::nullopt;
-    return number;
-}
-
 std::optional<LogEntry> parse_line(std::string_view line) {
-    const auto number = parse_number<std::size_t>(take_field(line, '\t'));
+    const auto number = parse_number<std::size_t>(take_until(line, '\t'));
     // Host, Starttime, JobRuntime, Send and Receive are not needed.
-    for (int skipped = 0; skipped < 5; ++skipped) take_field(line, '\t');
-    const auto exit_value = parse_number<int>(take_field(line, '\t'));
-    const auto signal = parse_number<int>(take_field(line, '\t'));
+    for (int skipped = 0; skipped < 5; ++skipped) take_until(line, '\t');
+    const auto exit_value = parse_number<int>(take_until(line, '\t'));
+    const auto signal = parse_number<int>(take_until(line, '\t'));
     if (!number || !exit_value || !signal) return std::nullopt;
     return LogEntry{*number, *exit_value, *signal, with_replaced(line, '\0', '\n')};
 }
@@ -90,7 +73,7 @@ std::string log_line(const Job& job) {
 std::vector<LogEntry> parse_job_log(std::string_view text) {
     std::vector<LogEntry> entries;
     while (!text.empty()) {
-        if (auto entry = parse_line(take_field(text, '\n'))) entries.push_back(std::move(*entry));
+        if (auto entry = parse_line(take_until(text, '\n'))) entries.push_back(std::move(*entry));
     }
     return entries;
 }
