@@ -117,7 +117,7 @@ MAY_START_THREADS = ("src/machine/stall_watch*", "src/executors/*", "include/asy
 COMPILER_WORD = re.compile(
     r"^(defined|__has_(?:feature|builtin|attribute|cpp_attribute)|__GNUC\w*|__clang\w*|__cplusplus"
     r"|__cpp_\w+|__SANITIZE_\w+|__OPTIMIZE__|NDEBUG|__EXCEPTIONS|\w+_sanitizer"
-    r"|ASYNCIO_INTERNAL_\w+|true|false)$")
+    r"|ASYNCIO_INTERNAL_\w+|clang|lifetimebound|true|false)$")
 
 OUTSIDE = "outside src/backend and src/machine (law 3)"
 

@@ -169,6 +169,8 @@ AsCompleted<Handle> as_completed_of(EventLoop& loop, std::vector<Handle> given,
 
 }  // namespace internal
 
+namespace functions {
+
 /// Runs awaitables together, and gives them back in the order in which they end: `auto done =
 /// as_completed(tasks); while (auto task = co_await done.next()) …`.
 ///
@@ -213,5 +215,8 @@ auto as_completed(A&& a, B&& b, C&& c, AsCompletedOptions options) {
         loop, internal::list_of_handles(std::forward<A>(a), std::forward<B>(b), std::forward<C>(c)),
         options);
 }
+
+}  // namespace functions
+using namespace functions;
 
 }  // namespace asyncio

@@ -29,6 +29,7 @@
 //
 // Thread-safety: loop thread only.
 
+#include <asyncio/internal/base/lifetime.h>
 #include <asyncio/internal/sync/wait_queue.h>
 #include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/outcome.h>
@@ -113,7 +114,7 @@ public:
     /// Cancellation: a cancellation point if it must wait. The barrier is not broken by it; it
     /// waits for one task more.
     /// Python: `barrier.wait()`.
-    BarrierWait wait() noexcept { return BarrierWait(*this); }
+    BarrierWait wait() noexcept ASYNCIO_INTERNAL_LIFETIMEBOUND { return BarrierWait(*this); }
 
     /// Ends the round: every task inside gets a BrokenBarrierError. When they have left, the
     /// barrier is as new. A barrier that was broken works again after that.
@@ -125,11 +126,11 @@ public:
     void abort();
 
     /// The number of tasks that a round needs.
-    std::size_t parties() noexcept { return parties_; }
+    std::size_t parties() const noexcept { return parties_; }
     /// How many tasks wait for the barrier to open.
-    std::size_t n_waiting() noexcept { return state_ == State::filling ? inside_ : 0; }
+    std::size_t n_waiting() const noexcept { return state_ == State::filling ? inside_ : 0; }
     /// Whether the barrier was aborted and not reset since.
-    bool broken() noexcept { return state_ == State::broken; }
+    bool broken() const noexcept { return state_ == State::broken; }
 
 private:
     friend internal::BarrierAwaiter;

@@ -36,6 +36,7 @@
 // Thread-safety: loop thread only.
 
 #include <asyncio/coro.h>
+#include <asyncio/internal/base/lifetime.h>
 #include <asyncio/internal/core/body.h>
 #include <asyncio/lock.h>
 #include <asyncio/lowlevel/awaiting.h>
@@ -138,8 +139,8 @@ public:
 
     /// As the functions of the lock. A `Held` from `acquire` stays valid during `wait`, which
     /// releases the lock and takes it back.
-    LockAcquire acquire() noexcept { return lock_.acquire(); }
-    bool locked() noexcept { return lock_.locked(); }
+    LockAcquire acquire() noexcept ASYNCIO_INTERNAL_LIFETIMEBOUND { return lock_.acquire(); }
+    bool locked() const noexcept { return lock_.locked(); }
     void release() { lock_.release(); }
 
     /// Releases the lock, waits until the task is notified, and takes the lock again.
@@ -152,7 +153,7 @@ public:
     /// thrown, which may take as long as other tasks hold it. A notification that was meant for
     /// this task goes to the next one.
     /// Python: `condition.wait()`, which returns True.
-    ConditionWait wait() noexcept { return ConditionWait(*this); }
+    ConditionWait wait() noexcept ASYNCIO_INTERNAL_LIFETIMEBOUND { return ConditionWait(*this); }
 
     /// Waits until `predicate()` is true. Calls it first, and again after every notification,
     /// always with the lock held. If it is true at the first call, this does not wait.

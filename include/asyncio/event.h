@@ -4,6 +4,7 @@
 // Thread-safety: loop thread only; from another thread: `call_soon_threadsafe([&] { event.set();
 // })`.
 
+#include <asyncio/internal/base/lifetime.h>
 #include <asyncio/internal/sync/wait_queue.h>
 #include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/outcome.h>
@@ -57,7 +58,7 @@ public:
     /// belongs to another loop. (An event belongs to the first loop in which a task waits for it.)
     /// Cancellation: a cancellation point if it must wait; when cancelled, nothing has changed.
     /// Python: `event.wait()`, which returns True.
-    EventWait wait() noexcept { return EventWait(*this); }
+    EventWait wait() noexcept ASYNCIO_INTERNAL_LIFETIMEBOUND { return EventWait(*this); }
 
     /// Sets the flag and wakes every task that waits for it, in the order in which they came.
     ///
@@ -80,7 +81,7 @@ public:
     }
 
     /// Whether the flag is set.
-    bool is_set() noexcept { return set_; }
+    bool is_set() const noexcept { return set_; }
 
 private:
     friend internal::EventAwaiter;

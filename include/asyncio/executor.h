@@ -397,6 +397,8 @@ Coro<typename BoundJobOf<Function, Arguments...>::Result> call_in_thread(Functio
 
 }  // namespace internal
 
+namespace functions {
+
 /// Calls `function(arguments...)` on a thread of the loop's default executor, and waits for it.
 ///
 /// Like that of `std::jthread`, the function gets a `std::stop_token` as its first argument if it
@@ -416,5 +418,8 @@ auto to_thread(Function&& function, Arguments&&... arguments) {
     return internal::call_in_thread<std::decay_t<Function>, std::decay_t<Arguments>...>(
         std::forward<Function>(function), std::forward<Arguments>(arguments)...);
 }
+
+}  // namespace functions
+using namespace functions;
 
 }  // namespace asyncio

@@ -234,6 +234,8 @@ Coro<BodyResult<Body, AsyncExitStack>> exit_stack_scope(Body body) {
 
 }  // namespace internal
 
+namespace functions {
+
 /// Runs `body` with a stack of cleanups, and runs the cleanups when the body has ended, by a value,
 /// an error, or a cancellation: `co_await async_exit_stack([&](AsyncExitStack& stack) -> Coro<> { …
 /// })`.
@@ -250,5 +252,8 @@ auto async_exit_stack(Body&& body) {
     internal::require_safe_closure<Body>();
     return internal::exit_stack_scope<std::decay_t<Body>>(std::forward<Body>(body));
 }
+
+}  // namespace functions
+using namespace functions;
 
 }  // namespace asyncio

@@ -53,6 +53,8 @@ Coro<typename BodyResultOf<std::invoke_result_t<Body&>>::type> finally_scope(Bod
 
 }  // namespace internal
 
+namespace functions {
+
 /// Runs `body`, and then `cleanup`, also if the body has ended by an error or a cancellation:
 /// `co_await finally_([&]() -> Coro<int> { … }, [&]() -> Coro<> { … })`.
 ///
@@ -74,5 +76,8 @@ auto finally_(Body&& body, Cleanup&& cleanup) {
     return internal::finally_scope<std::decay_t<Body>, std::decay_t<Cleanup>>(
         std::forward<Body>(body), std::forward<Cleanup>(cleanup));
 }
+
+}  // namespace functions
+using namespace functions;
 
 }  // namespace asyncio

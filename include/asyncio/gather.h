@@ -257,6 +257,8 @@ concept AwaitableRange = std::ranges::input_range<Range> && !Awaitable<Range> &&
 
 }  // namespace internal
 
+namespace functions {
+
 /// Runs awaitables together, and gives all their results. Coroutines become tasks at once, in
 /// argument order. Tasks and futures are watched as they are. While no loop runs, new tasks go to
 /// the thread's current loop (see `set_event_loop`).
@@ -319,5 +321,8 @@ auto gather_settled(Range&& awaitables) {
     return internal::start_gather<true>(
         loop, internal::VectorParts<typename decltype(handles)::value_type>{std::move(handles)});
 }
+
+}  // namespace functions
+using namespace functions;
 
 }  // namespace asyncio

@@ -13,6 +13,7 @@
 // Thread-safety: loop thread only.
 
 #include <asyncio/held.h>
+#include <asyncio/internal/base/lifetime.h>
 #include <asyncio/internal/sync/acquire.h>
 #include <asyncio/internal/sync/wait_queue.h>
 
@@ -48,10 +49,10 @@ public:
     /// belongs to another loop.
     /// Cancellation: a cancellation point if it must wait; when cancelled, the lock is not held.
     /// Python: `lock.acquire()`, which returns True.
-    LockAcquire acquire() noexcept { return LockAcquire(*this); }
+    LockAcquire acquire() noexcept ASYNCIO_INTERNAL_LIFETIMEBOUND { return LockAcquire(*this); }
 
     /// Whether a task holds the lock.
-    bool locked() noexcept { return locked_; }
+    bool locked() const noexcept { return locked_; }
 
     /// Releases the lock and wakes the first waiter, which runs in the next iteration. For a lock
     /// whose `Held` was told to `keep`; otherwise the `Held` releases the lock.

@@ -354,6 +354,8 @@ concept MapsItems = std::ranges::forward_range<Items> &&
 
 }  // namespace internal
 
+namespace functions {
+
 /// Calls `function(item)`, which returns a coroutine, for every item, and collects the results in
 /// the order of the items: `co_await map_concurrent(urls, fetch, {.limit = 10})`.
 ///
@@ -410,5 +412,8 @@ auto map_as_completed(Items&& items, Function&& function, Body&& body, MapOption
                                                        std::forward<Function>(function),
                                                        std::forward<Body>(body), options);
 }
+
+}  // namespace functions
+using namespace functions;
 
 }  // namespace asyncio

@@ -12,6 +12,7 @@
 //
 // Thread-safety: loop thread only.
 
+#include <asyncio/internal/base/lifetime.h>
 #include <asyncio/internal/sync/queue_base.h>
 #include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/outcome.h>
@@ -157,14 +158,16 @@ public:
     /// Throws: QueueShutDown if the queue was shut down and is empty; RuntimeError as `put`.
     /// Cancellation: a cancellation point if it must wait; no item has left the queue then.
     /// Python: `queue.get()`.
-    QueueTake<QueueGetAwaiter<BasicQueue>, BasicQueue> get() noexcept {
+    QueueTake<QueueGetAwaiter<BasicQueue>, BasicQueue>
+    get() noexcept ASYNCIO_INTERNAL_LIFETIMEBOUND {
         return QueueTake<QueueGetAwaiter<BasicQueue>, BasicQueue>(*this);
     }
 
     /// As `get`, but the end of the queue is a value: an empty optional when the queue was shut
     /// down and is empty. `while (auto item = co_await queue.next())` takes every item until then.
     /// Python: none.
-    QueueTake<QueueNextAwaiter<BasicQueue>, BasicQueue> next() noexcept {
+    QueueTake<QueueNextAwaiter<BasicQueue>, BasicQueue>
+    next() noexcept ASYNCIO_INTERNAL_LIFETIMEBOUND {
         return QueueTake<QueueNextAwaiter<BasicQueue>, BasicQueue>(*this);
     }
 

@@ -122,6 +122,8 @@ private:
     bool closed_ = false;
 };
 
+namespace functions {
+
 /// Runs `main` on a loop of its own: `run(amain())`, `run(amain)`. This is the entry point of a
 /// program.
 ///
@@ -145,5 +147,8 @@ decltype(auto) run(Main&& main, RunOptions options = {}) {
         throw;
     }
 }
+
+}  // namespace functions
+using namespace functions;
 
 }  // namespace asyncio

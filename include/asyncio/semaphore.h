@@ -18,6 +18,7 @@
 // Thread-safety: loop thread only.
 
 #include <asyncio/held.h>
+#include <asyncio/internal/base/lifetime.h>
 #include <asyncio/internal/sync/acquire.h>
 #include <asyncio/internal/sync/wait_queue.h>
 
@@ -58,10 +59,12 @@ public:
     /// Cancellation: a cancellation point if it must wait. When cancelled, no permit is held. A
     /// permit that was on its way to this task goes to the next waiter.
     /// Python: `semaphore.acquire()`, which returns True.
-    SemaphoreAcquire acquire() noexcept { return SemaphoreAcquire(*this); }
+    SemaphoreAcquire acquire() noexcept ASYNCIO_INTERNAL_LIFETIMEBOUND {
+        return SemaphoreAcquire(*this);
+    }
 
     /// Whether `acquire()` would have to wait: no permit is left, or other tasks wait already.
-    bool locked() noexcept { return value_ == 0 || waiting_.occupied(); }
+    bool locked() const noexcept { return value_ == 0 || waiting_.occupied(); }
 
     /// Adds `count` permits. Each goes to the first waiter, which runs in the next iteration. A
     /// task that has a `Held<Semaphore>` need not call this, unless the `Held` was told to `keep`.

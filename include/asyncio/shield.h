@@ -71,6 +71,8 @@ private:
 
 }  // namespace internal
 
+namespace functions {
+
 /// Returns a future that ends as `task` ends. Cancelling a task that awaits this future does not
 /// cancel `task`: the waiting task gets its CancelledError, and `task` goes on.
 ///
@@ -90,5 +92,8 @@ auto shield(const Handle& task) {
 template <class T>
 void shield(Coro<T>) =
     delete;  // Make a task of it and keep the handle: `auto task = create_task(…)`.
+
+}  // namespace functions
+using namespace functions;
 
 }  // namespace asyncio

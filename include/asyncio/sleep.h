@@ -80,6 +80,8 @@ private:
 /// frame of the coroutine that awaits.
 using Sleep = lowlevel::Awaiting<internal::SleepAwaiter, Duration>;
 
+namespace functions {
+
 /// Suspends the calling task for `delay`, measured on the loop's monotonic clock.
 ///
 /// A zero or negative `delay` lets every other ready task run once and returns. The task never
@@ -104,5 +106,8 @@ Sleep sleep(Number) {
     return Sleep(Delay());
 }
 Sleep sleep(unsigned seconds) = delete;  // a time needs a unit: sleep(1s)
+
+}  // namespace functions
+using namespace functions;
 
 }  // namespace asyncio

@@ -206,6 +206,8 @@ Coro<RaceResult<RunnerResult<Functions>>> race_scope(Functions functions,
 
 }  // namespace internal
 
+namespace functions {
+
 /// Starts the elements of `functions`, a range of callables that return coroutines, one after the
 /// other: the next one when the one before has failed, or when `delay` has passed since its start.
 /// The first one that succeeds wins. All others are cancelled, and have ended when this returns.
@@ -225,5 +227,8 @@ auto staggered_race(Functions&& functions, std::optional<Delay> delay) {
     return internal::race_scope<std::views::all_t<Functions>>(
         std::views::all(std::forward<Functions>(functions)), delay);
 }
+
+}  // namespace functions
+using namespace functions;
 
 }  // namespace asyncio

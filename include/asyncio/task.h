@@ -256,6 +256,8 @@ Task<T> EventLoop::create_task(Coro<T> coroutine) {
     return create_task(std::move(coroutine), {});
 }
 
+namespace functions {
+
 /// Schedules `coroutine` as a task of the running loop. The first step of the task runs in the next
 /// iteration. A task that starts eagerly runs its first step inside this call; if it never waits,
 /// it is done when this call returns.
@@ -282,6 +284,9 @@ auto create_task(Function&& function, const TaskOptions& options = {}) {
     return create_task(
         internal::keep_and_call<std::decay_t<Function>>(std::forward<Function>(function)), options);
 }
+
+}  // namespace functions
+using namespace functions;
 
 namespace internal {
 
@@ -324,6 +329,8 @@ auto EventLoop::create_task(Given&& given) {
     return create_task(std::forward<Given>(given), {});
 }
 
+namespace functions {
+
 /// Schedules the await of something that is not a coroutine: `create_task(sleep(1s))`,
 /// `create_task(event.wait())`, `create_task(queue.get())`. The result of the task is the result of
 /// the await.
@@ -337,6 +344,9 @@ auto create_task(Given&& awaitable, const TaskOptions& options = {}) {
     return internal::running_loop("asyncio::create_task()")
         .create_task(std::forward<Given>(awaitable), options);
 }
+
+}  // namespace functions
+using namespace functions;
 
 /// The task that is running the calling code. Empty in a callback and outside a loop.
 /// Python: `asyncio.current_task`.
@@ -389,6 +399,8 @@ auto ensure_future_on(EventLoop& loop, Given&& awaitable) {
 
 }  // namespace internal
 
+namespace functions {
+
 /// Returns a Task or Future as it is. Makes a new task of anything else that can be awaited.
 ///
 /// While no loop runs, the task goes to the thread's current loop (see `set_event_loop`). It begins
@@ -406,6 +418,9 @@ template <class Awaitable>
 auto ensure_future(Awaitable&& awaitable, EventLoop& loop) {
     return internal::ensure_future_on(loop, std::forward<Awaitable>(awaitable));
 }
+
+}  // namespace functions
+using namespace functions;
 
 namespace internal {
 

@@ -318,6 +318,8 @@ Coro<BodyResult<Body, TaskGroup>> task_group_scope(Body body) {
 
 }  // namespace internal
 
+namespace functions {
+
 /// Runs `body` with a group of tasks, and returns when the body and every task of the group have
 /// ended: `co_await task_group([&](TaskGroup& group) -> Coro<> { group.create_task(…); … })`.
 ///
@@ -335,5 +337,8 @@ auto task_group(Body&& body) {
     internal::require_safe_closure<Body>();
     return internal::task_group_scope<std::decay_t<Body>>(std::forward<Body>(body));
 }
+
+}  // namespace functions
+using namespace functions;
 
 }  // namespace asyncio

@@ -41,6 +41,7 @@
 
 #include <asyncio/exceptions.h>
 #include <asyncio/internal/base/intrusive_list.h>
+#include <asyncio/internal/base/lifetime.h>
 #include <asyncio/internal/executors/loop_threads.h>
 #include <asyncio/internal/executors/thread_event.h>
 #include <asyncio/lowlevel/awaiting.h>
@@ -279,11 +280,11 @@ public:
     /// Throws: QueueShutDown when the queue was shut down and is empty.
     /// Cancellation: a cancellation point if it must wait; no item has left the queue then. If an
     /// item was handed over before the request, the item is returned and the request stays pending.
-    Get get() noexcept { return Get(*this); }
+    Get get() noexcept ASYNCIO_INTERNAL_LIFETIMEBOUND { return Get(*this); }
 
     /// As `get`, but the end of the queue is a value: an empty optional when the queue was shut
     /// down and is empty. `while (auto item = co_await queue.next())` takes every item until then.
-    Next next() noexcept { return Next(*this); }
+    Next next() noexcept ASYNCIO_INTERNAL_LIFETIMEBOUND { return Next(*this); }
 
     /// Waits until there is room, and puts `item` into the queue. Throws: QueueShutDown.
     /// Cancellation: as `get`. When cancelled, the item is not in the queue, and is destroyed.

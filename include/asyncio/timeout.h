@@ -232,6 +232,8 @@ Coro<AwaitResult<Given>> wait_for_expired(Given awaitable) {
 
 }  // namespace internal
 
+namespace functions {
+
 /// Runs `body` with a limit: `co_await timeout(1s, [&]() -> Coro<int> { … })`. The body may take a
 /// `Timeout&`.
 ///
@@ -303,5 +305,8 @@ auto wait_for(Given&& awaitable, std::optional<Delay> delay) {
     return internal::wait_for_scope<Plain>(std::forward<Given>(awaitable),
                                            delay.value_or(Duration::max()));
 }
+
+}  // namespace functions
+using namespace functions;
 
 }  // namespace asyncio

@@ -70,6 +70,8 @@ private:
 
 }  // namespace internal
 
+namespace functions {
+
 /// Waits for tasks or futures, until the condition in `options` holds or the time is over.
 ///
 /// For tasks with different results, pass a list of `TaskRef`, or of `FutureRef` if not all of them
@@ -95,6 +97,9 @@ Coro<WaitResult<Handle>> wait(std::vector<Handle> handles, WaitOptions options =
     co_return result;
 }
 
+}  // namespace functions
+using namespace functions;
+
 namespace internal {
 
 template <class List>
@@ -112,6 +117,8 @@ Coro<WaitResult<CommonHandle<HandleOf<Given>...>>> wait_for_all(WaitOptions opti
 }
 
 }  // namespace internal
+
+namespace functions {
 
 /// The same for any other range of awaitables: a set of tasks, an array, a vector of coroutines.
 /// Coroutines become tasks when the wait begins; `done` and `pending` hold these tasks.
@@ -154,5 +161,8 @@ auto wait(A&& a, B&& b, C&& c, More&&... more) {
                                                          std::forward<B>(b), std::forward<C>(c),
                                                          std::forward<More>(more)...);
 }
+
+}  // namespace functions
+using namespace functions;
 
 }  // namespace asyncio

@@ -64,6 +64,14 @@ Coro<> program() {
     // TASK_09: nor can its error be set
     Task<int> task = create_task(number());
     task.set_exception(std::exception_ptr());
+#elif CASE == 73  // EXPECT clang: temporary whose address is used as value of local variable
+    // the wait of an event that is gone at the end of the line
+    auto wait = Event().wait();
+    co_await wait;
+#elif CASE == 74  // EXPECT clang: temporary whose address is used as value of local variable
+    // and the item of a queue that is gone
+    auto item = Queue<int>().get();
+    co_await item;
 #endif
     co_return;
 }

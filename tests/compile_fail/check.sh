@@ -5,8 +5,11 @@
 set -u
 compiler=$1 includes=(-I"$2")
 here=$(cd "$(dirname "$0")" && pwd)
-kind=any
-"$compiler" --version | head -1 | grep -q clang || kind=g++
+kind=g++ warnings=()
+if "$compiler" --version | head -1 | grep -q clang; then
+    # The warning that the library's lifetime attributes cause.
+    kind=clang warnings=(-Werror=dangling)
+fi
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -23,7 +26,7 @@ fi
 compile() {  # compile CASE
     local said=$folder/$1
     if [ ! -e "$said.status" ]; then
-        "$compiler" -std=c++20 -fsyntax-only "${includes[@]}" -DCASE="$1" "$here/cases.cpp" \
+        "$compiler" -std=c++20 -fsyntax-only "${warnings[@]}" "${includes[@]}" -DCASE="$1" "$here/cases.cpp" \
             >"$said" 2>&1
         echo $? >"$said.status"
     fi

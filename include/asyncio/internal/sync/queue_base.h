@@ -18,6 +18,7 @@
 // Thread-safety: loop thread only.
 
 #include <asyncio/event.h>
+#include <asyncio/internal/base/lifetime.h>
 #include <asyncio/internal/sync/wait_queue.h>
 
 #include <cstddef>
@@ -44,12 +45,12 @@ public:
     QueueBase& operator=(const QueueBase&) = delete;
 
     /// How many items are in the queue.
-    std::size_t qsize() noexcept { return size_; }
-    bool empty() noexcept { return size_ == 0; }
+    std::size_t qsize() const noexcept { return size_; }
+    bool empty() const noexcept { return size_ == 0; }
     /// Whether a put has to wait; never for a queue without limit.
-    bool full() noexcept { return size_ >= limit_; }
+    bool full() const noexcept { return size_ >= limit_; }
     /// How many items the queue holds at most, as it was given; zero or less: any number.
-    std::ptrdiff_t maxsize() noexcept { return maxsize_; }
+    std::ptrdiff_t maxsize() const noexcept { return maxsize_; }
 
     /// Says that the work on one item that was got is done. Throws: `std::invalid_argument` if it
     /// is called more often than items were put.
@@ -59,7 +60,7 @@ public:
     ///
     /// Cancellation: a cancellation point if it must wait; nothing has changed then.
     /// Python: `queue.join()`.
-    EventWait join() noexcept { return finished_.wait(); }
+    EventWait join() noexcept ASYNCIO_INTERNAL_LIFETIMEBOUND { return finished_.wait(); }
 
 protected:
     explicit QueueBase(std::ptrdiff_t maxsize) noexcept;
