@@ -26,8 +26,8 @@ fi
 compile() {  # compile CASE
     local said=$folder/$1
     if [ ! -e "$said.status" ]; then
-        "$compiler" -std=c++20 -fsyntax-only "${warnings[@]}" "${includes[@]}" -DCASE="$1" "$here/cases.cpp" \
-            >"$said" 2>&1
+        "$compiler" -std=c++20 -fsyntax-only "${warnings[@]}" "${includes[@]}" -DCASE="$1" \
+            "$here/cases.cpp" >"$said" 2>&1
         echo $? >"$said.status"
     fi
     cat "$said"
