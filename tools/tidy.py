@@ -88,7 +88,8 @@ HEADERS_OF_FLOOR = {
     "base": "exceptions debug delay lowlevel/awaiting lowlevel/fd",
     "backend": "lowlevel/backend lowlevel/operation",
     "loop": "event_loop loop_handle lowlevel/alarm",
-    "core": "outcome coro task future sleep run main context generator inspect lowlevel/waiter",
+    "core": "outcome coro task future sleep run main context generator inspect "
+            "lowlevel/waiter lowlevel/line",
     "sync": "sync lock event condition semaphore barrier held queue",
     "scopes": "gather wait as_completed staggered_race shield timeout timeout_scope task_group "
               "finally exit_stack map_concurrent",

@@ -387,12 +387,7 @@ Coro<typename BoundJobOf<Function, Arguments...>::Result> call_in_thread(Functio
     auto future =
         start_job(threads, threads.default_executor(), std::move(call), std::move(arguments)...);
     Outcome<T> outcome = co_await settle(std::move(future));
-    if constexpr (std::is_void_v<T>) {
-        co_await LeaveWith{outcome};
-        co_return;
-    } else {
-        co_return std::move(outcome);
-    }
+    co_return co_await leave_with(outcome);
 }
 
 }  // namespace internal

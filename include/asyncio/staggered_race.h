@@ -17,8 +17,9 @@
 
 #include <asyncio/gather.h>
 #include <asyncio/internal/core/body.h>
-#include <asyncio/internal/core/completions.h>
 #include <asyncio/internal/core/future_watch.h>
+#include <asyncio/internal/core/join.h>
+#include <asyncio/internal/scopes/completions.h>
 #include <asyncio/lowlevel/alarm.h>
 #include <asyncio/task.h>
 

@@ -38,7 +38,7 @@
 #include <asyncio/generator.h>
 
 #include <asyncio/internal/core/cancel_mask.h>
-#include <asyncio/internal/core/completions.h>
+#include <asyncio/internal/core/join.h>
 #include <asyncio/task.h>
 
 #include "base/log.h"
