@@ -87,7 +87,7 @@ ROOMS_OF_TOOL = ("terminal guard batch/shell batch/input batch/job batch/options
 HEADERS_OF_FLOOR = {
     "base": "exceptions debug delay lowlevel/awaiting lowlevel/fd",
     "backend": "lowlevel/backend lowlevel/operation",
-    "loop": "event_loop loop_handle lowlevel/alarm",
+    "loop": "event_loop loop_handle lowlevel/alarm lowlevel/loop",
     "core": "outcome coro task future sleep run main context generator inspect "
             "lowlevel/waiter lowlevel/line",
     "sync": "sync lock event condition semaphore barrier held queue",

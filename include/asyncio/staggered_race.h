@@ -132,7 +132,7 @@ public:
 private:
     void start_next() {
         result_.exceptions.emplace_back();
-        tasks_.push_back(here.loop->create_task(keep_and_call(std::ref(*next_))));
+        tasks_.push_back(face_of(*here.loop).create_task(keep_and_call(std::ref(*next_))));
         ++running_;
         may_start_ = false;
         watch_.started(*tasks_.back().state());

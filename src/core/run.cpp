@@ -161,8 +161,8 @@ void Runner::run_interruptibly(TaskRef& task, internal::FutureBase& future) {
 /// Tasks that a thread starts meanwhile run until the listener has ended and are then cancelled,
 /// like all others.
 void Runner::shut_down() {
-    while (!loop_->at_shutdown().empty()) {
-        internal::AtShutdown& listener = loop_->at_shutdown().pop_front();
+    while (!loop_->belongings().at_shutdown.empty()) {
+        internal::AtShutdown& listener = loop_->belongings().at_shutdown.pop_front();
         try {
             loop_->run_until_complete(listener.run(listener, options_.executor_limit));
         } catch (...) {

@@ -20,7 +20,7 @@ namespace asyncio::internal {
 
 /// The tasks that wait on one loop. The first in the list is the one that starts next.
 struct SpawnTurnAwaiter::LoopLine {
-    EventLoop* loop;
+    lowlevel::Loop* loop;
     lowlevel::Line waiters;
 };
 
@@ -31,7 +31,7 @@ SpawnTurnAwaiter::Lines& SpawnTurnAwaiter::lines_of_thread() {
     return lines;
 }
 
-SpawnTurnAwaiter::Lines::iterator SpawnTurnAwaiter::find_line(EventLoop& loop) {
+SpawnTurnAwaiter::Lines::iterator SpawnTurnAwaiter::find_line(lowlevel::Loop& loop) {
     Lines& lines = lines_of_thread();
     return std::find_if(lines.begin(), lines.end(),
                         [&](const auto& line) { return line->loop == &loop; });
@@ -39,7 +39,7 @@ SpawnTurnAwaiter::Lines::iterator SpawnTurnAwaiter::find_line(EventLoop& loop) {
 
 /// Throws: `std::bad_alloc`; the task is then in no line.
 lowlevel::Line& SpawnTurnAwaiter::line_of_loop() {
-    EventLoop& loop = task().loop();
+    lowlevel::Loop& loop = task().loop();
     Lines& lines = lines_of_thread();
     auto line = find_line(loop);
     if (line == lines.end()) line = lines.insert(line, std::make_unique<LoopLine>(&loop));

@@ -43,7 +43,7 @@ private:
     using Lines = std::vector<std::unique_ptr<LoopLine>>;
 
     static Lines& lines_of_thread();
-    static Lines::iterator find_line(EventLoop& loop);
+    static Lines::iterator find_line(lowlevel::Loop& loop);
     lowlevel::Line& line_of_loop();
     void let_next_go() noexcept;
     static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept;

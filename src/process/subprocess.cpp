@@ -63,7 +63,7 @@ Coro<Process::Output> communicate(Ref<ProcessState> process, std::string input) 
 /// The request is checked before the task yields, so a mistake of the caller is reported at once.
 /// After the wait nothing suspends: a call that is cancelled has started no program.
 Coro<Process> start(SpawnRequest request, const char* function) {
-    EventLoop& loop = running_task(function).loop();
+    EventLoop& loop = face_of(running_task(function).loop());
     request.check();
     co_await SpawnTurn();
     co_return ProcessState::start(loop, request);

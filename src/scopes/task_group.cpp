@@ -91,7 +91,7 @@ private:
 
 TaskGroup::TaskGroup()
     : parent_(internal::running_task("asyncio::task_group()")),
-      loop_(parent_.loop()),
+      loop_(internal::face_of(parent_.loop())),
       request_(parent_) {}
 
 /// Only the nodes of children that failed are left; their tasks have ended.

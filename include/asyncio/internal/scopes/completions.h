@@ -35,7 +35,7 @@ public:
     using Wait = lowlevel::Awaiting<Next, Completions&>;
 
     /// `total` numbers will come in all.
-    Completions(EventLoop& loop, std::size_t total) : loop_(loop), total_(total) {}
+    Completions(lowlevel::Loop& loop, std::size_t total) : loop_(loop), total_(total) {}
     Completions(const Completions&) = delete;
     Completions& operator=(const Completions&) = delete;
 
@@ -52,7 +52,7 @@ public:
 private:
     bool take(std::size_t& number) noexcept;
 
-    EventLoop& loop_;
+    lowlevel::Loop& loop_;
     lowlevel::Line waiting_;
     /// Numbers that have come while no task waited, oldest first. Taken ones stay: the vector is
     /// reserved once for all, and an index is cheaper than a queue.
