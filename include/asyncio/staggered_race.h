@@ -50,7 +50,7 @@ namespace internal {
 /// The events of a race, in the order in which they happen.
 class RaceWatch : FutureWatch<RaceWatch>, lowlevel::Alarm<RaceWatch> {
 public:
-    RaceWatch(EventLoop& loop, std::size_t count, std::optional<Duration> delay);
+    RaceWatch(lowlevel::Loop& loop, std::size_t count, std::optional<Duration> delay);
 
     /// A runner has been started. Watches for its end, and starts the delay after which the next
     /// one may start.

@@ -13,7 +13,7 @@
 
 namespace asyncio::internal {
 
-WaitState::WaitState(EventLoop& loop, const WaitOptions& options, std::size_t count)
+WaitState::WaitState(lowlevel::Loop& loop, const WaitOptions& options, std::size_t count)
     : FutureWatch(count),
       Alarm(loop),
       return_when_(options.return_when),
