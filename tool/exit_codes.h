@@ -1,6 +1,6 @@
 #pragma once
-// The numbers with which the command `asyncio` exits. A shell and GNU parallel use the same ones, so
-// scripts that know these programs understand them.
+// The numbers with which the command `asyncio` exits. A shell and GNU parallel use the same ones,
+// so scripts that know these programs understand them.
 
 namespace tool {
 

@@ -18,7 +18,7 @@ WaitState::WaitState(lowlevel::Loop& loop, const WaitOptions& options, std::size
       Alarm(loop),
       return_when_(options.return_when),
       unfinished_(count),
-      released_(loop.create_future()) {
+      released_(face_of(loop).create_future()) {
     if (options.timeout) ring_after(*options.timeout);
 }
 
