@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/semantics.md and docs/differences.md: behaviour, tests that prove it, their results.
+"""Writes docs/semantics.md and docs/differences.md: the behaviour, and the tests that prove it.
 
 The behaviours are paragraphs of tests/semantics/rows.txt. The deliberate differences from CPython
 are paragraphs of tests/semantics/differences.txt. The name of a test says which rows it proves:
@@ -7,9 +7,9 @@ are paragraphs of tests/semantics/differences.txt. The name of a test says which
 `// TASK_10: …` under the case. A row without a test is listed as such.
 
 usage: tools/semantics.py [--results DIR] [--check] [--gaps] [--root DIR]
-  --results DIR  a folder results/ of a test run (JSON of GoogleTest, ctest.xml): adds the results
-  --check        writes nothing; fails if the two files do not agree with the names of the tests.
-                 The results of a run are not compared
+  --results DIR  a folder results/ of a test run (JSON of GoogleTest, ctest.xml): writes only
+                 DIR/behaviour.md, the same table with the result of each row, and counts them
+  --check        writes nothing; fails if the two files do not agree with the names of the tests
   --gaps         prints the rows without a test
 Exit status: 0, or 1 if files do not agree; every disagreement is printed.
 """
@@ -177,7 +177,7 @@ def proof_of(row, tests_of):
     return "<br>".join(sentence_of(test) for test in tests_of[row.id]) or NO_TEST
 
 
-def semantics_page(rows, tests_of, results):
+def semantics_page(rows, tests_of, results=None):
     yield "# Behaviour"
     yield ""
     yield "What the library does, row by row, and the tests that prove it. Written by"
@@ -199,28 +199,41 @@ def semantics_page(rows, tests_of, results):
         lines = []
         for row in rows:
             if row.section == section:
-                end = end_of_row(tests_of[row.id], results) if row.kind != "n/a" else ""
-                lines.append((row.id, row.kind, row.text, proof_of(row, tests_of), end))
-        yield from table(("id", "", "behaviour", "proved by", "result"), lines)
+                line = (row.id, row.kind, row.text, proof_of(row, tests_of))
+                lines.append(line if results is None else
+                             line + (end_of_row(tests_of[row.id], results),))
+        heads = ("id", "", "behaviour", "proved by")
+        yield from table(heads if results is None else heads + ("result",), lines)
 
 
-def differences_page(differences, tests_of, results):
+def differences_page(differences, tests_of):
     yield "# Differences from CPython"
     yield ""
     yield "All that is different on purpose, with the reason and the tests. Whatever else differs"
     yield "is a mistake. Written by `tools/semantics.py` from `tests/semantics/differences.txt`; do"
     yield "not edit."
     yield ""
-    yield from table(("id", "Python", "ours", "why", "proved by", "result"), [
+    yield from table(("id", "Python", "ours", "why", "proved by"), [
         (row_id, said["Python"], said["Ours"], said["Why"],
-         "<br>".join(map(sentence_of, tests_of[row_id])) or NO_TEST,
-         end_of_row(tests_of[row_id], results))
+         "<br>".join(map(sentence_of, tests_of[row_id])) or NO_TEST)
         for row_id, said in differences])
 
 
-def without_results(text):
-    """Removes the last cell of every row in a table with results: it differs from run to run."""
-    return re.sub(r"^(\| [A-Z]+-\d\d \|.*\|)[^|]*\|$", r"\1", text, flags=re.M)
+def report(folder, rows, tests_of):
+    """Writes the rows with the results of a run, and counts them."""
+    results = read_results(folder)
+    path = os.path.join(folder, "behaviour.md")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(semantics_page(rows, tests_of, results)))
+    ends = collections.Counter()
+    for row in rows:
+        found = {end_of(test, results) for test in tests_of[row.id]}
+        for end in ("failed", "passed", "skipped", "not run"):
+            if end in found:
+                ends[end] += 1
+                break
+    print(f"{ends['passed']} rows proved, {ends['failed']} failed, "
+          f"{ends['skipped'] + ends['not run']} not run: {path}")
 
 
 # ----------------------------------------------------------------------------------------- together
@@ -270,14 +283,17 @@ def main():
                 print(row.id, row.text)
         return 0
 
+    if options.results:
+        report(options.results, rows, tests_of)
+        return 0
+
     wrong = list(misfits(rows, differences, tests))
-    results = read_results(options.results) if options.results else {}
-    pages = {"docs/semantics.md": semantics_page(rows, tests_of, results),
-             "docs/differences.md": differences_page(differences, tests_of, results)}
+    pages = {"docs/semantics.md": semantics_page(rows, tests_of),
+             "docs/differences.md": differences_page(differences, tests_of)}
     for path, lines in pages.items():
         text = "\n".join(lines).rstrip("\n") + "\n"
         if options.check:
-            if without_results(read(path)) != without_results(text):
+            if read(path) != text:
                 wrong.append(f"{path} is not what the tests' names tell: run tools/semantics.py")
         else:
             with open(os.path.join(root, path), "w", encoding="utf-8") as file:

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Checks the rules of this project that no compiler knows: the laws, the floors, sizes, wording.
+"""Checks the rules of this project that no compiler knows: the laws, the floors, wording, prose.
 
 The floors and laws are those of ARCHITECTURE.md. A rule is a function below that yields
 (line, message), and its name appears in the report. Exceptions stand in ALLOWED, each
 with its reason. An exception that no file needs is a violation too.
 
 usage: tools/tidy.py [--root DIR] [--report]
-  --report   also prints the sizes of functions, the share of comments and what each header pulls in
+  --report   also prints the share of comments of each floor and what each header pulls in
 Prints `file:line: rule: message` per violation. Exit status: 0 none, 1 some.
 """
 
@@ -20,7 +20,6 @@ from fnmatch import fnmatch
 # ------------------------------------------------------------------------------------- the tables
 
 MAX_FILE_LINES = 600
-MAX_FUNCTION_LINES = 70
 MAX_COLUMNS = 100
 
 # (rule, file pattern) -> why the rule does not hold there.
@@ -88,7 +87,8 @@ HEADERS_OF_FLOOR = {
     "base": "exceptions debug delay lowlevel/awaiting lowlevel/fd",
     "backend": "lowlevel/backend lowlevel/operation",
     "loop": "event_loop loop_handle lowlevel/alarm lowlevel/loop",
-    "core": "outcome coro task future sleep run main context generator inspect lowlevel/waiter",
+    "core": "outcome coro task future sleep run main context generator inspect "
+            "lowlevel/waiter lowlevel/line",
     "sync": "sync lock event condition semaphore barrier held queue",
     "scopes": "gather wait as_completed staggered_race shield timeout timeout_scope task_group "
               "finally exit_stack map_concurrent",
@@ -252,45 +252,6 @@ def project_files(root):
                 continue
             if name.endswith(TEXT_ENDINGS) or path in ("dev", os.path.join(".ci", "run")):
                 yield path
-
-
-# -------------------------------------------------------------------------------------- functions
-
-SCOPE = re.compile(r"^(?:template\b.*?>\s*)?"
-                   r"(?:(?:inline|typedef|static|constexpr|friend)\s+)*"
-                   r"(?:namespace|class|struct|union|enum|extern\s*\" *\")\b", re.S)
-
-
-def functions(source):
-    """(first line, number of lines) of every function body at namespace or class scope.
-
-    A rough brace matcher. The text between the last `;`, `{` or `}` and a `{` tells whether the
-    brace opens a scope or a function. A brace directly behind a word (`x_{1}`) is a value. Lambdas
-    belong to the function around them.
-    """
-    labels_and_directives = re.compile(r"^\s*(#.*|(?:public|private|protected)\s*:)")
-    code = "\n".join(labels_and_directives.sub("", line) for line in source.code)
-    depth, header, header_line, line = 0, "", 1, 1
-    inside = None  # (depth of its brace, line where its header began)
-    for char in code:
-        if char == "\n":
-            line += 1
-        if char == "{":
-            is_body = "(" in header and header[-1].isspace() and not SCOPE.match(header.strip())
-            if inside is None and is_body:
-                inside = (depth, header_line)
-            depth += 1
-        elif char == "}":
-            depth -= 1
-            if inside is not None and depth == inside[0]:
-                yield inside[1], line - inside[1] + 1
-                inside = None
-        if char in "{};" and (char == ";" or header[-1:].isspace() or "(" not in header):
-            header = ""
-        else:
-            if not header.strip():
-                header_line = line
-            header += char
 
 
 # ------------------------------------------------------------------------------------------ rules
@@ -458,9 +419,6 @@ def size(source):
     count = len(source.lines) - 1
     if count > MAX_FILE_LINES:
         yield count, f"{count} lines; a file is one idea, at most {MAX_FILE_LINES}"
-    for line, length in functions(source):
-        if length > MAX_FUNCTION_LINES:
-            yield line, f"a function of {length} lines; at most {MAX_FUNCTION_LINES}"
 
 
 @rule
@@ -488,43 +446,25 @@ def opening(source):
             yield 1, "a header begins with `#pragma once`"
         else:
             lines = lines[1:]
-    if (source.is_header or own_header(source) is None) and not lines[0].startswith(("//", "/*")):
+    needs_purpose = source.is_header or not has_own_header(source)
+    if needs_purpose and not lines[0].startswith(("//", "/*")):
         yield 2 if source.is_header else 1, "does not say what it is for in its first lines"
 
 
-def own_header(source):
-    """The text by which x.cpp includes its header x.h, public or beside it; None without header."""
-    if not source.path.endswith(".cpp"):
-        return None
+def has_own_header(source):
+    """Whether x.cpp stands beside x.h, or implements a public header of that name."""
     stem = source.path[:-len(".cpp")]
     if source.exists(stem + ".h"):
-        inside = stem if stem.count("/") < 2 else stem.split("/", 1)[1]
-        names = {inside, os.path.basename(stem)}
-        written = {name[1:-1] for _, name in source.includes()}
-        return next((f'"{name}.h"' for name in sorted(names) if f"{name}.h" in written),
-                    f'"{inside}.h"')
+        return True
     if fnmatch(source.path, "libs/*/src/*"):
         library = source.path.split("/")[1]
-        name = f"asyncio/{library}/{os.path.basename(stem)}.h"
-        if source.exists(f"libs/{library}/include/{name}"):
-            return f"<{name}>"
-    if source.path.startswith("src/"):
-        for folder in ("", f"internal/{stem.split('/')[1]}/", "lowlevel/"):
-            name = f"asyncio/{folder}{os.path.basename(stem)}.h"
-            if source.exists("include/" + name):
-                return f"<{name}>"
-    return None
-
-
-@rule
-def own_header_first(source):
-    """Including its own header first proves, in every build, that the header compiles alone."""
-    own = own_header(source)
-    if own is None:
-        return
-    first = next(source.includes(), (1, "nothing"))
-    if first[1] != own:
-        yield first[0], f"the first include is {first[1]}, not its own header {own}"
+        return source.exists(f"libs/{library}/include/asyncio/{library}/"
+                             f"{os.path.basename(stem)}.h")
+    if not source.path.startswith("src/"):
+        return False
+    folders = ("", f"internal/{stem.split('/')[1]}/", "lowlevel/")
+    return any(source.exists(f"include/asyncio/{folder}{os.path.basename(stem)}.h")
+               for folder in folders)
 
 
 @rule
@@ -542,13 +482,53 @@ def wording(source):
                 yield number, f"`{match[1]}`: only tests carry the id of a behaviour"
 
 
+@rule
+def sentences(source):
+    """The subject of a sentence is a thing of the program, and no bare pronoun."""
+    if not source.path.startswith(("include/", "src/", "libs/", "tool/", "examples/", "bench/")):
+        return
+    beginning = r"(?:^\s*//[/!]?<?\s*|[.:!?] )"
+    for number, line in enumerate(source.comments, 1):
+        match = re.search(beginning + r"(Those|Whoever|Somebody|Nobody|Anybody|Everybody)\b", line)
+        if match:
+            yield number, f"a sentence begins with `{match[1]}`: name the thing it is about"
+
+
+# ------------------------------------------------------------------------------------------ prose
+
+# The least share of lines with a comment among the lines that are not empty, in percent. Comments
+# say why; code that gains branches and no reasons makes the share fall.
+LEAST_PROSE = dict.fromkeys(MAY_INCLUDE, 28)
+# A floor of a few lines says nothing about a habit.
+MIN_PROSE_LINES = 100
+
+
+def prose(shares):
+    """(floor, message) for each floor whose share of comments has fallen."""
+    for floor, (comments, lines) in sorted(shares.items()):
+        least = LEAST_PROSE.get(floor, 0)
+        share = 100 * comments / lines
+        if lines >= MIN_PROSE_LINES and share < least:
+            yield floor, f"{share:.1f} % of the lines are comments; at least {least} %"
+
+
+def count_prose(source, shares):
+    if not source.is_code or not source.path.startswith(("include/", "src/", "libs/")):
+        return
+    floor = source.floor() or "none"
+    comments, lines = shares.get(floor, (0, 0))
+    shares[floor] = (comments + sum(bool(line.strip()) for line in source.comments),
+                              lines + sum(bool(line.strip()) for line in source.lines))
+
+
 # ----------------------------------------------------------------------------------------- running
 
 def check(root):
     """Every violation below `root`, as (path, line, rule, message)."""
-    used, found = set(), []
+    used, found, shares = set(), [], {}
     for path in project_files(root):
         source = Source(root, path)
+        count_prose(source, shares)
         for function in RULES:
             name = function.__name__
             exceptions = [key for key in ALLOWED if key[0] == name and fnmatch(path, key[1])]
@@ -557,6 +537,7 @@ def check(root):
                 used.update(exceptions)
             else:
                 found += [(path, line, name, message) for line, message in violations]
+    found += [(f"src/{floor}", 1, "prose", message) for floor, message in prose(shares)]
     for rule_name, pattern in sorted(set(ALLOWED) - used):
         found.append(("tools/tidy.py", 1, "allowed", f"{pattern} no longer breaks {rule_name}"))
     return found
@@ -574,24 +555,19 @@ def pulls(root, path, seen):
 
 
 def report(root):
-    lengths, code_lines, comment_lines, files = [], 0, 0, []
+    shares, files = {}, []
     for path in project_files(root):
         if not path.endswith(CODE_ENDINGS) or path.split("/")[0] not in ("include", "src", "tool"):
             continue
         source = Source(root, path)
+        count_prose(source, shares)
         files.append(len(source.lines) - 1)
-        lengths += [length for _, length in functions(source)]
-        for code, comment in zip(source.code, source.comments):
-            code_lines += bool(code.strip())
-            comment_lines += bool(comment.strip())
         if path.startswith("include/"):
             print(f"  pulls {len(pulls(root, path, set())):3} of ours  {path}")
-    if lengths:
-        print(f"  {len(files)} files, median {statistics.median(files):.0f} lines, "
-              f"longest {max(files)}")
-        print(f"  {len(lengths)} functions, median {statistics.median(lengths):.0f} lines, "
-              f"longest {max(lengths)}")
-        print(f"  comments: {100 * comment_lines / (code_lines + comment_lines):.0f} % of lines")
+    print(f"  {len(files)} files, median {statistics.median(files):.0f} lines, "
+          f"longest {max(files)}")
+    for floor, (comments, lines) in sorted(shares.items()):
+        print(f"  {100 * comments / lines:.1f} % of the lines of {floor} are comments")
 
 
 def main():

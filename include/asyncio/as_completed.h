@@ -14,9 +14,9 @@
 // Thread-safety: loop thread only.
 
 #include <asyncio/gather.h>
-#include <asyncio/internal/core/completions.h>
 #include <asyncio/internal/core/future_watch.h>
 #include <asyncio/internal/core/handles.h>
+#include <asyncio/internal/scopes/completions.h>
 #include <asyncio/lowlevel/alarm.h>
 #include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/task.h>

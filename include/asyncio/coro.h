@@ -159,7 +159,7 @@ struct PromiseResult<void> : PromiseBase {
     Outcome<void> outcome;
 
     void unhandled_exception() noexcept { outcome.fail(caught_exception()); }
-    /// Does not replace an outcome that `LeaveWith` has put there.
+    /// Does not replace an outcome that `leave_with` has put there.
     void return_void() noexcept {
         if (outcome.empty()) outcome.emplace();
     }
@@ -170,9 +170,12 @@ struct Promise final : PromiseResult<T> {
     Coro<T> get_return_object() noexcept;
 };
 
-/// For a `Coro<void>`, `co_await LeaveWith{outcome}; co_return;` does what `co_return outcome;`
-/// does in the others. A promise may not have both `return_void` and `return_value`, so the outcome
-/// is put into the promise by an await that does not wait.
+/// The last statement of a scope, whatever the type of its result: `co_return co_await
+/// leave_with(outcome);` ends the coroutine as `outcome` says, without a throw.
+///
+/// A coroutine with a value could say `co_return std::move(outcome)`. A `Coro<void>` cannot: its
+/// promise has `return_void`, and a promise may not have both that and `return_value`. So the
+/// outcome is put into the promise by an await that does not wait.
 struct LeaveWith {
     using SuspendsTask = void;
 
@@ -182,6 +185,24 @@ struct LeaveWith {
     bool await_suspend(std::coroutine_handle<Promise<void>> own) const noexcept;
     void await_resume() const noexcept {}
 };
+
+/// The same for a result with a value: the await only hands the outcome on, to `return_value`.
+template <class T>
+struct LeaveWithValue {
+    using SuspendsTask = void;
+
+    Outcome<T>& end;
+
+    bool await_ready() const noexcept { return true; }
+    void await_suspend(std::coroutine_handle<>) const noexcept {}
+    Outcome<T>&& await_resume() const noexcept { return std::move(end); }
+};
+
+inline LeaveWith leave_with(Outcome<void>& outcome) noexcept { return {outcome}; }
+template <class T>
+LeaveWithValue<T> leave_with(Outcome<T>& outcome) noexcept {
+    return {outcome};
+}
 
 /// Destroys a frame that has no owner any more: one that has ended, or has never begun.
 template <class T>

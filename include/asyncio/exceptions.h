@@ -259,6 +259,9 @@ std::exception_ptr error_with(const char* what) noexcept {
 /// Whether `error` holds a `CancelledError`. Reads the type of the exception, without a throw.
 bool is_cancellation(const std::exception_ptr& error) noexcept;
 
+/// Throws a RuntimeError. Kept out of line, so that the code around the call stays small.
+[[noreturn, gnu::cold]] void throw_runtime_error(const char* what);
+
 /// Refuses to use a handle that refers to no object. Throws: RuntimeError "this Task is empty: …".
 [[noreturn, gnu::cold]] void throw_empty(const char* type);
 

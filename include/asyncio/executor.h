@@ -382,17 +382,12 @@ template <class Function, class... Arguments>
 Coro<typename BoundJobOf<Function, Arguments...>::Result> call_in_thread(Function function,
                                                                          Arguments... arguments) {
     using T = typename BoundJobOf<Function, Arguments...>::Result;
-    LoopThreads& threads = LoopThreads::of(running_task("asyncio::to_thread()").loop());
+    LoopThreads& threads = LoopThreads::of(face_of(running_task("asyncio::to_thread()").loop()));
     CallInContext<Function> call(std::move(function));
     auto future =
         start_job(threads, threads.default_executor(), std::move(call), std::move(arguments)...);
     Outcome<T> outcome = co_await settle(std::move(future));
-    if constexpr (std::is_void_v<T>) {
-        co_await LeaveWith{outcome};
-        co_return;
-    } else {
-        co_return std::move(outcome);
-    }
+    co_return co_await leave_with(outcome);
 }
 
 }  // namespace internal

@@ -50,10 +50,6 @@ template <class Callback>
 concept AsyncCallback =
     std::is_invocable_v<Callback&> && Awaitable<std::invoke_result_t<Callback&>>;
 
-/// For a body that ended with an error, had a value to return, and whose error an exit has dealt
-/// with.
-[[noreturn]] void throw_body_suppressed();
-
 }  // namespace internal
 
 /// Something that is entered and has to be left again. `co_await manager.aenter()` enters and gives
@@ -182,12 +178,7 @@ private:
         using T = internal::AwaitResult<Entered>;
         Outcome<T> entered = co_await internal::settle(manager->aenter());
         if (!entered.failed()) push_exit_of(std::move(manager));
-        if constexpr (std::is_void_v<T>) {
-            co_await internal::LeaveWith{entered};
-            co_return;
-        } else {
-            co_return std::move(entered);
-        }
+        co_return co_await internal::leave_with(entered);
     }
 
     template <class Manager>
@@ -222,14 +213,15 @@ Coro<BodyResult<Body, AsyncExitStack>> exit_stack_scope(Body body) {
     std::exception_ptr error = co_await std::move(unwind);
     const bool suppressed = outcome.failed() && error == nullptr;
     if (error != nullptr) outcome.fail(std::move(error));
-    if constexpr (std::is_void_v<T>) {
-        if (suppressed) outcome.emplace();
-        co_await LeaveWith{outcome};
-        co_return;
-    } else {
-        if (suppressed) throw_body_suppressed();
-        co_return std::move(outcome);
+    if (suppressed) {
+        if constexpr (std::is_void_v<T>) {
+            outcome.emplace();
+        } else {
+            throw_runtime_error(
+                "a cleanup has dealt with the error of a body that had a value to return");
+        }
     }
+    co_return co_await leave_with(outcome);
 }
 
 }  // namespace internal

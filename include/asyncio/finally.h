@@ -13,20 +13,14 @@
 #include <asyncio/coro.h>
 #include <asyncio/internal/core/body.h>
 #include <asyncio/internal/core/cancel_mask.h>
+#include <asyncio/internal/scopes/joined_errors.h>
 
 #include <exception>
 #include <functional>
 #include <type_traits>
-#include <vector>
 
 namespace asyncio {
 namespace internal {
-
-/// Joins several errors into the one that leaves a scope, so that none is lost. Null elements are
-/// skipped. If there are errors besides cancellations, the cancellations are left out: one error is
-/// returned as it is, several make an ExceptionGroup in the order given. If there are only
-/// cancellations, the first one is returned. Null if there is nothing.
-std::exception_ptr joined_errors(std::vector<std::exception_ptr> errors, const char* message);
 
 template <class Body, class Cleanup>
 Coro<typename BodyResultOf<std::invoke_result_t<Body&>>::type> finally_scope(Body body,
@@ -43,12 +37,7 @@ Coro<typename BodyResultOf<std::invoke_result_t<Body&>>::type> finally_scope(Bod
     if (cleaned.failed())
         outcome.fail(joined_errors({outcome.error(), cleaned.error()},
                                    "errors of a body and of its cleanup"));
-    if constexpr (std::is_void_v<T>) {
-        co_await LeaveWith{outcome};
-        co_return;
-    } else {
-        co_return std::move(outcome);
-    }
+    co_return co_await leave_with(outcome);
 }
 
 }  // namespace internal

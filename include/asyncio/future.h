@@ -33,6 +33,7 @@
 //
 // Thread-safety: loop thread only.
 
+#include <asyncio/event_loop.h>
 #include <asyncio/internal/core/future_base.h>
 #include <asyncio/lowlevel/waiter.h>
 
@@ -204,7 +205,7 @@ public:
     /// The loop of the future. Throws: RuntimeError if the loop has been destroyed.
     EventLoop& get_loop() const {
         existing().require_existing_loop("get_loop");
-        return state_->loop();
+        return internal::face_of(state_->loop());
     }
 
     /// Whether two handles refer to the same future.
@@ -337,7 +338,7 @@ public:
     }
     EventLoop& get_loop() const {
         existing().require_existing_loop("get_loop");
-        return state_->loop();
+        return internal::face_of(state_->loop());
     }
 
     const internal::Ref<internal::FutureBase>& state() const noexcept { return state_; }

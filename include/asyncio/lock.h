@@ -62,7 +62,11 @@ public:
     void release() {
         waiting_.check_thread();
         if (!kept_) [[unlikely]]
-            refuse_release();
+            internal::throw_runtime_error(
+                locked_ ? "release: the lock is held by an object, which releases it; name yours: "
+                          "auto held = co_await lock.acquire()"
+                        : "release: the lock is not held; what acquire returns releases it, so "
+                          "name it: auto held = co_await lock.acquire()");
         unlock();
     }
 
@@ -99,7 +103,6 @@ private:
         if (!locked_) waiting_.wake_front();
         return false;
     }
-    [[noreturn, gnu::cold]] void refuse_release();
 
     internal::WaitQueue waiting_;
     bool locked_ = false;

@@ -19,10 +19,10 @@
 //
 // Results stand at the place of their item, so their order is that of the items. `map_as_completed`
 // needs their order of arrival as well, which is a queue of numbers (`Completions`), and it needs a
-// bound: with a slow body, results would accumulate. For this there is a `Room` with twice as many
-// places as workers. An item takes a place when it begins and gives it back when the body takes its
-// result. So the workers have enough to do while the body is busy, and the number of results in
-// memory is bounded.
+// bound: with a slow body, results would accumulate. For this there is a `Semaphore` with twice as
+// many places as workers. An item takes a place when it begins and gives it back when the body
+// takes its result. So the workers have enough to do while the body is busy, and the number of
+// results in memory is bounded.
 //
 // Cancellations need care, because a group ignores a child that ends as cancelled, and here such a
 // child leaves items without a result. `worker_cancelled` and `item_failed` tell the cases apart:
@@ -34,7 +34,8 @@
 #include <asyncio/finally.h>
 #include <asyncio/gather.h>
 #include <asyncio/internal/core/body.h>
-#include <asyncio/internal/core/completions.h>
+#include <asyncio/internal/scopes/completions.h>
+#include <asyncio/semaphore.h>
 #include <asyncio/sleep.h>
 #include <asyncio/task_group.h>
 
@@ -140,8 +141,9 @@ public:
 
     /// The numbers of the items that have ended, for `MapResults::next`.
     Completions completions;
-    /// The places. An item that has begun holds a place until its result has been taken.
-    Room room;
+    /// A worker takes a permit before it begins an item. The permit is released when the result of
+    /// the item has been taken.
+    Semaphore room;
 
 protected:
     MapOptions options_;
@@ -197,13 +199,11 @@ private:
     /// Takes items until there are none left.
     Coro<Outcome<T>> work_through(TaskGroup& group) {
         while (begun_ < count_) {
-            co_await room.enter();
-            // The last item may have begun during the wait. The place goes on to the next worker in
-            // line, so that this one sees it, too.
-            if (begun_ == count_) {
-                room.leave();
-                break;
-            }
+            Held<Semaphore> permit = co_await room.acquire();
+            // The last item may have begun during the wait. The permit then goes back, to the next
+            // worker in line, so that this one sees it, too.
+            if (begun_ == count_) break;
+            permit.keep();
             const std::size_t index = begun_++;
             // The iterator moves on before the first wait, since other workers use it during the
             // wait.
@@ -290,7 +290,7 @@ public:
         while (true) {
             const std::size_t index = co_await map_.completions.next();
             if (index == internal::Completions::none) co_return std::nullopt;
-            map_.room.leave();
+            map_.room.release();
             Outcome<T> outcome = std::move(outcomes_[index]);
             if (outcome.failed()) continue;
             if constexpr (std::is_void_v<T>) {
@@ -329,23 +329,13 @@ map_with_body(Items items, Function function, Body body, MapOptions options) {
         // The body is over, so no more results will be taken. A body that has failed cancels the
         // group by its error.
         if (!end.failed()) group.cancel();
-        if constexpr (std::is_void_v<T>) {
-            co_await LeaveWith{end};
-            co_return;
-        } else {
-            co_return std::move(end);
-        }
+        co_return co_await leave_with(end);
     };
     Outcome<T> outcome = co_await settle(task_group(with_group));
     if (!outcome.failed()) {
         if (std::exception_ptr error = map.errors()) outcome.fail(std::move(error));
     }
-    if constexpr (std::is_void_v<T>) {
-        co_await LeaveWith{outcome};
-        co_return;
-    } else {
-        co_return std::move(outcome);
-    }
+    co_return co_await leave_with(outcome);
 }
 
 template <class Items, class Function>

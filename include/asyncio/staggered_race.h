@@ -17,8 +17,9 @@
 
 #include <asyncio/gather.h>
 #include <asyncio/internal/core/body.h>
-#include <asyncio/internal/core/completions.h>
 #include <asyncio/internal/core/future_watch.h>
+#include <asyncio/internal/core/join.h>
+#include <asyncio/internal/scopes/completions.h>
 #include <asyncio/lowlevel/alarm.h>
 #include <asyncio/task.h>
 
@@ -49,7 +50,7 @@ namespace internal {
 /// The events of a race, in the order in which they happen.
 class RaceWatch : FutureWatch<RaceWatch>, lowlevel::Alarm<RaceWatch> {
 public:
-    RaceWatch(EventLoop& loop, std::size_t count, std::optional<Duration> delay);
+    RaceWatch(lowlevel::Loop& loop, std::size_t count, std::optional<Duration> delay);
 
     /// A runner has been started. Watches for its end, and starts the delay after which the next
     /// one may start.
@@ -131,7 +132,7 @@ public:
 private:
     void start_next() {
         result_.exceptions.emplace_back();
-        tasks_.push_back(here.loop->create_task(keep_and_call(std::ref(*next_))));
+        tasks_.push_back(face_of(*here.loop).create_task(keep_and_call(std::ref(*next_))));
         ++running_;
         may_start_ = false;
         watch_.started(*tasks_.back().state());

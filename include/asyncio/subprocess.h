@@ -18,7 +18,7 @@
 #include <asyncio/coro.h>
 #include <asyncio/delay.h>
 #include <asyncio/event_loop.h>
-#include <asyncio/lowlevel/waiter.h>
+#include <asyncio/lowlevel/line.h>
 #include <asyncio/streams.h>
 
 #include <concepts>
@@ -94,7 +94,7 @@ namespace internal {
 class ProcessState;
 
 /// The awaiter of `Process::wait`. It stands in a line of the process until that has been reaped.
-class ProcessWaiter : public lowlevel::Waiter {
+class ProcessWaiter : public lowlevel::LineWaiter {
 public:
     explicit ProcessWaiter(Ref<ProcessState> process);
     ~ProcessWaiter();
@@ -102,22 +102,15 @@ public:
     bool await_ready() const noexcept;
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
-        stand_in_line();
-        park(coroutine, &abort);
+        wait_in(line(), coroutine);
     }
     int await_resume();
 
 private:
-    friend ProcessState;
-    struct Place : ListNode {
-        ProcessWaiter* waiter = nullptr;
-    };
-
-    void stand_in_line();
-    static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept;
+    /// The line of the process. Throws: RuntimeError if the process belongs to another loop.
+    lowlevel::Line& line();
 
     Ref<ProcessState> process_;
-    Place place_;
 };
 
 }  // namespace internal

@@ -36,6 +36,7 @@
 #include <asyncio/future.h>
 #include <asyncio/internal/core/awaitable.h>
 #include <asyncio/internal/core/body.h>
+#include <asyncio/internal/core/foreign.h>
 #include <asyncio/internal/core/task_core.h>
 
 #include <optional>

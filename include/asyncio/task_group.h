@@ -34,7 +34,8 @@
 // Thread-safety: loop thread only.
 
 #include <asyncio/internal/core/body.h>
-#include <asyncio/internal/core/completions.h>
+#include <asyncio/internal/core/own_request.h>
+#include <asyncio/internal/scopes/gate.h>
 #include <asyncio/task.h>
 
 #include <cstdint>
@@ -50,7 +51,7 @@ namespace internal {
 /// The state between `TaskGroup::start`, which waits, and the child, which says when it is ready.
 class StartBase {
 public:
-    explicit StartBase(EventLoop& loop) noexcept : told(loop) {}
+    StartBase() noexcept = default;
     StartBase(const StartBase&) = delete;
     StartBase& operator=(const StartBase&) = delete;
     virtual ~StartBase() = default;
@@ -69,14 +70,10 @@ template <class T>
 /// Adds the value that the child gives when it is ready.
 class StartState final : public StartBase {
 public:
-    using StartBase::StartBase;
     void fail(std::exception_ptr error) noexcept override { outcome.fail(std::move(error)); }
 
     Outcome<T> outcome;
 };
-
-[[noreturn]] void throw_started_twice();
-[[noreturn]] void throw_ended_unready();
 
 template <class Body>
 Coro<BodyResult<Body, TaskGroup>> task_group_scope(Body body);
@@ -95,7 +92,8 @@ public:
         requires(sizeof...(Value) == (std::is_void_v<T> ? 0 : 1))
     void started(Value&&... value) const {
         if (!state_) internal::throw_empty("TaskStatus");
-        if (state_->told.is_open()) internal::throw_started_twice();
+        if (state_->told.is_open())
+            internal::throw_runtime_error("the task has said before that it is ready");
         state_->outcome.emplace(std::forward<Value>(value)...);
         state_->told.open();
     }
@@ -228,8 +226,6 @@ private:
     void child_failed() noexcept;
     /// Cancels all children. No new ones are taken after that.
     void abort();
-    /// Makes a request to cancel the parent, so that the body ends.
-    void interrupt_parent();
     /// The body and all children have ended: decides how the scope ends. `cancellation` is what the
     /// body or the wait for the children has received.
     End conclude(std::exception_ptr cancellation);
@@ -239,15 +235,11 @@ private:
     /// The task that runs the body.
     internal::TaskCore& parent_;
     EventLoop& loop_;
-    /// The cancel mask under which the group began. Requests of the group name it, so that only
-    /// younger masks hold them back.
-    const internal::CancelMask* mask_;
-    /// The parent's count of requests when the group began. A request that was pending then is not
-    /// counted, so it still ends the body, and leaves at the end.
-    std::int64_t requests_at_entry_;
-    /// The parent's count when the body had ended. Used only if the group itself has made no
-    /// request.
-    std::int64_t requests_at_finish_ = 0;
+    /// The request to cancel the parent, which the group takes back at its end.
+    internal::OwnRequest request_;
+    /// The parent's count of requests when the body had ended. Used only if the group itself has
+    /// made no request.
+    std::uint32_t requests_at_finish_ = 0;
     /// The children that have not ended.
     internal::IntrusiveList<internal::Resident> children_;
     /// The children that have ended with an error, in the order of their ends. The error stays in
@@ -262,15 +254,13 @@ private:
     bool exiting_ = false;
     /// The children have been cancelled; no new ones are taken.
     bool aborting_ = false;
-    /// The group has made a request to cancel its parent, and has to take it back with `uncancel`.
-    bool parent_interrupted_ = false;
 };
 
 template <class T, class Function>
 Coro<T> TaskGroup::start_child(Function function, TaskOptions options) {
     require_own_task();
     require_open();
-    auto state = std::make_shared<internal::StartState<T>>(loop_);
+    auto state = std::make_shared<internal::StartState<T>>();
     TaskRef child;
     // Made before the child: nothing may fail between the start of the child and the wait for it.
     Coro<Outcome<void>> wait = wait_for_start(child, *state);
@@ -283,19 +273,12 @@ Coro<T> TaskGroup::start_child(Function function, TaskOptions options) {
     if (waited.failed()) {
         state->outcome.fail(waited.error());
     } else if (state->outcome.empty()) {
-        internal::throw_ended_unready();
+        internal::throw_runtime_error("the task ended before it was ready");
     }
-    if constexpr (std::is_void_v<T>) {
-        co_await internal::LeaveWith{state->outcome};
-        co_return;
-    } else {
-        co_return std::move(state->outcome);
-    }
+    co_return co_await internal::leave_with(state->outcome);
 }
 
 namespace internal {
-
-[[noreturn]] void throw_group_stopped();
 
 template <class Body>
 Coro<BodyResult<Body, TaskGroup>> task_group_scope(Body body) {
@@ -306,14 +289,15 @@ Coro<BodyResult<Body, TaskGroup>> task_group_scope(Body body) {
     group.body_ended(outcome.error(), outcome.cancelled());
     TaskGroup::End end = co_await std::move(finish);
     if (end.error != nullptr) outcome.fail(std::move(end.error));
-    if constexpr (std::is_void_v<T>) {
-        if (end.body_was_stopped_here) outcome.emplace();
-        co_await LeaveWith{outcome};
-        co_return;
-    } else {
-        if (end.body_was_stopped_here) throw_group_stopped();
-        co_return std::move(outcome);
+    if (end.body_was_stopped_here) {
+        if constexpr (std::is_void_v<T>) {
+            outcome.emplace();
+        } else {
+            throw_runtime_error(
+                "the task group was cancelled before its body had a value to return");
+        }
     }
+    co_return co_await leave_with(outcome);
 }
 
 }  // namespace internal

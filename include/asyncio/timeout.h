@@ -7,16 +7,10 @@
 // and a limit that does not expire costs one clock read, one timer, and no allocation besides the
 // frames of the scope and of the body.
 //
-// How a scope knows its own request. The task counts requests (`cancelling()`). The scope notes the
-// count at its beginning. If its limit has expired, it takes one request back at the end
-// (`uncancel`) and compares. If the count is as it was at the beginning, only this limit has asked,
-// and the CancelledError becomes a TimeoutError. If the count is higher, another scope or the
-// program has asked as well, and the CancelledError goes on, to the scope that made the other
-// request or out of the task. So limits nest, and a cancellation from outside wins when it comes at
-// the same moment as a deadline.
-//
-// A request that was pending when the scope began is not counted as known, so it wins too, even
-// over a limit that expires at once. (Python turns it into a TimeoutError and forgets it.)
+// How a scope knows its own request: it counts (`internal/core/own_request.h`). If only this limit
+// has asked since the scope began, the CancelledError becomes a TimeoutError. Otherwise the
+// CancelledError goes on, to the scope that made the other request or out of the task. So limits
+// nest, and a cancellation from outside wins when it comes at the same moment as a deadline.
 //
 //    entered ──(deadline)──► expiring ──(body has ended)──► expired
 //       └──────(body has ended)──► left
@@ -40,6 +34,7 @@
 #include <asyncio/delay.h>
 #include <asyncio/exceptions.h>
 #include <asyncio/internal/core/body.h>
+#include <asyncio/internal/core/own_request.h>
 #include <asyncio/lowlevel/alarm.h>
 #include <asyncio/task.h>
 
@@ -142,13 +137,7 @@ private:
     void set_deadline(TimePoint now);
 
     std::optional<TimePoint> when_;
-    internal::TaskCore& task_;
-    /// The cancel mask under which the scope began. Only masks that came later hold the limit's
-    /// request back.
-    const internal::CancelMask* mask_;
-    /// The task's count of requests when the scope began. A request that was pending then is not
-    /// counted, so that it still wins at the end.
-    std::int64_t requests_at_entry_;
+    internal::OwnRequest request_;
     State state_ = State::entered;
 };
 
@@ -163,12 +152,7 @@ Coro<BodyResult<Body, Timeout>> timeout_scope(std::optional<Duration> delay,
     Timeout limit(task, now, delay ? add_saturating(now, *delay) : when);
     Outcome<T> outcome = co_await settled_body(body, limit);
     limit.leave(outcome);
-    if constexpr (std::is_void_v<T>) {
-        co_await LeaveWith{outcome};
-        co_return;
-    } else {
-        co_return std::move(outcome);
-    }
+    co_return co_await leave_with(outcome);
 }
 
 template <class Given>
@@ -179,12 +163,7 @@ Coro<AwaitResult<Given>> wait_for_scope(Given awaitable, Duration delay) {
     Timeout limit(task, now, add_saturating(now, delay));
     Outcome<T> outcome = co_await settle(std::move(awaitable));
     limit.leave(outcome);
-    if constexpr (std::is_void_v<T>) {
-        co_await LeaveWith{outcome};
-        co_return;
-    } else {
-        co_return std::move(outcome);
-    }
+    co_return co_await leave_with(outcome);
 }
 
 template <class Body>
@@ -222,12 +201,7 @@ Coro<AwaitResult<Given>> wait_for_expired(Given awaitable) {
     }
     if (outcome.empty() || outcome.cancelled())
         outcome.fail(std::make_exception_ptr(TimeoutError()));
-    if constexpr (std::is_void_v<T>) {
-        co_await LeaveWith{outcome};
-        co_return;
-    } else {
-        co_return std::move(outcome);
-    }
+    co_return co_await leave_with(outcome);
 }
 
 }  // namespace internal

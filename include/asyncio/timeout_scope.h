@@ -64,20 +64,10 @@ Coro<BodyResult<Body, Timeout>> recorded_timeout(std::shared_ptr<TimeoutRecord> 
     const auto called = [&](Timeout& limit) -> Coro<T> {
         const TimeoutRecord::Run run(*record, limit);
         Outcome<T> outcome = co_await settled_body(body, limit);
-        if constexpr (std::is_void_v<T>) {
-            co_await LeaveWith{outcome};
-            co_return;
-        } else {
-            co_return std::move(outcome);
-        }
+        co_return co_await leave_with(outcome);
     };
     Outcome<T> outcome = co_await settle(timeout_at(record->when, called));
-    if constexpr (std::is_void_v<T>) {
-        co_await LeaveWith{outcome};
-        co_return;
-    } else {
-        co_return std::move(outcome);
-    }
+    co_return co_await leave_with(outcome);
 }
 
 }  // namespace internal

@@ -48,7 +48,7 @@ namespace internal {
 /// A wait in progress. It watches the futures until the wait is over.
 class WaitState : FutureWatch<WaitState>, lowlevel::Alarm<WaitState> {
 public:
-    WaitState(EventLoop& loop, const WaitOptions& options, std::size_t count);
+    WaitState(lowlevel::Loop& loop, const WaitOptions& options, std::size_t count);
 
     using FutureWatch::watch;
     /// A future that is done when the wait is over.
@@ -83,7 +83,7 @@ namespace functions {
 template <internal::AnyHandle Handle>
 Coro<WaitResult<Handle>> wait(std::vector<Handle> handles, WaitOptions options = {}) {
     if (handles.empty()) throw std::invalid_argument("wait: there is nothing to wait for");
-    EventLoop& loop = internal::running_task("asyncio::wait()").loop();
+    lowlevel::Loop& loop = internal::running_task("asyncio::wait()").loop();
     internal::WaitState state(loop, options, handles.size());
     for (std::size_t index = 0; index < handles.size(); ++index) {
         internal::require_existing(handles[index]);

@@ -161,6 +161,8 @@ std::string describe(const std::exception_ptr& error) {
     }
 }
 
+void internal::throw_runtime_error(const char* what) { throw RuntimeError(what); }
+
 void internal::throw_null_exception(const char* function) {
     throw RuntimeError(std::string(function) + ": the exception_ptr is null; give an exception");
 }

@@ -195,9 +195,9 @@ void warn_of_circle(TaskCore& waiter, FutureBase& awaited, const PromiseBase* pl
     }
 }
 
-std::string describe_residents(EventLoop& loop) {
+std::string describe_residents(lowlevel::Loop& loop) {
     std::string text = "deadlock: nothing is left to run, and these tasks wait:";
-    append_tasks(text, loop);
+    append_tasks(text, face_of(loop));
     return text;
 }
 

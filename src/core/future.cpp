@@ -175,7 +175,7 @@ std::exception_ptr FutureBase::make_cancellation() const noexcept {
 void FutureBase::report_error(std::string_view what, std::exception_ptr error,
                               std::string_view task_name) const noexcept {
     if (loop_runs_here()) {
-        loop_.call_exception_handler(
+        face_of(loop_).call_exception_handler(
             {.message = what, .exception = std::move(error), .task_name = task_name});
         return;
     }
@@ -256,7 +256,7 @@ bool DoneCallback::remove(FutureBase& future, CallbackId id) noexcept {
 void DoneCallback::run_node(Ready& node) noexcept {
     auto* callback = static_cast<DoneCallback*>(&node);
     FutureBase& future = callback->future_;
-    EventLoop& loop = future.loop();
+    EventLoop& loop = face_of(future.loop());
     if (!loop.is_closed()) {
         const StepWatch watch(loop, [](std::span<char> text) noexcept {
             return StepWatch::write(text, "a done-callback");

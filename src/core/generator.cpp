@@ -38,7 +38,7 @@
 #include <asyncio/generator.h>
 
 #include <asyncio/internal/core/cancel_mask.h>
-#include <asyncio/internal/core/completions.h>
+#include <asyncio/internal/core/join.h>
 #include <asyncio/task.h>
 
 #include "base/log.h"
@@ -58,7 +58,7 @@ namespace internal {
 void GeneratorCore::run_for(std::coroutine_handle<> asker, PromiseBase* asker_promise,
                             std::exception_ptr thrown_in) {
     constexpr auto function = "AsyncGenerator::next(), athrow() or aclose()";
-    EventLoop& asking = running_task(function).loop();
+    EventLoop& asking = face_of(running_task(function).loop());
     if (state_ == State::running) throw RuntimeError("the asynchronous generator runs already");
     if (state_ == State::created) begin(asking);
     if (loop_ != &asking)
@@ -77,9 +77,9 @@ void GeneratorCore::run_for(std::coroutine_handle<> asker, PromiseBase* asker_pr
 /// a warning, as in Python.
 void GeneratorCore::begin(EventLoop& loop) {
     loop_ = &loop;
-    if (loop_->asyncgens().shut_down)
+    if (loop_->belongings().asyncgens.shut_down)
         log(LogLevel::warning, "an asynchronous generator began after shutdown_asyncgens()");
-    loop_->asyncgens().live.push_back(*this);
+    loop_->belongings().asyncgens.live.push_back(*this);
 }
 
 /// At a `co_yield`. `caller` is cleared, because the frame has no place in any await tree until the
@@ -171,9 +171,10 @@ void GeneratorCore::adopt() noexcept {
         });
     }
     unlink();
-    loop_->asyncgens().orphans.push_back(*this);
+    loop_->belongings().asyncgens.orphans.push_back(*this);
     try {
-        loop_->create_task(ClosingGenerator::run(*loop_, loop_->asyncgens().orphans, true));
+        loop_->create_task(
+            ClosingGenerator::run(*loop_, loop_->belongings().asyncgens.orphans, true));
     } catch (const std::bad_alloc&) {
         // Without memory for the task the generator stays in the list, and is closed at the end of
         // the run.
@@ -185,7 +186,7 @@ void GeneratorCore::adopt() noexcept {
 Coro<> ClosingGenerator::run(EventLoop& loop, IntrusiveList<Resident>& list, bool owned) {
     if (list.empty()) co_return;
     auto& generator = static_cast<GeneratorCore&>(list.pop_front());
-    loop.asyncgens().live.push_back(generator);
+    loop.belongings().asyncgens.live.push_back(generator);
     // A cleanup that has begun is not cut short, not even when the run ends and all tasks are
     // cancelled.
     const CancelMask mask(*here.task);
@@ -241,7 +242,7 @@ Coro<> close_all(EventLoop& loop) {
     constexpr auto function = "EventLoop::shutdown_asyncgens()";
     if (&running_task(function).loop() != &loop)
         throw RuntimeError(std::string(function) + " is to be awaited in a task of that loop");
-    AsyncGenerators& generators = loop.asyncgens();
+    AsyncGenerators& generators = loop.belongings().asyncgens;
     IntrusiveList<Resident> live;
     live.append(generators.live);
     std::vector<Task<>> tasks;
@@ -281,7 +282,7 @@ bool shut_down_asyncgens(EventLoop& loop) {
 
 /// The generators' part in the end of a run. Afterwards the loop has no generator left to care for.
 void wind_up_asyncgens(EventLoop& loop) {
-    AsyncGenerators& generators = loop.asyncgens();
+    AsyncGenerators& generators = loop.belongings().asyncgens;
     if (generators.live.empty() && generators.orphans.empty()) return;
     // The first attempt has freed its memory, so the second one may succeed. Generators that are
     // left after it end without their cleanups.
@@ -295,7 +296,7 @@ void wind_up_asyncgens(EventLoop& loop) {
 }  // namespace internal
 
 Coro<void> EventLoop::shutdown_asyncgens() {
-    asyncgens_.shut_down = true;
+    belongings().asyncgens.shut_down = true;
     return internal::close_all(*this);
 }
 

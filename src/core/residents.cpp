@@ -58,10 +58,10 @@ void report_error_of(TaskCore& task) noexcept {
     if (future.succeeded() || future.cancelled()) return;
     future.mark_retrieved();
     const std::string name = task.name_or_nothing();
-    future.loop().call_exception_handler(
-        {.message = "unhandled exception while the loop shuts down",
-         .exception = future.error(),
-         .task_name = name});
+    face_of(future.loop())
+        .call_exception_handler({.message = "unhandled exception while the loop shuts down",
+                                 .exception = future.error(),
+                                 .task_name = name});
 }
 
 /// Counts the tasks down and stops the loop at zero. After a deadlock some tasks still wait; the

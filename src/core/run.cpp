@@ -21,6 +21,7 @@
 
 #include <asyncio/run.h>
 
+#include <asyncio/internal/core/own_request.h>
 #include <asyncio/internal/core/uncaught.h>
 
 #include "base/interrupt.h"
@@ -61,19 +62,18 @@ struct SignalNode : internal::Ready {
 
 /// Ctrl-C: cancels the main task, in the loop and not in the handler.
 struct Interruption : SignalNode {
-    Interruption(EventLoop& on, TaskRef main)
-        : SignalNode(on, &in_loop), main_task(std::move(main)) {}
+    Interruption(EventLoop& on, internal::TaskCore& main)
+        : SignalNode(on, &in_loop), request(main) {}
 
     static void in_loop(internal::Ready& node) noexcept {
         auto& self = static_cast<Interruption&>(node);
         self.posted = false;
-        self.asked = self.main_task.cancel();
+        self.request.make();
     }
     static void in_handler(void* self) noexcept { static_cast<Interruption*>(self)->post(); }
 
-    TaskRef main_task;
-    /// The main task had not ended yet when it was cancelled.
-    bool asked = false;
+    /// To the main task. Not made if the task had ended.
+    internal::OwnRequest request;
 };
 
 /// SIGQUIT in debug mode prints where the tasks stand, for as long as this lives.
@@ -137,7 +137,7 @@ void Runner::run_interruptibly(TaskRef& task, internal::FutureBase& future) {
     const TaskReport report(*loop_);
     if (options_.sigint == Sigint::ignore) return internal::run_until_done(*loop_, future);
 
-    Interruption interruption(*loop_, task);
+    Interruption interruption(*loop_, *task.core());
     internal::InterruptGuard guard(&Interruption::in_handler, &interruption);
     internal::run_until_done(*loop_, future);
     // From here on Ctrl-C has its default action again, and no handler is running.
@@ -148,7 +148,8 @@ void Runner::run_interruptibly(TaskRef& task, internal::FutureBase& future) {
     // be asked: the signal must not get lost. In every other case the task's own result or error
     // leaves: another request was made too, or the task has answered the request with something
     // else.
-    if (!interruption.asked || (future.cancelled() && task.uncancel() == 0)) {
+    internal::OwnRequest& request = interruption.request;
+    if (!request.is_made() || (future.cancelled() && request.take_back() == 0)) {
         future.mark_retrieved();
         const auto interrupt = std::make_exception_ptr(KeyboardInterrupt());
         internal::error_leaves_run(interrupt);
@@ -160,8 +161,8 @@ void Runner::run_interruptibly(TaskRef& task, internal::FutureBase& future) {
 /// Tasks that a thread starts meanwhile run until the listener has ended and are then cancelled,
 /// like all others.
 void Runner::shut_down() {
-    while (!loop_->at_shutdown().empty()) {
-        internal::AtShutdown& listener = loop_->at_shutdown().pop_front();
+    while (!loop_->belongings().at_shutdown.empty()) {
+        internal::AtShutdown& listener = loop_->belongings().at_shutdown.pop_front();
         try {
             loop_->run_until_complete(listener.run(listener, options_.executor_limit));
         } catch (...) {

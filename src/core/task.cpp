@@ -62,7 +62,8 @@
 namespace asyncio {
 namespace internal {
 
-TaskCore::TaskCore(EventLoop& loop, std::coroutine_handle<> outermost, const TaskOptions& options)
+TaskCore::TaskCore(lowlevel::Loop& loop, std::coroutine_handle<> outermost,
+                   const TaskOptions& options)
     : outermost_(outermost),
       point_(outermost),
       context_(options.context != nullptr ? options.context->state() : current_context().copy()),
@@ -73,7 +74,7 @@ TaskCore::TaskCore(EventLoop& loop, std::coroutine_handle<> outermost, const Tas
     loop.schedule(*this);
 }
 
-EventLoop& TaskCore::loop() noexcept { return future().loop(); }
+lowlevel::Loop& TaskCore::loop() noexcept { return future().loop(); }
 
 /// A log of several loops stays readable, because a number is used once in the process, as in
 /// Python.

@@ -147,7 +147,7 @@ void LoopJob::detach() noexcept { leave_loop(); }
 /// Made with the first job: most loops have none, and keep only a null pointer. The object
 /// registers for the end of the run and for the close of the loop, and deletes itself at the close.
 LoopThreads& LoopThreads::of(EventLoop& loop) {
-    LoopThreads*& threads = loop.threads();
+    LoopThreads*& threads = loop.belongings().threads;
     if (threads == nullptr) threads = new LoopThreads(loop);
     return *threads;
 }
@@ -157,14 +157,14 @@ LoopThreads& LoopThreads::of(EventLoop& loop) {
 LoopThreads::LoopThreads(EventLoop& loop) : loop_(loop) {
     AtShutdown::run = &loop_shuts_down;
     AtClose::run = &loop_closes;
-    loop.at_shutdown().push_back(*this);
+    loop.belongings().at_shutdown.push_back(*this);
     loop.at_close().push_back(*this);
 }
 
 /// A run that ended before its shutdown leaves this object in the list of listeners.
 LoopThreads::~LoopThreads() {
     if (AtShutdown::linked()) AtShutdown::unlink();
-    loop_.threads() = nullptr;
+    loop_.belongings().threads = nullptr;
 }
 
 /// Called before the job is given to an executor: a worker may post the result before `submit` has

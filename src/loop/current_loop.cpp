@@ -63,7 +63,7 @@ void set_event_loop(std::nullptr_t) noexcept {
 
 /// The running loop first. The current one counts only while no loop runs on this thread.
 EventLoop& internal::running_or_current_loop(const char* function) {
-    if (here.loop != nullptr) return *here.loop;
+    if (here.loop != nullptr) return face_of(*here.loop);
     if (EventLoop* loop = current_loop()) return *loop;
     throw RuntimeError(std::string("no running event loop, and no current one on this thread: ") +
                        function + " needs one");

@@ -41,6 +41,8 @@ void LoopGate::shut() noexcept {
     }
 }
 
+void require_own_thread(const LoopGate& gate) { gate.require_own_thread(); }
+
 void LoopGate::refuse_thread() {
     throw RuntimeError("used on another thread than its loop's: only call_soon_threadsafe, "
                        "run_coroutine_threadsafe and a LoopHandle may be used there");
@@ -54,7 +56,7 @@ namespace asyncio {
 /// spares an allocation on a loop that has closed. The post is what decides.
 bool LoopHandle::call_soon_threadsafe(internal::UniqueFunction<void()> callback) const {
     if (is_closed()) return false;
-    auto* node = new internal::CallbackNode(gate_->loop(), std::move(callback));
+    auto* node = new internal::CallbackNode(internal::face_of(gate_->loop()), std::move(callback));
     if (gate_->post(*node)) return true;
     node->release();
     return false;

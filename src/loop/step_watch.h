@@ -6,7 +6,7 @@
 // thread does not move the clock of a simulated world, and blocks all the same. Outside debug mode
 // this class is one test of a flag.
 
-#include <asyncio/event_loop.h>
+#include <asyncio/lowlevel/loop.h>
 
 #include <cstddef>
 #include <span>
@@ -23,7 +23,7 @@ public:
     /// that matters is below that function's frame. `describe` writes what runs, if it is looked at
     /// while it runs; see `StallWatch::Describe`.
     using Describe = std::size_t (*)(std::span<char> text) noexcept;
-    [[gnu::always_inline]] StepWatch(const EventLoop& loop, Describe describe) noexcept {
+    [[gnu::always_inline]] StepWatch(const lowlevel::Loop& loop, Describe describe) noexcept {
         if (loop.get_debug()) [[unlikely]]
             begin(loop.slow_callback_duration, __builtin_frame_address(0), describe);
     }

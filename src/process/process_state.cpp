@@ -242,10 +242,7 @@ void ProcessState::ended(int returncode) noexcept {
     returncode_ = returncode;
     // The pidfd also names the group. It is kept if the rest of the group may still get signals.
     if (!has_group_ || ends_group_) pidfd_.reset();
-    line_.for_each([this](ProcessWaiter::Place& place) {
-        place.unlink();
-        loop_.schedule(place.waiter->task());
-    });
+    while (!line_.empty()) line_.front().wake();
 }
 
 /// Without a handle no code can wait for the process or end it. So it is killed now, as Python's

@@ -67,7 +67,7 @@ public:
     static Coro<> receive_outputs(Ref<ProcessState> process);
     Process::Output take_output();
 
-    IntrusiveList<ProcessWaiter::Place>& line() noexcept { return line_; }
+    lowlevel::Line& line() noexcept { return line_; }
 
 private:
     /// Lets the callback, which knows the operation alone, find the state.
@@ -108,7 +108,7 @@ private:
     lowlevel::Fd pidfd_;
     ExitPoll exit_poll_;
     /// The tasks that wait for the end.
-    IntrusiveList<ProcessWaiter::Place> line_;
+    lowlevel::Line line_;
 
     // Second handles to the streams, which do not own them, for a `communicate` that continues when
     // the `Process` has moved.

@@ -19,9 +19,9 @@
 namespace asyncio::internal {
 
 /// The tasks that wait on one loop. The first in the list is the one that starts next.
-struct SpawnTurnAwaiter::Line {
-    EventLoop* loop;
-    IntrusiveList<Place> places;
+struct SpawnTurnAwaiter::LoopLine {
+    lowlevel::Loop* loop;
+    lowlevel::Line waiters;
 };
 
 /// The lines of this thread. A vector, because few threads have more than one loop. The pointers
@@ -31,22 +31,19 @@ SpawnTurnAwaiter::Lines& SpawnTurnAwaiter::lines_of_thread() {
     return lines;
 }
 
-SpawnTurnAwaiter::Lines::iterator SpawnTurnAwaiter::find_line(EventLoop& loop) {
+SpawnTurnAwaiter::Lines::iterator SpawnTurnAwaiter::find_line(lowlevel::Loop& loop) {
     Lines& lines = lines_of_thread();
     return std::find_if(lines.begin(), lines.end(),
                         [&](const auto& line) { return line->loop == &loop; });
 }
 
-/// Puts the task at the end. True if the line was empty before. Throws: `std::bad_alloc`; the task
-/// is then in no line.
-bool SpawnTurnAwaiter::stand_in_line() {
-    EventLoop& loop = task().loop();
+/// Throws: `std::bad_alloc`; the task is then in no line.
+lowlevel::Line& SpawnTurnAwaiter::line_of_loop() {
+    lowlevel::Loop& loop = task().loop();
     Lines& lines = lines_of_thread();
     auto line = find_line(loop);
-    if (line == lines.end()) line = lines.insert(line, std::make_unique<Line>(&loop));
-    is_first_ = (*line)->places.empty();
-    (*line)->places.push_back(place_);
-    return is_first_;
+    if (line == lines.end()) line = lines.insert(line, std::make_unique<LoopLine>(&loop));
+    return (*line)->waiters;
 }
 
 /// The next task is made ready before this one may throw.
@@ -58,23 +55,21 @@ void SpawnTurnAwaiter::await_resume() {
 /// Leaves the line. The next task, if there is one, becomes the first and runs in the next
 /// iteration.
 void SpawnTurnAwaiter::let_next_go() noexcept {
-    place_.unlink();
+    unlink();
     const auto line = find_line(task().loop());
-    if ((*line)->places.empty()) {
+    if ((*line)->waiters.empty()) {
         lines_of_thread().erase(line);
         return;
     }
-    SpawnTurnAwaiter& next = *(*line)->places.front().awaiter;
+    auto& next = static_cast<SpawnTurnAwaiter&>((*line)->waiters.front());
     next.is_first_ = true;
     task().loop().schedule(next.task());
 }
 
 lowlevel::Waiter::Abort SpawnTurnAwaiter::abort(lowlevel::Waiter& waiter,
-                                                std::string_view) noexcept {
-    auto& self = static_cast<SpawnTurnAwaiter&>(waiter);
-    if (self.is_first_) return Abort::too_late;
-    self.place_.unlink();
-    return Abort::removed;
+                                                std::string_view reason) noexcept {
+    if (static_cast<SpawnTurnAwaiter&>(waiter).is_first_) return Abort::too_late;
+    return leave_line(waiter, reason);
 }
 
 }  // namespace asyncio::internal

@@ -12,7 +12,7 @@
 //
 // Thread-safety: loop thread only.
 
-#include <asyncio/lowlevel/waiter.h>
+#include <asyncio/lowlevel/line.h>
 
 #include <coroutine>
 #include <memory>
@@ -21,35 +21,33 @@
 
 namespace asyncio::internal {
 
-class SpawnTurnAwaiter : public lowlevel::Waiter {
+class SpawnTurnAwaiter : public lowlevel::LineWaiter {
 public:
-    SpawnTurnAwaiter() noexcept { place_.awaiter = this; }
+    SpawnTurnAwaiter() noexcept = default;
     SpawnTurnAwaiter(const SpawnTurnAwaiter&) = delete;
     SpawnTurnAwaiter& operator=(const SpawnTurnAwaiter&) = delete;
 
     bool await_ready() const noexcept { return false; }
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
-        if (stand_in_line()) return yield(coroutine);
-        park(coroutine, &abort);
+        lowlevel::Line& line = line_of_loop();
+        is_first_ = line.empty();
+        if (!is_first_) return wait_in(line, coroutine, &abort);
+        line.push_back(*this);
+        yield(coroutine);
     }
     void await_resume();
 
 private:
-    struct Place : ListNode {
-        SpawnTurnAwaiter* awaiter = nullptr;
-    };
-    struct Line;
-    using Lines = std::vector<std::unique_ptr<Line>>;
+    struct LoopLine;
+    using Lines = std::vector<std::unique_ptr<LoopLine>>;
 
     static Lines& lines_of_thread();
-    static Lines::iterator find_line(EventLoop& loop);
-    bool stand_in_line();
+    static Lines::iterator find_line(lowlevel::Loop& loop);
+    lowlevel::Line& line_of_loop();
     void let_next_go() noexcept;
     static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept;
 
-    /// In the line from the suspension to the resumption, or to a cancellation.
-    Place place_;
     /// The task is the first of its line: it is going to resume in any case.
     bool is_first_ = false;
 };

@@ -31,9 +31,7 @@ namespace internal {
 
 // --- Waiting for the end ------------------------------------------------------------------------
 
-ProcessWaiter::ProcessWaiter(Ref<ProcessState> process) : process_(std::move(process)) {
-    place_.waiter = this;
-}
+ProcessWaiter::ProcessWaiter(Ref<ProcessState> process) : process_(std::move(process)) {}
 
 ProcessWaiter::~ProcessWaiter() = default;
 
@@ -42,18 +40,9 @@ bool ProcessWaiter::await_ready() const noexcept { return process_->returncode()
 
 /// Called before the task parks. A task of another loop is refused, since the state would wake it
 /// on the wrong thread.
-void ProcessWaiter::stand_in_line() {
+lowlevel::Line& ProcessWaiter::line() {
     process_->require_loop_of(task("Process::wait()"), "Process::wait()");
-    process_->line().push_back(place_);
-}
-
-/// A waiter that is in no line any more has been woken: the process has ended, and its status is
-/// returned. The process itself never notices a cancelled wait.
-lowlevel::Waiter::Abort ProcessWaiter::abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
-    auto& self = static_cast<ProcessWaiter&>(waiter);
-    if (!self.place_.linked()) return Abort::too_late;
-    self.place_.unlink();
-    return Abort::removed;
+    return process_->line();
 }
 
 /// A cancellation that took the waiter out of the line is thrown here.
@@ -125,7 +114,7 @@ Coro<int> end_group(Ref<ProcessState> process, Duration grace) {
 /// The request is checked before the task yields, so a mistake of the caller is reported at once.
 /// After the wait nothing suspends: a call that is cancelled has started no program.
 Coro<Process> start(SpawnRequest request, const char* function) {
-    EventLoop& loop = running_task(function).loop();
+    EventLoop& loop = face_of(running_task(function).loop());
     request.check();
     co_await SpawnTurn();
     co_return ProcessState::start(loop, request);

@@ -49,7 +49,7 @@ Coro<> AsyncExitStack::aclose() {
     Outcome<void> end;
     end.emplace();
     if (std::exception_ptr error = co_await unwind(none)) end.fail(std::move(error));
-    co_await internal::LeaveWith{end};
+    co_return co_await internal::leave_with(end);
 }
 
 namespace {
@@ -105,10 +105,6 @@ Coro<std::exception_ptr> AsyncExitStack::unwind(const std::exception_ptr& body_e
         }
     }
     co_return errors.joined();
-}
-
-void internal::throw_body_suppressed() {
-    throw RuntimeError("a cleanup has dealt with the error of a body that had a value to return");
 }
 
 }  // namespace asyncio

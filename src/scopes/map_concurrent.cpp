@@ -7,7 +7,7 @@
 // between two awaits. Items are therefore begun in order and end in any order.
 //
 // Three things can make a worker wait before an item: the rate (`Pace`), the delay before another
-// attempt, and, with `map_as_completed`, results that the consumer has not taken yet (`Room`). The
+// attempt, and, with `map_as_completed`, results that the consumer has not taken yet (`room`). The
 // room is twice the limit: the workers can run ahead of a slow consumer by one item each, and no
 // further, so memory stays bounded.
 //
@@ -24,6 +24,8 @@
 // - The worker is cancelled by the end of the map: nothing has to be reported.
 
 #include <asyncio/map_concurrent.h>
+
+#include <asyncio/internal/scopes/joined_errors.h>
 
 #include <algorithm>
 #include <stdexcept>
@@ -54,7 +56,7 @@ namespace {
 
 /// Only `map_as_completed` has a consumer that may be slower than the workers. The other forms keep
 /// all results in any case, so their room never fills.
-std::size_t places_for(const MapOptions& options, std::size_t count, MapKind kind) noexcept {
+std::ptrdiff_t places_for(const MapOptions& options, std::size_t count, MapKind kind) noexcept {
     if (kind != MapKind::as_completed || options.limit == 0) return count;
     return 2 * std::min(options.limit, count);
 }
@@ -72,7 +74,7 @@ const char* name_of(MapKind kind) noexcept {
 
 MapBase::MapBase(const MapOptions& options, std::size_t count, MapKind kind)
     : completions(running_task(name_of(kind)).loop(), count),
-      room(*here.loop, places_for(options, count, kind)),
+      room(places_for(options, count, kind)),
       options_(options),
       count_(count),
       kind_(kind),
@@ -126,18 +128,11 @@ void MapBase::worker_cancelled(TaskGroup& group, std::exception_ptr cancellation
 void MapBase::stop() noexcept {
     stopped_ = true;
     begun_ = count_;
-    room.leave();
+    room.release();
 }
 
-/// Errors count before cancellations. Only if all are cancellations does the first of them leave,
-/// as itself.
 std::exception_ptr MapBase::errors() const {
-    if (errors_.empty()) return nullptr;
-    std::vector<std::exception_ptr> real = errors_;
-    std::erase_if(real, is_cancellation);
-    if (real.empty()) return errors_.front();
-    return std::make_exception_ptr(
-        ExceptionGroup("unhandled errors in a map_concurrent", std::move(real)));
+    return joined_errors(errors_, "unhandled errors in a map_concurrent", SingleError::in_group);
 }
 
 }  // namespace asyncio::internal

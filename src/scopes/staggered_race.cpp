@@ -10,7 +10,7 @@
 
 namespace asyncio::internal {
 
-RaceWatch::RaceWatch(EventLoop& loop, std::size_t count, std::optional<Duration> delay)
+RaceWatch::RaceWatch(lowlevel::Loop& loop, std::size_t count, std::optional<Duration> delay)
     : FutureWatch(count), Alarm(loop), delay_(delay), events_(loop, Completions::none) {
     // A runner ends once, and its delay passes at most once. The room is reserved before the first
     // runner starts, so that `future_ended` and `alarm_rings`, which are `noexcept`, never

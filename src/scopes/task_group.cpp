@@ -14,23 +14,23 @@
 // end, and to note a failure needs no memory. The group cannot go before its children have ended,
 // because its frame waits for them.
 //
-// How it ends early. `abort` cancels the children, once. `interrupt_parent` cancels the parent, so
-// that its body or its wait ends; this request is the group's own, and `conclude` takes it back.
+// How it ends early. `abort` cancels the children, once. `request_` cancels the parent, so that its
+// body or its wait ends; this request is the group's own, and `conclude` takes it back.
 // The first child that fails does both. A body that fails does only the first, because the body has
 // ended already. After an `abort` later errors are only collected.
 //
 // The question is whose request it was. The parent may be cancelled by this group, by a limit or a
-// group around it, by a scope inside it, and by any other task, all in one iteration. CPython's
-// answer is to count. `cancelling()` of the parent at the beginning and at the end of the body is
-// compared with its value at the end of the group, and the group's own request is subtracted. A
-// request that was pending at the beginning is not counted as known (`requests_at_entry_`), because
-// it has not been delivered yet and must still leave.
+// group around it, by a scope inside it, and by any other task, all in one iteration. The answer is
+// to count: `internal/core/own_request.h` says how.
 //
 // Starting a child with `start` adds a child that is not a full member yet. Until it calls
 // `started`, its error belongs to the task that waits in `start` and not to the group, and its
 // cancellation is part of the cancellation of that task.
 
 #include <asyncio/task_group.h>
+
+#include <asyncio/internal/core/join.h>
+#include <asyncio/internal/scopes/joined_errors.h>
 
 #include <cassert>
 #include <memory>
@@ -91,9 +91,8 @@ private:
 
 TaskGroup::TaskGroup()
     : parent_(internal::running_task("asyncio::task_group()")),
-      loop_(parent_.loop()),
-      mask_(parent_.mask()),
-      requests_at_entry_(std::int64_t{parent_.cancelling()} - (parent_.must_cancel() ? 1 : 0)) {}
+      loop_(internal::face_of(parent_.loop())),
+      request_(parent_) {}
 
 /// Only the nodes of children that failed are left; their tasks have ended.
 TaskGroup::~TaskGroup() {
@@ -161,7 +160,7 @@ void TaskGroup::ended_unready(internal::FutureBase& task, internal::StartBase& s
 /// ready. The request is handed on with the parent as the asker: the child may itself wait for the
 /// parent, which makes a circle that the walk has to open.
 Coro<Outcome<void>> TaskGroup::wait_for_start(const TaskRef& child, internal::StartBase& state) {
-    Outcome<void> waited = co_await internal::settle(internal::Gate::Passage(state.told));
+    Outcome<void> waited = co_await internal::settle(state.told.opened());
     if (waited.failed()) {
         state.abandoned = true;
         // A group that is shutting down has cancelled the child already. A second request would
@@ -178,9 +177,9 @@ Coro<Outcome<void>> TaskGroup::wait_for_start(const TaskRef& child, internal::St
 /// Only the first failure acts. After `TaskGroup::cancel`, or after an error of the body, the
 /// children are ending already.
 void TaskGroup::child_failed() noexcept {
-    if (aborting_ || parent_interrupted_) return;
+    if (aborting_ || request_.is_made()) return;
     abort();
-    interrupt_parent();
+    request_.make();
 }
 
 /// `cancel` works from the body, from a child and from any other task of the loop. When body and
@@ -188,7 +187,7 @@ void TaskGroup::child_failed() noexcept {
 void TaskGroup::cancel() {
     if (exiting_ && children_.empty()) return;
     if (!aborting_) abort();
-    if (!parent_interrupted_) interrupt_parent();
+    if (!request_.is_made()) request_.make();
 }
 
 void TaskGroup::abort() {
@@ -204,13 +203,6 @@ void TaskGroup::abort() {
             child.cancel({});
         }
     });
-}
-
-/// The request names the mask under which the group began. So it passes a cleanup that runs around
-/// the group, and is held back by one that the body has entered since.
-void TaskGroup::interrupt_parent() {
-    parent_interrupted_ = true;
-    parent_.cancel({}, mask_);
 }
 
 /// The wait is repeated until the children are gone, however often the parent is cancelled. Only
@@ -238,12 +230,12 @@ Coro<TaskGroup::End> TaskGroup::finish() {
 TaskGroup::End TaskGroup::conclude(std::exception_ptr cancellation) {
     // The group takes back its own request. If no other request is left, the CancelledError was the
     // group's doing and must not leave.
-    if (parent_interrupted_ && parent_.uncancel() == 0) cancellation = nullptr;
+    if (request_.is_made() && request_.take_back() == 0) cancellation = nullptr;
     if (cancellation != nullptr && failed_.empty()) {
         // The body has ended of the group's request, and another request came later and was not
         // delivered. The later request leaves, with its reason.
-        if (parent_interrupted_ && parent_.must_cancel()) return {parent_.take_cancellation()};
-        return {std::move(cancellation)};
+        std::exception_ptr later = request_.take_pending();
+        return {later != nullptr ? std::move(later) : std::move(cancellation)};
     }
     const bool body_failed = body_error_ != nullptr && !body_cancelled_;
     const bool has_errors = body_failed || !failed_.empty();
@@ -252,19 +244,14 @@ TaskGroup::End TaskGroup::conclude(std::exception_ptr cancellation) {
     // - by the body, together with the group's own request: both were delivered as one
     //   CancelledError.
     // In both cases it leaves here, as a CancelledError. A request that the body has swallowed
-    // without any request of the group stays swallowed, as in Python: the program has decided so. A
-    // count above `known` means that there is such a request.
-    const std::int64_t known = parent_interrupted_ ? requests_at_entry_ : requests_at_finish_;
-    if (!has_errors && parent_.cancelling() > known && !parent_.must_cancel()) {
+    // without any request of the group stays swallowed, as in Python: the program has decided so.
+    const bool was_swallowed = request_.is_made() ? request_.asked_by_others()
+                                                  : parent_.cancelling() > requests_at_finish_;
+    if (!has_errors && was_swallowed && !parent_.must_cancel())
         return {parent_.take_cancellation()};
-    }
     if (!has_errors) return {nullptr, body_cancelled_};
-    // Errors leave first, but a request from outside must still be delivered at the next await: it
-    // is renewed, and the count stays as it was. CPython does the same two calls.
-    if (parent_.cancelling() > 0) {
-        parent_.uncancel();
-        parent_.cancel({}, mask_);
-    }
+    // Errors leave first, but a request from outside must still be delivered, at the next await.
+    request_.renew_others();
     return {joined_errors()};
 }
 
@@ -276,18 +263,8 @@ std::exception_ptr TaskGroup::joined_errors() {
         errors.push_back(static_cast<Child&>(child).task->error());
     });
     if (body_error_ != nullptr && !body_cancelled_) errors.push_back(body_error_);
-    return std::make_exception_ptr(
-        ExceptionGroup("unhandled errors in a TaskGroup", std::move(errors)));
-}
-
-void internal::throw_ended_unready() { throw RuntimeError("the task ended before it was ready"); }
-
-void internal::throw_started_twice() {
-    throw RuntimeError("the task has said before that it is ready");
-}
-
-void internal::throw_group_stopped() {
-    throw RuntimeError("the task group was cancelled before its body had a value to return");
+    return internal::joined_errors(std::move(errors), "unhandled errors in a TaskGroup",
+                                   internal::SingleError::in_group);
 }
 
 }  // namespace asyncio

@@ -2,9 +2,7 @@
 //
 // A limit is an alarm of the scope. When the deadline comes, the alarm becomes ready, and when it
 // rings, it cancels the task. The body then ends with a CancelledError, and the scope has to find
-// out whether to turn it into a TimeoutError. It counts, as CPython does: `uncancel` takes the
-// scope's request back, and if the count is then no higher than at the entry, no other request is
-// left.
+// out whether to turn it into a TimeoutError: `internal/core/own_request.h` says how.
 //
 // The races, within one iteration:
 // - The body ends before the alarm rings: `stop_alarm` takes the alarm out of the ready queue, and
@@ -28,11 +26,7 @@ namespace asyncio {
 /// The alarm lies in the scope's frame, so a limit allocates nothing unless the heap of timers must
 /// grow.
 Timeout::Timeout(internal::TaskCore& task, TimePoint now, std::optional<TimePoint> when)
-    : Alarm(*internal::here.loop),
-      when_(when),
-      task_(task),
-      mask_(task.mask()),
-      requests_at_entry_(std::int64_t{task.cancelling()} - (task.must_cancel() ? 1 : 0)) {
+    : Alarm(*internal::here.loop), when_(when), request_(task) {
     set_deadline(now);
 }
 
@@ -61,12 +55,9 @@ void Timeout::set_deadline(TimePoint now) {
     }
 }
 
-/// The request has no reason, and names the mask under which the scope began: a limit that was set
-/// inside a cleanup reaches the cleanup, one that was set around it is held back until it has
-/// ended.
 void Timeout::alarm_rings() noexcept {
     state_ = State::expiring;
-    task_.cancel({}, mask_);
+    request_.make();
 }
 
 /// True if the body's cancellation is the doing of this scope alone. In any case the scope's
@@ -74,20 +65,16 @@ void Timeout::alarm_rings() noexcept {
 bool Timeout::leave_and_decide(bool body_cancelled) {
     if (left_in_time()) return false;
     state_ = State::expired;
-    const bool only_ours = std::int64_t{task_.uncancel()} <= requests_at_entry_;
-    // A request that the body never received is withdrawn with the scope that made it. `uncancel`
-    // does that only at zero, and an earlier request that was delivered long ago keeps the count
-    // above zero.
-    if (only_ours && !body_cancelled) task_.withdraw();
+    request_.take_back();
+    const bool only_ours = !request_.asked_by_others();
+    // The request came too late for the last wait of the body, which has ended by itself.
+    if (only_ours && !body_cancelled) request_.withdraw();
     return only_ours && body_cancelled;
 }
 
 /// The body has ended of the limit's request, and a second request came before the scope was left.
 /// The task has received one CancelledError for both; the one that leaves carries the reason of the
 /// second.
-std::exception_ptr Timeout::cancellation_of_others() {
-    if (state_ != State::expired || !task_.must_cancel()) return nullptr;
-    return task_.take_cancellation();
-}
+std::exception_ptr Timeout::cancellation_of_others() { return request_.take_pending(); }
 
 }  // namespace asyncio

@@ -13,12 +13,12 @@
 
 namespace asyncio::internal {
 
-WaitState::WaitState(EventLoop& loop, const WaitOptions& options, std::size_t count)
+WaitState::WaitState(lowlevel::Loop& loop, const WaitOptions& options, std::size_t count)
     : FutureWatch(count),
       Alarm(loop),
       return_when_(options.return_when),
       unfinished_(count),
-      released_(loop.create_future()) {
+      released_(face_of(loop).create_future()) {
     if (options.timeout) ring_after(*options.timeout);
 }
 

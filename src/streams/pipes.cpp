@@ -64,7 +64,7 @@ Access prepare(int fd, const StreamOptions& options) {
 /// the simulated world's. The name is an owned string: the coroutine starts when it is awaited,
 /// when the caller's text may be gone.
 Coro<Pipe> make_pipe(std::size_t limit, std::string name) {
-    EventLoop& loop = internal::running_task("asyncio::open_pipe()").loop();
+    EventLoop& loop = internal::face_of(internal::running_task("asyncio::open_pipe()").loop());
     int ends[2] = {-1, -1};
     const int result = co_await lowlevel::perform(
         {.kind = lowlevel::OperationKind::pipe, .buffer = ends, .size = sizeof ends});

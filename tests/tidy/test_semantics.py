@@ -68,8 +68,8 @@ class Semantics(unittest.TestCase):
         self.assertEqual(self.run_tool(), (0, ""))
         page = self.page()
         self.assertIn("| TO-01 | = | An apple falls down. | fall: an apple falls<br>"
-                      "fall: it falls at night | 2 not run |", page)
-        self.assertIn("| TO-02 | n/a | A feather floats. | – There is no air. |  |", page)
+                      "fall: it falls at night |\n", page)
+        self.assertIn("| TO-02 | n/a | A feather floats. | – There is no air. |\n", page)
         self.assertIn("oracle, stones: a stone", page)
         self.assertIn("| It falls. | It waits. | For the joke. | oracle, stones: a stone |",
                       self.page("differences"))
@@ -91,9 +91,13 @@ class Semantics(unittest.TestCase):
         self.write("results/a.json", suites(case("TO_01_an_apple_falls")))
         self.write("results/b.json", suites(case("TO_01_an_apple_falls", failures=[{}]),
                                             case("TO_01_it_falls_at_night")))
-        self.assertEqual(self.run_tool("--results", os.path.join(self.root, "results")), (0, ""))
-        self.assertIn("| 1 failed, 1 passed |", self.page())
-        self.assertEqual(self.run_tool("--check"), (0, ""), "how a run went is not compared")
+        folder = os.path.join(self.root, "results")
+        path = os.path.join(folder, "behaviour.md")
+        self.assertEqual(self.run_tool("--results", folder),
+                         (0, f"0 rows proved, 1 failed, 1 not run: {path}\n"))
+        with open(path, encoding="utf-8") as file:
+            self.assertIn("| 1 failed, 1 passed |", file.read())
+        self.assertFalse(os.path.exists(os.path.join(self.root, "docs", "semantics.md")))
 
     def test_a_page_that_is_out_of_date_is_found(self):
         self.run_tool()

@@ -11,7 +11,6 @@ from unittest import mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "tools"))
 import tidy  # noqa: E402
-import wrap_comments  # noqa: E402
 
 HEADER = "#pragma once\n// What this is for.\n"
 
@@ -201,28 +200,6 @@ class TidyTest(unittest.TestCase):
         self.assertEqual(self.rules("src/streams/a.cpp", "int x;\n" * 599), [])
         self.assertEqual(self.rules("src/streams/a.cpp", "int x;\n" * 600), [(601, "size")])
 
-    def test_a_function_has_at_most_70_lines(self):
-        def function(lines):
-            return "void f(int x) noexcept {\n" + "    g();\n" * (lines - 2) + "}\n"
-        self.assertEqual(self.rules("src/streams/a.cpp", function(70)), [])
-        self.assertEqual(self.rules("src/streams/a.cpp", function(71)), [(2, "size")])
-        self.assertEqual(self.rules("tests/io/a.cpp", "TEST(a, b) {\n" + "    g();\n" * 70 + "}\n"),
-                         [(2, "size")])
-
-    def test_lengths_count_functions_and_not_what_is_around_them(self):
-        body = ("// What this is for.\n"
-                "namespace a {\nclass B : public C<int> {\npublic:\n"
-                "    B(int x)\n        : x_{x} {\n        if (x) {\n        }\n    }\n"
-                "    int get() const noexcept { return x_; }\n"
-                "    enum class E { one, two };\n};\n}\n"
-                "template <class T>\nstruct D {\n};\n"
-                "auto l = make([&] {\n    return '{';\n});\n")
-        with tempfile.TemporaryDirectory() as root:
-            with open(os.path.join(root, "a.cpp"), "w", encoding="utf-8") as file:
-                file.write(body)
-            lengths = list(tidy.functions(tidy.Source(root, "a.cpp")))
-        self.assertEqual(lengths, [(5, 5), (10, 1), (17, 3)])
-
     def test_columns_tabs_and_trailing_blanks(self):
         self.assertEqual(self.rules("src/streams/a.cpp", "// " + "x" * 97 + "\n"), [])
         self.assertEqual(self.rules("src/streams/a.cpp", "// " + "x" * 98 + "\n"), [(2, "layout")])
@@ -242,24 +219,6 @@ class TidyTest(unittest.TestCase):
     def test_a_file_without_a_header_of_its_own_says_what_it_is_for(self):
         self.assertEqual(found_in({"tool/main.cpp": "int main() {}\n"}),
                          [("tool/main.cpp", 1, "opening")])
-
-    def test_a_source_file_includes_its_own_header_first(self):
-        others = {"include/asyncio/task.h": HEADER, "src/base/log.h": HEADER,
-                  "include/asyncio/lowlevel/fd.h": HEADER, "tool/table.h": HEADER,
-                  "libs/testing/include/asyncio/testing/seed.h": HEADER,
-                  "tests/simulation/storm.h": HEADER}
-        for path, own in (("src/core/task.cpp", "<asyncio/task.h>"),
-                          ("tool/table.cpp", '"table.h"'),
-                          ("tests/simulation/storm.cpp", '"storm.h"'),
-                          ("tests/simulation/storm.cpp", '"simulation/storm.h"'),
-                          ("src/base/log.cpp", '"base/log.h"'),
-                          ("libs/testing/src/seed.cpp", "<asyncio/testing/seed.h>"),
-                          ("src/base/fd.cpp", "<asyncio/lowlevel/fd.h>")):
-            with self.subTest(path):
-                good = f"#include {own}\n#include <vector>\n"
-                bad = f"#include <vector>\n#include {own}\n"
-                self.assertEqual(self.rules(path, good, others), [])
-                self.assertEqual(self.rules(path, bad, others), [(2, "own_header_first")])
 
     # ------------------------------------------------------------------------------------ wording
 
@@ -283,6 +242,21 @@ class TidyTest(unittest.TestCase):
         self.assertEqual(self.rules("src/loop/a.cpp", "// LOOP-04\n"), [(2, "wording")])
         self.assertEqual(self.rules("tests/loop/a.cpp", "// LOOP-04\n"), [])
 
+    def test_a_sentence_does_not_begin_with_a_bare_pronoun(self):
+        for words in ("Whoever asks waits.", "It waits. Nobody knows.", "Those are kept:"):
+            with self.subTest(words):
+                self.assertEqual(self.rules("src/core/a.cpp", f"// {words}\n"), [(2, "sentences")])
+        self.assertEqual(self.rules("src/core/a.cpp", "// All those tasks wait.\n"), [])
+
+    def test_the_share_of_comments_does_not_fall(self):
+        code, comment = "int x;\n", "// Why.\n"
+        with mock.patch.dict(tidy.LEAST_PROSE, {"core": 30}):
+            few = {"src/core/a.cpp": "// What this is for.\n" + code * 701 + comment * 299}
+            self.assertEqual(found_in(few), [("src/core/a.cpp", 1001, "size"),
+                                             ("src/core", 1, "prose")])
+            enough = {"src/core/a.cpp": "// What this is for.\n" + code * 70 + comment * 30}
+            self.assertEqual(found_in(enough), [])
+
     # --------------------------------------------------------------------------------- exceptions
 
     def test_an_exception_silences_its_rule_in_its_file_only(self):
@@ -295,36 +269,6 @@ class TidyTest(unittest.TestCase):
         self.assertEqual(found_in({"examples/slow.cpp": "// What this is for.\n"},
                                   {("blocking", "examples/slow.cpp"): "on purpose"}),
                          [("tools/tidy.py", 1, "allowed")])
-
-
-class WrapCommentsTest(unittest.TestCase):
-    def test_a_long_paragraph_is_filled_anew(self):
-        words = "word " * 30
-        wrapped = wrap_comments.wrap(f"    // {words.strip()}\n    int x;")
-        self.assertTrue(all(len(line) <= 100 for line in wrapped.split("\n")))
-        self.assertTrue(wrapped.startswith("    // word word"))
-        self.assertTrue(wrapped.endswith("\n    int x;"))
-        self.assertEqual(wrap_comments.wrap(wrapped), wrapped)
-
-    def test_short_paragraphs_stay_as_they_are(self):
-        text = "// Short.\n// Also short.\n"
-        self.assertEqual(wrap_comments.wrap(text), text)
-
-    def test_lists_and_labelled_lines_stay_apart(self):
-        text = ("//  1. " + "one " * 30 + "\n//     end of one.\n//  2. two\n"
-                "/// " + "words " * 20 + "\n/// Throws: nothing.\n")
-        lines = wrap_comments.wrap(text).split("\n")
-        self.assertIn("//  2. two", lines)
-        self.assertIn("/// Throws: nothing.", lines)
-        self.assertTrue(lines[1].startswith("//     one"))
-
-    def test_a_line_is_not_broken_inside_code(self):
-        text = "// " + "x" * 90 + " `catch (const std::exception&)` lets it pass\n"
-        self.assertIn("// `catch (const std::exception&)` lets", wrap_comments.wrap(text))
-
-    def test_a_trailing_comment_that_is_too_long_moves_above(self):
-        text = "    read,  ///< " + "word " * 20 + "\n"
-        self.assertEqual(wrap_comments.wrap(text).split("\n")[-2], "    read,")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@
 //
 // Thread-safety: loop thread only.
 
-#include <asyncio/event_loop.h>
+#include <asyncio/lowlevel/loop.h>
 
 namespace asyncio::lowlevel {
 
@@ -36,7 +36,7 @@ public:
     Alarm& operator=(const Alarm&) = delete;
 
 protected:
-    explicit Alarm(EventLoop& loop) noexcept : alarm_loop_(loop) {
+    explicit Alarm(Loop& loop) noexcept : alarm_loop_(loop) {
         run = [](internal::Ready& node) noexcept {
             static_cast<Owner&>(static_cast<Alarm&>(node)).alarm_rings();
         };
@@ -76,10 +76,10 @@ protected:
     /// advance, because many sleeping tasks do not fit there.
     void touches_next(const void* memory) noexcept { timer_.touched_next = memory; }
 
-    EventLoop& alarm_loop() const noexcept { return alarm_loop_; }
+    Loop& alarm_loop() const noexcept { return alarm_loop_; }
 
 private:
-    EventLoop& alarm_loop_;
+    Loop& alarm_loop_;
     internal::Timer timer_;
 };
 

@@ -4,7 +4,7 @@
 // An awaiter that can wait derives from `Waiter`. In `await_suspend` it first registers with its
 // source, the object that will wake it, and then calls `park`. In `await_resume` it first calls
 // `resumed`, which throws if the task was cancelled during the wait. The source wakes the task by
-// `EventLoop::schedule(task())`, directly or as the target of a timer. Waiting allocates nothing,
+// `Loop::schedule(task())`, directly or as the target of a timer. Waiting allocates nothing,
 // because the links of the lists are in the task.
 //
 // A cancellation reaches a parked task through the abort hook. The hook asks the source to let the
@@ -18,8 +18,6 @@
 //
 // Thread-safety: loop thread only.
 
-#include <asyncio/coro.h>
-#include <asyncio/event_loop.h>
 #include <asyncio/internal/core/task_core.h>
 
 #include <coroutine>
@@ -131,6 +129,3 @@ private:
 };
 
 }  // namespace asyncio::lowlevel
-
-// Included after the class, which it uses: the bridge to awaiters of other libraries.
-#include <asyncio/internal/core/foreign.h>  // IWYU pragma: keep

@@ -71,7 +71,7 @@ private:
     void continue_inside() noexcept;
 
     TaskCore& task_;
-    EventLoop& loop_;
+    lowlevel::Loop& loop_;
     std::coroutine_handle<> waiting_ = nullptr;
     PromiseBase* waiting_promise_ = nullptr;
     std::mutex mutex_;

@@ -9,9 +9,9 @@
 //
 // Thread-safety: loop thread only; the reference count is not atomic.
 
-#include <asyncio/event_loop.h>
 #include <asyncio/internal/base/frame_pool.h>
 #include <asyncio/internal/base/ref.h>
+#include <asyncio/internal/base/unique_function.h>
 #include <asyncio/internal/core/task_core.h>
 #include <asyncio/internal/loop/context_state.h>
 #include <asyncio/outcome.h>
@@ -75,7 +75,7 @@ public:
     /// `exception_ptr`.
     bool succeeded() const noexcept { return status_ == Status::succeeded; }
     /// Valid only while the loop exists; see `require_loop`.
-    EventLoop& loop() const noexcept { return loop_; }
+    lowlevel::Loop& loop() const noexcept { return loop_; }
 
     /// Called first by every function that only works while the loop exists, and only on its
     /// thread; `function` is its name.
@@ -139,7 +139,7 @@ public:
 protected:
     enum class Status : std::uint8_t { pending, succeeded, failed, cancelled };
 
-    explicit FutureBase(EventLoop& loop) noexcept : loop_(loop), loop_number_(loop.number()) {}
+    explicit FutureBase(lowlevel::Loop& loop) noexcept : loop_(loop), loop_number_(loop.number()) {}
     virtual ~FutureBase();
 
     /// Changes the state and makes everything ready that waits. The outcome must be in place.
@@ -151,7 +151,7 @@ protected:
     void report_error(std::string_view what, std::exception_ptr error,
                       std::string_view task_name) const noexcept;
 
-    EventLoop& loop_;
+    lowlevel::Loop& loop_;
     /// The nodes to be made ready at the end, in the order of their registration.
     ReadyList waiting_;
 
@@ -185,7 +185,7 @@ protected:
 template <class T>
 class FutureState : public FutureBase {
 public:
-    explicit FutureState(EventLoop& loop) noexcept : FutureBase(loop) {}
+    explicit FutureState(lowlevel::Loop& loop) noexcept : FutureBase(loop) {}
     ~FutureState() override {
         if (unretrieved()) [[unlikely]]
             report_unretrieved("a future's exception was never retrieved", {});

@@ -18,11 +18,11 @@
 // itself ends as cancelled, as in Python. A task that was cancelled while an operation brought it a
 // result keeps what it has made of that result.
 
-#include <asyncio/event_loop.h>
 #include <asyncio/internal/core/cancel_walk.h>
 #include <asyncio/internal/loop/context_state.h>
 #include <asyncio/internal/loop/step.h>
 #include <asyncio/internal/machine/rethrow.h>
+#include <asyncio/lowlevel/loop.h>
 
 #include <coroutine>
 #include <cstdint>
@@ -32,9 +32,12 @@
 #include <string_view>
 #include <utility>
 
-namespace asyncio::lowlevel {
+namespace asyncio {
+struct TaskOptions;
+namespace lowlevel {
 class Waiter;
 }
+}  // namespace asyncio
 
 namespace asyncio::internal {
 
@@ -42,10 +45,15 @@ class CancelMask;
 class FutureBase;
 struct PromiseBase;
 
+/// The promise behind a handle; null if it is not a promise of this library. Defined in coro.h,
+/// which every coroutine of this library includes.
+template <class Promise>
+PromiseBase* promise_base(std::coroutine_handle<Promise> coroutine) noexcept;
+
 class TaskCore : public Ready, public Resident, public CancelRelay {
 public:
     virtual FutureBase& future() noexcept = 0;
-    EventLoop& loop() noexcept;
+    lowlevel::Loop& loop() noexcept;
 
     /// Requests that the task ends. `asked_under` is the mask under which the asking scope began;
     /// null for every other caller. A mask that began later holds the request back.
@@ -118,7 +126,7 @@ public:
 
 protected:
     /// Schedules the first step. The derived class adds the loop's reference.
-    TaskCore(EventLoop& loop, std::coroutine_handle<> outermost, const TaskOptions& options);
+    TaskCore(lowlevel::Loop& loop, std::coroutine_handle<> outermost, const TaskOptions& options);
     virtual ~TaskCore() = default;
 
     /// The task has cancelled itself and then ended without another wait.

@@ -30,7 +30,7 @@ struct Ready;
 
 class LoopGate {
 public:
-    explicit LoopGate(EventLoop& loop) noexcept : loop_(loop) {}
+    explicit LoopGate(lowlevel::Loop& loop) noexcept : loop_(loop) {}
     LoopGate(const LoopGate&) = delete;
     LoopGate& operator=(const LoopGate&) = delete;
 
@@ -46,9 +46,9 @@ public:
     }
 
     /// To be used on the loop's thread. On other threads only the address may be compared.
-    EventLoop& loop() const noexcept { return loop_; }
+    lowlevel::Loop& loop() const noexcept { return loop_; }
     /// Whether this is the gate of `loop`. Any thread.
-    bool leads_to(const EventLoop* loop) const noexcept { return loop == &loop_; }
+    bool leads_to(const lowlevel::Loop* loop) const noexcept { return loop == &loop_; }
 
     /// `runner` is the state of the thread that runs the loop; null if no thread does. Loop thread
     /// only.
@@ -67,7 +67,7 @@ private:
 
     [[noreturn, gnu::cold]] static void refuse_thread();
 
-    EventLoop& loop_;
+    lowlevel::Loop& loop_;
     /// How many threads are posting, and `shut_bit`.
     std::atomic<std::uint32_t> state_{0};
     /// For debug mode: a thread is known by the address of its `here`.

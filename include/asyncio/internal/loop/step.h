@@ -20,8 +20,9 @@
 #include <utility>
 
 namespace asyncio {
-
-class EventLoop;
+namespace lowlevel {
+class Loop;
+}
 
 namespace internal {
 
@@ -30,7 +31,7 @@ class ContextRef;
 
 struct ThreadState {
     /// The loop that runs on this thread; null outside `run_forever`.
-    EventLoop* loop = nullptr;
+    lowlevel::Loop* loop = nullptr;
     /// The task whose step this is; null in callbacks and outside a loop.
     TaskCore* task = nullptr;
     /// The context of that task or callback; null: the thread's own (`context_state.h`).

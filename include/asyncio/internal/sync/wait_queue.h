@@ -165,7 +165,7 @@ public:
     /// another thread at the moment. Otherwise the cost is one look at a pointer.
     void check_thread() const {
         if (home_ != nullptr) [[unlikely]]
-            home_->require_own_thread();
+            require_own_thread(*home_);
     }
 
     /// Joins the line, at its end. Throws as `bind`.
@@ -227,7 +227,7 @@ private:
     /// Cancelled waiters that were at the front when another was woken, until they leave.
     IntrusiveList<QueuedWaiter> passed_over_;
     /// The loop of the first task that waited; null until then.
-    EventLoop* loop_ = nullptr;
+    lowlevel::Loop* loop_ = nullptr;
     /// In debug mode, the gate of that loop, which may be gone.
     std::shared_ptr<LoopGate> home_;
     /// The number of that loop; 0 until then.

@@ -1,10 +1,10 @@
-// The order in which ended things are handed out, and the places of a `Room`.
+// The order in which ended things are handed out.
 //
 // `promised_` counts numbers that were taken and tasks that wait for one. When it reaches the
 // total, no further number will come for a new caller, so the answer is `none` at once, although
 // tasks may still wait: those will get the last numbers.
 
-#include <asyncio/internal/core/completions.h>
+#include <asyncio/internal/scopes/completions.h>
 
 namespace asyncio::internal {
 
@@ -31,32 +31,15 @@ void Completions::put(std::size_t number) noexcept {
         ready_.push_back(number);
         return;
     }
-    Next& next = waiting_.pop_front();
+    auto& next = static_cast<Next&>(waiting_.front());
     next.number_ = number;
-    loop_.schedule(*next.waiting_task_);
-}
-
-/// Kept out of line: a task of another loop is a mistake of the program.
-void Completions::Next::refuse_loop() {
-    throw RuntimeError("AsCompleted::next() is to be awaited in the event loop of its tasks");
+    next.wake();
 }
 
 /// Waiting tasks get `late` as a number; callers that come later get it from `take`.
 void Completions::expire() noexcept {
     while (!waiting_.empty()) put(late);
     expired_ = true;
-}
-
-/// A free place goes directly to the task that has waited longest. So a newcomer cannot take it in
-/// between: while a task waits, `free_` is zero.
-void Room::leave() noexcept {
-    if (waiting_.empty()) {
-        ++free_;
-        return;
-    }
-    Entry& next = waiting_.pop_front();
-    next.was_given_ = true;
-    loop_.schedule(*next.waiting_task_);
 }
 
 }  // namespace asyncio::internal
