@@ -4,10 +4,10 @@
 // command ends, a signal comes, the reader of the output goes away. `run` keeps this order:
 //
 //   1. wait for the reader and the workplaces, or for a cancellation
-//   2. after a cancellation: end the commands, and wait without a limit until they have ended
+//   2. after a cancellation: end the commands, and wait without a limit until they have ended; then
+//      wait for the workplaces, which may have a slow reader, and cancel them at a limit
 //   3. show outputs and remarks that still wait, with a limit if the batch was stopped
-//   4. cancel the group: workplaces may still wait for a reader of their outputs
-//   5. count the commands that were not started
+//   4. count the commands that were not started
 //
 // The commands end first, whatever the outputs do. A terminal that was stopped with Ctrl-S must not
 // keep a command alive beyond its limit.
@@ -88,8 +88,6 @@ Coro<> Runner::run() {
     is_over_ = true;
     co_await clear_up();
     ledger_.set_elapsed(clock_.now() - start_);
-    all_.cancel();
-    co_await gather_settled(all_);
     co_await account_for_rest();
     if (!error) error = failure_;
     if (error) std::rethrow_exception(error);
@@ -101,8 +99,9 @@ Coro<> Runner::end_all() {
     stop();
     co_await room_.wait_until_idle();
     words_end_ = get_running_loop().time() + last_words_limit;
+    auto ended = gather_settled(all_);
     try {
-        co_await wait_for(all_, last_words_limit);
+        co_await wait_for(std::move(ended), last_words_limit);
     } catch (const TimeoutError&) {
         // The outputs that were not read are lost.
     }
