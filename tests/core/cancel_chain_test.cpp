@@ -24,6 +24,7 @@ using asyncio::create_task;
 using asyncio::EventLoop;
 using asyncio::Future;
 using asyncio::gather;
+using asyncio::shield;
 using asyncio::sleep;
 using asyncio::Task;
 using asyncio::TaskGroup;

@@ -26,6 +26,7 @@ using asyncio::Coro;
 using asyncio::create_task;
 using asyncio::EventLoop;
 using asyncio::Future;
+using asyncio::gather;
 using asyncio::RuntimeError;
 using asyncio::sleep;
 using asyncio::Task;

@@ -4,6 +4,7 @@
 // tests that need a sleeping loop run on the real back-ends.
 
 #include <asyncio/event_loop.h>
+#include <asyncio/internal/loop/loop_gate.h>
 #include <asyncio/sleep.h>
 #include <asyncio/task.h>
 
