@@ -21,8 +21,8 @@
 // meet first use it: `find_frame` before it takes a list from the depot, and `free_first_frame` in
 // a thread that only frees. So every thread that has blocks gives them back at its end.
 //
-// Under sanitizers every block is the system's own. The question is asked in the slow paths alone:
-// where frames are plain, no list ever holds a block, so the fast paths always fail.
+// Under sanitizers every block is the system's own. Only the slow paths ask for it. If frames are
+// plain, no list ever holds a block, so the fast paths always lead to the slow ones.
 
 #include <asyncio/internal/base/frame_pool.h>
 

@@ -1,4 +1,4 @@
-// The handlers of SIGINT and SIGQUIT, and how they are taken away while one may be running.
+// The handlers of SIGINT and SIGQUIT, and how they are removed while one of them may be running.
 //
 // A signal handler gets only the signal's number, so it finds its work through a static slot, of
 // which there is one per signal. The function and its argument are set before the handler is
@@ -98,7 +98,7 @@ void SignalGuard::end() noexcept {
     while (slot_.running.load() > 0) ::sched_yield();
 }
 
-/// Also valid after the end: callers ask when they have stopped listening.
+/// Also valid after `end`, because callers ask after they have stopped listening.
 int SignalGuard::count() const noexcept { return took_effect_ ? slot_.signals.load() : 0; }
 
 InterruptGuard::InterruptGuard(Function on_interrupt, void* argument) noexcept

@@ -42,7 +42,8 @@ inline void* allocate_large(std::size_t size_bytes, std::size_t alignment_bytes 
     return memory;
 }
 
-/// `size_bytes` is what was asked for, with no alignment of the caller's.
+/// `size_bytes` is the size that was asked for. The memory must have been allocated with the
+/// default alignment.
 inline void free_large(void* memory, std::size_t size_bytes) noexcept {
     ::operator delete(memory, large_memory_alignment(size_bytes));
 }

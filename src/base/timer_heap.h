@@ -34,7 +34,7 @@
 //     latest ────────────────────────────────────────────► next to expire
 //
 // The cost. Arming: O(number of piles), which is logarithmic. Cancelling: O(1). Expiring: amortised
-// O(log n), like any comparison sort, but in runs through memory.
+// O(log n), like any comparison sort, but memory is read in order.
 //
 // Memory is allocated in `push` alone, and where an expiring timer makes a split useful. A split
 // that has no memory is replaced by a larger sort. So nothing that the loop calls between two steps
@@ -122,7 +122,7 @@ public:
 
     /// Takes out what is due at `now`, earliest first, as far as `due` has room; returns how many.
     ///
-    /// Many at once, because each item is likely to be far from the cache: it is fetched here in
+    /// Takes many at once, because an item is probably not in the cache. It is fetched here in
     /// advance, and has arrived when the caller uses it.
     std::size_t take_due(TimePoint now, std::uint32_t none, std::span<Item*> due) noexcept {
         std::size_t count = 0;
@@ -165,8 +165,8 @@ private:
 
     struct Pile {
         Entries entries;
-        /// All these entries are as late as this one or later, and everything on the next pile is
-        /// earlier. Has no meaning on the last pile.
+        /// All entries of this pile are as late as this one or later, and everything on the next
+        /// pile is earlier. Has no meaning on the last pile.
         Entry from;
     };
 
