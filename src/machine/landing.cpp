@@ -297,8 +297,8 @@ private:
             const unsigned char* next_from = in.position();
             const std::int64_t next = in.sleb();
             // A negative filter is an exception specification (`throw(...)`), which only old code
-            // has. Zero is a cleanup, and the search goes on behind it: a handler follows that
-            // takes the error, or none does.
+            // has. Zero is a cleanup. The search continues behind it, because a handler that takes
+            // the error may follow.
             if (filter < 0) return std::nullopt;
             if (filter > 0) {
                 Reader types(types_ - static_cast<std::uint64_t>(filter) * type_size);

@@ -103,8 +103,8 @@ private:
     const void* stack_end_ = nullptr;
     Describe describe_ = nullptr;
     Nanoseconds last_began_ = 0;
-    /// The watchdog that watches; null if there is none. After a fork it is the parent's, which is
-    /// of no use here, and which a comparison with the current one reveals.
+    /// The watchdog that watches; null if there is none. After a fork it is the parent's watchdog,
+    /// which is of no use here. A comparison with the current watchdog shows this.
     Watchdog* watchdog_ = nullptr;
 };
 
