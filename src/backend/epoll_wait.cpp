@@ -43,8 +43,8 @@ Duration time_to_ask(TimePoint deadline) noexcept {
     return left <= 500ms ? left : left - left / 128;
 }
 
-/// The count of events, or −1 with errno. Headers that do not know the call make it answer ENOSYS,
-/// like a kernel that does not.
+/// The count of events, or −1 with errno. If the headers do not know the call, the answer is
+/// ENOSYS, as from a kernel that does not know it.
 int wait_nanoseconds(int epoll_fd, std::span<epoll_event> events, const Duration* limit) noexcept {
 #ifdef SYS_epoll_pwait2
     timespec time{};

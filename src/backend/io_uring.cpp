@@ -17,13 +17,13 @@
 //     answers −EAGAIN after all, the operation is polled like any other.
 //  4. The ring's polls answer POLLRDHUP ("the peer will send no more"), POLLERR and POLLHUP
 //     unasked, and at once if one of them holds already. This can become a loop without end: the
-//     poll answers, the call would block, the next poll answers at once. A write into a full socket
-//     whose peer has finished sending does so (HTTP/1.0 and many scripts talk in this way), and a
-//     read on a socket with a message in its error queue. So when the call would block although the
-//     poll has answered, the next poll is a multishot one. It reports changes: the same useless
-//     answer once, and then nothing until something happens. The call is tried at each of its
-//     reports. When the call has succeeded, the poll is ended, and when the poll has ended, the
-//     operation is reported.
+//     poll answers, the call would block, the next poll answers at once. Two cases are a write into
+//     a full socket whose peer has finished sending (HTTP/1.0 and many scripts talk in this way),
+//     and a read on a socket with a message in its error queue. So when the call would block
+//     although the poll has answered, the next poll is a multishot one. It reports changes: the
+//     same useless answer once, and then nothing until something happens. The call is tried at each
+//     of its reports. When the call has succeeded, the poll is ended, and when the poll has ended,
+//     the operation is reported.
 //
 // Several operations on one descriptor each have a poll of their own. An event wakes them all, and
 // the operations that find nothing are polled again: good for a handful, wasteful for thousands.
@@ -41,7 +41,7 @@
 // iteration has asked for.
 //
 // Exactly once. The user_data of an entry is the address of its operation. An operation that is
-// armed leaves for `done_` only by the last completion of its own entry, so "exactly once" is the
+// armed moves to `done_` only with the last completion of its own entry, so "exactly once" is the
 // kernel's promise. A cancellation is an entry of its own (ASYNC_CANCEL), which names that address
 // and stands behind the entry that it names. The kernel carries out submissions in order, and the
 // operation's memory is in use until its completion has been collected. So a cancellation meets
@@ -50,7 +50,7 @@
 // not, and is ignored.
 //
 // A cancellation races with the event. All outcomes are legal, and each is reported as what it is:
-//  - The operation has no entry yet: it ends as −ECANCELED, and the kernel never hears of it.
+//  - The operation has no entry yet: it ends as −ECANCELED, and the kernel never sees it.
 //  - The poll is ended first: its completion says −ECANCELED, and so does the report.
 //  - The poll has answered before: the call is tried once more. If it succeeds, the result is
 //    reported, because an effect is never dropped. If it would block, the operation is not polled
@@ -186,7 +186,8 @@ private:
     }
 
     bool is_ours(int fd) const noexcept { return fd == ring_.fd() || fd == wake_event_.fd(); }
-    /// Whether a look could report or start something. Shared memory answers; no system call.
+    /// Whether a look could report or start something. Reads shared memory only, without a system
+    /// call.
     bool anything_to_do() const noexcept {
         return !without_entry_.empty() || !done_.empty() || ring_.has_news();
     }
@@ -215,7 +216,7 @@ private:
     ForkGuard fork_guard_;
     /// The number of the thread to which the ring is bound; 0 before the first wait.
     std::uint64_t thread_ = 0;
-    /// The ring holds the poll on `wake_event_`. A new ring does not yet.
+    /// The ring holds the poll on `wake_event_`. A new ring does not hold it yet.
     bool wake_up_armed_ = false;
     LookClock look_clock_;
     Scratch scratch_;
@@ -276,7 +277,7 @@ Backend::Waited IoUringBackend::wait(TimePoint deadline, OperationList& finished
     if (thread_ != this_thread()) [[unlikely]]
         take_over();
     fill_in_entries();
-    // With something to report already, the kernel is only looked at.
+    // If there is something to report already, the kernel is asked without waiting.
     ring_.wait(done_.empty() ? deadline : internal::at_once);
     look_clock_.looked();
     ring_.collect([&](const Completion& completion) { handle(completion); });
@@ -507,8 +508,9 @@ int IoUringBackend::outcome_of_poll(Operation& operation, int result) noexcept {
     if (is_poll && answer != 0) return answer;
     const int outcome = attempt(operation, scratch_);
     if (outcome != would_block) return outcome;
-    // The first time another reader may have been faster, so one more plain poll follows. An answer
-    // that was not asked for (POLLERR, POLLHUP) stays, so it leads to polls by change at once.
+    // The first time, another reader may have been faster, so one more plain poll follows. An
+    // answer that was not asked for (POLLERR, POLLHUP) stays, so it leads to polls by change at
+    // once.
     const bool asked_for = (answer & events_of(operation)) != 0;
     const bool useless = !asked_for || has(operation, tried_in_vain);
     mark(operation, useless ? by_change : tried_in_vain);

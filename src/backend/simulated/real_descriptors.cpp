@@ -2,7 +2,8 @@
 //
 // poll and not epoll, because it keeps nothing in the kernel. A simulated program has a few real
 // descriptors for a short time, most often the pipes of a child process; a list that is built anew
-// for each look costs little, and none of epoll's questions about closed numbers arises.
+// for each look costs little, and the problems that epoll has with closed numbers do not exist
+// here.
 //
 // A look, step by step (`RealDescriptors::look`)
 //
