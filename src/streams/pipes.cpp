@@ -15,7 +15,7 @@
 // parent.
 //
 // Owners. The functions take the descriptor by value. When one of them throws, the descriptor is
-// closed, so a caller never has to ask how far the call came.
+// closed, so the caller need not know how far the call came.
 
 #include <asyncio/exceptions.h>
 #include <asyncio/lowlevel/operation_awaiter.h>

@@ -40,7 +40,8 @@ StreamWriter open_stderr(StreamOptions options) {
     return connect_write_pipe(lowlevel::Fd(STDERR_FILENO), options);
 }
 
-// The two take any descriptor and own none: for libraries that do their own reading and writing.
+// Both functions take any descriptor and do not own it. They are for libraries that do their own
+// reading and writing.
 Readiness readable(int fd) noexcept { return Readiness(fd, POLLIN); }
 
 Readiness writable(int fd) noexcept { return Readiness(fd, POLLOUT); }
