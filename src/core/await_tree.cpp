@@ -3,13 +3,13 @@
 //
 // Every frame of the library's coroutines has a pointer to the frame that awaits it (`caller`) and
 // the source location of its current `co_await` (`where`). A task that is not running has a pointer
-// to its innermost frame. So the tree needs no bookkeeping at run time: it is there, and is only
-// read.
+// to its innermost frame. So the tree needs no bookkeeping at run time: these pointers exist
+// anyway, and the report only reads them.
 //
-// In debug mode every wait for a future is also checked for a circle, at the moment in which it
-// would be closed: the task that is about to wait is searched among the futures it would wait for,
-// directly and through others. Tasks in a circle wait for ever, and on a real back-end the program
-// would hang without any message.
+// In debug mode every wait for a future is also checked for a circle, at the moment in which the
+// wait would close it: the library searches for the task that is about to wait among the futures
+// that it would wait for, directly and through others. Tasks in a circle wait for ever, and on a
+// real back-end the program would hang without any message.
 
 #include "core/await_tree.h"
 

@@ -73,8 +73,8 @@ void GeneratorCore::run_for(std::coroutine_handle<> asker, PromiseBase* asker_pr
 
 /// The first step: from here on the loop has the generator in its list and will close it if nothing
 /// else does. A generator belongs to the loop in which it began, because what it waits for belongs
-/// to that loop. A generator that begins after the shutdown will be closed by nothing, so there is
-/// a warning, as in Python.
+/// to that loop. Nothing will close a generator that begins after the shutdown, so there is a
+/// warning, as in Python.
 void GeneratorCore::begin(EventLoop& loop) {
     loop_ = &loop;
     if (loop_->belongings().asyncgens.shut_down)
@@ -194,9 +194,9 @@ Coro<> ClosingGenerator::run(EventLoop& loop, IntrusiveList<Resident>& list, boo
     // control again. This coroutine still needs the generator then.
     if (owned) generator.disowned_ = false;
     const Outcome<void> closed = co_await settle(GeneratorClose(generator));
-    // The end of a run cancels a cleanup that waits for ever (`lift_masks`), and the cleanup may
-    // end of that: then this task has a counted request, and the CancelledError is no error of the
-    // generator. Any other CancelledError is its own.
+    // The end of a run cancels a cleanup that waits for ever (`lift_masks`), and this may end the
+    // cleanup. Then this task has a counted request, and the CancelledError is no error of the
+    // generator. Any other CancelledError comes from the generator itself.
     const bool was_cancelled = closed.cancelled() && here.task->cancelling() > 0;
     if (closed.failed() && !was_cancelled) {
         loop.call_exception_handler(

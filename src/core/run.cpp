@@ -143,11 +143,11 @@ void Runner::run_interruptibly(TaskRef& task, internal::FutureBase& future) {
     // From here on Ctrl-C has its default action again, and no handler is running.
     guard.end();
     if (guard.count() == 0) return;
-    // Ctrl-C leaves as KeyboardInterrupt if the request to cancel was the handler's and the only
-    // one, and the task has ended of it. It also leaves if the main task had ended before it could
-    // be asked: the signal must not get lost. In every other case the task's own result or error
-    // leaves: another request was made too, or the task has answered the request with something
-    // else.
+    // KeyboardInterrupt is thrown in two cases. In the first, the handler made the only request to
+    // cancel, and the request has ended the task. In the second, the main task had ended before it
+    // could be cancelled: the signal must not get lost. In every other case the task's own result
+    // or error leaves: another request was made too, or the task has answered the request with
+    // something else.
     internal::OwnRequest& request = interruption.request;
     if (!request.is_made() || (future.cancelled() && request.take_back() == 0)) {
         future.mark_retrieved();
@@ -173,8 +173,8 @@ void Runner::shut_down() {
     }
 }
 
-/// Steps 1 to 3 of the end. Task reports by SIGQUIT work here too: an end that hangs is when they
-/// are needed.
+/// Steps 1 to 3 of the end. Task reports by SIGQUIT work here too, because they are needed most
+/// when an end hangs.
 void Runner::wind_up() {
     loop_->begin_to_close();
     const TaskReport report(*loop_);

@@ -57,9 +57,9 @@ using AwaitResult =
     WithoutRvalueReference<decltype(std::declval<AwaiterOf<Given>&>().await_resume())>;
 
 /// An awaiter that suspends the task as this library wants it: by `Waiter::park`, or by leaving the
-/// next coroutine in `here.next`. The latter kind says so with a member type `SuspendsTask`. Every
-/// other awaiter keeps the handle and resumes it itself, which only the loop may do with a task; it
-/// is awaited through a bridge (`foreign.h`).
+/// next coroutine in `here.next`. The latter kind declares this by a member type `SuspendsTask`.
+/// Every other awaiter keeps the handle and resumes it itself, which only the loop may do with a
+/// task; it is awaited through a bridge (`foreign.h`).
 template <class Awaiter>
 concept OwnAwaiter =
     std::is_base_of_v<lowlevel::Waiter, Awaiter> || requires { typename Awaiter::SuspendsTask; };

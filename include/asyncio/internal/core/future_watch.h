@@ -64,8 +64,8 @@ protected:
         future.notify(part);
     }
 
-    /// The owner is told of no further end, also if the future has ended already and its node is in
-    /// the ready queue: unlinking works in whichever list a node is.
+    /// From now on no end is reported to the owner, also if the future has ended already and its
+    /// node is in the ready queue: unlinking works in whichever list a node is.
     void stop_watching() noexcept {
         for (std::size_t index = 0; index < count_; ++index) {
             if (parts_[index].linked()) parts_[index].unlink();

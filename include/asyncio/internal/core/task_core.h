@@ -16,7 +16,7 @@
 // `must_cancel_` says that a request has not been delivered yet: it is thrown when the task next
 // resumes from a wait. If there is no further wait, two cases differ. A task that has cancelled
 // itself ends as cancelled, as in Python. A task that was cancelled while an operation brought it a
-// result keeps what it has made of that result.
+// result keeps what it has computed from that result.
 
 #include <asyncio/internal/core/cancel_walk.h>
 #include <asyncio/internal/loop/context_state.h>
