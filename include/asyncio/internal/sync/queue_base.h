@@ -52,8 +52,8 @@ public:
     /// How many items the queue holds at most, as it was given; zero or less: any number.
     std::ptrdiff_t maxsize() const noexcept { return maxsize_; }
 
-    /// Says that the work on one item that was got is done. Throws: `std::invalid_argument` if it
-    /// is called more often than items were put.
+    /// Notes that the work on one item that was taken is done. Throws: `std::invalid_argument` if
+    /// it is called more often than items were put.
     void task_done();
 
     /// Waits until the work on every item that was put is done, as counted by `task_done`.

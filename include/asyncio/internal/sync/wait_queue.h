@@ -133,7 +133,7 @@ public:
         return present_ != 0 || !waiters_.empty() || !passed_over_.empty();
     }
 
-    /// Whether a waiter that was woken has what it waited for although the queue goes.
+    /// Whether a waiter that was woken has what it waited for although the queue is destroyed.
     using KeepsTurn = bool (*)(QueuedWaiter& waiter) noexcept;
 
     /// Called by the destructor of the queue's owner, if the queue is in use: detaches all waiters.
@@ -198,8 +198,8 @@ public:
         return false;
     }
 
-    /// Wakes the waiter at the front, unless a woken or cancelled waiter has not run yet: that one
-    /// will decide who is next. For a lock, which only one task can have.
+    /// Wakes the waiter at the front, unless a woken or cancelled waiter has not run yet: that
+    /// waiter will decide which one is next. For a lock, which only one task can have.
     void wake_front() noexcept {
         if (woken_ == 0 && !waiters_.empty() && waiters_.front().state_ == State::waiting)
             wake(waiters_.pop_front());
