@@ -42,8 +42,8 @@ Pace::Pace(double per_second) {
 }
 
 /// Places are handed out in advance: a worker that gets a place in the future sleeps until then,
-/// and the next caller gets a later one. So the spacing is even however many workers ask. A pause
-/// in the demand is not saved up: the next place is never in the past.
+/// and the next caller gets a later one. So the spacing is even however many workers ask. Time in
+/// which no worker asked is not saved up: the next place is never in the past.
 Duration Pace::take_place() {
     if (period_ == Duration::zero()) return Duration::zero();
     const TimePoint now = here.loop->time();

@@ -129,8 +129,8 @@ void TaskGroup::adopt(internal::TaskCore& core, std::shared_ptr<internal::StartB
 /// that, since it runs in the next iteration. `parent_.cancel` below may come too late for a parent
 /// that is ready; `Rest` throws the request all the same.
 ///
-/// A child that was cancelled is no error: either the group has asked for it, or the program has
-/// cancelled this one child and knows.
+/// A child that was cancelled is no error: either the group has cancelled it, or the program has
+/// cancelled this one child itself.
 void TaskGroup::child_done(internal::Ready& node) noexcept {
     std::unique_ptr<Child> child(static_cast<Child*>(&node));
     TaskGroup& group = child->group;
@@ -232,7 +232,7 @@ TaskGroup::End TaskGroup::conclude(std::exception_ptr cancellation) {
     // group's doing and must not leave.
     if (request_.is_made() && request_.take_back() == 0) cancellation = nullptr;
     if (cancellation != nullptr && failed_.empty()) {
-        // The body has ended of the group's request, and another request came later and was not
+        // The group's request has ended the body, and another request came later and was not
         // delivered. The later request leaves, with its reason.
         std::exception_ptr later = request_.take_pending();
         return {later != nullptr ? std::move(later) : std::move(cancellation)};
