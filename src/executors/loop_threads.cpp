@@ -129,7 +129,7 @@ void LoopJob::leave_loop() noexcept {
 
 /// The future was cancelled. Which of the two transitions succeeds depends on the worker; if
 /// neither does, the result is on its way and will not be delivered. A function that is running
-/// cannot be stopped, only asked.
+/// cannot be stopped. It can only be asked to stop.
 void LoopJob::abandon() noexcept {
     if (step(State::queued, State::abandoned)) {
         drop_call();

@@ -161,7 +161,7 @@ std::string write_request(RemoteInvoke invoke, const void* function, std::string
 }
 
 /// The worker's side. An error while reading the request is an answer too, so the program is told
-/// and the worker lives on.
+/// and the worker continues.
 std::string answer_request(std::string_view request) noexcept {
     try {
         ByteReader from(request);

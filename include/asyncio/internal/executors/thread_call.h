@@ -197,7 +197,7 @@ class ThreadPromiseState final : public ThreadEndOf<T> {
 public:
     ThreadPromiseState() noexcept : ThreadEndOf<T>(1) {}
 
-    /// The promise has gone without having been kept.
+    /// The promise was destroyed without a result.
     void drop() noexcept {
         if (!this->done() && this->is_awaited())
             this->end(Outcome<T>::failure(
