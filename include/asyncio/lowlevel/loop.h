@@ -185,7 +185,7 @@ public:
 
     /// Functions that only the loop's thread may call begin with this. In debug mode it throws
     /// RuntimeError if this loop runs on another thread at the moment. Without debug mode it costs
-    /// a look at a flag.
+    /// a check of a flag.
     void check_thread() const {
         if (debug_) [[unlikely]]
             internal::require_own_thread(*gate_);
