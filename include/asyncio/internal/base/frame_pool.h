@@ -19,10 +19,10 @@
 // frames of other sizes, needs the memory of the largest phase and not the sum of all. Memory stays
 // with the process until it ends.
 //
-// Frames can also be plain: every block is then allocated from the system, so that a tool sees a
-// use after free as one. Frames are plain for the whole process or not at all. The library decides
-// that when the first frame is made, whatever flags the program that includes this header is
-// compiled with: frames are plain in a process with the address, thread or leak sanitizer, and
+// Frames can also be plain: every block is then allocated from the system, so that a tool can
+// detect a use after free. Frames are plain for the whole process or not at all. The library
+// decides that when the first frame is made, whatever flags the program that includes this header
+// is compiled with: frames are plain in a process with the address, thread or leak sanitizer, and
 // where the environment has ASYNCIO_FRAME_POOL=0. In such a process no block ever enters a list, so
 // all calls take the slow paths, which ask.
 //
