@@ -14,9 +14,9 @@
 // tasks hold the lock.
 //
 // No notification is lost. A waiter that leaves with an exception may have used up a notification,
-// so it notifies the next waiter. At worst that one is woken for nothing. The rules of conditions
-// allow this: a woken task looks at the state again, and waits again if it has to. `wait_for` is
-// the loop that does so.
+// so it notifies the next waiter. At worst the next waiter is woken for nothing. The rules of
+// conditions allow this: a woken task looks at the state again, and waits again if it has to.
+// `wait_for` is the loop that does so.
 //
 // Both parts happen in nodes of the awaiter. The task itself does not run until its wait is over:
 // `take_turn` runs in the iteration of the wake-up, tries to take the lock, and moves the same node

@@ -10,12 +10,12 @@
 // How it works. The processes are this program, started again. The function to run is named by its
 // place in the program (`internal/executors/remote_call.h`), so nothing has to be registered. Each
 // process has a thread in this program, which gives it jobs and waits for the answers. A job of the
-// process pool is therefore a job of a thread pool whose thread happens to wait for another
-// process: the queue, cancellation and shutdown are those of threads.
+// process pool is therefore a job of a thread pool, and its thread waits for another process: the
+// queue, cancellation and shutdown are those of threads.
 //
 // Processes are started on demand and kept. They end with the pool, and with the program, however
-// that ends. A process that crashes takes one job with it, which ends with BrokenProcessPool; the
-// next job gets a new process.
+// that ends. When a process crashes, its job ends with BrokenProcessPool, and the next job gets a
+// new process.
 //
 // The state of a process. `main` does not run in it; static objects are initialised as at any start
 // of the program. Standard input is empty; standard output and error go where the program's go.

@@ -1,5 +1,5 @@
 #pragma once
-// Permits: at most so many tasks at a time.
+// Permits: at most a given number of tasks at a time.
 //
 // The invariant: the permits that are held, plus `value_`, plus the permits on their way to a task
 // that was woken, are the permits that the semaphore started with and those that were released

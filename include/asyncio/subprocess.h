@@ -314,7 +314,7 @@ Coro<Process> create_subprocess_exec(const A& a, const B& b, const C& c, const D
     return internal::exec_words(options, a, b, c, d, e, f, g);
 }
 
-/// Runs `command` by `/bin/sh -c --`. In all else as `create_subprocess_exec`.
+/// Runs `command` by `/bin/sh -c --`. Otherwise as `create_subprocess_exec`.
 /// Python: `asyncio.create_subprocess_shell`. There a command that begins with a dash is an option
 /// of the shell.
 Coro<Process> create_subprocess_shell(std::string command, SubprocessOptions options = {});

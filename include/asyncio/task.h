@@ -24,7 +24,7 @@
 // Errors. The error of a task stays in the future until the program asks for it: by an await, by
 // `result()`, or by `exception()`. If the program never asks, the destructor of the task reports
 // the error to the loop's exception handler. The destructor runs when the last reference is
-// dropped. The moment is definite, since there is no collector that does it later.
+// dropped. So the moment is known: there is no garbage collector that does it later.
 //
 // Cancellation before the first step. The coroutine never runs; the frame and its arguments are
 // destroyed, and the future ends as cancelled. Only the destructors of the arguments run. An object

@@ -120,7 +120,8 @@ private:
     bool leave_and_decide(bool body_cancelled);
     /// To be called after `leave_and_decide`. The limit's request has ended the body, and another
     /// request may have come later that the body was not told of. Returns the CancelledError of
-    /// that one, with its own reason, since it is the one that leaves; null if there is none.
+    /// that request, with its own reason, because this error leaves the scope; null if there is
+    /// none.
     std::exception_ptr cancellation_of_others();
     /// The usual case: the limit has not been reached. Ends the scope and returns true; the outcome
     /// of the body stands.
