@@ -32,7 +32,7 @@ bool CallbackNode::leave_scheduled(State to) noexcept {
 void CallbackNode::cancel() noexcept {
     if (!leave_scheduled(State::cancelled)) return wait_while_running();
     function_ = {};
-    // A callback with a deadline belongs to the loop's thread alone, so its timer can be called off
+    // A callback with a deadline belongs to the loop's thread alone, so its timer can be disarmed
     // at once. A callback that is queued stays queued, because another thread may be cancelling it,
     // and is skipped when its turn comes.
     if (timer.armed()) {

@@ -1,5 +1,5 @@
-// The functions of the loop that a program calls: its callbacks, its errors, and its end. How it
-// runs stands in `loop.cpp`.
+// The functions of the loop that a program calls: its callbacks, its errors, and its end.
+// `loop.cpp` shows how it runs.
 
 #include <asyncio/event_loop.h>
 

@@ -113,8 +113,8 @@ private:
 /// of the batch still runs, and what it makes ready does not.
 void Loop::run_forever() {
     const RunScope scope(*this);
-    // `stop` before `run_forever` is the idiom for a single iteration. Such a caller must get a
-    // look at the back-end each time, or it would notice its operations only after 61 steps.
+    // `stop` before `run_forever` is the usual way to run a single iteration. Such a caller must
+    // get a look at the back-end each time, or it would notice its operations only after 61 steps.
     if (stopping_) unobserved_steps_ = steps_between_looks;
     do {
         take_inbox();  // 1. posts of other threads and signal handlers
@@ -131,8 +131,8 @@ void Loop::run_forever() {
 }
 
 /// The inbox is a stack that any thread pushes to, so it is taken whole, by one exchange, and
-/// turned round: the oldest node comes first. The test before the exchange spares the usual
-/// iteration, whose inbox is empty, an atomic write.
+/// turned round: the oldest node comes first. The test before the exchange saves an atomic write in
+/// the usual iteration, whose inbox is empty.
 inline void Loop::take_inbox() noexcept {
     if (inbox_.load(std::memory_order_relaxed) == nullptr) [[likely]]
         return;
@@ -337,8 +337,8 @@ void Loop::take_in(internal::Ready& node) noexcept {
 
 void Loop::arm(internal::Timer& timer, TimePoint when) { timers_->push(timer, when); }
 
-/// Calling off a timer is a store in a table, not a search in the heap (`timer_heap.h`). Most
-/// timers are limits that are called off.
+/// Disarming a timer is a store in a table, not a search in the heap (`timer_heap.h`). Most timers
+/// are limits that are cancelled.
 void Loop::disarm(internal::Timer& timer) noexcept {
     if (timer.armed()) timers_->remove(timer, internal::Timer::disarmed);
 }
