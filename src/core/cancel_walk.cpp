@@ -1,6 +1,6 @@
-// The walk of a request to cancel: down a chain of awaits to what really waits, and back up with
-// the answers. `cancel_walk.h` says what it is for; here is how the path is kept without memory of
-// its own.
+// The walk of a request to cancel: down a chain of awaits to the object that really waits, and back
+// up with the answers. `cancel_walk.h` says what it is for; here is how the path is kept without
+// memory of its own.
 //
 // A recursion would be four lines: ask what the relay waits for, and let that ask in turn. Its
 // depth would be the length of the program's chain, so a chain of a hundred thousand tasks would

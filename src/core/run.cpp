@@ -72,7 +72,7 @@ struct Interruption : SignalNode {
     }
     static void in_handler(void* self) noexcept { static_cast<Interruption*>(self)->post(); }
 
-    /// To the main task. Not made if the task had ended.
+    /// The request to the main task. It is not made if the task has ended.
     internal::OwnRequest request;
 };
 
