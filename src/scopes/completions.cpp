@@ -24,7 +24,8 @@ bool Completions::take(std::size_t& number) noexcept {
 }
 
 /// A number goes to the task that has waited longest, which runs in the next iteration. From here
-/// on it is that task's: the hook of its wait answers `too_late`, so a cancellation cannot lose it.
+/// on the number belongs to that task: the hook of its wait answers `too_late`, so a cancellation
+/// cannot lose it.
 void Completions::put(std::size_t number) noexcept {
     if (expired_) return;
     if (waiting_.empty()) {
