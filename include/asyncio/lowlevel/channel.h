@@ -1,5 +1,5 @@
 #pragma once
-// A channel: what carries out the reads and writes of one stream.
+// A channel carries out the reads and writes of one stream.
 //
 // `StreamReader` and `StreamWriter` keep buffers, limits and marks. They know neither descriptors
 // nor the kernel: everything that they ask for goes to a channel. The library has a channel for
@@ -51,7 +51,7 @@
 
 namespace asyncio::lowlevel {
 
-/// What carries out the operations of a stream. The contract is at the top of this file.
+/// Carries out the operations of a stream. The contract is at the top of this file.
 class [[gnu::visibility("default")]] Channel {
 public:
     using Submitted = Backend::Submitted;

@@ -1,5 +1,5 @@
 #pragma once
-// What lies behind a descriptor of the simulated world.
+// The objects behind the descriptors of the simulated world.
 //
 // The world decides *when* something happens: in `submit`, at an appointment, or after a change. An
 // object decides *what* happens: whether an operation could be carried out now, with which result,
@@ -50,7 +50,7 @@ class Descriptors;
 class Object;
 using ObjectPtr = std::shared_ptr<Object>;
 
-/// What an object uses of its world while it carries out an operation.
+/// The parts of its world that an object uses while it carries out an operation.
 struct Surroundings {
     Plan& plan;
     /// For operations that make descriptors.

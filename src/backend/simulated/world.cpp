@@ -36,8 +36,8 @@
 //  5. Operations due at the new time are carried out. Everything that is done is reported, in an
 //     order that the plan shuffles.
 //
-// Objects. What a descriptor of the world names is an `Object` (object.h), and pipes are the only
-// objects yet. The world never asks what kind of object it has. It asks an object what would happen
+// Objects. A descriptor of the world names an `Object` (object.h), and pipes are the only objects
+// yet. The world never asks what kind of object it has. It asks an object what would happen
 // (`foresee`), asks the plan whether now is the time, and lets the object do it (`carry_out`). Two
 // kinds of operations are the world's own affair: making a pipe, which names no object, and
 // closing, which removes a number from the table. `part_of` says this for every kind, and is the
