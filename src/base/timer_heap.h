@@ -5,13 +5,13 @@
 // before they expire, so arming and cancelling must be cheap. And when timers do expire, a million
 // may be pending, so the cost of the next one is decided by the caches.
 //
-//   - Far timers are not sorted. A timer whose time is far away is put on a pile. Only when
-//     everything nearer is gone is the nearest pile split, into an earlier and a later part, again
-//     and again until a few dozen entries are left, and those are sorted. This is quicksort that
-//     stops as soon as the next element is known; Navarro and Paredes ("On sorting, heaps, and
-//     minimum spanning trees", 2010) call it a quickheap. A timer that is cancelled early never
-//     takes part. Splitting runs through memory in order, where a binary heap of a million waits
-//     for the memory at every level of every step.
+//   - Far timers are not sorted. A timer whose time is far away is put on a pile. When everything
+//     nearer is gone, the nearest pile is split into an earlier and a later part, again and again
+//     until a few dozen entries are left. Only these are sorted. This is quicksort that stops as
+//     soon as the next element is known; Navarro and Paredes ("On sorting, heaps, and minimum
+//     spanning trees", 2010) call it a quickheap. A timer that is cancelled early never takes part.
+//     Splitting runs through memory in order, where a binary heap of a million waits for the memory
+//     at every level of every step.
 //   - An entry does not point to its timer, and the timer does not know where its entry is. Both
 //     would have to be written at every move of an entry, and the timer is likely not in the cache.
 //     Between them stands a table of slots, written once when the timer is armed and once when it
@@ -175,7 +175,7 @@ private:
         std::uintptr_t next_free;  // free: one more than the next free slot's index, 0 for none
     };
 
-    /// At most so many entries are sorted at once, and an insertion moves no more than that. They
+    /// At most this many entries are sorted at once, and an insertion moves no more than that. They
     /// fill 1 KiB, which stays in the first cache.
     static constexpr std::size_t near_limit = 64;
     /// With fewer dead entries a sweep is not worth its start.

@@ -187,7 +187,7 @@ Watchdog& Watchdog::of_process() {
 namespace {
 
 /// While it lives, no signal is delivered to this thread. A thread that is started meanwhile
-/// inherits the blocked set for good.
+/// inherits the blocked set and keeps it.
 class SignalsBlocked {
 public:
     SignalsBlocked() noexcept {
