@@ -53,7 +53,7 @@ public:
     bool closing() const noexcept { return closing_; }
     /// Throws: RuntimeError if the stream belongs to another loop than `task`.
     void require_loop_of(TaskCore& task, const char* function) const;
-    /// What the program called the stream, or else what the channel calls itself.
+    /// The name that the program gave the stream, or else the name of the channel.
     std::string name() const;
 
 protected:
