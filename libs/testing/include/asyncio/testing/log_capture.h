@@ -1,5 +1,5 @@
 #pragma once
-// What the library logs during a test.
+// The lines that the library logs during a test.
 //
 // The library logs a warning when a program makes a mistake that it survives: a coroutine that was
 // never awaited, or an error that no code has retrieved. A test that ignores the log does not see

@@ -28,7 +28,7 @@ public:
 
     EventLoop& operator*() noexcept { return loop_; }
     EventLoop* operator->() noexcept { return &loop_; }
-    /// What stands between the loop and its back-end. Lives as long as the loop.
+    /// The probe between the loop and its back-end. Lives as long as the loop.
     ProbeBackend& probe() noexcept { return probe_; }
 
     /// Whether the loop runs in the simulated world, where time is exact.
