@@ -64,7 +64,7 @@ struct AtShutdown : ListNode {
 class CallbackNode;
 class LoopThreads;
 
-/// What other floors keep with a loop. The loop does not know what these objects are.
+/// The things that other floors keep with a loop. The loop does not know what they are.
 struct LoopBelongings {
     AsyncGenerators asyncgens;
     IntrusiveList<AtShutdown> at_shutdown;

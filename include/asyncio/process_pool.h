@@ -65,7 +65,7 @@ private:
 struct ProcessPoolOptions {
     /// The largest number of processes; 0 means as many as there are processors, as in Python.
     std::size_t max_workers = 0;
-    /// A process is replaced after so many jobs; 0 means never. For functions that leak memory.
+    /// A process is replaced after this many jobs; 0 means never. For functions that leak memory.
     std::size_t max_tasks_per_child = 0;
 };
 

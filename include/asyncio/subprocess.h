@@ -2,10 +2,10 @@
 // Running other programs.
 //
 // The library learns the end of a process from the process itself, through a pidfd, and never from
-// its pipes: a grandchild may hold those open for as long as it likes. Signals go through the
-// pidfd, too. So a signal reaches this process or no process at all, even if the process has ended
-// and its number belongs to another one. And only this library reaps the process; until then its
-// number, and the number of its group, cannot be given to another process.
+// its pipes: a grandchild may hold the pipes open for any time. Signals go through the pidfd, too.
+// So a signal reaches this process or no process at all, even if the process has ended and its
+// number belongs to another one. And only this library reaps the process; until then its number,
+// and the number of its group, cannot be given to another process.
 //
 // A child starts with an empty signal mask and with the default actions of SIGPIPE and SIGINT. It
 // inherits the descriptors that the options name, and no others.

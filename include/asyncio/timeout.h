@@ -15,8 +15,8 @@
 //    entered ──(deadline)──► expiring ──(body has ended)──► expired
 //       └──────(body has ended)──► left
 //
-// In the state `expiring` the request has been made and the body is unwinding. It may take as long
-// as it likes: a limit cannot stop code that does not wait, and does not cut a cleanup short.
+// In the state `expiring` the request has been made and the body is unwinding. The unwinding may
+// take any time: a limit cannot stop code that does not wait, and does not cut a cleanup short.
 //
 // The limit is an alarm of the scope (`lowlevel::Alarm`), and not a step of the task. The alarm
 // rings before or after the task's step in the same iteration, in the order of the ready queue, as
