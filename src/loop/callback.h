@@ -13,7 +13,7 @@
 //
 // A thread that cancels too late, because the callback runs, waits for its end: the caller of
 // `cancel` may destroy afterwards what the callback uses. On the loop's own thread that would be a
-// wait for itself, so a callback that cancels itself just goes on.
+// wait for itself, so a callback that cancels itself just continues.
 //
 // The node is kept alive by its handles and, while it is queued or armed, by the loop. The count is
 // atomic because handles may be dropped on other threads.

@@ -3,8 +3,8 @@
 //
 // The duration of a step is known when it ends; the place where it was stuck can be seen only while
 // it runs. `StallWatch` knows both. Real time counts on every back-end: a step that blocks its
-// thread does not move the clock of a simulated world, and blocks all the same. Outside debug mode
-// this class is one test of a flag.
+// thread does not move the clock of a simulated world, and still blocks. Outside debug mode this
+// class is one test of a flag.
 
 #include <asyncio/lowlevel/loop.h>
 

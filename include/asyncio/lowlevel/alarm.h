@@ -11,10 +11,10 @@
 // Neither the heap nor the ready queue may then point into the owner. The destructor takes the
 // timer out of the heap, and the node out of the ready queue, so no owner has to do that itself.
 //
-// Two moments must be told apart. The deadline comes: the loop moves the node from the heap to the
-// ready queue. The alarm rings: the loop runs the node, later in the same iteration. A task that
-// runs in between can still stop the alarm. CPython's `call_at` has the same two moments, and its
-// order of events depends on them.
+// Two moments are different. The deadline comes: the loop moves the node from the heap to the ready
+// queue. The alarm rings: the loop runs the node, later in the same iteration. A task that runs in
+// between can still stop the alarm. CPython's `call_at` has the same two moments, and its order of
+// events depends on them.
 //
 // An owner that does not need its alarm any more stops it. An alarm that is set is an event that
 // the loop waits for, so it keeps the loop from noticing a deadlock.

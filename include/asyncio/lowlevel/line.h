@@ -1,5 +1,5 @@
 #pragma once
-// Tasks that wait in a line: the base of an awaiter whose source decides when each task goes on.
+// Tasks that wait in a line: the base of an awaiter whose source decides when each task continues.
 //
 // The source has a `Line`; an awaiter derives from `LineWaiter` and joins the line when it parks.
 // The source wakes a waiter with `wake`, in whatever order it likes: the first one, all of them, or
