@@ -20,7 +20,7 @@
 //
 // How a coroutine ends. Its final awaiter writes the parent's handle into `here.next` and returns;
 // the trampoline resumes the parent. A child that ended inside the call of its parent has no
-// continuation yet, so nothing is written, and the parent goes on as after any call.
+// continuation yet, so nothing is written, and the parent continues as after any call.
 //
 // A frame is never destroyed while it is suspended in the middle. Destroying it would run
 // destructors but no `catch`, and would skip cleanups that await. A coroutine that has to end early

@@ -11,7 +11,7 @@
 // it awaits, and so on, down to the awaiter at which the task is parked. Two kinds of references
 // keep the task object alive. The loop holds one from the creation of the task until its end, and
 // every handle (`Task`, `TaskRef`, an awaiting task) holds one. So a program may drop the handle:
-// the task goes on in the background and loses nothing. CPython's loop holds its tasks weakly
+// the task continues in the background and loses nothing. CPython's loop holds its tasks weakly
 // there, and a task without a handle can vanish in the middle.
 //
 // The end. When the outermost coroutine has ended, the task moves the result from the coroutine's

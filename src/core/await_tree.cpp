@@ -184,7 +184,7 @@ std::string describe_circle(TaskCore& waiter, FutureBase& awaited, const Promise
 }  // namespace
 
 /// A task that has a pending request will not wait, so it closes no circle. The program is warned
-/// and goes on: a circle may still be opened by a cancellation.
+/// and continues: a circle may still be opened by a cancellation.
 void warn_of_circle(TaskCore& waiter, FutureBase& awaited, const PromiseBase* place) noexcept {
     if (waiter.must_cancel()) return;  // it will not wait
     try {

@@ -72,7 +72,7 @@ void ForeignWait::wake(Ready& node) noexcept {
     }
 }
 
-/// In the task's own step the waiting coroutine goes on like the parent of any child that ends.
+/// In the task's own step the waiting coroutine continues like the parent of any child that ends.
 /// Anywhere else the task is not parked at an awaiter of its own, so a node of the bridge is made
 /// ready, and its turn makes the task ready at the right coroutine.
 void ForeignWait::continue_inside() noexcept {

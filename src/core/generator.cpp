@@ -3,7 +3,7 @@
 //
 // Running. A generator runs in the task of the code that asks for its next value, as if it were a
 // part of that coroutine. `run_for` notes the asker as the continuation and leaves the generator's
-// handle in `here.next`; the trampoline goes on with it. `co_yield` does the same the other way
+// handle in `here.next`; the trampoline continues with it. `co_yield` does the same the other way
 // round (`pause`). So a value costs two resumptions and no iteration of the loop, as in Python,
 // where an asynchronous generator that does not wait returns its value within the step. While a
 // generator waits for something, its task is parked there, and a cancellation of the task reaches
@@ -280,7 +280,7 @@ bool shut_down_asyncgens(EventLoop& loop) {
 
 }  // namespace
 
-/// The generators' part in the end of a run. Afterwards the loop has no generator left to care for.
+/// The generators' part in the end of a run. Afterwards the loop has no generator left.
 void wind_up_asyncgens(EventLoop& loop) {
     AsyncGenerators& generators = loop.belongings().asyncgens;
     if (generators.live.empty() && generators.orphans.empty()) return;

@@ -102,9 +102,9 @@ std::size_t TaskCore::write_name(std::span<char> text) const noexcept {
 
 // Steps.
 
-/// The first step of a task that was cancelled before it is its last one. `here` is set all the
-/// same: the destructors of the coroutine's arguments run in `complete_unstarted`, and belong to
-/// this task and its context.
+/// The first step of a task that was cancelled before it is its last one. `here` is set
+/// nevertheless: the destructors of the coroutine's arguments run in `complete_unstarted`, and
+/// belong to this task and its context.
 void TaskCore::first_step(Ready& ready) noexcept {
     auto& self = static_cast<TaskCore&>(ready);
     self.run = &step;
@@ -140,9 +140,9 @@ void TaskCore::start_eagerly() noexcept {
     here.context = context_of_creator;
 }
 
-/// For a task that its owner cannot keep track of, because there was no memory for that. The task
-/// ends as cancelled before its first step, inside the caller's step, so the caller's entries in
-/// `here` are restored afterwards.
+/// For a task that its owner could not put into its list, because there was no memory for that. The
+/// task ends as cancelled before its first step, inside the caller's step, so the caller's entries
+/// in `here` are restored afterwards.
 void TaskCore::discard() noexcept {
     Ready::unlink();
     TaskCore* const outer = here.task;

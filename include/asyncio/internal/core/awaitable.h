@@ -102,7 +102,7 @@ public:
         }
     }
 
-    /// An await that is refused here ends with that error, and the coroutine goes on at once. The
+    /// An await that is refused here ends with that error, and the coroutine continues at once. The
     /// three forms of `await_suspend` have to be kept apart: an awaiter may return nothing, a
     /// `bool`, or a handle.
     template <class Promise>

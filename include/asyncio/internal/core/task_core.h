@@ -1,6 +1,6 @@
 #pragma once
 // The base of every task, whatever it returns: a coroutine that the loop runs step by step, and the
-// state of its cancellation. How a step and a cancellation proceed is told in `task.cpp`.
+// state of its cancellation. `task.cpp` describes the steps and the course of a cancellation.
 //
 // A task is in one of four places, and one pair of links serves all of them:
 //   queued   in the loop's ready queue, about to run
