@@ -10,7 +10,7 @@
 // A round, for a barrier of n parties:
 // 1. While the barrier fills, a task that comes counts itself in (`arrive`) and waits. The count is
 //    also the index it will return.
-// 2. The n-th task sets `draining`, wakes all, and goes on at once.
+// 2. The n-th task sets `draining`, wakes all, and continues at once.
 // 3. Each of the others leaves at its turn and counts itself out (`leave_barrier`). A task that
 //    comes now must wait outside: it belongs to the next round.
 // 4. The last one that leaves sets `filling` again and wakes the tasks outside, which arrive at
@@ -55,7 +55,7 @@ bool BarrierAwaiter::must_wait() noexcept {
     return place_ == Place::inside && state == State::filling;
 }
 
-/// The task that completes the barrier does not wait, as in Python: it goes on in the same step,
+/// The task that completes the barrier does not wait, as in Python: it continues in the same step,
 /// before the tasks that it has woken.
 void BarrierAwaiter::arrive() noexcept {
     if (barrier_.broken()) {

@@ -14,7 +14,7 @@
 //    is taken if it is free and no task waits for it. Otherwise the node goes to the end of the
 //    lock's line.
 // 3. A release of the lock makes the node ready once more. At its turn it takes the lock
-//    (`Lock::end_wait`), and the task goes on in the same turn.
+//    (`Lock::end_wait`), and the task continues in the same turn.
 // CPython's `Condition.wait` takes the lock by `acquire` at the same point, so the order of events
 // is the same.
 //

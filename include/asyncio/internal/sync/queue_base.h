@@ -161,7 +161,7 @@ protected:
     }
 
 private:
-    /// Run when the waiter is woken: the task goes on only if the queue has something for it.
+    /// Run when the waiter is woken: the task continues only if the queue has something for it.
     /// Otherwise the node goes to the end of the line, and the task has not run.
     static void look_again(Ready& node) noexcept {
         auto& self = static_cast<QueueLineWaiter&>(node);

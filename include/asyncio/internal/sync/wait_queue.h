@@ -86,7 +86,7 @@ protected:
         return outcome;
     }
 
-    /// The usual `run` of the node: the task goes on, in the same turn. Calling the step directly
+    /// The usual `run` of the node: the task continues, in the same turn. Calling the step directly
     /// saves a second pass through the ready queue, and keeps CPython's order of events.
     static void run_task(Ready& node) noexcept {
         TaskCore& task = static_cast<QueuedWaiter&>(node).task();
