@@ -55,7 +55,7 @@ Coro<> AsyncExitStack::aclose() {
 namespace {
 
 /// The errors that would leave at this moment. Without memory to keep an error, `bad_alloc` is what
-/// leaves, and the cleanups go on: they matter more than the report.
+/// leaves, and the cleanups continue: they matter more than the report.
 class Errors {
 public:
     void add(std::exception_ptr error) noexcept {

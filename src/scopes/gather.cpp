@@ -9,10 +9,10 @@
 // Ownership. The gather holds handles of its parts. The lists of the parts' futures point into the
 // array of nodes of the watch, which is part of the gather. Therefore the gather holds a reference
 // to itself from its beginning until the last part has reported. A part may be a future that is
-// never set and never reports, so the gather also stands in the loop's list of objects that must be
-// told of its end (`AtClose`); without that, such a gather would be a leak.
+// never set and never reports, so the gather also stands in the loop's list of objects that it
+// calls at its end (`AtClose`); without that, such a gather would be a leak.
 //
-// Errors. The first error of a part completes the gather at once. The other parts go on: this is
+// Errors. The first error of a part completes the gather at once. The other parts continue: this is
 // Python's rule, and programs depend on it. Their later errors are marked as seen, as in Python:
 // the gather has failed already and can have one error only. Debug mode logs them.
 //

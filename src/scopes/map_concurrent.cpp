@@ -107,7 +107,7 @@ std::exception_ptr MapBase::item_failed(TaskGroup& group, std::exception_ptr err
     if (options_.on_error == OnError::cancel_rest && !cancelled) return error;
     errors_.push_back(std::move(error));
     // A group ignores a child that is cancelled, but here an item is left without its result, so
-    // the group is told.
+    // the group is cancelled explicitly.
     if (options_.on_error == OnError::cancel_rest) group.cancel();
     return nullptr;
 }

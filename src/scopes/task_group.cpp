@@ -126,8 +126,8 @@ void TaskGroup::adopt(internal::TaskCore& core, std::shared_ptr<internal::StartB
 }
 
 /// The parent is made ready before the error is looked at. The order of events does not depend on
-/// that, since it runs in the next iteration. `parent_.cancel` below may come too late for a parent
-/// that is ready; `Rest` throws the request all the same.
+/// that, since it runs in the next iteration. The request to the parent may come too late for a
+/// parent that is ready; `Rest` throws the request nevertheless.
 ///
 /// A child that was cancelled is no error: either the group has cancelled it, or the program has
 /// cancelled this one child itself.
@@ -155,8 +155,8 @@ void TaskGroup::ended_unready(internal::FutureBase& task, internal::StartBase& s
     starting.told.open();
 }
 
-/// Two waits, one after the other. The first can be cancelled; then the child is told to end, and
-/// the second wait lasts until it has ended, so that no child is left that has started but is not
+/// Two waits, one after the other. The first can be cancelled; then the child is cancelled, and the
+/// second wait lasts until it has ended, so that no child is left that has started but is not
 /// ready. The request is handed on with the parent as the asker: the child may itself wait for the
 /// parent, which makes a circle that the walk has to open.
 Coro<Outcome<void>> TaskGroup::wait_for_start(const TaskRef& child, internal::StartBase& state) {
