@@ -36,7 +36,7 @@ private:
 /// or `would_block`. EINTR is retried. The operation itself is left as it was.
 ///
 /// "Without waiting" relies on rule 6 of the contract: the descriptor is in non-blocking mode, or
-/// it has no such mode and never says EAGAIN (a regular file).
+/// it has no such mode and never answers EAGAIN (a regular file).
 int attempt(Operation& operation, Scratch& scratch) noexcept;
 
 /// Whether `attempt` may block the thread: the mode of the descriptor decides for this kind, and

@@ -23,11 +23,11 @@
 //    anyway.
 //
 // Arming by one-shot alone is not enough. EPOLLERR and EPOLLHUP are reported unasked, for as long
-// as they hold, and the call may block all the same (a socket with a message in its error queue).
-// Such a registration, armed again, would fire at once, without end. So after an event that
-// finished no operation the registration is armed by edge, and stays armed: it reports the next
-// change and nothing else. It is removed when no operation waits any more, because it would go on
-// reporting.
+// as they hold, and the call may still block (a socket with a message in its error queue). Such a
+// registration, armed again, would fire at once, without end. So after an event that finished no
+// operation the registration is armed by edge, and stays armed: it reports the next change and
+// nothing else. It is removed when no operation waits any more, because it would continue to
+// report.
 //
 // A registration that was left behind may belong to a file that is still open elsewhere. It may
 // then fire once more, for a number that means another file by now. So every addition takes a new
@@ -42,7 +42,7 @@
 // would block ends the round: a thousand readers of one pipe cost one failed read per event and not
 // a thousand.
 //
-// Regular files cannot be watched (EPERM) and need not be: a call on them never says EAGAIN, so
+// Regular files cannot be watched (EPERM) and need not be: a call on them never answers EAGAIN, so
 // they are never parked. The thread waits while the disk works. A program for which this is too
 // long uses the worker pool.
 //
@@ -248,7 +248,7 @@ int EpollBackend::arm(int fd, Slot& slot, std::uint32_t interest, std::uint32_t 
     return error;
 }
 
-/// Removes a registration by edge when its last operation has left: it would go on to report
+/// Removes a registration by edge when its last operation has left: it would continue to report
 /// changes that no operation waits for. A one-shot registration stays. It fires once at the most,
 /// and the next operation on the descriptor usually finds it and needs no addition.
 void EpollBackend::leave_if_idle(int fd, Slot& slot) noexcept {

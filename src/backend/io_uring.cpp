@@ -44,10 +44,10 @@
 // armed moves to `done_` only with the last completion of its own entry, so "exactly once" is the
 // kernel's promise. A cancellation is an entry of its own (ASYNC_CANCEL), which names that address
 // and stands behind the entry that it names. The kernel carries out submissions in order, and the
-// operation's memory is in use until its completion has been collected. So a cancellation meets
-// neither an operation that has not arrived in the kernel yet, nor a later operation at the same
-// address. The completion of the cancellation itself tells nothing that the operation's own does
-// not, and is ignored.
+// operation's memory is in use until its completion has been collected. So a cancellation never
+// comes before its operation has arrived in the kernel, and it never hits a later operation at the
+// same address. The completion of the cancellation itself tells nothing that the operation's own
+// does not, and is ignored.
 //
 // A cancellation races with the event. All outcomes are legal, and each is reported as what it is:
 //  - The operation has no entry yet: it ends as −ECANCELED, and the kernel never sees it.
@@ -167,9 +167,9 @@ private:
     static constexpr unsigned cancel_requested = 4;  ///< By the caller.
     static constexpr unsigned called_back = 8;       ///< By `hand_over`, to run again.
     static constexpr unsigned by_change = 16;        ///< Its poll is a multishot one.
-    /// A poll has answered, and the call would have blocked all the same. Once this is normal
-    /// (another reader was faster); the second time, or after an answer that was not asked for,
-    /// `by_change` follows.
+    /// A poll has answered, but the call would have blocked. Once this is normal (another reader
+    /// was faster); the second time, or after an answer that was not asked for, `by_change`
+    /// follows.
     static constexpr unsigned tried_in_vain = 32;
     /// The call has succeeded and `result` holds. The operation is not reported before its
     /// multishot poll has ended.
@@ -232,9 +232,9 @@ private:
     OperationList done_;             ///< Its result holds, and the next `wait` reports it.
 };
 
-/// Polls that are still in the ring do no harm: closing the ring ends them. A READ would go on
-/// writing into a buffer that its owner is about to free, so `hand_over` waits for the end of READs
-/// and WRITEs. In the child of a fork the ring is the parent's, and is left alone.
+/// Polls that are still in the ring do no harm: closing the ring ends them. A READ would continue
+/// to write into a buffer that its owner is about to free, so `hand_over` waits for the end of
+/// READs and WRITEs. In the child of a fork the ring is the parent's, and is left alone.
 IoUringBackend::~IoUringBackend() {
     if (!fork_guard_.crossed()) hand_over();
 }
@@ -467,8 +467,8 @@ void IoUringBackend::handle(const Completion& completion) noexcept {
 }
 
 /// A multishot poll has reported a change and stays armed. If the call now succeeds, the poll has
-/// to end before the operation is reported: its next completion would find the memory in other use.
-/// A cancelled operation ignores changes, because its end is on the way.
+/// to end before the operation is reported: its next completion would find other data in the
+/// memory. A cancelled operation ignores changes, because its end is on the way.
 void IoUringBackend::note_change(Operation& operation, int ready) noexcept {
     if (has(operation, cancel_requested | achieved)) return;
     const int answer = ready & answers_of(operation);
@@ -482,8 +482,7 @@ void IoUringBackend::note_change(Operation& operation, int ready) noexcept {
 }
 
 /// The result to report, or `would_block` if the operation goes to the ring once more. An operation
-/// whose cancellation was requested is not sent again; what it achieved before is reported all the
-/// same.
+/// whose cancellation was requested is not sent again; a result that it had before is reported.
 int IoUringBackend::outcome_of(Operation& operation, int result) noexcept {
     if (has(operation, achieved)) return operation.result;
     if (!has(operation, in_kernel_hands)) {

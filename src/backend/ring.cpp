@@ -26,11 +26,11 @@
 // two reads of memory and no system call. On kernels without these flags completions are posted by
 // interrupts, and the queue itself tells.
 //
-// Never full. `next_entry` submits when the submission queue is full, and goes on. The kernel keeps
-// completions that do not fit into the completion queue (feature NODROP) and posts them at a later
-// entry. Kernels before 5.19 accept no submission as long as some do not fit. So before it submits
-// in the middle of an iteration, `next_entry` takes out what is posted and sets it aside for
-// `collect`, which hands it out first: completions keep their order.
+// Never full. `next_entry` submits when the submission queue is full, and continues. The kernel
+// keeps completions that do not fit into the completion queue (feature NODROP) and posts them at a
+// later entry. Kernels before 5.19 accept no submission as long as some do not fit. So before it
+// submits in the middle of an iteration, `next_entry` takes out what is posted and sets it aside
+// for `collect`, which hands it out first: completions keep their order.
 //
 // An entry that fails for a passing reason needs no repair: requests that the kernel has not taken
 // are still queued and are submitted by the next entry, and completions stay posted. Every other
@@ -62,7 +62,7 @@ using namespace std::chrono_literals;
 constexpr unsigned feature_no_iowait = 1U << 17;
 constexpr unsigned enter_no_iowait = 1U << 7;
 
-/// Requests per submission. There may be more: a full queue is submitted, and filling goes on.
+/// Requests per submission. There may be more: a full queue is submitted, and filling continues.
 constexpr unsigned submission_entries = 256;
 /// Completions per look. There may be more: the kernel keeps what does not fit (FEAT_NODROP).
 constexpr unsigned completion_entries = 1024;

@@ -44,7 +44,7 @@ void InFlight::appoint(Ticket& ticket, TimePoint when) noexcept {
 }
 
 /// An operation that is not appointed is in the list of its object or in the list of the real
-/// descriptors. `unlink` works for both, so the two need not be told apart. The node of an
+/// descriptors. `unlink` works for both, so it does not matter which list it is. The node of an
 /// appointment is kept for the next appointment.
 void InFlight::leave_place(Operation& operation, Ticket& ticket) noexcept {
     if (ticket.place == Ticket::Place::appointed) {
