@@ -277,7 +277,7 @@ public:
             if (offset < begin) break;
             if (offset >= begin + length) continue;
             // No landing: the call throws through the function. No action: there is only a cleanup,
-            // after which the unwinder has to go on, and it cannot do so from here.
+            // after which the unwinder has to continue, and it cannot do so from here.
             if (landing == 0 || action == 0) break;
             return handler(landings_ + landing, actions_ + action - 1, thrown);
         }

@@ -263,7 +263,7 @@ void Watchdog::run() noexcept {
 }
 
 /// There is going to be a report, which needs the debug information. It is read here, while the
-/// other thread is stuck anyway, and not by that thread when it could go on.
+/// other thread is stuck anyway, and not by that thread when it could continue.
 void Watchdog::prepare_report(std::unique_lock<std::mutex>& lock) noexcept {
     is_prepared_ = true;
     lock.unlock();

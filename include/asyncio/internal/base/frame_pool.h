@@ -58,7 +58,7 @@ struct FreeLists {
 
     FreeBlock* first[classes];
     FreeBlock* reserve[classes];
-    /// Whether the thread's end is taken care of.
+    /// Whether the thread is registered, so that its end gives its blocks back.
     bool registered;
 };
 
