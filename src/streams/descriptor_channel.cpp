@@ -3,8 +3,8 @@
 // io_uring; epoll has no such help, and the thread waits. A better way does not exist for a
 // descriptor whose mode must stay.
 //
-// A cancellation that meets the wait for readiness ends the stream's operation as −ECANCELED,
-// whatever the wait answers: nothing was read or written yet.
+// A cancellation during the wait for readiness ends the stream's operation as −ECANCELED, whatever
+// the wait answers: nothing was read or written yet.
 
 #include "streams/descriptor_channel.h"
 

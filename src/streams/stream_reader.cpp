@@ -8,7 +8,7 @@
 // A receive, step by step (`ReceiveAwaiter`)
 //
 //  1. `await_ready` finds the end of the stream, or submits the operation. If it finishes at once,
-//     the task goes on without a suspension, except that it yields when it has had its share
+//     the task continues without a suspension, except that it yields when it has had its share
 //     (`turn_is_over`).
 //  2. Otherwise the task parks. The buffer, if it is empty, frees its memory for the time of the
 //     wait.

@@ -27,9 +27,9 @@
 // operation in flight, so `abort` cancels it and its report does the rest. Bytes that the kernel
 // has taken before the cancellation count as sent.
 //
-// Two counters decide what the waiting tasks are told. `written_` counts all bytes that were ever
-// given to `write`, the refused ones included, and `sent_` counts the bytes that the kernel has
-// taken. A mark between the two is not sent yet; after the end it never will be.
+// Two counters decide how the waits end. `written_` counts all bytes that were ever given to
+// `write`, the refused ones included, and `sent_` counts the bytes that the kernel has taken. A
+// mark between the two is not sent yet; after the end it never will be.
 
 #include "streams/writer_state.h"
 
