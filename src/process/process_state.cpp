@@ -12,8 +12,8 @@
 //    tell of its end.
 //
 // If the status cannot be had at all (ECHILD), other code of the program has taken it, with
-// waitpid(−1) or by ignoring SIGCHLD. The return code is then 255, as in Python, and the loop's
-// exception handler is told.
+// waitpid(−1) or by ignoring SIGCHLD. The return code is then 255, as in Python, and the loss is
+// reported to the loop's exception handler.
 //
 // Ending the group. If the options ask for it, the rest of the child's group is killed in the
 // moment between the child's end and its reaping. This moment is the only safe one: the zombie

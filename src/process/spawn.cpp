@@ -272,8 +272,8 @@ SpawnRequest::SpawnRequest(std::vector<std::string> given, const SubprocessOptio
     if (options.env) env.emplace(options.env->begin(), options.env->end());
 }
 
-/// Mistakes of the caller are `invalid_argument`, so they can be told from refusals of the kernel,
-/// which are OsError.
+/// Mistakes of the caller are `invalid_argument`, so a program can distinguish them from refusals
+/// of the kernel, which are OsError.
 void SpawnRequest::check() const {
     if (arguments.empty()) throw std::invalid_argument("there is no program to start");
     // All texts, in the order in which a caller would look for the mistake.
