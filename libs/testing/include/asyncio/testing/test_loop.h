@@ -58,7 +58,7 @@ private:
 /// is left, and closes the loop. Returns the value of the body.
 ///
 /// Throws: the error of the body. AssertionError if a task or a timer is left, or if the library
-/// has logged a warning. In a simulated world, DeadlockError if the tasks can never go on.
+/// has logged a warning. In a simulated world, DeadlockError if the tasks can never continue.
 template <class Body>
 auto run_in(TestLoop& loop, Body&& body) {
     LogCapture log;
