@@ -7,9 +7,9 @@
 // also when it ends with an exception: the code around the wait protects its state with the lock,
 // and must find it held.
 //
-// Cancellation has to respect this. A request ends the first part at once, but the wait goes on
+// Cancellation has to respect this. A request ends the first part at once, but the wait continues
 // with the second part, at the end of the lock's line, as in CPython. A request during the second
-// part is noted, and the task goes on waiting for the lock. In both cases the CancelledError is
+// part is noted, and the task continues waiting for the lock. In both cases the CancelledError is
 // thrown when the lock is held again. The price is that a cancellation may take as long as other
 // tasks hold the lock.
 //

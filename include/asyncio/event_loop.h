@@ -156,7 +156,7 @@ public:
 
     /// Runs the loop until `awaitable` (a Coro, Task, Future, …) is done. Returns its value or
     /// throws its error.
-    /// Throws also: RuntimeError if `stop()` ended the run before that (the awaitable goes on at
+    /// Throws also: RuntimeError if `stop()` ended the run before that (the awaitable continues at
     /// the next run). Defined in task.h.
     template <class Awaitable>
     decltype(auto) run_until_complete(Awaitable&& awaitable);

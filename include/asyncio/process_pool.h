@@ -75,7 +75,7 @@ struct ProcessPoolOptions {
 /// as bytes, so each type needs a `Serializer` (serialize.h). Exceptions of the standard library
 /// arrive with their own type, others as RemoteError.
 /// Cancellation: cancelling the future ends it at once, as with threads. A job that has not begun
-/// never runs. A job that runs goes on in its process, and its result is dropped.
+/// never runs. A job that runs continues in its process, and its result is dropped.
 /// Thread-safety: any thread.
 /// Python: `concurrent.futures.ProcessPoolExecutor`.
 class ProcessPoolExecutor {

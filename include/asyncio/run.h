@@ -76,9 +76,9 @@ public:
 
     /// Runs `main` (a Coro, a function that returns one, or anything that can be awaited) to its
     /// end. Returns its value or throws its error. Other tasks that are left stay in the loop, and
-    /// go on at the next `run`. The runner has a context of its own, a copy of the one in which it
-    /// was made, so one `run` sees the variables that an earlier one has set. `context` replaces it
-    /// if it is not null.
+    /// continue at the next `run`. The runner has a context of its own, a copy of the one in which
+    /// it was made, so one `run` sees the variables that an earlier one has set. `context` replaces
+    /// it if it is not null.
     /// Throws also: KeyboardInterrupt; RuntimeError inside a running loop or after `close`;
     /// DeadlockError.
     template <internal::Startable Main>

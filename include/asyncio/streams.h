@@ -7,7 +7,7 @@
 //
 // A reader asks its channel only while a task reads, and keeps the bytes that came beyond what was
 // asked for. So its memory is bounded by what the program asks for, and a cancelled read has taken
-// nothing away: the next read goes on where it began. Python's reader is filled by a transport
+// nothing away: the next read continues where it began. Python's reader is filled by a transport
 // whether the program reads or not, so it has to pause the transport when too much has come.
 //
 // A writer has a buffer in front of its channel. `write` puts bytes into it and never waits.
@@ -296,8 +296,8 @@ public:
                  StreamOptions options = {});
     StreamWriter(StreamWriter&& other) noexcept;
     StreamWriter& operator=(StreamWriter&& other) noexcept;
-    /// Calls `abort()`, unless `close()` was called, which then goes on. Debug mode logs bytes that
-    /// are lost in this way.
+    /// Calls `abort()`, unless `close()` was called, which then continues. Debug mode logs bytes
+    /// that are lost in this way.
     ~StreamWriter();
 
     explicit operator bool() const noexcept;
@@ -351,7 +351,7 @@ public:
     bool is_closing() const;
 
     /// Waits until the descriptor is closed. Throws: OsError if the stream has ended with an error.
-    /// Cancellation: a cancellation point if it must wait. The closing goes on.
+    /// Cancellation: a cancellation point if it must wait. The closing continues.
     WriterWait wait_closed() const;
 
     /// How many bytes are buffered.

@@ -162,7 +162,7 @@ public:
     /// Waits for the end of the process only: its pipes may still hold output, and its children may
     /// still run. Many tasks may wait.
     /// Returns the value of `returncode()`.
-    /// Cancellation: a cancellation point if it must wait. The process goes on.
+    /// Cancellation: a cancellation point if it must wait. The process continues.
     /// Python: `process.wait()`, which before 3.14 waits for the pipes, too.
     ProcessWait wait() const;
 
@@ -172,8 +172,8 @@ public:
     /// A process that does not read its input is no error.
     /// Throws: `std::invalid_argument` for input without a pipe to stdin, or input in a second
     /// call; OsError when a pipe cannot be read.
-    /// Cancellation: a cancellation point if it must wait. The process goes on, the input is still
-    /// written, and the bytes that were read are kept: call this again to go on, or call
+    /// Cancellation: a cancellation point if it must wait. The process continues, the input is
+    /// still written, and the bytes that were read are kept: call this again to continue, or call
     /// `take_output`.
     Coro<Output> communicate(std::string input = {});
 
@@ -214,7 +214,7 @@ public:
     /// group have changed to another user.
     /// Cancellation: a cancellation point if it must wait. When it is cancelled during the grace,
     /// the whole group is sent SIGKILL at once, before the CancelledError leaves. The same happens
-    /// when the awaiting coroutine is destroyed. So no process of the group goes on in any case.
+    /// when the awaiting coroutine is destroyed. So no process of the group continues in any case.
     /// Lifetime: the handle may be moved or destroyed meanwhile. A dropped handle kills the
     /// process, as always, and the rest of the group keeps its grace.
     /// Cost: the end of a group is no event of the kernel. After the process has ended, this looks
@@ -237,8 +237,8 @@ private:
 /// that of `options.env` if it has one, otherwise in that of this process.
 ///
 /// The program is started by vfork and exec, which blocks the loop for a fraction of a millisecond.
-/// So that timers and other tasks go on, one program is started in each iteration of the loop, in
-/// the order of the calls.
+/// So that timers and other tasks continue, one program is started in each iteration of the loop,
+/// in the order of the calls.
 /// Throws: OsError with the name of the program ("spawn /bin/nosuch: No such file or directory"),
 /// also if there are no more descriptors (EMFILE, ENFILE) or processes (EAGAIN); no program runs
 /// then. `std::invalid_argument` if there are no arguments, for a zero byte in a text, for STDOUT

@@ -9,7 +9,7 @@
 //
 // How a scope knows its own request: it counts (`internal/core/own_request.h`). If only this limit
 // has asked since the scope began, the CancelledError becomes a TimeoutError. Otherwise the
-// CancelledError goes on, to the scope that made the other request or out of the task. So limits
+// CancelledError continues, to the scope that made the other request or out of the task. So limits
 // nest, and a cancellation from outside wins when it comes at the same moment as a deadline.
 //
 //    entered ──(deadline)──► expiring ──(body has ended)──► expired
@@ -236,7 +236,7 @@ auto timeout_at(std::optional<Deadline> when, Body&& body) {
                                                        std::forward<Body>(body));
 }
 
-/// Runs `body` with a limit, and goes on without an error when the limit is reached:
+/// Runs `body` with a limit, and continues without an error when the limit is reached:
 /// `if (co_await move_on_after(1s, [&]() -> Coro<> { … })) …`.
 ///
 /// `delay`, the body and its argument are as for `timeout`.
