@@ -1,11 +1,11 @@
 #pragma once
 // A deadline that calls its owner.
 //
-// A time limit, the pause between two attempts and the end of a sleep need the same three things: a
-// timer in the heap of the loop, a node that the loop runs when the timer has expired, and the way
-// from that node to the object whose deadline it is. An `Alarm` is all three, as a base class of
-// its owner. The way back is then a cast, which takes no memory, and setting an alarm allocates
-// nothing unless the heap of timers must grow.
+// A time limit, the pause between two attempts and the end of a sleep need the same three things.
+// The first is a timer in the heap of the loop. The second is a node that the loop runs when the
+// timer has expired. The third is the way from that node to the object whose deadline it is. An
+// `Alarm` is all three, as a base class of its owner. The way back is then a cast, which takes no
+// memory, and setting an alarm allocates nothing unless the heap of timers must grow.
 //
 // The owner may be destroyed before the deadline: a scope is left early, or a task is cancelled.
 // Neither the heap nor the ready queue may then point into the owner. The destructor takes the
