@@ -7,9 +7,9 @@
 // anyway, and the report only reads them.
 //
 // In debug mode every wait for a future is also checked for a circle, at the moment in which the
-// wait would close it: the library searches for the task that is about to wait among the futures
-// that it would wait for, directly and through others. Tasks in a circle wait for ever, and on a
-// real back-end the program would hang without any message.
+// wait would close it. The library looks at all futures that the task would wait for, directly and
+// through others. If the task itself is among them, the wait closes a circle. Tasks in a circle
+// wait for ever, and on a real back-end the program would hang without any message.
 
 #include "core/await_tree.h"
 
