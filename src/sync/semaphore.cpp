@@ -1,9 +1,9 @@
 // Refusals of a semaphore, and the watch for permits that go back at once.
 //
-// Python's pair of statements, `acquire` and later `release`, compiles in C++ as well, but the
-// object that holds the permit has no name and gives it back at the end of the first statement. The
-// semaphore then limits nothing, and the later `release` adds a permit. So a `release` for which no
-// kept permit exists is checked more closely.
+// Python's pair of statements, `acquire` and later `release`, compiles in C++ as well. But the
+// object that holds the permit has no name, so it gives the permit back at the end of the first
+// statement. The semaphore then limits nothing, and the later `release` adds a permit. So a
+// `release` for which no kept permit exists is checked more closely.
 
 #include <asyncio/semaphore.h>
 
