@@ -2,7 +2,7 @@
 //
 // `promised_` counts numbers that were taken and tasks that wait for one. When it reaches the
 // total, no further number will come for a new caller, so the answer is `none` at once, although
-// tasks may still wait: those will get the last numbers.
+// tasks may still wait. These tasks will get the last numbers.
 
 #include <asyncio/internal/scopes/completions.h>
 

@@ -57,8 +57,8 @@ struct TaskGroup::Child final : internal::Ready, internal::Resident, internal::P
 };
 
 /// The wait for the children that are left. Unlike most waits with an effect, this one also throws
-/// a request that came after the last child had ended: the group ends in a moment and returns to
-/// user code, and CPython delivers the request here.
+/// a request that came after the last child had ended. CPython delivers the request here, too: the
+/// group is about to end and to return to the program's code.
 class TaskGroup::Rest : public lowlevel::Waiter {
 public:
     explicit Rest(TaskGroup& group) noexcept : group_(group) {}
