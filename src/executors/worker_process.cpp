@@ -31,8 +31,8 @@
 //
 // Security. The channel carries addresses of functions that the worker calls. The worker trusts
 // them because the other end is its parent with the same user, as the kernel confirms
-// (SO_PEERCRED); a variable in the environment alone would let any caller of a set-user-id program
-// choose what it runs. `secure_getenv` ignores the variable in such a program.
+// (SO_PEERCRED). If a variable in the environment were enough, any caller of a set-user-id program
+// could choose what it runs. `secure_getenv` ignores the variable in such a program.
 
 #include "executors/worker_process.h"
 
