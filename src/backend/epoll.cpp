@@ -39,8 +39,8 @@
 // known not to have been closed (rule 9).
 //
 // Within a direction operations are served in the order in which they came, and the first that
-// would block ends the round: a thousand readers of one pipe cost one failed read per event and not
-// a thousand.
+// would block ends the round. So a thousand readers of one pipe cost one failed read per event and
+// not a thousand.
 //
 // Regular files cannot be watched (EPERM) and need not be: a call on them never answers EAGAIN, so
 // they are never parked. The thread waits while the disk works. A program for which this is too

@@ -123,9 +123,9 @@ void prepare_transfer(io_uring_sqe& entry, int opcode, const Operation& operatio
     ::io_uring_prep_rw(opcode, &entry, operation.fd, operation.buffer, size, current_position);
 }
 
-/// A number that no other thread of the process ever has. The system's own are not enough:
-/// numbers and addresses of threads are given out again when a thread has ended, but the kernel
-/// distinguishes the new thread from the old one, to which the ring belongs.
+/// A number that no other thread of the process ever has. The numbers and addresses of threads that
+/// the system gives are not enough, because they are given out again when a thread has ended. The
+/// kernel, however, distinguishes the new thread from the old one, to which the ring belongs.
 std::uint64_t this_thread() noexcept {
     static std::atomic<std::uint64_t> threads{0};
     thread_local std::uint64_t number = 0;

@@ -9,7 +9,7 @@
 // wait has returned yet:
 //   false    no `wake` since a wait last returned for one
 //   true     a waker has set the flag, and has written or is about to write; the wait that sees the
-//            event is still to return, and the loop after it sees whatever happened before this
+//            event has not returned yet, and the loop after it sees whatever happened before this
 //            `wake`
 //
 // `lower` runs when the event was seen, before the wait returns. A `wake` before `lower` is

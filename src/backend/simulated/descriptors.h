@@ -4,7 +4,7 @@
 //
 // A number names a side of an object, and an object is shared by its descriptors and by the
 // operations that were submitted on them. Closing a descriptor removes the number at once, while
-// the object lives on for the others: so the world can still see that the number of an operation in
+// the object stays for the others. So the world can still see that the number of an operation in
 // flight was closed, or has a new meaning (`World::foresee`).
 //
 // Thread-safety: none. A table belongs to one world.

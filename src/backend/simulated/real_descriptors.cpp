@@ -1,9 +1,9 @@
 // Real descriptors under the simulated clock: a small back-end on ppoll(2).
 //
 // poll and not epoll, because it keeps nothing in the kernel. A simulated program has a few real
-// descriptors for a short time, most often the pipes of a child process; a list that is built anew
-// for each look costs little, and the problems that epoll has with closed numbers do not exist
-// here.
+// descriptors for a short time, most often the pipes of a child process. So a list that is built
+// anew for each look costs little, and the problems that epoll has with closed numbers do not
+// exist.
 //
 // A look, step by step (`RealDescriptors::look`)
 //

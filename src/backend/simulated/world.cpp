@@ -64,8 +64,8 @@
 //
 // Owners. The world owns the tickets, the descriptor table and the clock. An object is shared by
 // its descriptors in the table, by the tickets of operations that name it, and by the list of
-// changed objects, so it lives as long as anything can still be asked of it. The operations belong
-// to their callers.
+// changed objects, so it lives as long as any of these refers to it. The operations belong to their
+// callers.
 //
 // Thread-safety: one thread, except `wake`.
 
