@@ -96,7 +96,8 @@ FreeBlock* Stock::take(std::size_t granules) noexcept {
 
 /// Makes a list of the last blocks of the vector. Sorting puts the highest addresses first. The end
 /// of the vector then holds the lowest ones, and linking them from front to back leaves the lowest
-/// one first: the list leads upwards, which is the direction in which processors fetch in advance.
+/// one first. So the list leads upwards, which is the direction in which processors fetch in
+/// advance.
 FreeBlock* Stock::make_list(std::size_t length) noexcept {
     if (blocks_.size() >= worth_sorting && unsorted_ >= blocks_.size() / 4) {
         std::sort(blocks_.begin(), blocks_.end(), std::greater<>());

@@ -14,8 +14,8 @@
 //
 // The second Ctrl-C ends the process. The first one has asked the program to stop, and a user who
 // asks twice has seen that it does not. So the handler restores the default action and raises the
-// signal again, and the shell sees a process that was killed by SIGINT, which is what it needs to
-// stop a loop of commands.
+// signal again. The shell then sees a process that was killed by SIGINT, and stops its loop of
+// commands.
 
 #include "base/interrupt.h"
 

@@ -248,9 +248,9 @@ private:
         }
     }
 
-    /// The entry comes by value, so that its members travel in registers and are not read back from
-    /// memory as a whole: the processor stalls when memory that was just written in two widths is
-    /// read in one.
+    /// The entry is passed by value, so that its members stay in registers. Otherwise they would be
+    /// read back from memory as a whole, and the processor stalls when memory that was just written
+    /// in two parts is read in one.
     void insert_near(Entry entry) {
         near_.emplace_back();
         std::size_t place = near_.size() - 1;

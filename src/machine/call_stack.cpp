@@ -2,9 +2,9 @@
 //
 //  1. Capturing notes bare addresses. It runs in a signal handler, so it neither allocates nor
 //     locks. It uses the unwinder of the runtime library, which finds the frames by the tables that
-//     every program has for exceptions; frame pointers need not be there. backtrace(3) uses the
-//     same unwinder, but it cannot stop at a given frame, and it does not tell which frames belong
-//     to the signal handler.
+//     every program has for exceptions. So it needs no frame pointers. backtrace(3) uses the same
+//     unwinder, but it cannot stop at a given frame, and it does not tell which frames belong to
+//     the signal handler.
 //  2. Naming makes the names of functions readable and short.
 //  3. Debug information finds file, line and function for an address. This needs memory, files and
 //     a lock, so it runs outside the handler, when the report is written.
@@ -12,9 +12,9 @@
 //     that blocks begins in the C library (the frame of `read` or `nanosleep`) and ends in the
 //     loop. The lines that the user can change lie between the two.
 //
-// A stack is kept as addresses and not as names because of part 1, and because a stuck step is
-// captured several times and reported once: the names of all captures but the last would be thrown
-// away.
+// A stack is kept as addresses and not as names. Part 1 is one reason. The other is that a stuck
+// step is captured several times and reported once: the names of all captures except the last one
+// would be thrown away.
 
 #include "machine/call_stack.h"
 

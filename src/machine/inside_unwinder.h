@@ -13,11 +13,11 @@
 // it goes to over those of its own caller. In the middle of this the stack leads nowhere, and a
 // walk along it reads memory that is no stack.
 //
-// At both places, an address inside certain functions of the unwinder is near the top of the stack:
-// a return address, or the place of the interruption, which the kernel has left there for the end
-// of the signal handler. So the handler looks at the words there, and does not call the unwinder if
-// one of them could be such an address. The word may be a remainder of an earlier call. The handler
-// then notes no stack, and a later signal may find one.
+// At both places, an address inside certain functions of the unwinder is near the top of the stack.
+// It is a return address, or the place of the interruption: the kernel has stored that place for
+// the end of the signal handler. So the handler looks at the words there, and does not call the
+// unwinder if one of them could be such an address. The word may be a remainder of an earlier call.
+// The handler then notes no stack, and a later signal may find one.
 //
 // Thread-safety: any thread; `may_be_inside_unwinder` also in signal handlers.
 

@@ -7,9 +7,9 @@
 // way, and the two catches have to agree in everything that a program or the runtime library can
 // see.
 //
-// The probe is chosen to be difficult: the handler is for a second base class, so the address of
-// the object has to be adjusted; a destructor between throw and handler counts the uncaught
-// exceptions, so cleanups and counts are seen, too.
+// The probe is chosen to be difficult. The handler is for a second base class, so the address of
+// the object has to be adjusted. A destructor between throw and handler counts the uncaught
+// exceptions, so cleanups and counts are tested, too.
 //
 // Threads. The first thread that asks makes the trial, and the others throw the usual way until the
 // answer is there: waiting for it inside a throw could deadlock with whatever that thread holds.
