@@ -2,8 +2,8 @@
 // of any descriptor.
 //
 // The standard streams are shared with the parent of the program (pipes.cpp says what follows from
-// that), and a stream never closes them (`internal::StreamFd`): the number 0 would be given to the
-// next file, and a library function that reads standard input would read that file.
+// that), and a stream never closes them (`internal::StreamFd`). Otherwise the number 0 would be
+// given to the next file, and a library function that reads standard input would read that file.
 
 #include <asyncio/standard_streams.h>
 
