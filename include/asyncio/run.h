@@ -8,7 +8,7 @@
 // brought to an end again after each. Nothing is destroyed in the middle, and errors on the way go
 // to the exception handler.
 //
-// An error that leaves `run` and is caught nowhere is a special case. C++ then unwinds nothing:
+// An error that leaves `run` and is not caught is a special case. C++ then unwinds nothing:
 // `std::terminate` is called at the throw. So `run` closes the runner before it lets an error pass,
 // and marks the error, so that the report of `std::terminate` can show the awaits through which it
 // came (`internal/core/uncaught.h`).
