@@ -14,7 +14,7 @@
 // Ctrl-C. The signal handler may do almost nothing: it may not allocate, lock, or touch the task.
 // The handler only posts a node, which lies in a frame of this file, to the loop's inbox, which is
 // lock-free and made for that. The loop takes the node in its next iteration and cancels the main
-// task like any other request. So the program's cleanups run, and only then does `run` throw
+// task like any other request. So the program's cleanups run, and after that `run` throws
 // KeyboardInterrupt. A second Ctrl-C gets the default action of the signal and ends the process:
 // the first has shown that the program does not end by itself. Python (3.11 and later) does the
 // same on the first one.

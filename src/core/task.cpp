@@ -39,9 +39,9 @@
 // 5. `removed` makes the task ready, with `interrupted_` set in the awaiter. The awaiter throws
 //    when the task runs, in the next iteration, as with CPython's cancelled future.
 //
-// Two races are lost on purpose. A task that was woken and is then cancelled in the same iteration
-// keeps the result that woke it, if that result is an effect (a byte that was read, an item that
-// was taken); the request waits for the next await. And a task that ends without another wait
+// Two races are lost on purpose. A task may be woken and then be cancelled in the same iteration.
+// It keeps the result that woke it if that result is an effect (a byte that was read, an item that
+// was taken), and the request waits for the next await. And a task that ends without another wait
 // ignores a request made by others, since it has produced its result; only a task that has
 // cancelled itself ends as cancelled then.
 

@@ -79,8 +79,8 @@ decltype(auto) own_awaiter_of(Given&& awaitable) {
 }
 
 /// The awaiter of `settle`. All three functions of the inner awaiter may throw, and the error must
-/// become the outcome in each case: a scope that waits for its children may not be left early by an
-/// error of the await itself.
+/// become the outcome in each case. A scope that waits for its children must not be left early by
+/// an error of the await itself.
 template <class Given>
 class SettleAwaiter {
     using Awaiter = std::remove_reference_t<decltype(own_awaiter_of(std::declval<Given>()))>;

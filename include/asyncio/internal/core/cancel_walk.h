@@ -10,11 +10,11 @@
 // lead there. Otherwise tasks that share what they wait for would be asked once for each path, and
 // there can be exponentially many.
 //
-// A request that meets a relay on its own path has gone round in a circle: tasks that wait for each
-// other, a gather that contains the task that awaits it, or a child that waits for the task whose
-// scope waits for its children. No member of the circle would ever end and wake the others. So the
-// innermost task on the path is woken itself, and its end unwinds the rest, as at the end of a
-// chain.
+// A request may come to a relay that is already on its own path. Then the waits form a circle:
+// tasks that wait for each other, a gather that contains the task that awaits it, or a child that
+// waits for the task whose scope waits for its children. No member of the circle would ever end and
+// wake the others. So the innermost task on the path is woken itself, and its end unwinds the rest,
+// as at the end of a chain.
 //
 // Thread-safety: loop thread only.
 

@@ -23,9 +23,9 @@
 // counts it; there a limit of zero turns a request from outside into a TimeoutError.)
 //
 // Taking back has a second half. A request may have come too late for the last wait inside. It is
-// then still pending, and would hit the first wait behind the scope. `uncancel` withdraws it only
-// when the count falls to zero, since only then no other request can be meant. A scope that knows
-// better calls `withdraw`.
+// then still pending, and would hit the first wait behind the scope. `uncancel` withdraws the
+// pending request only when the count falls to zero, since no other request can be meant in that
+// case. A scope that knows better calls `withdraw`.
 //
 // The request names the mask under which the scope began (`cancel_mask.h`). So a limit set inside a
 // cleanup reaches the cleanup, and a limit around it is held back until the cleanup has ended.
