@@ -35,8 +35,8 @@
 //
 // The two directions of a descriptor share its one registration: `armed` is the union of what is
 // waited for. An event disarms everything, and what the remaining operations wait for is armed
-// anew. `armed` is believed only while an operation waits, because only then is the descriptor
-// known not to have been closed (rule 9).
+// anew. `armed` is believed only while an operation waits, because only at that time the descriptor
+// is known to be open (rule 9).
 //
 // Within a direction operations are served in the order in which they came, and the first that
 // would block ends the round. So a thousand readers of one pipe cost one failed read per event and

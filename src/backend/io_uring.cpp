@@ -10,8 +10,8 @@
 //     with a READ on a non-blocking descriptor: for some kinds of file the ring waits, for others
 //     it answers −EAGAIN at once. A poll works alike for all of them. A poll is also harmless to
 //     cancel: a poll has moved no data, so there is none to lose.
-//  3. A read or write on a descriptor that is *not* in non-blocking mode, which by the contract is
-//     a regular file or a block device, is never tried here, because the thread would wait for the
+//  3. A descriptor that is *not* in non-blocking mode is a regular file or a block device, by the
+//     contract. A read or write on it is never tried here, because the thread would wait for the
 //     disk. It goes to the ring as READ or WRITE, and a worker of the kernel does the waiting. The
 //     mode of a descriptor is shared with other processes and may change at any time. If the ring
 //     answers −EAGAIN after all, the operation is polled like any other.
