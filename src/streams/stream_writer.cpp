@@ -9,8 +9,8 @@
 // The wait, step by step
 //
 //  1. `await_ready` asks the state whether the event has come. If so, the task continues, except
-//     that it yields when it has had its share: a task that writes and drains in a loop, and never
-//     finds the buffer full, would otherwise keep every other task waiting.
+//     that it yields when it has had its share. Otherwise a task that writes and drains in a loop,
+//     and never finds the buffer full, would keep every other task waiting.
 //  2. The awaiter puts itself into the writer's line, and the task parks.
 //  3. The state looks through the line after every progress, removes the awaiters whose event has
 //     come, and makes their tasks ready.
