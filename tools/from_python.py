@@ -11,7 +11,7 @@ usage: tools/from_python.py [PROJECT_DIR]
 
 With --compile the code on the right (what has a call in it) is compiled, each piece in a coroutine
 of its own, behind the page's first block of C++. `…` stands for any statements.
-Exit status: 0 if all is so; 1 if not, with a line for each misfit.
+Exit status: 0 if all of this holds; 1 otherwise, with a line for each fault.
 """
 
 import asyncio

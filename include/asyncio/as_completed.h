@@ -9,7 +9,7 @@
 // (CPython loses one there.)
 //
 // The iteration does not own the tasks that it watches. When the iteration is dropped, its watch
-// ends, and the tasks go on.
+// ends, and the tasks continue.
 //
 // Thread-safety: loop thread only.
 
@@ -133,8 +133,8 @@ std::vector<Handle> distinct(std::vector<Handle> handles) {
 
 /// An iteration over tasks in the order in which they end. `as_completed` makes it.
 ///
-/// The program may stop asking at any time, and go on later. Dropping the iteration does not affect
-/// the tasks. Copies are the same iteration.
+/// The program may stop asking at any time, and continue later. Dropping the iteration does not
+/// affect the tasks. Copies are the same iteration.
 template <class Handle>
 class AsCompleted {
 public:
@@ -175,8 +175,8 @@ namespace functions {
 /// as_completed(tasks); while (auto task = co_await done.next()) …`.
 ///
 /// Coroutines become tasks at once, in the order given. Tasks and futures come back as they are. A
-/// task that was given twice comes once. The tasks go on when the iteration is dropped or its time
-/// is over.
+/// task that was given twice comes once. The tasks continue when the iteration is dropped or its
+/// time is over.
 /// Throws: RuntimeError outside a loop; `std::invalid_argument` for a future of another loop.
 /// Cost: O(n log n) for n awaitables.
 /// Python: `async for task in asyncio.as_completed(aws, timeout=…)` of 3.13; there a cancelled

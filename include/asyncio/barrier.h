@@ -105,8 +105,8 @@ public:
 
     /// Waits until as many tasks have arrived as the barrier needs. The last task to arrive does
     /// not wait.
-    /// Returns the number of this task in the round, from 0 in the order of arrival. So one task of
-    /// a round can be chosen for something.
+    /// Returns the number of this task in the round, from 0 in the order of arrival. So a program
+    /// can choose one task of each round for something, the task with the number 0 for example.
     ///
     /// Throws: BrokenBarrierError if the barrier is broken, or is reset or aborted during the wait;
     /// RuntimeError if the call must wait and is not awaited in a task, or if the barrier belongs
@@ -117,7 +117,7 @@ public:
     BarrierWait wait() noexcept ASYNCIO_INTERNAL_LIFETIMEBOUND { return BarrierWait(*this); }
 
     /// Ends the round: every task inside gets a BrokenBarrierError. When they have left, the
-    /// barrier is as new. A barrier that was broken works again after that.
+    /// barrier can be used again, also a barrier that was broken.
     /// Throws: in debug mode RuntimeError, if called on another thread than that of the barrier's
     /// loop.
     void reset();

@@ -7,16 +7,16 @@
 // also when it ends with an exception: the code around the wait protects its state with the lock,
 // and must find it held.
 //
-// Cancellation has to respect this. A request ends the first part at once, but the wait goes on
+// Cancellation has to respect this. A request ends the first part at once, but the wait continues
 // with the second part, at the end of the lock's line, as in CPython. A request during the second
-// part is noted, and the task goes on waiting for the lock. In both cases the CancelledError is
+// part is noted, and the task continues waiting for the lock. In both cases the CancelledError is
 // thrown when the lock is held again. The price is that a cancellation may take as long as other
 // tasks hold the lock.
 //
 // No notification is lost. A waiter that leaves with an exception may have used up a notification,
-// so it notifies the next waiter. At worst that one is woken for nothing. The rules of conditions
-// allow this: a woken task looks at the state again, and waits again if it has to. `wait_for` is
-// the loop that does so.
+// so it notifies the next waiter. At worst the next waiter is woken for nothing. The rules of
+// conditions allow this: a woken task looks at the state again, and waits again if it has to.
+// `wait_for` is the loop that does so.
 //
 // Both parts happen in nodes of the awaiter. The task itself does not run until its wait is over:
 // `take_turn` runs in the iteration of the wake-up, tries to take the lock, and moves the same node

@@ -186,8 +186,8 @@ private:
 
     std::string name_;
     std::optional<T> default_;
-    /// The key of the variable in a context. The address would not do: another variable may later
-    /// have the address that this one had.
+    /// The key of the variable in a context. The address cannot be the key: another variable may
+    /// later have the address that this one had.
     std::uint64_t id_ = internal::next_context_variable();
 };
 

@@ -20,7 +20,7 @@
 //
 // How a coroutine ends. Its final awaiter writes the parent's handle into `here.next` and returns;
 // the trampoline resumes the parent. A child that ended inside the call of its parent has no
-// continuation yet, so nothing is written, and the parent goes on as after any call.
+// continuation yet, so nothing is written, and the parent continues as after any call.
 //
 // A frame is never destroyed while it is suspended in the middle. Destroying it would run
 // destructors but no `catch`, and would skip cleanups that await. A coroutine that has to end early
@@ -91,8 +91,8 @@ struct PromiseBase : Pooled {
     ///
     /// The functions of the library return a small value, which makes its awaiter here, in the
     /// frame, where it stays. The alternative is an object that is its own awaiter. g++ copies such
-    /// an object into the frame a second time, and reads with other widths what it has just
-    /// written; the processor stalls on that for longer than the whole await takes.
+    /// an object into the frame a second time, and reads the bytes with other widths than it has
+    /// just written them. The processor stalls on that for longer than the whole await takes.
     template <class Given>
     decltype(auto) await_transform(Given&& awaitable,
                                    std::source_location place = std::source_location::current()) {

@@ -71,8 +71,8 @@ constexpr Duration saturated(const std::chrono::duration<Rep, Period>& given) {
 ///
 /// Made from any `std::chrono` duration: `5s`, `0.5s`, `std::chrono::duration<double>(x)`. The
 /// value is rounded to the nearest nanosecond. A value beyond `Duration::max()`, about 292 years,
-/// and infinity become `Duration::max()`; as a delay or a limit that never ends. The function that
-/// takes the `Delay` says what zero and negative values mean.
+/// and infinity become `Duration::max()`. A delay or a limit of this length never ends. The
+/// function that takes the `Delay` says what zero and negative values mean.
 /// Throws: `std::invalid_argument` if it is not a number (NaN).
 /// Python: a number of seconds. Here a bare number does not compile.
 class Delay {

@@ -1,5 +1,5 @@
 #pragma once
-// A flag that tasks can wait for: once it is set, every waiter goes on.
+// A flag that tasks can wait for: once it is set, every waiter continues.
 //
 // Thread-safety: loop thread only; from another thread: `call_soon_threadsafe([&] { event.set();
 // })`.

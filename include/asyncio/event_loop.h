@@ -1,7 +1,7 @@
 #pragma once
 // The event loop as Python knows it: callbacks, futures and tasks, executors, errors, and the end.
 //
-// How the loop runs stands in `lowlevel/loop.h`, with the rules of an iteration. This file adds
+// `lowlevel/loop.h` describes how the loop runs, with the rules of an iteration. This file adds
 // what a program calls, under Python's names. Most of it is defined where the returned type is:
 // futures in future.h, tasks in task.h, executors in executor.h.
 //
@@ -10,7 +10,7 @@
 // (`internal::LoopBelongings`): each floor finds them by the loop, and needs no table.
 //
 // Thread-safety: a loop belongs to the thread that runs it. The exceptions are
-// `call_soon_threadsafe` and the handle it returns, and those of `lowlevel::Loop`.
+// `call_soon_threadsafe` and the handle it returns, and the exceptions that `lowlevel::Loop` has.
 
 #include <asyncio/delay.h>
 #include <asyncio/exceptions.h>
@@ -56,7 +56,7 @@ struct AsyncGenerators {
 
 /// A listener in the orderly end of `run`. It is called when the tasks have ended and the loop can
 /// still run, in the order of registration, and the coroutine that it returns is awaited. The loop
-/// takes it off the list before. `limit` is how long the coroutine may take.
+/// takes it off the list before it calls it. `limit` is how long the coroutine may take.
 struct AtShutdown : ListNode {
     Coro<void> (*run)(AtShutdown& listener, Duration limit) = nullptr;
 };
@@ -64,7 +64,7 @@ struct AtShutdown : ListNode {
 class CallbackNode;
 class LoopThreads;
 
-/// What other floors keep with a loop, which does not know what it is.
+/// The things that other floors keep with a loop. The loop does not know what they are.
 struct LoopBelongings {
     AsyncGenerators asyncgens;
     IntrusiveList<AtShutdown> at_shutdown;
@@ -72,8 +72,8 @@ struct LoopBelongings {
     LoopThreads* threads = nullptr;
 };
 
-/// The questions of the loop about its residents. `core/residents.cpp` and `core/generator.cpp`
-/// answer them: the end of all tasks and all generators.
+/// The loop calls these functions to end all tasks and all generators. `core/residents.cpp` and
+/// `core/generator.cpp` define them.
 void wind_up_residents(EventLoop& loop);
 void wind_up_asyncgens(EventLoop& loop);
 
@@ -156,7 +156,7 @@ public:
 
     /// Runs the loop until `awaitable` (a Coro, Task, Future, …) is done. Returns its value or
     /// throws its error.
-    /// Throws also: RuntimeError if `stop()` ended the run before that (the awaitable goes on at
+    /// Throws also: RuntimeError if `stop()` ended the run before that (the awaitable continues at
     /// the next run). Defined in task.h.
     template <class Awaitable>
     decltype(auto) run_until_complete(Awaitable&& awaitable);
@@ -222,10 +222,9 @@ public:
     /// A new future of this loop. Python: `loop.create_future`.
     template <class T = void>
     Future<T> create_future();
-    /// Schedules `coroutine` as a task of this loop, which need not run yet. In all else as the
-    /// free function `create_task`. Throws: RuntimeError if the loop is closed. There are two
-    /// functions instead of a default argument, because `TaskOptions` is not complete in this
-    /// header.
+    /// Schedules `coroutine` as a task of this loop, which need not run yet. Otherwise as the free
+    /// function `create_task`. Throws: RuntimeError if the loop is closed. There are two functions
+    /// instead of a default argument, because `TaskOptions` is not complete in this header.
     template <class T>
     Task<T> create_task(Coro<T> coroutine, const TaskOptions& options);
     template <class T>

@@ -100,7 +100,7 @@ public:
 };
 
 /// A worker process ended while it ran a job. The job is lost; the pool replaces the process and
-/// goes on.
+/// continues.
 /// Python: `concurrent.futures.process.BrokenProcessPool`, after which the pool takes no jobs.
 class [[gnu::visibility("default")]] BrokenProcessPool : public RuntimeError {
     using RuntimeError::RuntimeError;

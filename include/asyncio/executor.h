@@ -5,7 +5,7 @@
 //
 // A thread cannot be stopped from outside. Cancelling the await ends the await at once. The
 // function runs on, and its result is dropped. A function that takes a `std::stop_token` as its
-// first parameter is told through it, and can return early.
+// first parameter learns of the cancellation through it, and can return early.
 //
 // The arguments of a job are copied (or moved) to the job, like those of `std::thread`. Wrap an
 // argument in `std::ref` to share it, and keep it alive until the job has ended. After a
@@ -305,8 +305,8 @@ inline constexpr bool is_default_executor = std::is_same_v<std::decay_t<Given>, 
 /// The function is called with copies of the arguments. Like that of `std::jthread`, it gets a
 /// `std::stop_token` as its first argument if it can be called with one.
 /// Throws: RuntimeError if the executor has been shut down.
-/// Cancellation: cancelling the future ends it at once. A job that has not begun never runs; one
-/// that runs is told by its stop token, runs on, and its result is dropped.
+/// Cancellation: cancelling the future ends it at once. A job that has not begun never runs; a job
+/// that runs learns of the cancellation by its stop token, continues, and its result is dropped.
 /// Lifetime: `executor` must live until it has run the job. The destructor of ThreadPoolExecutor
 /// waits for that.
 /// Python: `loop.run_in_executor`.
@@ -402,8 +402,8 @@ namespace functions {
 /// task. If every thread of the executor is busy, the job waits in a queue.
 /// Returns the result of the function.
 /// Throws: what the function throws; RuntimeError after the shutdown of the default executor.
-/// Cancellation: ends the await at once. A job that has not begun never runs; one that runs is told
-/// by its stop token, runs on, and its result is dropped.
+/// Cancellation: ends the await at once. A job that has not begun never runs; a job that runs
+/// learns of the cancellation by its stop token, continues, and its result is dropped.
 /// Lifetime: the arguments are copied. An object that is passed by `std::ref` or by pointer must
 /// live until the job has ended.
 /// Python: `asyncio.to_thread`.

@@ -12,7 +12,7 @@
 // the very error it was given has not failed itself; an exit that throws another error adds that
 // one. At the end one error leaves as it is, and several leave as an ExceptionGroup, where Python
 // keeps the last one and chains the others to it. A cancellation does not count among errors: if
-// there is a real error, that leaves.
+// there is a real error, the real error leaves.
 //
 // The exits run under a mask (`internal/core/cancel_mask.h`). The cancellation that ended the body
 // has been delivered; a second one would end the exit that is running in the middle, and what it

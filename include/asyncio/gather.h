@@ -7,20 +7,21 @@
 // Python, and it costs one object and one array of nodes instead of a task of its own.
 //
 // How a part reports. The gather watches the future of each part (`internal::FutureWatch`). One
-// iteration after a part is done the gather is told, like every waiter, and counts down. At the
-// last report it collects the results in the order of the arguments. A gather of things that are
-// all done is therefore itself done one iteration later; a gather of nothing is done at once.
+// iteration after a part is done, the node of the gather runs, as that of every waiter does, and
+// the gather counts down. At the last report it collects the results in the order of the arguments.
+// A gather of things that are all done is therefore itself done one iteration later; a gather of
+// nothing is done at once.
 //
 // Ownership. Until the last part has reported, the gather holds a reference to itself, and with it
 // the handles of the parts. The program need not keep either. A part that is never set would keep
 // the gather alive for ever, so the gather also stands in the loop's list of listeners (`AtClose`).
 // When the loop closes, the gather stops watching and drops the reference.
 //
-// The first error. `gather` ends with the first error of a part, at once, and the other parts go
-// on. This is Python's rule, and programs depend on it: a part may be awaited elsewhere, too. A
-// program that wants the other parts to stop uses `task_group`. An error that comes after the first
-// one has no receiver; in debug mode it is logged. With `gather_settled` an error is a result like
-// any other, and no part ends the gather early.
+// The first error. `gather` ends with the first error of a part, at once, and the other parts
+// continue. This is Python's rule, and programs depend on it: a part may be awaited elsewhere, too.
+// A program that wants the other parts to stop uses `task_group`. An error that comes after the
+// first one has no receiver; in debug mode it is logged. With `gather_settled` an error is a result
+// like any other, and no part ends the gather early.
 //
 // Cancellation. A request to cancel the gather is handed on to every part that is not done. The
 // request counts only if a part accepts it: a gather whose parts have all ended keeps its results.
@@ -89,8 +90,8 @@ private:
     /// Runs one iteration after the part is done.
     void future_ended(std::size_t index, FutureBase& child) noexcept;
     static void loop_closes(AtClose& listener) noexcept;
-    /// For the walk, as `CancelRelay` describes them: begin with the first part, go on to the next
-    /// one, say whether any part has accepted the request.
+    /// For the walk, as `CancelRelay` describes them: begin with the first part, continue with the
+    /// next one, say whether any part has accepted the request.
     FutureBase* receive(std::string_view message) noexcept final;
     FutureBase* answered(bool will_end, std::string_view message) noexcept final;
     bool answer() noexcept final { return any_will_end_; }

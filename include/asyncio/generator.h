@@ -76,7 +76,7 @@ public:
     std::exception_ptr take_error() noexcept { return std::exchange(error_, nullptr); }
 
     /// Lets the generator run for the asker: from its beginning, or from its `co_yield`, which
-    /// throws `thrown_in` if that is not null. The asker goes on at the next `co_yield` or at the
+    /// throws `thrown_in` if that is not null. The asker continues at the next `co_yield` or at the
     /// end.
     /// Throws: RuntimeError if the generator runs already, or belongs to another loop.
     void run_for(std::coroutine_handle<> asker, PromiseBase* asker_promise,
@@ -329,7 +329,7 @@ public:
     /// Throws: the error that leaves the generator, which has ended then; RuntimeError if another
     /// task is waiting for its next value, or if the generator belongs to another loop.
     /// Cancellation: reaches the wait inside the generator. The CancelledError ends the generator,
-    /// unless the generator catches it and goes on.
+    /// unless the generator catches it and continues.
     /// Cost: two resumptions; no iteration of the loop, no allocation.
     /// Python: `__anext__`.
     internal::GeneratorStep<T> next() { return {promise(), nullptr}; }

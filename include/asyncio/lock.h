@@ -3,9 +3,10 @@
 //
 // The lock is fair: it goes to the task that has waited longest. Between `release` and the step of
 // the task that was woken, no task holds the lock. Still a newcomer cannot take it, because a
-// newcomer queues behind every waiter (`WaitQueue::occupied`). The alternative, to give the lock to
-// the woken task inside `release`, would make a woken task that is cancelled give it back; CPython
-// does it as it is done here, and a program can see the difference in the order of events.
+// newcomer queues behind every waiter (`WaitQueue::occupied`). The alternative is to give the lock
+// to the woken task inside `release`. A woken task that is cancelled would then have to give it
+// back. CPython does the same as this class, and a program could see the difference in the order of
+// events.
 //
 // A task that is cancelled while it waits, or after it was woken, wakes the next one. So a release
 // is never lost.
@@ -57,8 +58,8 @@ public:
     /// Releases the lock and wakes the first waiter, which runs in the next iteration. For a lock
     /// whose `Held` was told to `keep`; otherwise the `Held` releases the lock.
     /// Throws: RuntimeError if the lock is not held, or if a `Held` holds it. Python's pair of
-    /// statements, `acquire` and `release`, ends here: without a name the `Held` is destroyed at
-    /// once, and the lock is free again before `release`.
+    /// statements, `acquire` and later `release`, leads to this error: without a name the `Held` is
+    /// destroyed at once, and the lock is free again before `release`.
     void release() {
         waiting_.check_thread();
         if (!kept_) [[unlikely]]

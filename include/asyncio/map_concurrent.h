@@ -129,7 +129,7 @@ public:
     bool retry(unsigned attempt) const noexcept { return attempt < options_.retries; }
 
     /// The last attempt of an item has failed. Returns the error with which its worker has to end;
-    /// null if the worker goes on with the next item.
+    /// null if the worker continues with the next item.
     std::exception_ptr item_failed(TaskGroup& group, std::exception_ptr error);
     /// A worker has ended as cancelled. If the map itself has not caused that, items may be left
     /// without a result, so the map ends.

@@ -7,8 +7,8 @@
 // await their bodies as outcomes: a CancelledError that goes through five of them is thrown once,
 // in the program's own code.
 //
-// The state `cancelled` is separate from `error`, because every scope asks for it, and finding out
-// whether an `exception_ptr` holds a CancelledError costs more than a look at a byte.
+// The state `cancelled` is separate from `error`, because every scope asks for it. A look at a byte
+// costs less than finding out whether an `exception_ptr` holds a CancelledError.
 
 #include <asyncio/exceptions.h>
 #include <asyncio/internal/machine/rethrow.h>

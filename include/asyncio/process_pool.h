@@ -10,12 +10,12 @@
 // How it works. The processes are this program, started again. The function to run is named by its
 // place in the program (`internal/executors/remote_call.h`), so nothing has to be registered. Each
 // process has a thread in this program, which gives it jobs and waits for the answers. A job of the
-// process pool is therefore a job of a thread pool whose thread happens to wait for another
-// process: the queue, cancellation and shutdown are those of threads.
+// process pool is therefore a job of a thread pool, and its thread waits for another process: the
+// queue, cancellation and shutdown are those of threads.
 //
 // Processes are started on demand and kept. They end with the pool, and with the program, however
-// that ends. A process that crashes takes one job with it, which ends with BrokenProcessPool; the
-// next job gets a new process.
+// that ends. When a process crashes, its job ends with BrokenProcessPool, and the next job gets a
+// new process.
 //
 // The state of a process. `main` does not run in it; static objects are initialised as at any start
 // of the program. Standard input is empty; standard output and error go where the program's go.
@@ -65,7 +65,7 @@ private:
 struct ProcessPoolOptions {
     /// The largest number of processes; 0 means as many as there are processors, as in Python.
     std::size_t max_workers = 0;
-    /// A process is replaced after so many jobs; 0 means never. For functions that leak memory.
+    /// A process is replaced after this many jobs; 0 means never. For functions that leak memory.
     std::size_t max_tasks_per_child = 0;
 };
 
@@ -75,7 +75,7 @@ struct ProcessPoolOptions {
 /// as bytes, so each type needs a `Serializer` (serialize.h). Exceptions of the standard library
 /// arrive with their own type, others as RemoteError.
 /// Cancellation: cancelling the future ends it at once, as with threads. A job that has not begun
-/// never runs. A job that runs goes on in its process, and its result is dropped.
+/// never runs. A job that runs continues in its process, and its result is dropped.
 /// Thread-safety: any thread.
 /// Python: `concurrent.futures.ProcessPoolExecutor`.
 class ProcessPoolExecutor {

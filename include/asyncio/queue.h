@@ -7,8 +7,8 @@
 //
 // `get` and `put` do not hand items over between tasks. A woken getter looks at the queue when it
 // runs, and takes an item if there still is one; a running task may have taken it first. So a
-// cancelled getter has never taken an item, and no item can be lost. (`ThreadQueue` does it the
-// other way round, and says why.)
+// cancelled getter has never taken an item, and no item can be lost. (`ThreadQueue` hands items
+// over; thread_queue.h says why.)
 //
 // Thread-safety: loop thread only.
 
@@ -131,8 +131,8 @@ public:
     /// Python: `queue.put(item)`.
     QueuePut<BasicQueue> put(T item) { return {*this, std::move(item)}; }
 
-    /// Puts `item` into the queue without waiting. Throws: QueueFull, QueueShutDown; the item has
-    /// not been moved from then.
+    /// Puts `item` into the queue without waiting. Throws: QueueFull, QueueShutDown; `item` is
+    /// unchanged then.
     template <class Item = T>
         requires std::constructible_from<T, Item&&>
     void put_nowait(Item&& item) {
@@ -141,8 +141,8 @@ public:
         item_added();
     }
 
-    /// Puts `item` into the queue if there is room. Returns false if there is none; the item has
-    /// not been moved from then.
+    /// Puts `item` into the queue if there is room. Returns false if there is none; `item` is
+    /// unchanged then.
     /// Throws: QueueShutDown. Python: none; `put_nowait` without the exception.
     template <class Item = T>
         requires std::constructible_from<T, Item&&>
@@ -285,7 +285,7 @@ private:
 
 }  // namespace internal
 
-/// A queue in which the item leaves first that came first.
+/// A queue in which the item that came first leaves first.
 ///
 /// `T` is any type that can be moved.
 /// Lifetime: the queue may be destroyed while tasks wait in it. They wait on until they are
@@ -297,8 +297,8 @@ class Queue : public internal::BasicQueue<T, internal::FifoStore<T>> {
     using internal::BasicQueue<T, internal::FifoStore<T>>::BasicQueue;
 };
 
-/// A queue in which the smallest item leaves first, as `Less` orders them. Among equal items the
-/// one leaves first that came first.
+/// A queue in which the smallest item leaves first, as `Less` orders them. Among equal items, the
+/// item that came first leaves first.
 ///
 /// `Less` must not throw. Cost: O(log items) to put and to get.
 /// Python: `asyncio.PriorityQueue`, which leaves the order among equal items open.
@@ -307,7 +307,7 @@ class PriorityQueue : public internal::BasicQueue<T, internal::PriorityStore<T, 
     using internal::BasicQueue<T, internal::PriorityStore<T, Less>>::BasicQueue;
 };
 
-/// A queue in which the item leaves first that came last.
+/// A queue in which the item that came last leaves first.
 ///
 /// Python: `asyncio.LifoQueue`.
 template <class T>

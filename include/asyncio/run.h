@@ -8,7 +8,7 @@
 // brought to an end again after each. Nothing is destroyed in the middle, and errors on the way go
 // to the exception handler.
 //
-// An error that leaves `run` and is caught nowhere is a special case. C++ then unwinds nothing:
+// An error that leaves `run` and is not caught is a special case. C++ then unwinds nothing:
 // `std::terminate` is called at the throw. So `run` closes the runner before it lets an error pass,
 // and marks the error, so that the report of `std::terminate` can show the awaits through which it
 // came (`internal/core/uncaught.h`).
@@ -76,9 +76,9 @@ public:
 
     /// Runs `main` (a Coro, a function that returns one, or anything that can be awaited) to its
     /// end. Returns its value or throws its error. Other tasks that are left stay in the loop, and
-    /// go on at the next `run`. The runner has a context of its own, a copy of the one in which it
-    /// was made, so one `run` sees the variables that an earlier one has set. `context` replaces it
-    /// if it is not null.
+    /// continue at the next `run`. The runner has a context of its own, a copy of the one in which
+    /// it was made, so one `run` sees the variables that an earlier one has set. `context` replaces
+    /// it if it is not null.
     /// Throws also: KeyboardInterrupt; RuntimeError inside a running loop or after `close`;
     /// DeadlockError.
     template <internal::Startable Main>

@@ -1,11 +1,11 @@
 #pragma once
-// Permits: at most so many tasks at a time.
+// Permits: at most a given number of tasks at a time.
 //
-// The invariant: the permits that are held, plus `value_`, plus the permits on their way to a task
-// that was woken, are the permits that the semaphore started with and those that were released
-// beyond that. A permit travels with the wake-up: `release` adds one to `value_`, and takes it out
-// again for the task that it wakes. So no newcomer can take the permit in between. A task that is
-// cancelled on the way puts its permit back and wakes the next one.
+// The invariant. A permit is in one of three places: a task holds it, or `value_` counts it, or it
+// is on its way to a task that was woken. Together these are the permits of the start, and the
+// permits that were released in addition. A permit travels with the wake-up: `release` adds one to
+// `value_`, and takes it out again for the task that it wakes. So no newcomer can take the permit
+// in between. A task that is cancelled on the way puts its permit back and wakes the next one.
 //
 // Why `release` may be refused. In Python `acquire` and `release` are two statements. In C++ a
 // `Held` without a name is destroyed at the end of its own line. A program that copies the Python

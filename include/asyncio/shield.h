@@ -74,11 +74,12 @@ private:
 namespace functions {
 
 /// Returns a future that ends as `task` ends. Cancelling a task that awaits this future does not
-/// cancel `task`: the waiting task gets its CancelledError, and `task` goes on.
+/// cancel `task`: the waiting task gets its CancelledError, and `task` continues.
 ///
-/// `shield` takes a task, not a coroutine, so that the program has a handle for the work that goes
-/// on. If the waiting task was cancelled and `task` ends with an error later, the error is reported
-/// to the exception handler once. If `task` itself is cancelled, the shield ends as cancelled.
+/// `shield` takes a task, not a coroutine, so that the program has a handle for the work that
+/// continues. If the waiting task was cancelled and `task` ends with an error later, the error is
+/// reported to the exception handler once. If `task` itself is cancelled, the shield ends as
+/// cancelled.
 /// Python: `asyncio.shield`.
 template <class Handle>
     requires internal::FutureLike<Handle>

@@ -60,7 +60,7 @@ private:
     };
 
     /// A cancellation stops the alarm. If the alarm has rung, the task is in the ready queue, and
-    /// it is too late.
+    /// the request comes too late.
     static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
         const bool was_set = static_cast<SleepAwaiter&>(waiter).alarm_.stop_alarm();
         return was_set ? Abort::removed : Abort::too_late;

@@ -150,7 +150,7 @@ private:
         if (outcome.failed()) {
             result_.exceptions[event] = outcome.error();
             // Only the failure of the runner started last lets the next one start before its time.
-            // After the failure of an earlier one, the later runner is still to be given its delay.
+            // After the failure of an earlier runner, the later one still gets its whole delay.
             if (event + 1 == tasks_.size()) may_start_ = true;
             return;
         }

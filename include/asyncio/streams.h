@@ -7,7 +7,7 @@
 //
 // A reader asks its channel only while a task reads, and keeps the bytes that came beyond what was
 // asked for. So its memory is bounded by what the program asks for, and a cancelled read has taken
-// nothing away: the next read goes on where it began. Python's reader is filled by a transport
+// nothing away: the next read continues where it began. Python's reader is filled by a transport
 // whether the program reads or not, so it has to pause the transport when too much has come.
 //
 // A writer has a buffer in front of its channel. `write` puts bytes into it and never waits.
@@ -117,7 +117,7 @@ private:
 enum class WriterEvent : std::uint8_t {
     drained,  ///< The buffer is down to the low mark, or never was above the high one.
     sent,     ///< The kernel has taken everything up to a mark.
-    closed,   ///< The descriptor is closed.
+    closed,   ///< The side is closed.
 };
 
 /// The awaiter of `drain`, `send` and `wait_closed`. It stands in a line of the writer, with the
@@ -256,8 +256,8 @@ public:
     /// Whether the end of the stream was reached and the buffer is empty.
     bool at_eof() const;
 
-    /// Closes the descriptor and drops the buffer. A read that is waiting gets the end of the
-    /// stream. Closing twice is allowed.
+    /// Closes the descriptor, or the reading side of the channel, and drops the buffer. A read that
+    /// is waiting gets the end of the stream. Closing twice is allowed.
     void close() const noexcept;
     /// Whether `close` was called.
     bool is_closing() const;
@@ -296,8 +296,8 @@ public:
                  StreamOptions options = {});
     StreamWriter(StreamWriter&& other) noexcept;
     StreamWriter& operator=(StreamWriter&& other) noexcept;
-    /// Calls `abort()`, unless `close()` was called, which then goes on. Debug mode logs bytes that
-    /// are lost in this way.
+    /// Calls `abort()`, unless `close()` was called, which then continues. Debug mode logs bytes
+    /// that are lost in this way.
     ~StreamWriter();
 
     explicit operator bool() const noexcept;
@@ -342,16 +342,18 @@ public:
     /// can only do so by being closed, so for pipes this is `close`.
     void write_eof() const noexcept { close(); }
 
-    /// Sends the buffered bytes, then closes the descriptor. This call does not wait for that.
-    /// Closing twice is allowed.
+    /// Sends the buffered bytes, then closes the descriptor, or the writing side of the channel.
+    /// This call does not wait for that. Closing twice is allowed.
     void close() const noexcept;
-    /// Closes the descriptor at once. The buffered bytes are lost.
+    /// Closes the descriptor, or the writing side of the channel, at once. The buffered bytes are
+    /// lost.
     void abort() const noexcept;
     /// Whether `close` or `abort` was called, or the stream has ended with an error.
     bool is_closing() const;
 
-    /// Waits until the descriptor is closed. Throws: OsError if the stream has ended with an error.
-    /// Cancellation: a cancellation point if it must wait. The closing goes on.
+    /// Waits until the descriptor, or the side of the channel, is closed. Throws: OsError if the
+    /// stream has ended with an error.
+    /// Cancellation: a cancellation point if it must wait. The closing continues.
     WriterWait wait_closed() const;
 
     /// How many bytes are buffered.

@@ -2,10 +2,10 @@
 // Running other programs.
 //
 // The library learns the end of a process from the process itself, through a pidfd, and never from
-// its pipes: a grandchild may hold those open for as long as it likes. Signals go through the
-// pidfd, too. So a signal reaches this process or no process at all, even if the process has ended
-// and its number belongs to another one. And only this library reaps the process; until then its
-// number, and the number of its group, cannot be given to another process.
+// its pipes: a grandchild may hold the pipes open for any time. Signals go through the pidfd, too.
+// So a signal reaches this process or no process at all, even if the process has ended and its
+// number belongs to another one. And only this library reaps the process; until then its number,
+// and the number of its group, cannot be given to another process.
 //
 // A child starts with an empty signal mask and with the default actions of SIGPIPE and SIGINT. It
 // inherits the descriptors that the options name, and no others.
@@ -162,7 +162,7 @@ public:
     /// Waits for the end of the process only: its pipes may still hold output, and its children may
     /// still run. Many tasks may wait.
     /// Returns the value of `returncode()`.
-    /// Cancellation: a cancellation point if it must wait. The process goes on.
+    /// Cancellation: a cancellation point if it must wait. The process continues.
     /// Python: `process.wait()`, which before 3.14 waits for the pipes, too.
     ProcessWait wait() const;
 
@@ -172,8 +172,8 @@ public:
     /// A process that does not read its input is no error.
     /// Throws: `std::invalid_argument` for input without a pipe to stdin, or input in a second
     /// call; OsError when a pipe cannot be read.
-    /// Cancellation: a cancellation point if it must wait. The process goes on, the input is still
-    /// written, and the bytes that were read are kept: call this again to go on, or call
+    /// Cancellation: a cancellation point if it must wait. The process continues, the input is
+    /// still written, and the bytes that were read are kept: call this again to continue, or call
     /// `take_output`.
     Coro<Output> communicate(std::string input = {});
 
@@ -214,7 +214,7 @@ public:
     /// group have changed to another user.
     /// Cancellation: a cancellation point if it must wait. When it is cancelled during the grace,
     /// the whole group is sent SIGKILL at once, before the CancelledError leaves. The same happens
-    /// when the awaiting coroutine is destroyed. So no process of the group goes on in any case.
+    /// when the awaiting coroutine is destroyed. So no process of the group continues in any case.
     /// Lifetime: the handle may be moved or destroyed meanwhile. A dropped handle kills the
     /// process, as always, and the rest of the group keeps its grace.
     /// Cost: the end of a group is no event of the kernel. After the process has ended, this looks
@@ -237,8 +237,8 @@ private:
 /// that of `options.env` if it has one, otherwise in that of this process.
 ///
 /// The program is started by vfork and exec, which blocks the loop for a fraction of a millisecond.
-/// So that timers and other tasks go on, one program is started in each iteration of the loop, in
-/// the order of the calls.
+/// So that timers and other tasks continue, one program is started in each iteration of the loop,
+/// in the order of the calls.
 /// Throws: OsError with the name of the program ("spawn /bin/nosuch: No such file or directory"),
 /// also if there are no more descriptors (EMFILE, ENFILE) or processes (EAGAIN); no program runs
 /// then. `std::invalid_argument` if there are no arguments, for a zero byte in a text, for STDOUT
@@ -314,7 +314,7 @@ Coro<Process> create_subprocess_exec(const A& a, const B& b, const C& c, const D
     return internal::exec_words(options, a, b, c, d, e, f, g);
 }
 
-/// Runs `command` by `/bin/sh -c --`. In all else as `create_subprocess_exec`.
+/// Runs `command` by `/bin/sh -c --`. Otherwise as `create_subprocess_exec`.
 /// Python: `asyncio.create_subprocess_shell`. There a command that begins with a dash is an option
 /// of the shell.
 Coro<Process> create_subprocess_shell(std::string command, SubprocessOptions options = {});

@@ -11,7 +11,7 @@
 // it awaits, and so on, down to the awaiter at which the task is parked. Two kinds of references
 // keep the task object alive. The loop holds one from the creation of the task until its end, and
 // every handle (`Task`, `TaskRef`, an awaiting task) holds one. So a program may drop the handle:
-// the task goes on in the background and loses nothing. CPython's loop holds its tasks weakly
+// the task continues in the background and loses nothing. CPython's loop holds its tasks weakly
 // there, and a task without a handle can vanish in the middle.
 //
 // The end. When the outermost coroutine has ended, the task moves the result from the coroutine's
@@ -24,7 +24,7 @@
 // Errors. The error of a task stays in the future until the program asks for it: by an await, by
 // `result()`, or by `exception()`. If the program never asks, the destructor of the task reports
 // the error to the loop's exception handler. The destructor runs when the last reference is
-// dropped. The moment is definite, since there is no collector that does it later.
+// dropped. So the moment is known: there is no garbage collector that does it later.
 //
 // Cancellation before the first step. The coroutine never runs; the frame and its arguments are
 // destroyed, and the future ends as cancelled. Only the destructors of the arguments run. An object

@@ -20,7 +20,7 @@
 //
 // How the group waits. Each child has a node in the group's list, which is also a waiter of the
 // child's future. The node of the last child wakes the parent. A request to cancel the parent
-// during this wait is handed to the children, and the wait goes on.
+// during this wait is handed to the children, and the wait continues.
 //
 // Memory. A scope that has begun must be able to end without memory. So the coroutine that waits
 // for the children is made before the body begins, a child's node is made before the child runs,
@@ -86,7 +86,7 @@ Coro<BodyResult<Body, TaskGroup>> task_group_scope(Body body);
 template <class T = void>
 class TaskStatus {
 public:
-    /// Lets `start` return with `value`; the task goes on. Has no effect if `start` was cancelled
+    /// Lets `start` return with `value`; the task continues. Has no effect if `start` was cancelled
     /// in the meantime. Throws: RuntimeError if it was called before.
     template <class... Value>
         requires(sizeof...(Value) == (std::is_void_v<T> ? 0 : 1))

@@ -78,7 +78,7 @@ public:
         return outcome_->last_value();
     }
     /// The same for at most `limit`. Throws also: TimeoutError if it is not done by then; the other
-    /// side goes on.
+    /// side continues.
     T get(Delay limit) {
         if (!wait_for(limit)) throw TimeoutError();
         return outcome_->last_value();
@@ -197,7 +197,7 @@ private:
     }
 
     bool keep(Outcome<T>&& outcome) {
-        // The waiting side may destroy this object at the moment in which it is told, so nothing of
+        // The waiting side may destroy this object as soon as the end is announced, so nothing of
         // it is touched after that.
         auto* const state = &existing();
         if (std::exchange(is_kept_, true))

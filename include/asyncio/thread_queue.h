@@ -22,8 +22,8 @@
 // late, and the await returns what it got. The state changes under the mutex, so these two are the
 // only cases.
 //
-// Waking happens outside the mutex, and is the last access to a place: its owner may go on at that
-// moment, and destroy the place. A task is woken through the gate of its loop
+// Waking happens outside the mutex, and is the last access to a place: its owner may continue at
+// that moment, and destroy the place. A task is woken through the gate of its loop
 // (`internal/loop/loop_gate.h`), since the loop may close while another thread serves the task. A
 // thread is woken through a `ThreadEvent`, which its owner may destroy as soon as it is set.
 //

@@ -9,14 +9,14 @@
 //
 // How a scope knows its own request: it counts (`internal/core/own_request.h`). If only this limit
 // has asked since the scope began, the CancelledError becomes a TimeoutError. Otherwise the
-// CancelledError goes on, to the scope that made the other request or out of the task. So limits
+// CancelledError continues, to the scope that made the other request or out of the task. So limits
 // nest, and a cancellation from outside wins when it comes at the same moment as a deadline.
 //
 //    entered ──(deadline)──► expiring ──(body has ended)──► expired
 //       └──────(body has ended)──► left
 //
-// In the state `expiring` the request has been made and the body is unwinding. It may take as long
-// as it likes: a limit cannot stop code that does not wait, and does not cut a cleanup short.
+// In the state `expiring` the request has been made and the body is unwinding. The unwinding may
+// take any time: a limit cannot stop code that does not wait, and does not cut a cleanup short.
 //
 // The limit is an alarm of the scope (`lowlevel::Alarm`), and not a step of the task. The alarm
 // rings before or after the task's step in the same iteration, in the order of the ready queue, as
@@ -120,7 +120,8 @@ private:
     bool leave_and_decide(bool body_cancelled);
     /// To be called after `leave_and_decide`. The limit's request has ended the body, and another
     /// request may have come later that the body was not told of. Returns the CancelledError of
-    /// that one, with its own reason, since it is the one that leaves; null if there is none.
+    /// that request, with its own reason, because this error leaves the scope; null if there is
+    /// none.
     std::exception_ptr cancellation_of_others();
     /// The usual case: the limit has not been reached. Ends the scope and returns true; the outcome
     /// of the body stands.
@@ -235,7 +236,7 @@ auto timeout_at(std::optional<Deadline> when, Body&& body) {
                                                        std::forward<Body>(body));
 }
 
-/// Runs `body` with a limit, and goes on without an error when the limit is reached:
+/// Runs `body` with a limit, and continues without an error when the limit is reached:
 /// `if (co_await move_on_after(1s, [&]() -> Coro<> { … })) …`.
 ///
 /// `delay`, the body and its argument are as for `timeout`.

@@ -78,7 +78,7 @@ namespace functions {
 /// are tasks. This function never cancels a task and never throws the error of a task: look at
 /// `done`. When the time is over, the tasks that are not done are in `pending`.
 /// Throws: `std::invalid_argument` if the list is empty.
-/// Cancellation: ends the wait. The tasks go on.
+/// Cancellation: ends the wait. The tasks continue.
 /// Python: `asyncio.wait`.
 template <internal::AnyHandle Handle>
 Coro<WaitResult<Handle>> wait(std::vector<Handle> handles, WaitOptions options = {}) {

@@ -101,7 +101,7 @@ int attempt_pipe(const Operation& operation) noexcept {
     return 0;
 }
 
-/// Not retried: when close(2) says EINTR, Linux has closed the descriptor all the same. By then the
+/// Not retried: when close(2) says EINTR, Linux has closed the descriptor nevertheless. By then the
 /// number may belong to another file, which a second close would hit.
 int attempt_close(int fd) noexcept {
     if (::close(fd) == 0 || errno == EINTR) return 0;

@@ -36,11 +36,11 @@ private:
 /// or `would_block`. EINTR is retried. The operation itself is left as it was.
 ///
 /// "Without waiting" relies on rule 6 of the contract: the descriptor is in non-blocking mode, or
-/// it has no such mode and never says EAGAIN (a regular file).
+/// it has no such mode and never answers EAGAIN (a regular file).
 int attempt(Operation& operation, Scratch& scratch) noexcept;
 
-/// Whether `attempt` may hold up the thread: a kind for which the descriptor's mode decides, on a
-/// descriptor that is not in non-blocking mode. By rule 6 this is a regular file or a block device.
+/// Whether `attempt` may block the thread: the mode of the descriptor decides for this kind, and
+/// the descriptor is not in non-blocking mode. By rule 6 this is a regular file or a block device.
 /// If the operation does not say, the answer costs one system call.
 bool attempt_may_block(const Operation& operation) noexcept;
 

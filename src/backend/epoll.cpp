@@ -22,27 +22,27 @@
 //    wake-up. The price is one epoll_ctl per operation that parks, on a path that is about to sleep
 //    anyway.
 //
-// To arm by one-shot alone is not enough. EPOLLERR and EPOLLHUP are reported unasked, for as long
-// as they hold, and the call may block all the same (a socket with a message in its error queue).
-// Such a registration, armed again, would fire at once, without end. So after an event that
-// finished no operation the registration is armed by edge, and stays armed: it reports the next
-// change and nothing else. It is removed when no operation waits any more, because it would go on
-// reporting.
+// Arming by one-shot alone is not enough. EPOLLERR and EPOLLHUP are reported unasked, for as long
+// as they hold, and the call may still block (a socket with a message in its error queue). Such a
+// registration, armed again, would fire at once, without end. So after an event that finished no
+// operation the registration is armed by edge, and stays armed: it reports the next change and
+// nothing else. It is removed when no operation waits any more, because it would continue to
+// report.
 //
-// A registration left behind on a file that lives on may still fire once, for a number that by then
-// means another file. So every addition takes a new generation, which travels in the event, and an
-// event of an older generation is dropped.
+// A registration that was left behind may belong to a file that is still open elsewhere. It may
+// then fire once more, for a number that means another file by now. So every addition takes a new
+// generation, which travels in the event, and an event of an older generation is dropped.
 //
 // The two directions of a descriptor share its one registration: `armed` is the union of what is
 // waited for. An event disarms everything, and what the remaining operations wait for is armed
-// anew. `armed` is believed only while an operation waits, because only then is the descriptor
-// known not to have been closed (rule 9).
+// anew. `armed` is believed only while an operation waits, because only at that time the descriptor
+// is known to be open (rule 9).
 //
 // Within a direction operations are served in the order in which they came, and the first that
-// would block ends the round: a thousand readers of one pipe cost one failed read per event and not
-// a thousand.
+// would block ends the round. So a thousand readers of one pipe cost one failed read per event and
+// not a thousand.
 //
-// Regular files cannot be watched (EPERM) and need not be: a call on them never says EAGAIN, so
+// Regular files cannot be watched (EPERM) and need not be: a call on them never answers EAGAIN, so
 // they are never parked. The thread waits while the disk works. A program for which this is too
 // long uses the worker pool.
 //
@@ -208,7 +208,8 @@ void EpollBackend::forget_registration(int fd) noexcept {
     slots_[static_cast<std::size_t>(fd)].registered = false;
 }
 
-/// Returns `would_block`, now meaning "parked", or why the operation cannot be.
+/// Returns `would_block` if the operation was parked, or else −errno, the reason why it could not
+/// be.
 int EpollBackend::park(Operation& operation) noexcept {
     if (!make_slots_up_to(operation.fd)) return -ENOMEM;
     Slot& slot = slots_[static_cast<std::size_t>(operation.fd)];
@@ -236,7 +237,8 @@ bool EpollBackend::make_slots_up_to(int fd) noexcept {
     }
 }
 
-/// Has the next event of `interest` reported: once (EPOLLONESHOT), or every change (EPOLLET).
+/// Makes the kernel report events of `interest`: the next one only (EPOLLONESHOT), or every change
+/// (EPOLLET).
 /// Returns 0 or −errno.
 int EpollBackend::arm(int fd, Slot& slot, std::uint32_t interest, std::uint32_t mode) noexcept {
     // Already armed for it. An interest of 0 (a poll for errors alone) must reach the kernel once.
@@ -246,20 +248,20 @@ int EpollBackend::arm(int fd, Slot& slot, std::uint32_t interest, std::uint32_t 
     return error;
 }
 
-/// Removes a registration by edge when its last operation has left: it would go on to report
+/// Removes a registration by edge when its last operation has left: it would continue to report
 /// changes that no operation waits for. A one-shot registration stays. It fires once at the most,
 /// and the next operation on the descriptor usually finds it and needs no addition.
 void EpollBackend::leave_if_idle(int fd, Slot& slot) noexcept {
     if (!slot.idle() || !slot.armed_by_edge()) return;
-    // A failure means that the number already belongs to another file, whose registration this is
-    // not.
+    // The call fails if the number already belongs to another file. Then there is no registration
+    // to remove.
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
     slot.armed = 0;
     slot.registered = false;
 }
 
-/// Changes the registration if there should be one, else adds it, and believes the kernel about
-/// which.
+/// Changes the registration if the hint says that there is one, else adds one. The kernel's answer
+/// corrects a wrong hint.
 int EpollBackend::tell_kernel(int fd, Slot& slot, std::uint32_t interest) noexcept {
     epoll_event request{interest, {}};
     const auto ask = [&](int change) noexcept {
@@ -290,7 +292,7 @@ void EpollBackend::cancel(Operation& operation) noexcept {
 
 Backend::Waited EpollBackend::wait(TimePoint deadline, OperationList& finished) noexcept {
     fork_guard_.check();
-    // There is something to report, so the kernel is only looked at: the loop must not sleep on it.
+    // There is something to report, so the kernel is asked without waiting.
     if (!withdrawn_.empty()) {
         report_withdrawn(finished);
         deadline = internal::at_once;
@@ -305,8 +307,8 @@ Backend::Waited EpollBackend::wait(TimePoint deadline, OperationList& finished) 
     return Waited::ok;
 }
 
-/// These operations have had no effect since they were parked, so −ECANCELED is the truth, and
-/// the data stays with the kernel for the next reader.
+/// These operations have had no effect since they were parked, so −ECANCELED is correct, and the
+/// data stays with the kernel for the next reader.
 void EpollBackend::report_withdrawn(OperationList& finished) noexcept {
     withdrawn_.for_each([](Operation& operation) { finish(operation, -ECANCELED); });
     finished.append(withdrawn_);
@@ -328,7 +330,7 @@ void EpollBackend::serve(int fd, std::uint32_t ready, OperationList& finished) n
     Slot& slot = slots_[static_cast<std::size_t>(fd)];
     if (!slot.armed_by_edge()) slot.armed = 0;
     const std::size_t parked_before = parked_count_;
-    // Polls first: the reads that follow may take away the very data that the polls are told of.
+    // Polls come first: a read may take the data that a poll is about to report.
     serve_polls(slot, ready, finished);
     constexpr std::uint32_t broken = EPOLLERR | EPOLLHUP;
     if ((ready & (EPOLLIN | broken)) != 0) serve_line(slot.reads, finished);

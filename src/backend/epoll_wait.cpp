@@ -32,19 +32,19 @@ std::atomic<bool> nanoseconds_work{true};
 
 /// How long to ask the kernel to wait.
 ///
-/// The kernel lets the timer of such a wait run late by a thousandth of its length (a two hundredth
-/// in a process of raised niceness), so that timers can share interrupts: 10 ms on a wait of ten
-/// seconds. So a long wait is asked to end a 128th early. The loop then finds nothing due and waits
-/// again for the rest, whose error is smaller in the same proportion. Up to half a second the
-/// kernel's tolerance is good enough.
+/// The kernel lets the timer of such a wait run late by a thousandth of its length, so that timers
+/// can share interrupts: 10 ms on a wait of ten seconds. (In a process of raised niceness it is a
+/// two hundredth.) So a long wait is asked to end a 128th early. The loop then finds nothing due
+/// and waits again for the rest, whose error is smaller in the same proportion. Up to half a second
+/// the kernel's tolerance is good enough.
 Duration time_to_ask(TimePoint deadline) noexcept {
     const Duration left = deadline - Clock::now();
     if (left <= 0ns) return 0ns;
     return left <= 500ms ? left : left - left / 128;
 }
 
-/// The count of events, or −1 with errno. Headers that do not know the call make it answer ENOSYS,
-/// like a kernel that does not.
+/// The count of events, or −1 with errno. If the headers do not know the call, the answer is
+/// ENOSYS, as from a kernel that does not know it.
 int wait_nanoseconds(int epoll_fd, std::span<epoll_event> events, const Duration* limit) noexcept {
 #ifdef SYS_epoll_pwait2
     timespec time{};

@@ -24,8 +24,8 @@ class ForkGuard {
 public:
     ForkGuard() noexcept;
 
-    /// Whether this process is a child (or a later descendant) of the one that made the guard. For
-    /// destructors, which have to spare what belongs to the parent.
+    /// Whether this process is a child (or a later descendant) of the one that made the guard. Used
+    /// by destructors, which must not touch what belongs to the parent.
     bool crossed() const noexcept {
         return generation_ != current_generation.load(std::memory_order_relaxed);
     }

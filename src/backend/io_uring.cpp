@@ -10,20 +10,20 @@
 //     with a READ on a non-blocking descriptor: for some kinds of file the ring waits, for others
 //     it answers −EAGAIN at once. A poll works alike for all of them. A poll is also harmless to
 //     cancel: a poll has moved no data, so there is none to lose.
-//  3. A read or write on a descriptor that is *not* in non-blocking mode, which by the contract is
-//     a regular file or a block device, is never tried here, because the thread would wait for the
+//  3. A descriptor that is *not* in non-blocking mode is a regular file or a block device, by the
+//     contract. A read or write on it is never tried here, because the thread would wait for the
 //     disk. It goes to the ring as READ or WRITE, and a worker of the kernel does the waiting. The
 //     mode of a descriptor is shared with other processes and may change at any time. If the ring
 //     answers −EAGAIN after all, the operation is polled like any other.
 //  4. The ring's polls answer POLLRDHUP ("the peer will send no more"), POLLERR and POLLHUP
 //     unasked, and at once if one of them holds already. This can become a loop without end: the
-//     poll answers, the call would block, the next poll answers at once. A write into a full socket
-//     whose peer has finished sending does so (HTTP/1.0 and many scripts talk in this way), and a
-//     read on a socket with a message in its error queue. So when the call would block although the
-//     poll has answered, the next poll is a multishot one. It reports changes: the same useless
-//     answer once, and then nothing until something happens. The call is tried at each of its
-//     reports. When the call has succeeded, the poll is ended, and when the poll has ended, the
-//     operation is reported.
+//     poll answers, the call would block, the next poll answers at once. Two cases are a write into
+//     a full socket whose peer has finished sending (HTTP/1.0 and many scripts talk in this way),
+//     and a read on a socket with a message in its error queue. So when the call would block
+//     although the poll has answered, the next poll is a multishot one. It reports changes: the
+//     same useless answer once, and then nothing until something happens. The call is tried at each
+//     of its reports. When the call has succeeded, the poll is ended, and when the poll has ended,
+//     the operation is reported.
 //
 // Several operations on one descriptor each have a poll of their own. An event wakes them all, and
 // the operations that find nothing are polled again: good for a handful, wasteful for thousands.
@@ -41,16 +41,16 @@
 // iteration has asked for.
 //
 // Exactly once. The user_data of an entry is the address of its operation. An operation that is
-// armed leaves for `done_` only by the last completion of its own entry, so "exactly once" is the
+// armed moves to `done_` only with the last completion of its own entry, so "exactly once" is the
 // kernel's promise. A cancellation is an entry of its own (ASYNC_CANCEL), which names that address
 // and stands behind the entry that it names. The kernel carries out submissions in order, and the
-// operation's memory is in use until its completion has been collected. So a cancellation meets
-// neither an operation that has not arrived in the kernel yet, nor a later operation at the same
-// address. The completion of the cancellation itself tells nothing that the operation's own does
-// not, and is ignored.
+// operation's memory is in use until its completion has been collected. So a cancellation never
+// comes before its operation has arrived in the kernel, and it never hits a later operation at the
+// same address. The completion of the cancellation itself tells nothing that the operation's own
+// does not, and is ignored.
 //
 // A cancellation races with the event. All outcomes are legal, and each is reported as what it is:
-//  - The operation has no entry yet: it ends as −ECANCELED, and the kernel never hears of it.
+//  - The operation has no entry yet: it ends as −ECANCELED, and the kernel never sees it.
 //  - The poll is ended first: its completion says −ECANCELED, and so does the report.
 //  - The poll has answered before: the call is tried once more. If it succeeds, the result is
 //    reported, because an effect is never dropped. If it would block, the operation is not polled
@@ -123,9 +123,9 @@ void prepare_transfer(io_uring_sqe& entry, int opcode, const Operation& operatio
     ::io_uring_prep_rw(opcode, &entry, operation.fd, operation.buffer, size, current_position);
 }
 
-/// A number that no other thread of the process ever has. The system's own are not enough:
-/// numbers and addresses of threads are given out again when a thread has ended, but the kernel
-/// distinguishes the new thread from the old one, to which the ring belongs.
+/// A number that no other thread of the process ever has. The numbers and addresses of threads that
+/// the system gives are not enough, because they are given out again when a thread has ended. The
+/// kernel, however, distinguishes the new thread from the old one, to which the ring belongs.
 std::uint64_t this_thread() noexcept {
     static std::atomic<std::uint64_t> threads{0};
     thread_local std::uint64_t number = 0;
@@ -167,9 +167,9 @@ private:
     static constexpr unsigned cancel_requested = 4;  ///< By the caller.
     static constexpr unsigned called_back = 8;       ///< By `hand_over`, to run again.
     static constexpr unsigned by_change = 16;        ///< Its poll is a multishot one.
-    /// A poll has answered, and the call would have blocked all the same. Once this is normal
-    /// (another reader was faster); the second time, or after an answer that was not asked for,
-    /// `by_change` follows.
+    /// A poll has answered, but the call would have blocked. Once this is normal (another reader
+    /// was faster); the second time, or after an answer that was not asked for, `by_change`
+    /// follows.
     static constexpr unsigned tried_in_vain = 32;
     /// The call has succeeded and `result` holds. The operation is not reported before its
     /// multishot poll has ended.
@@ -186,7 +186,8 @@ private:
     }
 
     bool is_ours(int fd) const noexcept { return fd == ring_.fd() || fd == wake_event_.fd(); }
-    /// Whether a look could report or start something. Shared memory answers; no system call.
+    /// Whether a look could report or start something. Reads shared memory only, without a system
+    /// call.
     bool anything_to_do() const noexcept {
         return !without_entry_.empty() || !done_.empty() || ring_.has_news();
     }
@@ -215,7 +216,7 @@ private:
     ForkGuard fork_guard_;
     /// The number of the thread to which the ring is bound; 0 before the first wait.
     std::uint64_t thread_ = 0;
-    /// The ring holds the poll on `wake_event_`. A new ring does not yet.
+    /// The ring holds the poll on `wake_event_`. A new ring does not hold it yet.
     bool wake_up_armed_ = false;
     LookClock look_clock_;
     Scratch scratch_;
@@ -231,9 +232,9 @@ private:
     OperationList done_;             ///< Its result holds, and the next `wait` reports it.
 };
 
-/// Polls that are still in the ring do no harm: closing the ring ends them. A READ would go on
-/// writing into a buffer that its owner is about to free, so `hand_over` waits for the end of READs
-/// and WRITEs. In the child of a fork the ring is the parent's, and is left alone.
+/// Polls that are still in the ring do no harm: closing the ring ends them. A READ would continue
+/// to write into a buffer that its owner is about to free, so `hand_over` waits for the end of
+/// READs and WRITEs. In the child of a fork the ring is the parent's, and is left alone.
 IoUringBackend::~IoUringBackend() {
     if (!fork_guard_.crossed()) hand_over();
 }
@@ -276,7 +277,7 @@ Backend::Waited IoUringBackend::wait(TimePoint deadline, OperationList& finished
     if (thread_ != this_thread()) [[unlikely]]
         take_over();
     fill_in_entries();
-    // With something to report already, the kernel is only looked at.
+    // If there is something to report already, the kernel is asked without waiting.
     ring_.wait(done_.empty() ? deadline : internal::at_once);
     look_clock_.looked();
     ring_.collect([&](const Completion& completion) { handle(completion); });
@@ -466,8 +467,8 @@ void IoUringBackend::handle(const Completion& completion) noexcept {
 }
 
 /// A multishot poll has reported a change and stays armed. If the call now succeeds, the poll has
-/// to end before the operation is reported: its next completion would find the memory in other use.
-/// A cancelled operation ignores changes, because its end is on the way.
+/// to end before the operation is reported: its next completion would find other data in the
+/// memory. A cancelled operation ignores changes, because its end is on the way.
 void IoUringBackend::note_change(Operation& operation, int ready) noexcept {
     if (has(operation, cancel_requested | achieved)) return;
     const int answer = ready & answers_of(operation);
@@ -481,8 +482,7 @@ void IoUringBackend::note_change(Operation& operation, int ready) noexcept {
 }
 
 /// The result to report, or `would_block` if the operation goes to the ring once more. An operation
-/// whose cancellation was requested is not sent again; what it achieved before is reported all the
-/// same.
+/// whose cancellation was requested is not sent again; a result that it had before is reported.
 int IoUringBackend::outcome_of(Operation& operation, int result) noexcept {
     if (has(operation, achieved)) return operation.result;
     if (!has(operation, in_kernel_hands)) {
@@ -507,8 +507,9 @@ int IoUringBackend::outcome_of_poll(Operation& operation, int result) noexcept {
     if (is_poll && answer != 0) return answer;
     const int outcome = attempt(operation, scratch_);
     if (outcome != would_block) return outcome;
-    // The first time another reader may have been faster, so one more plain poll follows. An answer
-    // that was not asked for (POLLERR, POLLHUP) stays, so it leads to polls by change at once.
+    // The first time, another reader may have been faster, so one more plain poll follows. An
+    // answer that was not asked for (POLLERR, POLLHUP) stays, so it leads to polls by change at
+    // once.
     const bool asked_for = (answer & events_of(operation)) != 0;
     const bool useless = !asked_for || has(operation, tried_in_vain);
     mark(operation, useless ? by_change : tried_in_vain);

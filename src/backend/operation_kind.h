@@ -34,7 +34,7 @@ enum class Interest : std::uint8_t {
     asked,     ///< The operation names the events itself.
 };
 
-/// What the back-ends must know of a kind: a row of the table below.
+/// The facts that the back-ends must know of a kind: a row of the table below.
 struct KindFacts {
     Interest interest;
     /// The call waits in the kernel if the descriptor is not in non-blocking mode. Where this

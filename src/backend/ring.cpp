@@ -26,11 +26,11 @@
 // two reads of memory and no system call. On kernels without these flags completions are posted by
 // interrupts, and the queue itself tells.
 //
-// Never full. `next_entry` submits when the submission queue is full, and goes on. The kernel keeps
-// completions that do not fit into the completion queue (feature NODROP) and posts them at a later
-// entry. Kernels before 5.19 accept no submission as long as some do not fit. So before it submits
-// in the middle of an iteration, `next_entry` takes out what is posted and sets it aside for
-// `collect`, which hands it out first: completions keep their order.
+// Never full. `next_entry` submits when the submission queue is full, and continues. The kernel
+// keeps completions that do not fit into the completion queue (feature NODROP) and posts them at a
+// later entry. Kernels before 5.19 accept no submission as long as some do not fit. So before it
+// submits in the middle of an iteration, `next_entry` takes out what is posted and sets it aside
+// for `collect`, which hands it out first: completions keep their order.
 //
 // An entry that fails for a passing reason needs no repair: requests that the kernel has not taken
 // are still queued and are submitted by the next entry, and completions stay posted. Every other
@@ -62,14 +62,14 @@ using namespace std::chrono_literals;
 constexpr unsigned feature_no_iowait = 1U << 17;
 constexpr unsigned enter_no_iowait = 1U << 7;
 
-/// Requests per submission. There may be more: a full queue is submitted, and filling goes on.
+/// Requests per submission. There may be more: a full queue is submitted, and filling continues.
 constexpr unsigned submission_entries = 256;
 /// Completions per look. There may be more: the kernel keeps what does not fit (FEAT_NODROP).
 constexpr unsigned completion_entries = 1024;
 
 /// EXT_ARG (5.11) is the wait with a time limit. NODROP (5.5) keeps completions that do not fit.
-/// RSRC_TAGS (5.13) is here for its age: the multishot poll has no feature bit of its own and came
-/// in the same release.
+/// RSRC_TAGS (5.13) stands for the multishot poll, which has no feature bit of its own and came in
+/// the same release.
 constexpr unsigned needed_features =
     IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_RSRC_TAGS;
 
@@ -99,7 +99,8 @@ void try_remaining_calls(io_uring& ring) {
     // sandbox that refuses, or pretends success, gives another one.
     const int entered = ::io_uring_enter2(static_cast<unsigned>(ring.ring_fd), 0, 0, 0, nullptr, 0);
     if (entered != -EBADFD) refuse("io_uring_enter", entered < 0 ? -entered : EINVAL);
-    // A harmless question (which requests are known), asked to learn whether it may be asked.
+    // A harmless question: which requests does the kernel know? Only whether the call is allowed
+    // matters here.
     io_uring_probe answer{};
     const int registered =
         ::io_uring_register(static_cast<unsigned>(ring.ring_fd), IORING_REGISTER_PROBE, &answer, 0);
@@ -179,8 +180,8 @@ void Ring::start() noexcept {
 }
 
 io_uring_sqe& Ring::next_entry() noexcept {
-    // Ends as soon as the kernel takes a request: every round submits, except while the kernel has
-    // no memory for requests (EAGAIN).
+    // The loop ends as soon as the kernel takes a request. Every round submits, except while the
+    // kernel has no memory for requests (EAGAIN).
     for (;;) {
         if (io_uring_sqe* entry = ::io_uring_get_sqe(&ring_); entry != nullptr) return *entry;
         // Kernels before 5.19 take no submission while completions overflow (EBUSY), so room comes
@@ -221,8 +222,9 @@ void Ring::wait(TimePoint deadline) noexcept {
     enter(1, enter_flags_, &with_slack);
 }
 
-/// The one place that calls io_uring_enter: submits everything queued, and does what `flags` say.
-/// `limit` is a duration and not a point in time, because absolute times need a newer kernel.
+/// The only place that calls io_uring_enter. Submits everything that is queued, and does what
+/// `flags` say. `limit` is a duration and not a point in time, because absolute times need a newer
+/// kernel.
 void Ring::enter(unsigned wait_for, unsigned flags, const Duration* limit) noexcept {
     __kernel_timespec time{};
     io_uring_getevents_arg argument{};

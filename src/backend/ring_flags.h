@@ -39,7 +39,7 @@ inline constexpr unsigned wished_ring_flags[] = {
     IORING_SETUP_TASKRUN_FLAG,
     // 5.19: no interrupt (IPI) to announce completions.
     IORING_SETUP_COOP_TASKRUN,
-    // 5.18: a request that is wrong does not hold up the ones behind it.
+    // 5.18: a wrong request does not delay the requests behind it.
     IORING_SETUP_SUBMIT_ALL,
 };
 

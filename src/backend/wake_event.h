@@ -9,14 +9,14 @@
 // wait has returned yet:
 //   false    no `wake` since a wait last returned for one
 //   true     a waker has set the flag, and has written or is about to write; the wait that sees the
-//            event is still to return, and the loop after it sees whatever happened before this
+//            event has not returned yet, and the loop after it sees whatever happened before this
 //            `wake`
 //
 // `lower` runs when the event was seen, before the wait returns. A `wake` before `lower` is
-// answered by that very return; a `wake` after it finds `false` and writes. A race is lost on
-// purpose: a waker that has set the flag and not yet written can be answered by an earlier writer's
-// event. Its own write then ends the next wait early, with nothing, which the contract allows. No
-// order of steps loses a wake-up.
+// answered by this return; a `wake` after it finds `false` and writes. A race is lost on purpose: a
+// waker that has set the flag and not yet written can be answered by an earlier writer's event. Its
+// own write then ends the next wait early, with nothing, which the contract allows. No order of
+// steps loses a wake-up.
 //
 // Thread-safety: `wake` from any thread and any signal handler; the rest on the loop's thread.
 

@@ -1,5 +1,5 @@
 #pragma once
-// The things that the child of a fork has to forget: locks and threads that only the parent has.
+// Repairs in the child of a fork: the child must forget locks and threads that only the parent has.
 
 namespace asyncio::internal {
 

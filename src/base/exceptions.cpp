@@ -83,8 +83,7 @@ bool holds_cancellation(const Pointer& error) noexcept {
 
 }  // namespace
 
-// The base class comes first, so `partial` is still whole when its size is asked, and is moved
-// afterwards.
+// The base class is initialised first, so the size of `partial` is read before `partial` is moved.
 IncompleteReadError::IncompleteReadError(std::string partial, std::size_t expected)
     : std::runtime_error(incomplete_message(partial.size(), expected)),
       partial_(std::move(partial)),
@@ -139,7 +138,7 @@ std::vector<std::exception_ptr> ExceptionGroup::flatten() const {
     return leaves;
 }
 
-/// Null is no error, and so no cancellation.
+/// A null pointer is no error, so it is no cancellation.
 bool internal::is_cancellation(const std::exception_ptr& error) noexcept {
     return error != nullptr && holds_cancellation(error);
 }

@@ -8,7 +8,7 @@
 //  2. The reserve: one full list, which was put aside when the list in use became full.
 //  3. The depot, shared by all threads (frame_stock.h). It has lists that other threads filled.
 //  4. A chunk of the thread, from which new blocks are cut. When it is used up, a chunk comes from
-//     the depot, and at last from a new slab of the system's memory.
+//     the depot, and if the depot has none, from a new slab of the system's memory.
 //
 // Owners. A block that is free belongs to the list it is in, and a list to a thread or to the
 // depot. Chunks belong to a thread while it cuts them; afterwards a chunk has no owner but its
@@ -17,12 +17,13 @@
 //
 // The end of a thread. `free_lists` is plain data, so that reaching it costs one addition and no
 // check whether it was constructed. Plain data has no destructor. The `Cutter` has one, and the
-// language registers it when the thread first uses the object. Both slow paths that a thread can
-// meet first use it: `find_frame` before it takes a list from the depot, and `free_first_frame` in
-// a thread that only frees. So every thread that has blocks gives them back at its end.
+// language registers it when the thread first uses the object. Both slow paths that can be a
+// thread's first one use it: `find_frame` before it takes a list from the depot, and
+// `free_first_frame` in a thread that only frees. So every thread that has blocks gives them back
+// at its end.
 //
-// Under sanitizers every block is the system's own. The question is asked in the slow paths alone:
-// where frames are plain, no list ever holds a block, so the fast paths always fail.
+// Under sanitizers every block is the system's own. Only the slow paths ask for it. If frames are
+// plain, no list ever holds a block, so the fast paths always lead to the slow ones.
 
 #include <asyncio/internal/base/frame_pool.h>
 
@@ -169,8 +170,8 @@ void* find_frame(std::size_t size_bytes) {
     return list;
 }
 
-/// The first block that an unregistered thread frees. From here on the thread's end is taken care
-/// of.
+/// The first block that an unregistered thread frees. From here on the thread is registered, so its
+/// end gives its blocks back.
 void free_first_frame(void* memory, std::size_t size_bytes) noexcept {
     if (frames_are_plain()) {
         ::operator delete(memory);

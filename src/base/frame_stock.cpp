@@ -96,7 +96,8 @@ FreeBlock* Stock::take(std::size_t granules) noexcept {
 
 /// Makes a list of the last blocks of the vector. Sorting puts the highest addresses first. The end
 /// of the vector then holds the lowest ones, and linking them from front to back leaves the lowest
-/// one first: the list leads upwards, which is the direction in which processors fetch in advance.
+/// one first. So the list leads upwards, which is the direction in which processors fetch in
+/// advance.
 FreeBlock* Stock::make_list(std::size_t length) noexcept {
     if (blocks_.size() >= worth_sorting && unsorted_ >= blocks_.size() / 4) {
         std::sort(blocks_.begin(), blocks_.end(), std::greater<>());
@@ -130,8 +131,8 @@ Chunk* Stock::sweep(std::size_t granules, Chunk* empty_chunks) noexcept {
     static_cast<void>(write_all_down());
     const std::size_t all = blocks_of_chunk(granules);
     for (FreeBlock* block : blocks_) ++Chunk::of(block).free_blocks;
-    // A count that is impossible marks a chunk that is in the list already, so no second pass is
-    // needed to tell the two apart.
+    // An impossible count marks a chunk that was put into the list already. So a single pass is
+    // enough.
     const std::size_t listed = all + 1;
     const auto is_of_empty_chunk = [&](FreeBlock* block) {
         Chunk& chunk = Chunk::of(block);
@@ -221,8 +222,9 @@ Chunk* Depot::pop_empty_chunk() noexcept {
     return chunk;
 }
 
-/// The room in `slabs_` is made before the slab, so that a slab is never without an entry. With the
-/// mutex held, a second thread waits for the system's memory: this happens once per doubling.
+/// The room in `slabs_` is made before the slab, so that a slab is never without an entry. The
+/// mutex is held, so a second thread waits while the system provides the memory. This happens only
+/// once for each doubling.
 Uncut Depot::take_memory(std::size_t wanted_bytes) {
     const std::lock_guard lock(mutex);
     if (!rests_.empty()) {
@@ -259,7 +261,7 @@ std::size_t Depot::free_bytes() const noexcept {
 
 /// A sweep looks at every free block, so it must be likely to find something. Three conditions:
 /// there is a megabyte of free blocks; they are an eighth of all memory; and they are a quarter
-/// more than the last sweep left over, because it could make nothing of those.
+/// more than the last sweep left over, because that sweep found no empty chunk among those.
 bool Depot::is_sweep_worth_it() const noexcept {
     constexpr std::size_t least_bytes = 1024 * 1024;
     const std::size_t free = free_bytes();

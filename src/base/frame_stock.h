@@ -3,8 +3,8 @@
 //
 // Memory comes from the system in slabs, and a slab is divided into chunks. The blocks of a chunk
 // have one size. A thread cuts the blocks of its chunk one by one. They are freed in any order, on
-// any thread. So counting the living blocks of a chunk would cost too much, and chunks are looked
-// at only when a thread would need a new slab: a *sweep* counts, for each chunk, how many of its
+// any thread. So counting the living blocks of a chunk would cost too much. Chunks are looked at
+// only when a thread would need a new slab. A *sweep* then counts, for each chunk, how many of its
 // blocks lie in the depot. If all of them do, the chunk is empty, and may be cut again, into blocks
 // of another size.
 //

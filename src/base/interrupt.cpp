@@ -1,4 +1,4 @@
-// The handlers of SIGINT and SIGQUIT, and how they are taken away while one may be running.
+// The handlers of SIGINT and SIGQUIT, and how they are removed while one of them may be running.
 //
 // A signal handler gets only the signal's number, so it finds its work through a static slot, of
 // which there is one per signal. The function and its argument are set before the handler is
@@ -14,8 +14,8 @@
 //
 // The second Ctrl-C ends the process. The first one has asked the program to stop, and a user who
 // asks twice has seen that it does not. So the handler restores the default action and raises the
-// signal again, and the shell sees a process that was killed by SIGINT, which is what it needs to
-// stop a loop of commands.
+// signal again. The shell then sees a process that was killed by SIGINT, and stops its loop of
+// commands.
 
 #include "base/interrupt.h"
 
@@ -98,7 +98,7 @@ void SignalGuard::end() noexcept {
     while (slot_.running.load() > 0) ::sched_yield();
 }
 
-/// Also valid after the end: callers ask when they have stopped listening.
+/// Also valid after `end`, because callers ask after they have stopped listening.
 int SignalGuard::count() const noexcept { return took_effect_ ? slot_.signals.load() : 0; }
 
 InterruptGuard::InterruptGuard(Function on_interrupt, void* argument) noexcept

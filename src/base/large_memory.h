@@ -2,9 +2,9 @@
 // Memory for things that may become very large: on huge pages where that pays.
 //
 // A million small objects lie in thousands of ordinary pages. Getting such a page from the kernel
-// costs about a microsecond, and when the pages are then touched in random order, nearly every
-// access misses the processor's table of pages as well as its cache. So large blocks ask for huge
-// pages. If the kernel has none to give, it gives ordinary ones.
+// costs about a microsecond. When the pages are then touched in random order, nearly every access
+// misses the processor's table of pages as well as its cache. So large blocks ask for huge pages.
+// If the kernel has none to give, it gives ordinary ones.
 //
 // The request is madvise(2) and not MAP_HUGETLB, which takes from a reserve that an administrator
 // has to set up. The advice works only for memory that is aligned to a huge page; small blocks
@@ -42,7 +42,8 @@ inline void* allocate_large(std::size_t size_bytes, std::size_t alignment_bytes 
     return memory;
 }
 
-/// `size_bytes` is what was asked for, with no alignment of the caller's.
+/// `size_bytes` is the size that was asked for. The memory must have been allocated with the
+/// default alignment.
 inline void free_large(void* memory, std::size_t size_bytes) noexcept {
     ::operator delete(memory, large_memory_alignment(size_bytes));
 }

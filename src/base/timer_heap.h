@@ -5,13 +5,13 @@
 // before they expire, so arming and cancelling must be cheap. And when timers do expire, a million
 // may be pending, so the cost of the next one is decided by the caches.
 //
-//   - Far timers are not sorted. A timer whose time is far away is put on a pile. Only when
-//     everything nearer is gone is the nearest pile split, into an earlier and a later part, again
-//     and again until a few dozen entries are left, and those are sorted. This is quicksort that
-//     stops as soon as the next element is known; Navarro and Paredes ("On sorting, heaps, and
-//     minimum spanning trees", 2010) call it a quickheap. A timer that is cancelled early never
-//     takes part. Splitting runs through memory in order, where a binary heap of a million waits
-//     for the memory at every level of every step.
+//   - Far timers are not sorted. A timer whose time is far away is put on a pile. When everything
+//     nearer is gone, the nearest pile is split into an earlier and a later part, again and again
+//     until a few dozen entries are left. Only these are sorted. This is quicksort that stops as
+//     soon as the next element is known; Navarro and Paredes ("On sorting, heaps, and minimum
+//     spanning trees", 2010) call it a quickheap. A timer that is cancelled early never takes part.
+//     Splitting runs through memory in order, where a binary heap of a million waits for the memory
+//     at every level of every step.
 //   - An entry does not point to its timer, and the timer does not know where its entry is. Both
 //     would have to be written at every move of an entry, and the timer is likely not in the cache.
 //     Between them stands a table of slots, written once when the timer is armed and once when it
@@ -34,7 +34,7 @@
 //     latest ────────────────────────────────────────────► next to expire
 //
 // The cost. Arming: O(number of piles), which is logarithmic. Cancelling: O(1). Expiring: amortised
-// O(log n), like any comparison sort, but in runs through memory.
+// O(log n), like any comparison sort, but memory is read in order.
 //
 // Memory is allocated in `push` alone, and where an expiring timer makes a split useful. A split
 // that has no memory is replaced by a larger sort. So nothing that the loop calls between two steps
@@ -122,7 +122,7 @@ public:
 
     /// Takes out what is due at `now`, earliest first, as far as `due` has room; returns how many.
     ///
-    /// Many at once, because each item is likely to be far from the cache: it is fetched here in
+    /// Takes many at once, because an item is probably not in the cache. It is fetched here in
     /// advance, and has arrived when the caller uses it.
     std::size_t take_due(TimePoint now, std::uint32_t none, std::span<Item*> due) noexcept {
         std::size_t count = 0;
@@ -165,8 +165,8 @@ private:
 
     struct Pile {
         Entries entries;
-        /// All these entries are as late as this one or later, and everything on the next pile is
-        /// earlier. Has no meaning on the last pile.
+        /// All entries of this pile are as late as this one or later, and everything on the next
+        /// pile is earlier. Has no meaning on the last pile.
         Entry from;
     };
 
@@ -175,7 +175,7 @@ private:
         std::uintptr_t next_free;  // free: one more than the next free slot's index, 0 for none
     };
 
-    /// At most so many entries are sorted at once, and an insertion moves no more than that. They
+    /// At most this many entries are sorted at once, and an insertion moves no more than that. They
     /// fill 1 KiB, which stays in the first cache.
     static constexpr std::size_t near_limit = 64;
     /// With fewer dead entries a sweep is not worth its start.
@@ -248,9 +248,9 @@ private:
         }
     }
 
-    /// The entry comes by value, so that its members travel in registers and are not read back from
-    /// memory as a whole: the processor stalls when memory that was just written in two widths is
-    /// read in one.
+    /// The entry is passed by value, so that its members stay in registers. Otherwise they would be
+    /// read back from memory as a whole, and the processor stalls when memory that was just written
+    /// in two parts is read in one.
     void insert_near(Entry entry) {
         near_.emplace_back();
         std::size_t place = near_.size() - 1;

@@ -3,13 +3,13 @@
 //
 // Every frame of the library's coroutines has a pointer to the frame that awaits it (`caller`) and
 // the source location of its current `co_await` (`where`). A task that is not running has a pointer
-// to its innermost frame. So the tree needs no bookkeeping at run time: it is there, and is only
-// read.
+// to its innermost frame. So the tree needs no bookkeeping at run time: these pointers exist
+// anyway, and the report only reads them.
 //
-// In debug mode every wait for a future is also checked for a circle, at the moment in which it
-// would be closed: the task that is about to wait is searched among the futures it would wait for,
-// directly and through others. Tasks in a circle wait for ever, and on a real back-end the program
-// would hang without any message.
+// In debug mode every wait for a future is also checked for a circle, at the moment in which the
+// wait would close it. The library looks at all futures that the task would wait for, directly and
+// through others. If the task itself is among them, the wait closes a circle. Tasks in a circle
+// wait for ever, and on a real back-end the program would hang without any message.
 
 #include "core/await_tree.h"
 
@@ -184,7 +184,7 @@ std::string describe_circle(TaskCore& waiter, FutureBase& awaited, const Promise
 }  // namespace
 
 /// A task that has a pending request will not wait, so it closes no circle. The program is warned
-/// and goes on: a circle may still be opened by a cancellation.
+/// and continues: a circle may still be opened by a cancellation.
 void warn_of_circle(TaskCore& waiter, FutureBase& awaited, const PromiseBase* place) noexcept {
     if (waiter.must_cancel()) return;  // it will not wait
     try {

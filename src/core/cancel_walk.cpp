@@ -1,6 +1,6 @@
-// The walk of a request to cancel: down a chain of awaits to what really waits, and back up with
-// the answers. `cancel_walk.h` says what it is for; here is how the path is kept without memory of
-// its own.
+// The walk of a request to cancel: down a chain of awaits to the object that really waits, and back
+// up with the answers. `cancel_walk.h` says what it is for; here is how the path is kept without
+// memory of its own.
 //
 // A recursion would be four lines: ask what the relay waits for, and let that ask in turn. Its
 // depth would be the length of the program's chain, so a chain of a hundred thousand tasks would
@@ -21,7 +21,7 @@
 // links must be set back to 0. The tag fits into the lowest bit, because relays are aligned.
 //
 // A relay that is met while it is still on the path closes a circle. Every member of the circle
-// waits for another member, so none would ever end of the request. `break_circle` ends the wait of
+// waits for another member, so the request would end none of them. `break_circle` ends the wait of
 // the innermost task on the path; its end wakes the next one, and the circle unwinds from there. A
 // request that is passed on with an asker (`ask_for`) has that asker at the beginning of the path:
 // it is asked nothing, but it can be found there.

@@ -3,9 +3,9 @@
 //
 //   starting → parked      the task, when the other side has not finished within `await_ready`
 //   starting → inside      the task, when something of this library was awaited further inside
-//   starting → finished    the bridge has ended before the task could park, and the task goes on
+//   starting → finished    the bridge has ended before the task could park, and the task continues
 //   parked → finished      the bridge wakes the task
-//   inside → finished      the bridge lets the waiting coroutine go on
+//   inside → finished      the bridge lets the waiting coroutine continue
 //   parked → abandoned     the task was cancelled; the frame belongs to the bridge from here on
 //   abandoned → finished   the bridge destroys its own frame
 //
@@ -72,7 +72,7 @@ void ForeignWait::wake(Ready& node) noexcept {
     }
 }
 
-/// In the task's own step the waiting coroutine goes on like the parent of any child that ends.
+/// In the task's own step the waiting coroutine continues like the parent of any child that ends.
 /// Anywhere else the task is not parked at an awaiter of its own, so a node of the bridge is made
 /// ready, and its turn makes the task ready at the right coroutine.
 void ForeignWait::continue_inside() noexcept {

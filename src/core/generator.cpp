@@ -3,7 +3,7 @@
 //
 // Running. A generator runs in the task of the code that asks for its next value, as if it were a
 // part of that coroutine. `run_for` notes the asker as the continuation and leaves the generator's
-// handle in `here.next`; the trampoline goes on with it. `co_yield` does the same the other way
+// handle in `here.next`; the trampoline continues with it. `co_yield` does the same the other way
 // round (`pause`). So a value costs two resumptions and no iteration of the loop, as in Python,
 // where an asynchronous generator that does not wait returns its value within the step. While a
 // generator waits for something, its task is parked there, and a cancellation of the task reaches
@@ -73,8 +73,8 @@ void GeneratorCore::run_for(std::coroutine_handle<> asker, PromiseBase* asker_pr
 
 /// The first step: from here on the loop has the generator in its list and will close it if nothing
 /// else does. A generator belongs to the loop in which it began, because what it waits for belongs
-/// to that loop. A generator that begins after the shutdown will be closed by nothing, so there is
-/// a warning, as in Python.
+/// to that loop. Nothing will close a generator that begins after the shutdown, so there is a
+/// warning, as in Python.
 void GeneratorCore::begin(EventLoop& loop) {
     loop_ = &loop;
     if (loop_->belongings().asyncgens.shut_down)
@@ -194,9 +194,9 @@ Coro<> ClosingGenerator::run(EventLoop& loop, IntrusiveList<Resident>& list, boo
     // control again. This coroutine still needs the generator then.
     if (owned) generator.disowned_ = false;
     const Outcome<void> closed = co_await settle(GeneratorClose(generator));
-    // The end of a run cancels a cleanup that waits for ever (`lift_masks`), and the cleanup may
-    // end of that: then this task has a counted request, and the CancelledError is no error of the
-    // generator. Any other CancelledError is its own.
+    // The end of a run cancels a cleanup that waits for ever (`lift_masks`), and this may end the
+    // cleanup. Then this task has a counted request, and the CancelledError is no error of the
+    // generator. Any other CancelledError comes from the generator itself.
     const bool was_cancelled = closed.cancelled() && here.task->cancelling() > 0;
     if (closed.failed() && !was_cancelled) {
         loop.call_exception_handler(
@@ -280,7 +280,7 @@ bool shut_down_asyncgens(EventLoop& loop) {
 
 }  // namespace
 
-/// The generators' part in the end of a run. Afterwards the loop has no generator left to care for.
+/// The generators' part in the end of a run. Afterwards the loop has no generator left.
 void wind_up_asyncgens(EventLoop& loop) {
     AsyncGenerators& generators = loop.belongings().asyncgens;
     if (generators.live.empty() && generators.orphans.empty()) return;

@@ -2,10 +2,10 @@
 // Destroying objects that hold each other, in a stack that does not grow with their number.
 //
 // A future may hold a future, and a coroutine may hold a coroutine as its argument. The program
-// decides how long such a chain is. Each object is destroyed inside the destructor of the object
-// that holds it, so only so many are nested; an object that lies deeper waits until the outermost
-// has gone. Where the position of the stack is known, and tells that the stack is short, nothing is
-// counted: every task and every coroutine that is dropped ends there.
+// decides how long such a chain is. The destructor of an object destroys the objects that it holds.
+// So the nesting is limited: an object that lies deeper than the limit waits until the outermost
+// one is destroyed. Nothing is counted if the loop knows that its stack is short, which is the
+// usual case for a task or a coroutine that is dropped.
 //
 // Thread-safety: none. Each thread has its own.
 
@@ -15,7 +15,7 @@
 
 namespace asyncio::internal {
 
-/// The loop knows where its stack begins, and much of it is left.
+/// Whether the loop knows where its stack begins, and much of the stack is left.
 inline bool is_stack_short() noexcept {
     return stack_position() >= here.stack_limit && here.stack_limit != nullptr;
 }

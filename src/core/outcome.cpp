@@ -1,3 +1,5 @@
+// The error of an outcome that was given none.
+
 #include <asyncio/outcome.h>
 
 namespace asyncio {

@@ -12,7 +12,7 @@
 //    delivers its request in the next iteration.
 // 3. The loop runs until it is stopped. An error of a task is reported to the exception handler,
 //    since no code awaits these tasks.
-// Tasks that were started meanwhile are the next round's. There is no limit to the rounds: a
+// Tasks that were started meanwhile belong to the next round. There is no limit to the rounds: a
 // program that always starts another task never ends, and Python's does not either. After five
 // seconds the tasks that still run are named in the log.
 //
@@ -20,7 +20,7 @@
 // notices that (`DeadlockError`); on the others the loop waits, because a thread or a signal may
 // still come. After a deadlock the masks are lifted: a cleanup that was protected from cancellation
 // is cancelled after all, because no other end is in sight. If there was no mask to lift, the loop
-// gives up and the tasks stay; nothing can be destroyed that waits.
+// gives up and the tasks stay: a task that waits cannot be destroyed.
 //
 // Memory. An end without memory must still be an end. The watch of a round needs memory for its
 // nodes and for its list of tasks. If that fails, the tasks are waited for one after the other with

@@ -14,7 +14,7 @@
 // Ctrl-C. The signal handler may do almost nothing: it may not allocate, lock, or touch the task.
 // The handler only posts a node, which lies in a frame of this file, to the loop's inbox, which is
 // lock-free and made for that. The loop takes the node in its next iteration and cancels the main
-// task like any other request. So the program's cleanups run, and only then does `run` throw
+// task like any other request. So the program's cleanups run, and after that `run` throws
 // KeyboardInterrupt. A second Ctrl-C gets the default action of the signal and ends the process:
 // the first has shown that the program does not end by itself. Python (3.11 and later) does the
 // same on the first one.
@@ -72,7 +72,7 @@ struct Interruption : SignalNode {
     }
     static void in_handler(void* self) noexcept { static_cast<Interruption*>(self)->post(); }
 
-    /// To the main task. Not made if the task had ended.
+    /// The request to the main task. It is not made if the task has ended.
     internal::OwnRequest request;
 };
 
@@ -143,11 +143,11 @@ void Runner::run_interruptibly(TaskRef& task, internal::FutureBase& future) {
     // From here on Ctrl-C has its default action again, and no handler is running.
     guard.end();
     if (guard.count() == 0) return;
-    // Ctrl-C leaves as KeyboardInterrupt if the request to cancel was the handler's and the only
-    // one, and the task has ended of it. It also leaves if the main task had ended before it could
-    // be asked: the signal must not get lost. In every other case the task's own result or error
-    // leaves: another request was made too, or the task has answered the request with something
-    // else.
+    // KeyboardInterrupt is thrown in two cases. In the first, the handler made the only request to
+    // cancel, and the request has ended the task. In the second, the main task had ended before it
+    // could be cancelled: the signal must not get lost. In every other case the task's own result
+    // or error leaves: another request was made too, or the task has answered the request with
+    // something else.
     internal::OwnRequest& request = interruption.request;
     if (!request.is_made() || (future.cancelled() && request.take_back() == 0)) {
         future.mark_retrieved();
@@ -173,8 +173,8 @@ void Runner::shut_down() {
     }
 }
 
-/// Steps 1 to 3 of the end. Task reports by SIGQUIT work here too: an end that hangs is when they
-/// are needed.
+/// Steps 1 to 3 of the end. Task reports by SIGQUIT work here too, because they are needed most
+/// when an end hangs.
 void Runner::wind_up() {
     loop_->begin_to_close();
     const TaskReport report(*loop_);

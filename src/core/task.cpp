@@ -39,9 +39,9 @@
 // 5. `removed` makes the task ready, with `interrupted_` set in the awaiter. The awaiter throws
 //    when the task runs, in the next iteration, as with CPython's cancelled future.
 //
-// Two races are lost on purpose. A task that was woken and is then cancelled in the same iteration
-// keeps the result that woke it, if that result is an effect (a byte that was read, an item that
-// was taken); the request waits for the next await. And a task that ends without another wait
+// Two races are lost on purpose. A task may be woken and then be cancelled in the same iteration.
+// It keeps the result that woke it if that result is an effect (a byte that was read, an item that
+// was taken), and the request waits for the next await. And a task that ends without another wait
 // ignores a request made by others, since it has produced its result; only a task that has
 // cancelled itself ends as cancelled then.
 
@@ -102,9 +102,9 @@ std::size_t TaskCore::write_name(std::span<char> text) const noexcept {
 
 // Steps.
 
-/// The first step of a task that was cancelled before it is its last one. `here` is set all the
-/// same: the destructors of the coroutine's arguments run in `complete_unstarted`, and belong to
-/// this task and its context.
+/// The first step of a task that was cancelled before it is its last one. `here` is set
+/// nevertheless: the destructors of the coroutine's arguments run in `complete_unstarted`, and
+/// belong to this task and its context.
 void TaskCore::first_step(Ready& ready) noexcept {
     auto& self = static_cast<TaskCore&>(ready);
     self.run = &step;
@@ -140,9 +140,9 @@ void TaskCore::start_eagerly() noexcept {
     here.context = context_of_creator;
 }
 
-/// For a task that its owner cannot keep track of, because there was no memory for that. The task
-/// ends as cancelled before its first step, inside the caller's step, so the caller's entries in
-/// `here` are restored afterwards.
+/// For a task that its owner could not put into its list, because there was no memory for that. The
+/// task ends as cancelled before its first step, inside the caller's step, so the caller's entries
+/// in `here` are restored afterwards.
 void TaskCore::discard() noexcept {
     Ready::unlink();
     TaskCore* const outer = here.task;
@@ -237,8 +237,8 @@ bool TaskCore::cancel(std::string_view message, const CancelMask* asked_under) {
 /// task of a chain would ask the next one from in here, and the walk would be a recursion.
 ///
 /// The mask is compared by address: the request passes if the scope that makes it began under the
-/// same mask, so inside the cleanup. `by_itself_` is what lets a task that has cancelled itself,
-/// and then returns, end as cancelled.
+/// same mask, so inside the cleanup. Because of `by_itself_`, a task that has cancelled itself and
+/// then returns ends as cancelled.
 FutureBase* TaskCore::request(std::string_view message, const CancelMask* asked_under) noexcept {
     if (mask_ != asked_under && mask_ != nullptr) [[unlikely]] {
         hold_back(message, asked_under);
@@ -305,9 +305,9 @@ FutureBase* TaskCore::receive(std::string_view message) noexcept {
     return nullptr;
 }
 
-/// The future that the task waits for has answered. If it will end of the request, its own end
-/// wakes this task with a CancelledError that carries the reason, so the task's copy of the request
-/// is withdrawn. Otherwise the task would throw twice. The count in `requests_` stays.
+/// The future that the task waits for has answered. If the request will end it, its own end wakes
+/// this task with a CancelledError that carries the reason, so the task's copy of the request is
+/// withdrawn. Otherwise the task would throw twice. The count in `requests_` stays.
 ///
 /// A task that is not parked any more was woken by `break_wait` to open a circle: the request and
 /// its reason are then its own to deliver.
@@ -396,7 +396,7 @@ CancelMask::~CancelMask() {
     if (message_ != nullptr) task_.future().set_cancel_message(*message_);
 }
 
-// Coroutines that never ran, and those that are to run twice.
+// Coroutines that never ran, and coroutines that are run twice.
 
 void throw_reused() {
     throw RuntimeError("cannot reuse already awaited coroutine: this Coro is empty, for it was "
@@ -411,8 +411,9 @@ static SourceFrame body_of(std::coroutine_handle<> coroutine) {
 }
 
 /// A frame that has begun and is destroyed while it waits would run destructors but no `catch`
-/// block, and whatever is to wake it would write into freed memory. There is no way to go on, so
-/// the program ends. A frame that never ran is harmless, and worth a warning in debug mode.
+/// block, and the source that will wake it would write into freed memory. The program cannot
+/// continue safely, so it ends. A frame that never ran is harmless, and worth a warning in debug
+/// mode.
 void report_dropped(std::coroutine_handle<> coroutine, std::source_location place) noexcept {
     if (place.line() != 0) {
         log(LogLevel::error, "a coroutine was destroyed while it waits", [place] {

@@ -30,8 +30,8 @@ ThreadPoolExecutor::ThreadPoolExecutor(ThreadPoolOptions options)
                                                                 : default_worker_count(),
                                        std::string(options.thread_name_prefix))) {}
 
-/// Blocks, as the end of Python's `with ThreadPoolExecutor()` does: jobs may use objects that go
-/// next.
+/// Blocks, as the end of Python's `with ThreadPoolExecutor()` does: jobs may use objects that are
+/// destroyed next.
 ThreadPoolExecutor::~ThreadPoolExecutor() {
     if (!shut_down_) shutdown();
 }
@@ -48,8 +48,8 @@ void ThreadPoolExecutor::submit(ExecutorJob job) {
     }
 }
 
-/// The order matters. After `close` no job can be added, so what `drop_queued` leaves is what is
-/// running. A job is dropped by cancelling its future, which reaches its loop as any result does.
+/// The order matters. After `close` no job can be added, so after `drop_queued` only running jobs
+/// are left. A job is dropped by cancelling its future, which reaches its loop as any result does.
 void ThreadPoolExecutor::shutdown(ShutdownOptions options) {
     shut_down_ = true;
     workers_->close(nullptr);
@@ -65,7 +65,7 @@ std::size_t ThreadPoolExecutor::max_workers() const noexcept { return workers_->
 /// Threads are started on demand, so this may be less than the limit.
 std::size_t ThreadPoolExecutor::thread_count() const { return workers_->thread_count(); }
 
-/// For reports of an end that hangs: the reader must learn which function holds it up.
+/// For reports of an end that hangs: the reader must learn which function delays it.
 std::vector<std::string> ThreadPoolExecutor::busy() const { return workers_->busy(); }
 
 }  // namespace asyncio

@@ -17,9 +17,10 @@
 // when the loop closes. A job that stands in the list of the loop's jobs has not been left by the
 // loop yet.
 //
-// The function and its arguments are destroyed apart from the job, and on a thread that the program
-// can predict: on the worker as soon as the call has ended, or on the loop's thread if the future
-// was cancelled before a worker had begun. So a captured object never waits for the last reference.
+// The function and its arguments are destroyed before the job, and on a thread that the program can
+// predict. This is the worker, as soon as the call has ended. If the future was cancelled before a
+// worker had begun, it is the loop's thread. So a captured object never waits for the last
+// reference.
 //
 // The race between the end of the call and a cancellation is decided by one compare-and-swap of the
 // state. If the cancellation wins, the worker finds `abandoned` and drops the result. If the worker
@@ -129,7 +130,7 @@ void LoopJob::leave_loop() noexcept {
 
 /// The future was cancelled. Which of the two transitions succeeds depends on the worker; if
 /// neither does, the result is on its way and will not be delivered. A function that is running
-/// cannot be stopped, only asked.
+/// cannot be stopped. It can only be asked to stop.
 void LoopJob::abandon() noexcept {
     if (step(State::queued, State::abandoned)) {
         drop_call();

@@ -160,8 +160,8 @@ std::string write_request(RemoteInvoke invoke, const void* function, std::string
     return to.take();
 }
 
-/// The worker's side. An error while reading the request is an answer too, so the program is told
-/// and the worker lives on.
+/// The worker's side. An error while reading the request is an answer too, so the program learns of
+/// it and the worker continues.
 std::string answer_request(std::string_view request) noexcept {
     try {
         ByteReader from(request);

@@ -12,9 +12,9 @@
 //    reference.
 //
 // A cancellation from the thread may come before the task exists, while it runs, or after it has
-// ended. `has_task_` is written and read under the same mutex as the end, so exactly one side tells
-// the task: either the thread finds a task and posts a request, or `start` finds that the end was
-// claimed.
+// ended. `has_task_` is written and read under the same mutex as the end, so exactly one side
+// passes the cancellation on to the task: either the thread finds a task and posts a request, or
+// `start` finds that the end was claimed.
 //
 // A loop that closes gives the object its turn too, and `start` then refuses it. So a thread that
 // waits is always woken.

@@ -15,8 +15,8 @@
 // woken finds an empty queue.
 //
 // A cancellation or a deadline is a race with the side that serves the place. `leave` decides it
-// under the mutex. If it comes too late, the item has been handed over and must not be lost: the
-// thread waits for the event, which is about to be set, and the task keeps the request for its next
+// under the mutex. If it comes too late, the item has been handed over and must not be lost. A
+// thread then waits for the event, which is about to be set. A task keeps the request for its next
 // wait.
 //
 // The end of a queue. Threads that wait are refused, because nothing else would ever wake them.

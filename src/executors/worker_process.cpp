@@ -29,10 +29,10 @@
 //    worker (PR_SET_PDEATHSIG). The parent may have ended before that request was in force, so the
 //    worker looks at its parent's number afterwards.
 //
-// Security. The channel carries addresses of functions that the worker calls. It trusts them
-// because the other end is its parent with the same user, as the kernel confirms (SO_PEERCRED); a
-// variable in the environment alone would let any caller of a set-user-id program choose what it
-// runs. `secure_getenv` ignores the variable in such a program.
+// Security. The channel carries addresses of functions that the worker calls. The worker trusts
+// them because the other end is its parent with the same user, as the kernel confirms
+// (SO_PEERCRED). If a variable in the environment were enough, any caller of a set-user-id program
+// could choose what it runs. `secure_getenv` ignores the variable in such a program.
 
 #include "executors/worker_process.h"
 
@@ -215,8 +215,8 @@ void WorkerProcess::end_within_patience() const noexcept {
 }
 
 /// Asked before a request is sent. A socket without a message and without an end answers EAGAIN,
-/// and nothing is taken out of it. A byte that is there is one that no request asked for, so the
-/// channel is of no use.
+/// and nothing is taken out of it. If a byte is there, no request has asked for it, so the channel
+/// cannot be used any more.
 bool WorkerProcess::is_there() const noexcept {
     pollfd ended{pidfd_.get(), POLLIN, 0};
     if (pidfd_ && ::poll(&ended, 1, 0) == 1) return false;

@@ -2,8 +2,9 @@
 //
 // A job's way. `submit` puts the job into the queue and wakes one idle worker, or starts one, or
 // does neither when all are busy and the limit is reached. The job is always queued, never handed
-// to a particular worker. So a worker that finishes at that moment may take it before the woken one
-// is running; that one finds the queue empty and sleeps again. No job depends on one thread.
+// to a particular worker. So a worker that finishes at that moment may take it before the woken
+// worker runs. The woken worker then finds the queue empty and sleeps again. No job depends on one
+// thread.
 //
 // An idle worker sleeps on an event of its own and not on a shared condition variable. The pool can
 // then choose which worker to wake (the one with the warmest caches), and the wake-up happens
@@ -84,7 +85,7 @@ void run_all(WorkerJob* job) noexcept {
 /// static object is gone.
 struct AllPools {
     std::mutex mutex;
-    /// Weak: the list finds pools, and does not keep them.
+    /// Weak references: the list does not keep the pools alive.
     std::vector<std::weak_ptr<Workers>> pools;
     /// The generation that filled the list. A child starts with an empty one.
     unsigned of_generation = 0;
@@ -351,7 +352,7 @@ void Workers::close(WorkerJob* last) noexcept {
     run_all(last);
 }
 
-/// A worker of this pool that asks is alive itself, and is not counted.
+/// If the caller is a worker of this pool, it is alive itself and is not counted.
 bool Workers::have_ended() const noexcept { return alive_ == (mine == this ? 1U : 0U); }
 
 /// A deadline of `never` is no point in time: the condition variable would overflow it. So there
@@ -373,8 +374,8 @@ void Workers::join_or_leave() noexcept {
     left_ = true;
     for (Worker& worker : workers_) {
         if (!worker.thread.joinable()) continue;
-        // A worker that has ended needs the mutex no more, and is about to return. A worker cannot
-        // join itself, so it is detached.
+        // A worker that has ended does not need the mutex any more, and is about to return. A
+        // worker cannot join itself, so it is detached.
         if (worker.ended && worker.thread.get_id() != std::this_thread::get_id()) {
             worker.thread.join();
         } else {

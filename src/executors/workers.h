@@ -13,8 +13,8 @@
 // what, and for how long. Such a thread is then left alone: it owns a share of the pool, and what
 // it uses of the pool stays valid.
 //
-// At the end of the process, workers that were not waited for are waited for with a limit as well,
-// since the objects they use are about to be destroyed.
+// At its end the process also waits, with a limit, for workers for which the program did not wait,
+// since the objects that they use are about to be destroyed.
 //
 // In the child of a fork none of the threads exists. A pool of the parent takes no jobs there.
 //

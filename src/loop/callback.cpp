@@ -20,8 +20,8 @@ CallbackNode::CallbackNode(EventLoop& loop, UniqueFunction<void()> function)
     timer.target = this;
 }
 
-/// The one place at which the two sides meet: exactly one caller gets true, and the callable is its
-/// to run or to destroy.
+/// The only place at which the two sides meet. Exactly one caller gets true, and this caller runs
+/// or destroys the callable.
 bool CallbackNode::leave_scheduled(State to) noexcept {
     State expected = State::scheduled;
     return state_.compare_exchange_strong(expected, to, std::memory_order_acq_rel);
@@ -32,7 +32,7 @@ bool CallbackNode::leave_scheduled(State to) noexcept {
 void CallbackNode::cancel() noexcept {
     if (!leave_scheduled(State::cancelled)) return wait_while_running();
     function_ = {};
-    // A callback with a deadline belongs to the loop's thread alone, so its timer can be called off
+    // A callback with a deadline belongs to the loop's thread alone, so its timer can be disarmed
     // at once. A callback that is queued stays queued, because another thread may be cancelling it,
     // and is skipped when its turn comes.
     if (timer.armed()) {
@@ -41,8 +41,8 @@ void CallbackNode::cancel() noexcept {
     }
 }
 
-/// Waits for a callback that runs on another thread: its state is about to change, and an answer
-/// from before would be of no use.
+/// If the callback runs on another thread, this waits for its end: the state is about to change, so
+/// an earlier answer would be out of date.
 bool CallbackNode::cancelled() const noexcept {
     wait_while_running();
     return state_.load(std::memory_order_acquire) == State::cancelled;
@@ -102,7 +102,8 @@ void Handle::cancel() noexcept {
 
 bool Handle::cancelled() const noexcept { return node_ != nullptr && node_->cancelled(); }
 
-/// As given to `call_at`, and still there when the timer has fired or was cancelled, as in Python.
+/// The time that was given to `call_at`. It is kept after the timer has fired or was cancelled, as
+/// in Python.
 TimePoint TimerHandle::when() const {
     if (node_ == nullptr) internal::throw_empty("TimerHandle");
     return node_->when;

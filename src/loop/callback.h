@@ -13,7 +13,7 @@
 //
 // A thread that cancels too late, because the callback runs, waits for its end: the caller of
 // `cancel` may destroy afterwards what the callback uses. On the loop's own thread that would be a
-// wait for itself, so a callback that cancels itself just goes on.
+// wait for itself, so a callback that cancels itself just continues.
 //
 // The node is kept alive by its handles and, while it is queued or armed, by the loop. The count is
 // atomic because handles may be dropped on other threads.
@@ -31,8 +31,9 @@ class CallbackNode : public Ready, public Pooled {
 public:
     CallbackNode(EventLoop& loop, UniqueFunction<void()> function);
 
-    /// A reference is only ever made from another one, so the increment needs no order. The last
-    /// decrement must see everything that the others have done before the node is deleted.
+    /// A new reference is always a copy of an existing one, so the increment needs no order. The
+    /// last decrement must see everything that the other owners have done, before the node is
+    /// deleted.
     void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
     void release() noexcept {
         if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
@@ -41,7 +42,7 @@ public:
     void cancel() noexcept;
     bool cancelled() const noexcept;
 
-    /// Only a callback with a deadline has one; the timer is armed while the deadline is to come.
+    /// Used only by a callback with a deadline, and armed until the deadline comes.
     Timer timer;
     TimePoint when{};
 
@@ -55,8 +56,8 @@ private:
     bool leave_scheduled(State to) noexcept;
 
     EventLoop& loop_;
-    /// Empty once the callback has run or was cancelled. Belongs to the side that has left
-    /// `scheduled`.
+    /// Empty once the callback has run or was cancelled. Only the side that has moved the state out
+    /// of `scheduled` may use it.
     UniqueFunction<void()> function_;
     /// A copy of the context in which the callback was registered, as in Python.
     ContextRef context_;

@@ -10,8 +10,8 @@
 
 namespace asyncio::internal {
 
-/// Not in `here`, which must have neither constructor nor destructor. Code outside every loop is no
-/// hot path.
+/// The context of a thread for code outside every loop. It is not a member of `here`, because
+/// `here` must have neither constructor nor destructor. Code outside every loop need not be fast.
 ContextRef& thread_context() noexcept {
     thread_local ContextRef context;
     return context;
@@ -25,7 +25,7 @@ std::shared_ptr<const void> ContextState::find(std::uint64_t id) const noexcept 
     return entry != entries_->end() ? entry->value : nullptr;
 }
 
-/// A new list with one entry replaced. Contexts that share the old list do not notice.
+/// A new list with one entry replaced. Contexts that share the old list keep it.
 void ContextState::assign(std::uint64_t id, std::shared_ptr<const void> value) {
     auto entries = entries_ != nullptr ? std::make_shared<ContextEntries>(*entries_)
                                        : std::make_shared<ContextEntries>();

@@ -1,7 +1,9 @@
-// The loop that a thread names while none runs: `get_event_loop`, `set_event_loop`.
+// The current loop of a thread, which counts while no loop runs on it: `get_event_loop`,
+// `set_event_loop`.
 //
 // A thread remembers its current loop by address and by number. The loop may be destroyed on
-// another thread, which cannot tell this one; the number shows it.
+// another thread, which has no way to inform this thread. The number shows it, because no later
+// loop has the same number.
 
 #include <asyncio/event_loop.h>
 
@@ -18,7 +20,7 @@ namespace {
 struct Current {
     EventLoop* loop = nullptr;
     std::uint32_t number = 0;
-    /// `set_event_loop` was called, perhaps with null. From then on no loop is made by itself.
+    /// `set_event_loop` was called, perhaps with null. From then on `get_event_loop` makes no loop.
     bool set = false;
 };
 

@@ -1,5 +1,5 @@
-// The functions of the loop that a program calls: its callbacks, its errors, and its end. How it
-// runs stands in `loop.cpp`.
+// The functions of the loop that a program calls: its callbacks, its errors, and its end.
+// `loop.cpp` shows how it runs.
 
 #include <asyncio/event_loop.h>
 
@@ -55,8 +55,8 @@ TimerHandle EventLoop::call_later(Delay delay, internal::UniqueFunction<void()> 
     return call_at(internal::add_saturating(time(), delay), std::move(callback));
 }
 
-/// The heap may have to grow. Without memory for that the node was in no list, and is released
-/// here.
+/// The heap may have to grow. If there is no memory for that, the node is in no list and is
+/// released here.
 TimerHandle EventLoop::call_at(Deadline when, internal::UniqueFunction<void()> callback) {
     check_open("EventLoop::call_at()");
     check_thread();
@@ -71,8 +71,8 @@ TimerHandle EventLoop::call_at(Deadline when, internal::UniqueFunction<void()> c
     return TimerHandle(node);
 }
 
-/// The way to give a callback to a loop from another thread, for callers that know that the loop
-/// exists. `LoopHandle` is for callers that do not.
+/// Gives a callback to a loop from another thread, for callers that know that the loop exists.
+/// Callers that do not know it use `LoopHandle`.
 Handle EventLoop::call_soon_threadsafe(internal::UniqueFunction<void()> callback) {
     check_open("EventLoop::call_soon_threadsafe()");
     auto* node = new internal::CallbackNode(*this, std::move(callback));

@@ -16,8 +16,8 @@ namespace asyncio::internal {
 namespace {
 
 std::mutex mutex;
-/// Made at first use: a loop may be a static object of the program, and constructed before this
-/// file's.
+/// Made at first use: a loop may be a static object of the program, which is constructed before the
+/// static objects of this file.
 IntrusiveList<LiveLoop>& live() noexcept {
     static IntrusiveList<LiveLoop> list;
     return list;

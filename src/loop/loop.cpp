@@ -8,7 +8,7 @@
 // it.
 //
 // The order inside the ready queue is: the inbox, finished operations, expired timers, each in its
-// own order. Only nodes made ready by the batch before stand in front of all of them.
+// own order. Nodes that the previous batch made ready stand in front of all of them.
 //
 // The look at the back-end. While tasks are ready, a system call in each iteration would cost more
 // than the tasks do. So the back-end is looked at after 61 steps, or earlier when the back-end
@@ -25,7 +25,7 @@
 // a task ready and does not resume it, so no code of the program runs below a look, and the loop
 // can be in the middle of a batch there.
 //
-// The end. `close` brings everything to its end that could still touch the loop, in this order:
+// The end. `close` ends everything that could still touch the loop, in this order:
 // 1. Tasks, then generators: these run, and the loop runs for them.
 // 2. Owners of operations that no task awaits (`at_close_`) cancel them, and the loop waits until
 //    every operation has been reported: the kernel may write into their memory until then.
@@ -63,13 +63,13 @@ class TimerHeap final : public BasicTimerHeap<Timer> {};
 
 namespace lowlevel {
 
-/// The back-end comes first and may throw: a loop without one does not exist.
+/// The back-end is made first, and making it may throw. So there is no loop without a back-end.
 Loop::Loop(std::unique_ptr<Backend> backend, bool debug)
     : backend_(std::move(backend)),
       gate_(std::make_shared<internal::LoopGate>(*this)),
       timers_(std::make_unique<internal::TimerHeap>()),
       debug_(debug) {
-    // The loop that ran when a thread forked runs in the parent; in the child, none does.
+    // A loop that ran at the time of a fork runs in the parent only. In the child no loop runs.
     [[maybe_unused]] static const bool told =
         (internal::call_in_forked_children([] { internal::here = {}; }), true);
     if (debug_)
@@ -113,8 +113,8 @@ private:
 /// of the batch still runs, and what it makes ready does not.
 void Loop::run_forever() {
     const RunScope scope(*this);
-    // `stop` before `run_forever` is the idiom for a single iteration. Such a caller must get a
-    // look at the back-end each time, or it would notice its operations only after 61 steps.
+    // `stop` before `run_forever` is the usual way to run a single iteration. Such a caller must
+    // get a look at the back-end each time, or it would notice its operations only after 61 steps.
     if (stopping_) unobserved_steps_ = steps_between_looks;
     do {
         take_inbox();  // 1. posts of other threads and signal handlers
@@ -131,8 +131,8 @@ void Loop::run_forever() {
 }
 
 /// The inbox is a stack that any thread pushes to, so it is taken whole, by one exchange, and
-/// turned round: the oldest node comes first. The test before the exchange spares the usual
-/// iteration, whose inbox is empty, an atomic write.
+/// turned round: the oldest node comes first. The test before the exchange saves an atomic write in
+/// the usual iteration, whose inbox is empty.
 inline void Loop::take_inbox() noexcept {
     if (inbox_.load(std::memory_order_relaxed) == nullptr) [[likely]]
         return;
@@ -168,10 +168,10 @@ void Loop::wait_until_ready() {
 }
 
 /// Looks at the back-end while tasks are ready. Tasks whose operation has finished are kept apart
-/// in `finished_`, because they are not to stand behind the others: each of those may compute for
-/// as long as it likes. `on_finished` puts its task into `ready_`, so the queue is emptied into
-/// `others` before and put back afterwards; what is in `ready_` in between is what the look has
-/// brought. Moving a list costs the same for any length.
+/// in `finished_`. They must not wait behind the other ready tasks, because each of these may
+/// compute for a long time. `on_finished` puts its task into `ready_`. So the queue is moved to
+/// `others` first and put back afterwards: in between, `ready_` holds only the tasks that this look
+/// has brought. Moving a list costs the same for any length.
 void Loop::look() {
     internal::ReadyList others;
     others.append(ready_);
@@ -182,9 +182,9 @@ void Loop::look() {
 }
 
 /// The list of finished operations is walked here and not in the back-end, so that `on_finished`
-/// may submit the next operation at once. A deadlock is the simulated back-end's answer that
-/// nothing is left that could ever happen. The exception carries the await tree, because the tasks
-/// are still there to be described.
+/// may submit the next operation at once. A deadlock is the simulated back-end's answer when no
+/// event can ever happen again. The exception carries the await tree, because the tasks are still
+/// there to be described.
 void Loop::wait(TimePoint deadline) {
     OperationList finished;
     if (backend_->wait(deadline, finished) == Backend::Waited::deadlock) [[unlikely]] {
@@ -203,10 +203,10 @@ inline void Loop::expire_timers() noexcept {
     if (!timers_->empty()) expire_until(backend_->now());
 }
 
-/// In groups of 16: a timer and its target lie in the frame that waits, and neither the frame nor
-/// the task has been touched for as long as it waited. All of a group are fetched from memory at
-/// the same time, before the first of them is scheduled. Timers with one deadline come off the heap
-/// in the order in which they were armed.
+/// Takes timers in groups of 16. A timer and its target lie in the frame that waits, and neither
+/// the frame nor the task was used during the wait, so they are probably not in the cache. All
+/// members of a group are fetched from memory at the same time, before the first of them is
+/// scheduled. Timers with one deadline come off the heap in the order in which they were armed.
 void Loop::expire_until(TimePoint when) noexcept {
     std::array<internal::Timer*, 16> due;
     while (const std::size_t count = timers_->take_due(when, internal::Timer::disarmed, due)) {
@@ -226,9 +226,9 @@ inline void Loop::run_step(internal::Ready& node) {
 }
 
 /// The batch is taken whole, so nodes that are made ready by its steps collect in `ready_`. A node
-/// may also leave the batch before its turn (a cancelled wait, a limit that was kept): the list is
-/// intrusive, so it is unlinked from wherever it is, and the loop asks for emptiness after every
-/// step.
+/// may also leave the batch before its turn (a cancelled wait, a time limit that was not reached).
+/// The list is intrusive, so the node can be unlinked from whichever list it is in. Therefore the
+/// loop checks after every step whether the batch is empty.
 inline void Loop::run_batch() {
     internal::ReadyList batch;
     batch.take(ready_);
@@ -249,10 +249,10 @@ inline void Loop::run_batch() {
     }
 }
 
-/// Runs one task whose operation has finished and one other, in turn, so that neither kind starves
-/// the other. When no others are left in this iteration, the rest of the finished come first in the
-/// next one. The rest goes in front of `ready_` by two moves: behind the finished ones stands what
-/// the batch has made ready, in its own order.
+/// Runs tasks whose operation has finished and other tasks alternately, so that neither kind
+/// starves the other. When no other tasks are left in this iteration, the finished tasks that are
+/// left come first in the next one. Two moves put them in front of `ready_`: behind them stand the
+/// nodes that the batch has made ready, in their own order.
 void Loop::serve_finished(internal::ReadyList& batch) {
     while (!finished_.empty() && !batch.empty()) {
         run_step(finished_.pop_front());
@@ -268,7 +268,7 @@ void Loop::serve_finished(internal::ReadyList& batch) {
 /// changed.
 void Loop::end() {
     collect_operations();
-    // From here on no thread can bring anything. A node that was posted before is in the inbox, and
+    // From here on no thread can post a node. A node that was posted before is in the inbox, and
     // gets its turn with the rest.
     gate_->shut();
     // Set after the gate has shut and before the nodes below run: a callback among them must see
@@ -288,10 +288,10 @@ void Loop::drop_ready() noexcept {
     }
 }
 
-/// Every operation must be reported before the back-end goes: the memory it uses belongs to the
-/// back-end until then. A report may add a listener: the channel of a stream ends operations of its
-/// own in this way. A listener is taken off the list before it is called, because it may destroy
-/// itself.
+/// Every operation must be reported before the back-end is destroyed: until then the memory of the
+/// operation belongs to the back-end. A report may add a listener: the channel of a stream ends
+/// operations of its own in this way. A listener is taken off the list before it is called, because
+/// it may destroy itself.
 void Loop::collect_operations() {
     while (!at_close_.empty() || in_flight_ > 0) {
         if (at_close_.empty()) {
@@ -308,8 +308,8 @@ void Loop::refuse_closed(const char* function) {
                        " needs one that is open");
 }
 
-/// A loop that is being wound up may run inside another one: a loop object can be destroyed in a
-/// task of another loop, and its own tasks must still end.
+/// A loop that is closing may run inside another one: a loop object can be destroyed in a task of
+/// another loop, and its own tasks must still end.
 void Loop::check_can_run() const {
     check_open("EventLoop::run_forever() or run_until_complete()");
     if (internal::here.loop == this)
@@ -337,8 +337,8 @@ void Loop::take_in(internal::Ready& node) noexcept {
 
 void Loop::arm(internal::Timer& timer, TimePoint when) { timers_->push(timer, when); }
 
-/// Calling off a timer is a store in a table, not a search in the heap (`timer_heap.h`). Most
-/// timers are limits that are called off.
+/// Disarming a timer is a store in a table, not a search in the heap (`timer_heap.h`). Most timers
+/// are limits that are cancelled.
 void Loop::disarm(internal::Timer& timer) noexcept {
     if (timer.armed()) timers_->remove(timer, internal::Timer::disarmed);
 }

@@ -15,9 +15,9 @@ namespace asyncio::internal {
 
 /// The count goes up before the bit is looked at: a closing thread that shuts the gate in between
 /// sees the count and waits. The last line is the last access to the gate and to the loop, on every
-/// path. The acquire pairs with the release of the thread that has shut the gate, the release at
-/// the end with the acquire of `shut`: everything a poster has done is visible to the closing
-/// thread.
+/// path. The acquire pairs with the release of the thread that has shut the gate. The release at
+/// the end pairs with the acquire in `shut`, so everything that a posting thread has done is
+/// visible to the closing thread.
 bool LoopGate::post(Ready& node) noexcept {
     const bool open = (state_.fetch_add(1, std::memory_order_acquire) & shut_bit) == 0;
     if (open) loop_.take_in(node);
@@ -25,9 +25,10 @@ bool LoopGate::post(Ready& node) noexcept {
     return open;
 }
 
-/// Posts take less than a microsecond, so the wait yields at first. A poster of lower priority on
-/// the same processor gets its time only when this thread sleeps, so after a while it sleeps. The
-/// loop ends when the word is the bit alone: no thread is counted, and none will be let in.
+/// Posts take less than a microsecond, so the wait yields at first. A posting thread of lower
+/// priority on the same processor runs only while this thread sleeps, so after a while this thread
+/// sleeps. The loop below ends when only the bit is set: no thread is counted, and no other thread
+/// will be let in.
 void LoopGate::shut() noexcept {
     constexpr int yields = 100;
     std::uint32_t state = state_.fetch_or(shut_bit, std::memory_order_acq_rel) | shut_bit;
@@ -52,7 +53,7 @@ void LoopGate::refuse_thread() {
 
 namespace asyncio {
 
-/// No handle is returned: when the post has succeeded the node may be gone already. The first test
+/// Returns no handle: as soon as the post has succeeded, the node may be destroyed. The first test
 /// spares an allocation on a loop that has closed. The post is what decides.
 bool LoopHandle::call_soon_threadsafe(internal::UniqueFunction<void()> callback) const {
     if (is_closed()) return false;

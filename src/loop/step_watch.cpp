@@ -1,5 +1,5 @@
-// The report of a step that held the loop for too long. Only debug mode comes here; the tests of
-// its flag are inlined where steps are run.
+// The report of a step that held the loop for too long. This code runs in debug mode only; the
+// tests of the flag are inlined where steps are run.
 
 #include "loop/step_watch.h"
 
@@ -29,7 +29,7 @@ void StepWatch::report(const std::string& what, Duration held) const {
     log(LogLevel::warning, line);
 }
 
-/// A report must not fail: it then says only that a step was slow.
+/// A report must not fail. Without memory it says only that a step was slow.
 void StepWatch::report_without_memory() noexcept {
     log(LogLevel::warning, "a step held the loop for too long");
 }

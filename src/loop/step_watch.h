@@ -3,8 +3,8 @@
 //
 // The duration of a step is known when it ends; the place where it was stuck can be seen only while
 // it runs. `StallWatch` knows both. Real time counts on every back-end: a step that blocks its
-// thread does not move the clock of a simulated world, and blocks all the same. Outside debug mode
-// this class is one test of a flag.
+// thread does not move the clock of a simulated world, and still blocks. Outside debug mode this
+// class is one test of a flag.
 
 #include <asyncio/lowlevel/loop.h>
 
@@ -20,8 +20,8 @@ class StallWatch;
 class StepWatch {
 public:
     /// Made by the function that runs the step, and always inlined there: the part of the stack
-    /// that matters is below that function's frame. `describe` writes what runs, if it is looked at
-    /// while it runs; see `StallWatch::Describe`.
+    /// that matters is below that function's frame. `describe` writes what runs, if the watcher
+    /// looks at the step while it runs; see `StallWatch::Describe`.
     using Describe = std::size_t (*)(std::span<char> text) noexcept;
     [[gnu::always_inline]] StepWatch(const lowlevel::Loop& loop, Describe describe) noexcept {
         if (loop.get_debug()) [[unlikely]]
@@ -33,7 +33,7 @@ public:
         return std::string_view(what).copy(text.data(), text.size());
     }
 
-    /// `describe()` names what ran; it is asked only when the step was slow.
+    /// `describe()` names what ran. It is called only when the step was slow.
     template <class Describe>
     void end(Describe&& describe) const noexcept {
         if (stall_watch_ == nullptr) [[likely]]

@@ -2,19 +2,19 @@
 //
 //  1. Capturing notes bare addresses. It runs in a signal handler, so it neither allocates nor
 //     locks. It uses the unwinder of the runtime library, which finds the frames by the tables that
-//     every program has for exceptions; frame pointers need not be there. backtrace(3) uses the
-//     same unwinder, but it cannot stop at a given frame, and it does not tell which frames belong
-//     to the signal handler.
-//  2. Names makes the names of functions readable and short.
+//     every program has for exceptions. So it needs no frame pointers. backtrace(3) uses the same
+//     unwinder, but it cannot stop at a given frame, and it does not tell which frames belong to
+//     the signal handler.
+//  2. Naming makes the names of functions readable and short.
 //  3. Debug information finds file, line and function for an address. This needs memory, files and
 //     a lock, so it runs outside the handler, when the report is written.
 //  4. The user's code is what a report shows; the other frames are left out. The stack of a step
 //     that blocks begins in the C library (the frame of `read` or `nanosleep`) and ends in the
 //     loop. The lines that the user can change lie between the two.
 //
-// A stack is kept as addresses and not as names because of part 1, and because a stuck step is
-// captured several times and reported once: the names of all captures but the last would be thrown
-// away.
+// A stack is kept as addresses and not as names. Part 1 is one reason. The other is that a stuck
+// step is captured several times and reported once: the names of all captures except the last one
+// would be thrown away.
 
 #include "machine/call_stack.h"
 
@@ -137,10 +137,10 @@ std::string demangled(const char* name) {
 
 std::string short_function_name(std::string name) {
     erase_all(name, "(anonymous namespace)::");
-    // Kept are the characters outside all brackets, and those inside < > and { } (template
-    // arguments, and names like {lambda}). Round brackets hold parameters and are dropped. A blank
-    // outside brackets ends the return type, which is then dropped; after the parameters it ends
-    // the name, because only a clone suffix follows.
+    // The characters outside all brackets are kept, and also the characters inside < > and { }
+    // (template arguments, and names like {lambda}). Round brackets hold parameters and are
+    // dropped. A blank outside brackets ends the return type, which is then dropped; after the
+    // parameters it ends the name, because only a clone suffix follows.
     std::string shortened;
     bool had_parameters = false;
     for (std::size_t at = 0; at < name.size(); ++at) {
@@ -268,7 +268,7 @@ std::vector<SourceFrame> locate(std::uintptr_t address) {
 
 bool knows_lines() noexcept { return has_lines; }
 
-/// The lookup of any address reads everything; this one is an address that certainly exists.
+/// Looking up any address reads all of it. The address of this function certainly exists.
 void prepare_names() { static_cast<void>(locate(reinterpret_cast<std::uintptr_t>(&knows_lines))); }
 
 // --- The user's code ----------------------------------------------------------------------------

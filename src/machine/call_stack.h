@@ -7,8 +7,8 @@
 // and of this library are left out.
 //
 // File and line come from libbacktrace, which reads the debug information of the program and of its
-// libraries. Where the build has no libbacktrace, or the program no debug information, names of
-// functions are all there is.
+// libraries. If the build has no libbacktrace, or the program has no debug information, only the
+// names of functions are known.
 //
 // Thread-safety: all functions, any thread; `capture_stack` also in signal handlers.
 

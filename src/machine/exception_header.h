@@ -3,8 +3,8 @@
 // writes it.
 //
 // The layout is that of the Itanium C++ ABI, part II, as the GNU C++ library has had it since gcc
-// 4.4. It is not trusted blindly: `rethrow_check.cpp` compares it with an exception that the
-// runtime library has made.
+// 4.4. The layout is checked before it is used: `rethrow_check.cpp` compares it with an exception
+// that the runtime library has made.
 
 #include <cstddef>
 #include <cstdint>

@@ -1,10 +1,10 @@
 // The search of the interrupted stack for addresses in the unwinder.
 //
-// The search may give a false alarm, but it must not miss. It reads the words near the top of the
-// stack and compares each with the code of a few functions. A word that lies in such a function may
-// be a true return address or a remainder of an earlier call. Both count, because the price of a
-// false alarm is one note of the stack, and the price of a miss is a process that hangs or crashes
-// in a signal handler.
+// The search may give a false alarm, but it must not overlook an address. It reads the words near
+// the top of the stack and compares each with the code of a few functions. A word that lies in such
+// a function may be a true return address or a remainder of an earlier call. Both count, because
+// the price of a false alarm is one note of the stack, and the price of an overlooked address is a
+// process that hangs or crashes in a signal handler.
 //
 // Where the code of a function ends is not known from any symbol at run time. So `code_range_of`
 // asks the unwinder's own tables, address by address, how far the function reaches. This happens
@@ -18,8 +18,8 @@
 
 #include <unwind.h>
 
-// Another runtime library than gcc's need not have all of them, so they are weak: an absent one has
-// a null address, and its range is empty.
+// A runtime library other than gcc's may lack some of them, so they are weak: a missing function
+// has a null address, and its range is empty.
 extern "C" {
 /// Finds the tables of a function, and takes the lock for it.
 // NOLINTNEXTLINE(bugprone-reserved-identifier,readability-identifier-naming): the name is gcc's.
@@ -95,8 +95,8 @@ bool may_be_inside_unwinder(const void* begin, const void* end) noexcept {
     return is_on_stack(places, begin, last);
 }
 
-/// Reads memory word by word that belongs to many objects, red zones of the sanitizer included,
-/// which would be reported as errors.
+/// Reads the memory word by word. It belongs to many objects and contains red zones of the
+/// sanitizer, which would report the reads as errors.
 __attribute__((no_sanitize("address"))) bool
 is_on_stack(std::span<const CodeRange> functions, const void* begin, const void* end) noexcept {
     using Word [[gnu::may_alias]] = const std::uintptr_t;

@@ -5,19 +5,19 @@
 // called again from the handler.
 //
 // The lock. Before it can walk up a stack, the unwinder needs the tables of each function on it. In
-// a static program, and where a compiler at run time has made code, the tables are registered, and
-// the unwinder of gcc before 13 takes a lock whenever it searches them. A handler that interrupts
-// such a search waits for a lock that its own thread holds.
+// a static program, and for code that was generated at run time, the tables are registered, and the
+// unwinder of gcc before 13 takes a lock whenever it searches them. A handler that interrupts such
+// a search waits for a lock that its own thread holds.
 //
 // The stack. When a throw has found its handler, the unwinder writes the registers of the function
 // it goes to over those of its own caller. In the middle of this the stack leads nowhere, and a
 // walk along it reads memory that is no stack.
 //
-// At both places, an address inside certain functions of the unwinder is near the top of the stack:
-// a return address, or the place of the interruption, which the kernel has left there for the end
-// of the signal handler. So the handler looks at the words there, and does not call the unwinder if
-// one of them could be such an address. The word may be a remainder of an earlier call. The handler
-// then notes no stack, and a later signal may find one.
+// At both places, an address inside certain functions of the unwinder is near the top of the stack.
+// It is a return address, or the place of the interruption: the kernel has stored that place for
+// the end of the signal handler. So the handler looks at the words there, and does not call the
+// unwinder if one of them could be such an address. The word may be a remainder of an earlier call.
+// The handler then notes no stack, and a later signal may find one.
 //
 // Thread-safety: any thread; `may_be_inside_unwinder` also in signal handlers.
 
@@ -43,7 +43,7 @@ struct CodeRange {
 void prepare_unwinder_check() noexcept;
 
 /// Whether the code that was interrupted may be at one of those places. `begin` is in the frame of
-/// the signal handler, and `end` is where the part of the stack ends that matters. Also true if
+/// the signal handler, and `end` is the end of the part of the stack that matters. Also true if
 /// this is not known, because the handler runs on another stack than that of `end`.
 bool may_be_inside_unwinder(const void* begin, const void* end) noexcept;
 

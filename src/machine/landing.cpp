@@ -277,7 +277,7 @@ public:
             if (offset < begin) break;
             if (offset >= begin + length) continue;
             // No landing: the call throws through the function. No action: there is only a cleanup,
-            // after which the unwinder has to go on, and it cannot do so from here.
+            // after which the unwinder has to continue, and it cannot do so from here.
             if (landing == 0 || action == 0) break;
             return handler(landings_ + landing, actions_ + action - 1, thrown);
         }
@@ -297,8 +297,8 @@ private:
             const unsigned char* next_from = in.position();
             const std::int64_t next = in.sleb();
             // A negative filter is an exception specification (`throw(...)`), which only old code
-            // has. Zero is a cleanup, and the search goes on behind it: a handler follows that
-            // takes the error, or none does.
+            // has. Zero is a cleanup. The search continues behind it, because a handler that takes
+            // the error may follow.
             if (filter < 0) return std::nullopt;
             if (filter > 0) {
                 Reader types(types_ - static_cast<std::uint64_t>(filter) * type_size);

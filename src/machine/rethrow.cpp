@@ -1,11 +1,12 @@
 // A throw that knows where it goes.
 //
 // The usual throw. It walks up the stack until it finds a handler, and then walks up a second time
-// to leave the functions in between. On the way lie the runtime library's own functions and at last
-// the function with the handler. For each of them the runtime library finds the description,
+// to leave the functions in between. On the way lie the runtime library's own functions, and at the
+// end the function with the handler. For each of them the runtime library finds the description,
 // replays from it what the function has done to the stack, and so finds the registers of the next
-// one. Here that makes five functions and some ten thousand instructions for each coroutine an
-// error passes. A task that is cancelled ten awaits deep spends nine tenths of its end on them.
+// one. In this library that means five functions and about ten thousand instructions for each
+// coroutine through which an error passes. A task that is cancelled ten awaits deep spends nine
+// tenths of its ending on them.
 //
 // The short cut. `rethrow` is called by the very function that has the handler: the body of a
 // coroutine, into which the compiler has inlined `await_resume`, and around which the language puts

@@ -7,14 +7,14 @@
 // way, and the two catches have to agree in everything that a program or the runtime library can
 // see.
 //
-// The probe is chosen to be difficult: the handler is for a second base class, so the address of
-// the object has to be adjusted; a destructor between throw and handler counts the uncaught
-// exceptions, so cleanups and counts are seen, too.
+// The probe is chosen to be difficult. The handler is for a second base class, so the address of
+// the object has to be adjusted. A destructor between throw and handler counts the uncaught
+// exceptions, so cleanups and counts are tested, too.
 //
 // Threads. The first thread that asks makes the trial, and the others throw the usual way until the
 // answer is there: waiting for it inside a throw could deadlock with whatever that thread holds.
-// The trial itself calls `rethrow`, which asks again; `is_trying` is how the same thread is told
-// yes.
+// The trial itself calls `rethrow`, which asks again; because of `is_trying`, the answer is yes for
+// this thread alone.
 
 #include "machine/rethrow_check.h"
 
@@ -166,8 +166,8 @@ bool may_throw_quickly() noexcept {
     if (known == Answer::yes) [[likely]]
         return true;
     if (known == Answer::no) return false;
-    // The thread that wins this exchange makes the trial. A thread that loses is the one inside the
-    // trial, or another one that has to do without.
+    // The thread that wins this exchange makes the trial. A thread that loses is either in the
+    // trial already, or must throw the usual way.
     Answer unknown = Answer::unknown;
     if (!answer.compare_exchange_strong(unknown, Answer::being_found)) return is_trying;
     const bool found = find_out();

@@ -28,8 +28,8 @@ struct ExpectedException {
 /// Whether every field of the header that is written by the quick throw holds what it should.
 bool is_as_expected(const DependentException& header, const ExpectedException& expected) noexcept;
 
-/// Whether this process throws the quick way where it can. The first call finds out; until then,
-/// other threads are told no.
+/// Whether this process throws the quick way where it can. The first call finds out. Until then,
+/// the answer for other threads is no.
 bool may_throw_quickly() noexcept;
 
 }  // namespace asyncio::internal

@@ -9,12 +9,12 @@
 //  - The signal handler runs on the watched thread, on top of the stuck step. It notes the stack
 //    and the name of the task, which it may read because the thread itself stands still meanwhile.
 //
-// How the watcher sleeps. While a step is in progress, it looks at least once in every shortest
-// limit it has met (`patience_`). When it finds no step, it sets the patience to endless and looks
-// once more before it sleeps; a thread that begins a step writes `began_` and then reads the
-// patience. Each side writes first and reads then, in the strongest order, so at least one of them
-// sees the other: the watcher sees the step, or the thread sees the endless patience and wakes the
-// watcher. So an idle program has no thread that wakes up.
+// How the watcher sleeps. While a step is in progress, it looks at least once in each period of
+// `patience_`, which is the shortest limit that it has met. When it finds no step, it sets the
+// patience to endless and looks once more before it sleeps; a thread that begins a step writes
+// `began_` and then reads the patience. Each side writes first and reads afterwards, in the
+// strongest order, so at least one side sees the other: the watcher sees the step, or the thread
+// sees the endless patience and wakes the watcher. So an idle program has no thread that wakes up.
 //
 // The note is handed over by two words. `is_asked_` says that the watcher wants one, and `noted_`
 // says of which step the note is, and is stored after it with release. The handler writes only when
@@ -154,8 +154,8 @@ constinit std::atomic<Watchdog*> left_behind{nullptr};
 
 void after_fork_in_child() noexcept { left_behind.store(Watchdog::current.exchange(nullptr)); }
 
-/// Not if the program has a handler of its own for the signal: that one stays. With SA_RESTART the
-/// system calls of the stuck step continue.
+/// Does nothing if the program has a handler of its own for the signal. With SA_RESTART the system
+/// calls of the stuck step continue.
 bool install_handler(void (*handler)(int)) noexcept {
     struct sigaction present{};
     if (::sigaction(signal_number, nullptr, &present) != 0) return false;
@@ -187,7 +187,7 @@ Watchdog& Watchdog::of_process() {
 namespace {
 
 /// While it lives, no signal is delivered to this thread. A thread that is started meanwhile
-/// inherits the blocked set for good.
+/// inherits the blocked set and keeps it.
 class SignalsBlocked {
 public:
     SignalsBlocked() noexcept {
@@ -263,7 +263,7 @@ void Watchdog::run() noexcept {
 }
 
 /// There is going to be a report, which needs the debug information. It is read here, while the
-/// other thread is stuck anyway, and not by that thread when it could go on.
+/// other thread is stuck anyway, and not by that thread when it could continue.
 void Watchdog::prepare_report(std::unique_lock<std::mutex>& lock) noexcept {
     is_prepared_ = true;
     lock.unlock();
@@ -276,7 +276,7 @@ void Watchdog::prepare_report(std::unique_lock<std::mutex>& lock) noexcept {
 }
 
 /// No thread is in a step. A step that begins now either finds the patience endless and wakes the
-/// watcher, or it has begun before the second look: both sides write first and read then.
+/// watcher, or it has begun before the second look: both sides write first and read afterwards.
 void Watchdog::fall_asleep(std::unique_lock<std::mutex>& lock) noexcept {
     const Nanoseconds patience = patience_.exchange(endless);
     if (look(nanoseconds_of(Clock::now())) != endless) {

@@ -4,11 +4,11 @@
 // A thread that runs a loop in debug mode says when a step begins and when it ends. A second
 // thread, one for the whole process, watches. When a step has lasted longer than its limit, the
 // watcher sends the stuck thread a signal. The handler runs on that thread, on top of the step, and
-// notes the stack. When the step ends at last, the report names the place where it was stuck.
+// notes the stack. When the step ends, the report names the place where it was stuck.
 //
-// When the watcher looks. To sleep until the deadline of each step, it would have to be told of
-// each step, which costs a system call. It looks instead at least once in every limit. A step that
-// becomes too long lasts for at least a limit, so one look falls into it before the limit has
+// When the watcher looks. If the watcher slept until the deadline of each step, each step would
+// have to wake it, which costs a system call. It looks instead at least once in every limit. A step
+// that becomes too long lasts for at least a limit, so one look falls into it before the limit has
 // passed, and that look knows the deadline. So a beginning costs two stores, and the signal comes
 // when the limit has passed and not later. When a look finds no step at all, the watcher goes to
 // sleep, and the next beginning wakes it.
@@ -103,8 +103,8 @@ private:
     const void* stack_end_ = nullptr;
     Describe describe_ = nullptr;
     Nanoseconds last_began_ = 0;
-    /// The watchdog that watches; null if there is none. After a fork it is the parent's, which is
-    /// of no use here, and which a comparison with the current one reveals.
+    /// The watchdog that watches; null if there is none. After a fork it is the parent's watchdog,
+    /// which is of no use here. A comparison with the current watchdog shows this.
     Watchdog* watchdog_ = nullptr;
 };
 

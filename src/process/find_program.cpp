@@ -6,9 +6,9 @@
 // better error: the name that was searched, instead of the last candidate.
 //
 // The search only chooses a candidate. A file that is replaced between the search and exec is no
-// problem, because exec decides for itself and reports its own error. access(2) asks for the real
-// user and exec for the effective one; they differ in set-user-id programs only, and there exec's
-// answer counts, too.
+// problem, because exec decides for itself and reports its own error. access(2) checks the rights
+// of the real user, and exec those of the effective user. The two differ in set-user-id programs
+// only, and exec decides there as well.
 
 #include "process/find_program.h"
 

@@ -1,5 +1,5 @@
 #pragma once
-// From the name of a program to the file to execute, as a shell does it. The answer is a path that
+// Finds the file to execute for the name of a program, as a shell does. The answer is a path that
 // the child can use from its own working directory.
 
 #include "process/spawn.h"

@@ -1,8 +1,8 @@
 // How the members of a group are found in /proc.
 //
 // The files of /proc are made in memory, so a read waits for no disk. A process that forks during a
-// search may escape it. Then the caller takes the group for dead, although a process was born in it
-// a moment ago; so the caller must signal the group all the same.
+// search may escape it. The caller then takes the group for dead, although the group has a new
+// process. So the caller must signal the group in every case.
 
 #include "process/group_members.h"
 

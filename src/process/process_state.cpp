@@ -12,8 +12,8 @@
 //    tell of its end.
 //
 // If the status cannot be had at all (ECHILD), other code of the program has taken it, with
-// waitpid(−1) or by ignoring SIGCHLD. The return code is then 255, as in Python, and the loop's
-// exception handler is told.
+// waitpid(−1) or by ignoring SIGCHLD. The return code is then 255, as in Python, and the loss is
+// reported to the loop's exception handler.
 //
 // Ending the group. If the options ask for it, the rest of the child's group is killed in the
 // moment between the child's end and its reaping. This moment is the only safe one: the zombie
@@ -26,9 +26,9 @@
 //
 // The end of the loop. The loop tells every state (`loop_closes`). A child that still runs is
 // killed, and the loop waits for the poll as it waits for every operation: a killed child ends
-// soon. A child that cannot be killed, because it has changed its user, is not waited for. A child
-// whose poll had no memory gets another chance, and at last `reap_killed` asks a few times for its
-// status.
+// soon. A child that cannot be killed, because it has changed its user, is not waited for. For a
+// child whose poll had no memory, the poll is submitted once more. If that fails, too,
+// `reap_killed` asks a few times for the status.
 
 #include "process/process_state.h"
 
@@ -174,12 +174,12 @@ void ProcessState::look_again_later() noexcept {
     try {
         ring_after(retry_interval);
     } catch (const std::bad_alloc&) {
-        // Earlier than needed, but it takes no memory.
+        // `ring_soon` rings earlier than needed, but it needs no memory.
         ring_soon();
     }
 }
 
-/// A loop that is closed has no later: there the status is collected now.
+/// A closed loop cannot look again later, so the status is collected now.
 void ProcessState::alarm_rings() noexcept {
     if (loop_.is_closed()) {
         reap_killed();

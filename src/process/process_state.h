@@ -53,7 +53,8 @@ public:
     /// rest of the group will be killed with the leader.
     /// Throws: RuntimeError if the process has no group of its own.
     void begin_to_end_group();
-    /// SIGKILL to the group. Errors are of no use to the caller: it has done what it can.
+    /// SIGKILL to the group. Errors are not reported, because the caller could do nothing about
+    /// them.
     void kill_group() noexcept { signal_group(SIGKILL); }
     /// Whether a process of the group can still be named, dead ones that were not reaped included.
     bool group_is_left() noexcept;

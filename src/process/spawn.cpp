@@ -7,9 +7,9 @@
 //     slot for the pidfd is part of it.
 //  2. `SpawnFileActions` and `SpawnAttributes` list what the child does before exec. `find_program`
 //     finds the file.
-//  3. posix_spawn(3) makes the child. It returns when exec has succeeded, or with the error of the
-//     step that failed.
-//  4. The child's ends of the pipes are closed here. This is also what frees the slot.
+//  3. posix_spawn(3) makes the child. It returns 0 when exec has succeeded, and otherwise the error
+//     of the step that failed.
+//  4. The child's ends of the pipes are closed here. This also frees the slot.
 //  5. The pidfd is opened. The child may have ended by then: it is a zombie that only this library
 //     reaps, so its number still means it.
 //
@@ -83,7 +83,8 @@ public:
         if (!has_pipes_) keep_slot();
     }
 
-    /// The descriptor that becomes number `index` in the child; −1 if none of this process does.
+    /// The descriptor of this process that becomes number `index` in the child; −1 if there is
+    /// none.
     int source(std::size_t index) const noexcept { return sources_[index]; }
 
     /// Called when the child has its own copies. Leaves a free slot for the pidfd. If this process
@@ -160,7 +161,7 @@ private:
 constexpr const char* preparation = "prepare a spawn";
 
 /// `inherit` needs no action: the number stays, and the standard descriptors are not closed.
-/// `output` copies the child's stdout, which an action before has set.
+/// `output` copies the child's stdout, which an earlier action has set.
 void add_standard(SpawnFileActions& actions, std::size_t index, const Stdio& stdio,
                   const Descriptors& descriptors) {
     const int target = static_cast<int>(index);
@@ -271,8 +272,8 @@ SpawnRequest::SpawnRequest(std::vector<std::string> given, const SubprocessOptio
     if (options.env) env.emplace(options.env->begin(), options.env->end());
 }
 
-/// Mistakes of the caller, told apart from refusals of the kernel: `invalid_argument` and not
-/// OsError.
+/// Mistakes of the caller are `invalid_argument`, so a program can distinguish them from refusals
+/// of the kernel, which are OsError.
 void SpawnRequest::check() const {
     if (arguments.empty()) throw std::invalid_argument("there is no program to start");
     // All texts, in the order in which a caller would look for the mistake.

@@ -35,7 +35,7 @@ ProcessWaiter::ProcessWaiter(Ref<ProcessState> process) : process_(std::move(pro
 
 ProcessWaiter::~ProcessWaiter() = default;
 
-/// A process that has ended is no wait, and no cancellation point.
+/// If the process has ended, this does not wait and is no cancellation point.
 bool ProcessWaiter::await_ready() const noexcept { return process_->returncode().has_value(); }
 
 /// Called before the task parks. A task of another loop is refused, since the state would wake it
@@ -71,8 +71,8 @@ Coro<Process::Output> communicate(Ref<ProcessState> process, std::string input) 
 constexpr Duration first_pause = std::chrono::milliseconds(5);
 constexpr Duration longest_pause = std::chrono::milliseconds(50);
 
-/// First waits for the process, which is an event, and then asks for the rest of its group, which
-/// is none.
+/// First waits for the process, whose end is an event. The end of the rest of its group is no
+/// event, so the function then asks for it again and again.
 Coro<> wait_until_group_has_gone(Ref<ProcessState> process) {
     co_await ProcessWait(process);
     GroupMembers members(process->pid());
@@ -82,8 +82,8 @@ Coro<> wait_until_group_has_gone(Ref<ProcessState> process) {
     }
 }
 
-/// Kills a group when the grace is over, however it ends: by itself, by a cancellation, by an
-/// error, or with the frame that holds this object. A group that has gone is not affected.
+/// Kills a group when its grace ends, whatever ends it: the time, a cancellation, an error, or the
+/// destruction of the frame that holds this object. A group that has gone is not affected.
 class GraceOfGroup {
 public:
     explicit GraceOfGroup(Ref<ProcessState> process) : process_(std::move(process)) {

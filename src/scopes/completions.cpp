@@ -2,7 +2,7 @@
 //
 // `promised_` counts numbers that were taken and tasks that wait for one. When it reaches the
 // total, no further number will come for a new caller, so the answer is `none` at once, although
-// tasks may still wait: those will get the last numbers.
+// tasks may still wait. These tasks will get the last numbers.
 
 #include <asyncio/internal/scopes/completions.h>
 
@@ -24,7 +24,8 @@ bool Completions::take(std::size_t& number) noexcept {
 }
 
 /// A number goes to the task that has waited longest, which runs in the next iteration. From here
-/// on it is that task's: the hook of its wait answers `too_late`, so a cancellation cannot lose it.
+/// on the number belongs to that task: the hook of its wait answers `too_late`, so a cancellation
+/// cannot lose it.
 void Completions::put(std::size_t number) noexcept {
     if (expired_) return;
     if (waiting_.empty()) {

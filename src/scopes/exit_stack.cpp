@@ -25,7 +25,7 @@
 namespace asyncio {
 namespace {
 
-// The message of the group that several errors leave in.
+// The message of the group in which several errors leave.
 constexpr auto several = "errors of a body and of its cleanups";
 
 }  // namespace
@@ -55,7 +55,7 @@ Coro<> AsyncExitStack::aclose() {
 namespace {
 
 /// The errors that would leave at this moment. Without memory to keep an error, `bad_alloc` is what
-/// leaves, and the cleanups go on: they matter more than the report.
+/// leaves, and the cleanups continue: they matter more than the report.
 class Errors {
 public:
     void add(std::exception_ptr error) noexcept {
@@ -98,7 +98,7 @@ Coro<std::exception_ptr> AsyncExitStack::unwind(const std::exception_ptr& body_e
         const std::exception_ptr given = errors.joined();
         const Outcome<bool> left = co_await internal::settled_call(exit, given);
         if (left.failed()) {
-            // A cleanup that lets the error pass which it was given has not failed itself.
+            // A cleanup that passes on the error that it was given has not failed itself.
             if (left.error() != given) errors.add(left.error());
         } else if (left.value()) {
             errors.clear();

@@ -9,19 +9,19 @@
 // Ownership. The gather holds handles of its parts. The lists of the parts' futures point into the
 // array of nodes of the watch, which is part of the gather. Therefore the gather holds a reference
 // to itself from its beginning until the last part has reported. A part may be a future that is
-// never set and never reports, so the gather also stands in the loop's list of objects that must be
-// told of its end (`AtClose`); without that, such a gather would be a leak.
+// never set and never reports. So the gather is also in the list of objects that the loop calls at
+// its end (`AtClose`). Otherwise such a gather would be a leak.
 //
-// Errors. The first error of a part completes the gather at once. The other parts go on: this is
+// Errors. The first error of a part completes the gather at once. The other parts continue: this is
 // Python's rule, and programs depend on it. Their later errors are marked as seen, as in Python:
 // the gather has failed already and can have one error only. Debug mode logs them.
 //
 // A cancelled gather waits until all parts have ended, unlike Python's, so that no part runs on
 // without an owner. `cancel_requested_` is set when at least one part has accepted the request.
-// From then on the first error is stored and not delivered, and an error that is no cancellation
-// replaces one that is: the parts' CancelledErrors are only the answer to the request, while a
-// failure in a cleanup must reach the caller. If no part fails or is cancelled (all of them ignored
-// the request), the gather still ends with a CancelledError.
+// From then on the first error is stored and not delivered, and a failure replaces a cancellation.
+// The CancelledErrors of the parts are only the answer to the request, while a failure in a cleanup
+// must reach the caller. If no part fails or is cancelled (all of them ignored the request), the
+// gather still ends with a CancelledError.
 
 #include <asyncio/gather.h>
 

@@ -42,8 +42,8 @@ Pace::Pace(double per_second) {
 }
 
 /// Places are handed out in advance: a worker that gets a place in the future sleeps until then,
-/// and the next caller gets a later one. So the spacing is even however many workers ask. A pause
-/// in the demand is not saved up: the next place is never in the past.
+/// and the next caller gets a later one. So the spacing is even however many workers ask. Time in
+/// which no worker asked is not saved up: the next place is never in the past.
 Duration Pace::take_place() {
     if (period_ == Duration::zero()) return Duration::zero();
     const TimePoint now = here.loop->time();
@@ -107,7 +107,7 @@ std::exception_ptr MapBase::item_failed(TaskGroup& group, std::exception_ptr err
     if (options_.on_error == OnError::cancel_rest && !cancelled) return error;
     errors_.push_back(std::move(error));
     // A group ignores a child that is cancelled, but here an item is left without its result, so
-    // the group is told.
+    // the group is cancelled explicitly.
     if (options_.on_error == OnError::cancel_rest) group.cancel();
     return nullptr;
 }

@@ -57,8 +57,8 @@ struct TaskGroup::Child final : internal::Ready, internal::Resident, internal::P
 };
 
 /// The wait for the children that are left. Unlike most waits with an effect, this one also throws
-/// a request that came after the last child had ended: the group ends in a moment and returns to
-/// user code, and CPython delivers the request here.
+/// a request that came after the last child had ended. CPython delivers the request here, too: the
+/// group is about to end and to return to the program's code.
 class TaskGroup::Rest : public lowlevel::Waiter {
 public:
     explicit Rest(TaskGroup& group) noexcept : group_(group) {}
@@ -126,11 +126,11 @@ void TaskGroup::adopt(internal::TaskCore& core, std::shared_ptr<internal::StartB
 }
 
 /// The parent is made ready before the error is looked at. The order of events does not depend on
-/// that, since it runs in the next iteration. `parent_.cancel` below may come too late for a parent
-/// that is ready; `Rest` throws the request all the same.
+/// that, since it runs in the next iteration. The request to the parent may come too late for a
+/// parent that is ready; `Rest` throws the request nevertheless.
 ///
-/// A child that was cancelled is no error: either the group has asked for it, or the program has
-/// cancelled this one child and knows.
+/// A child that was cancelled is no error: either the group has cancelled it, or the program has
+/// cancelled this one child itself.
 void TaskGroup::child_done(internal::Ready& node) noexcept {
     std::unique_ptr<Child> child(static_cast<Child*>(&node));
     TaskGroup& group = child->group;
@@ -155,8 +155,8 @@ void TaskGroup::ended_unready(internal::FutureBase& task, internal::StartBase& s
     starting.told.open();
 }
 
-/// Two waits, one after the other. The first can be cancelled; then the child is told to end, and
-/// the second wait lasts until it has ended, so that no child is left that has started but is not
+/// Two waits, one after the other. The first can be cancelled; then the child is cancelled, and the
+/// second wait lasts until it has ended, so that no child is left that has started but is not
 /// ready. The request is handed on with the parent as the asker: the child may itself wait for the
 /// parent, which makes a circle that the walk has to open.
 Coro<Outcome<void>> TaskGroup::wait_for_start(const TaskRef& child, internal::StartBase& state) {
@@ -232,7 +232,7 @@ TaskGroup::End TaskGroup::conclude(std::exception_ptr cancellation) {
     // group's doing and must not leave.
     if (request_.is_made() && request_.take_back() == 0) cancellation = nullptr;
     if (cancellation != nullptr && failed_.empty()) {
-        // The body has ended of the group's request, and another request came later and was not
+        // The group's request has ended the body, and another request came later and was not
         // delivered. The later request leaves, with its reason.
         std::exception_ptr later = request_.take_pending();
         return {later != nullptr ? std::move(later) : std::move(cancellation)};

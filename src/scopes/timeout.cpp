@@ -60,8 +60,8 @@ void Timeout::alarm_rings() noexcept {
     request_.make();
 }
 
-/// True if the body's cancellation is the doing of this scope alone. In any case the scope's
-/// request is taken back here.
+/// True if only this scope has cancelled the body. In any case the scope's request is taken back
+/// here.
 bool Timeout::leave_and_decide(bool body_cancelled) {
     if (left_in_time()) return false;
     state_ = State::expired;
@@ -72,8 +72,8 @@ bool Timeout::leave_and_decide(bool body_cancelled) {
     return only_ours && body_cancelled;
 }
 
-/// The body has ended of the limit's request, and a second request came before the scope was left.
-/// The task has received one CancelledError for both; the one that leaves carries the reason of the
+/// The limit's request has ended the body, and a second request came before the scope was left. The
+/// task has received one CancelledError for both; the one that leaves carries the reason of the
 /// second.
 std::exception_ptr Timeout::cancellation_of_others() { return request_.take_pending(); }
 

@@ -27,9 +27,9 @@ public:
     /// Throws: `std::bad_alloc`; the buffer is then as it was.
     void append(std::string_view bytes) {
         const bool fits = storage_.capacity() - storage_.size() >= bytes.size();
-        // Moving the rest to the front pays if the rest is smaller than what was given away: then
-        // no byte is moved twice without another byte having left for good. So a stream of any
-        // length costs a constant number of moves per byte.
+        // The rest is moved to the front only if it is not larger than what was given away. So for
+        // each byte that is moved, another byte has left the buffer, and a stream of any length
+        // costs a constant number of moves per byte.
         if (!fits && begin_ >= size()) {
             storage_.erase(0, begin_);
             begin_ = 0;

@@ -1,3 +1,6 @@
+// Late reports of a channel. A channel may learn inside a call that an operation has finished, but
+// the contract forbids it to report there. It notes the result here, and the loop reports it.
+
 #include <asyncio/lowlevel/channel.h>
 
 #include <cassert>
@@ -13,7 +16,8 @@ ChannelReports::~ChannelReports() {
     assert(finished_.empty() && "a channel lives until its operations are reported");
 }
 
-/// In two lists, and the first to come delivers: a loop that closes runs no callbacks before it has
+/// The object enters two lists of the loop, and the list that the loop reaches first delivers the
+/// reports. The ready queue alone is not enough: a loop that closes runs no callbacks before it has
 /// collected all operations.
 void ChannelReports::add(Operation& operation, int result) noexcept {
     operation.result = result;
@@ -23,8 +27,9 @@ void ChannelReports::add(Operation& operation, int result) noexcept {
     loop_.at_close().push_back(*this);
 }
 
-/// The list is taken over first. A report may end with a new operation that finishes at once and is
-/// added; and the last report may destroy the channel, and this object with it.
+/// The list is moved into a local variable first. A report may start a new operation that finishes
+/// at once and is added to the member. The last report may destroy the channel, and this object
+/// with it.
 void ChannelReports::deliver() noexcept {
     if (Ready::linked()) Ready::unlink();
     if (AtClose::linked()) AtClose::unlink();

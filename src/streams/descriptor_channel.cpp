@@ -3,8 +3,8 @@
 // io_uring; epoll has no such help, and the thread waits. A better way does not exist for a
 // descriptor whose mode must stay.
 //
-// A cancellation that meets the wait for readiness ends the stream's operation as −ECANCELED,
-// whatever the wait answers: nothing was read or written yet.
+// A cancellation during the wait for readiness ends the stream's operation as −ECANCELED, whatever
+// the wait answers: nothing was read or written yet.
 
 #include "streams/descriptor_channel.h"
 
@@ -29,9 +29,10 @@ Submitted DescriptorChannel::submit(Operation& operation) noexcept {
     return loop_.submit(operation);
 }
 
-/// By an operation and not by close(2): only so does the simulated back-end learn of it. The
-/// descriptor is given away before, so nothing closes it twice: a number that is closed twice may
-/// by then belong to another file. Standard descriptors stay open (standard_streams.cpp).
+/// Closes by an operation and not by close(2), because the simulated back-end would not see the
+/// close otherwise. The owner gives up the descriptor first, so nothing closes it twice: at the
+/// second close the number may belong to another file. Standard descriptors stay open
+/// (standard_streams.cpp).
 Submitted DescriptorChannel::close(Side, Operation& operation) noexcept {
     operation.fd = fd_.release();
     if (!is_standard(operation.fd)) return loop_.submit(operation);
@@ -40,8 +41,8 @@ Submitted DescriptorChannel::close(Side, Operation& operation) noexcept {
     return Submitted::finished;
 }
 
-/// A terminal whose other side is gone says EIO where a pipe says 0. A terminal is a character
-/// device. For other files EIO is a real error of the device.
+/// A terminal whose other side is gone reports EIO where a pipe reports 0. A terminal is a
+/// character device, so this is tested. For other files EIO is a real error of the device.
 bool DescriptorChannel::means_end(int error) const noexcept {
     struct stat about{};
     return error == EIO && ::fstat(number_, &about) == 0 && S_ISCHR(about.st_mode);

@@ -65,9 +65,10 @@ protected:
 private:
     EventLoop& loop_;
     StreamFd fd_;
-    /// Also after the close, for the name.
+    /// Kept after the close, because the name contains it.
     int number_;
-    /// The knowledge that spares the back-end a system call per operation.
+    /// Whether an operation may block, as far as it is known. This saves the back-end a system call
+    /// per operation.
     lowlevel::Blocking blocking_;
 };
 

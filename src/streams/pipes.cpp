@@ -6,8 +6,8 @@
 //    non-blocking mode. Each read or write is one call that may take as long as the disk.
 //  - A descriptor that other processes use, too, is `shared`. The non-blocking mode belongs to the
 //    open file and not to the descriptor: changing it for a terminal would change it for the shell
-//    that started the program, whose next read would then fail with EAGAIN. So the mode is left
-//    alone. The stream waits for readiness first and moves only as much as cannot block.
+//    that started the program. The next read of the shell would then fail with EAGAIN. So the mode
+//    is left alone. The stream waits for readiness first and moves only as much as cannot block.
 //  - Any other descriptor is put into non-blocking mode. The program has given it away, so nothing
 //    else depends on its mode.
 //
@@ -15,7 +15,7 @@
 // parent.
 //
 // Owners. The functions take the descriptor by value. When one of them throws, the descriptor is
-// closed, so a caller never has to ask how far the call came.
+// closed, so the caller need not know how far the call came.
 
 #include <asyncio/exceptions.h>
 #include <asyncio/lowlevel/operation_awaiter.h>

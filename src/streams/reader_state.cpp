@@ -11,8 +11,8 @@
 //   any other error   the end as well, if the channel says so (`means_end`); otherwise the stream
 //                     ends with the error, and every read from then on throws it
 //
-// Bytes belong to the reader from the moment in which they come and not to the read that asked for
-// them. So a task that is cancelled while its bytes arrive loses none: the next read finds them.
+// Bytes that arrive belong to the reader at once, and not to the read that asked for them. So a
+// task that is cancelled while its bytes arrive loses none: the next read finds them.
 
 #include "streams/reader_state.h"
 
@@ -57,8 +57,8 @@ bool ReaderState::ask(lowlevel::Operation& operation) noexcept {
     return true;
 }
 
-/// A reader that is being closed has no receiver for the bytes. Without memory for them they are
-/// lost, and the stream must not continue as if they had never been: it ends with ENOMEM.
+/// A reader that is being closed drops the bytes. If there is no memory for the bytes, they are
+/// lost. The stream must not continue without them, so it ends with ENOMEM.
 void ReaderState::received(std::span<const char> bytes) noexcept {
     if (closing()) return;
     try {
@@ -68,14 +68,15 @@ void ReaderState::received(std::span<const char> bytes) noexcept {
     }
 }
 
-/// After a `close` the side is closed now that nothing is in flight.
+/// After a `close`, the side is closed here, because no operation is in flight any more.
 void ReaderState::take_over(const lowlevel::Operation& operation) noexcept {
     in_flight_ = nullptr;
     note(operation.result);
     if (closing()) close_side();
 }
 
-/// Turns a result into the state of the stream. The first end stays: nothing is read after it.
+/// Turns a result into the state of the stream. The first end or error stays, because nothing is
+/// read after it.
 void ReaderState::note(int result) noexcept {
     if (closing() || result > 0) return;
     if (result == 0 || (result != -ECANCELED && channel().means_end(-result))) {
@@ -85,8 +86,8 @@ void ReaderState::note(int result) noexcept {
     }
 }
 
-/// Buffered bytes are dropped at once, so that a read that follows finds the end. The close of the
-/// side has to wait for the operation in flight.
+/// Buffered bytes are dropped at once, so that the next read finds the end. The side can be closed
+/// only after the operation in flight.
 void ReaderState::close() noexcept {
     if (std::exchange(closing_, true)) return;
     buffer.drop_all();

@@ -1,12 +1,13 @@
 #pragma once
 // The reading end of a stream: the bytes that have come, and whether more can come.
 //
-// What brings the bytes is the channel's affair. The reader asks it for more, and keeps what comes.
+// The channel decides where the bytes come from. The reader asks the channel for more bytes, and
+// keeps those that come.
 //
-// Two things are kept apart. The *turn* belongs to the one read that is being carried out, however
-// many operations it takes; a second read finds it taken and throws. Two reads at a time would each
-// get a random part of the bytes. The *operation* is the one in flight. It lies in the frame of the
-// coroutine that awaits it, so closing must end it first and must not free anything.
+// Two things are kept apart. The *turn* belongs to the read that is being carried out, however many
+// operations this read needs. A second read finds the turn taken and throws. Two reads at a time
+// would each get a random part of the bytes. The *operation* is the one in flight. It lies in the
+// frame of the coroutine that awaits it, so closing must end it first and must not free anything.
 //
 // Thread-safety: none.
 

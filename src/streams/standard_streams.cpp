@@ -2,8 +2,8 @@
 // of any descriptor.
 //
 // The standard streams are shared with the parent of the program (pipes.cpp says what follows from
-// that), and a stream never closes them (`internal::StreamFd`): the number 0 would be given to the
-// next file, and a library function that reads standard input would read that file.
+// that), and a stream never closes them (`internal::StreamFd`). Otherwise the number 0 would be
+// given to the next file, and a library function that reads standard input would read that file.
 
 #include <asyncio/standard_streams.h>
 
@@ -40,7 +40,8 @@ StreamWriter open_stderr(StreamOptions options) {
     return connect_write_pipe(lowlevel::Fd(STDERR_FILENO), options);
 }
 
-// The two take any descriptor and own none: for libraries that do their own reading and writing.
+// Both functions take any descriptor and do not own it. They are for libraries that do their own
+// reading and writing.
 Readiness readable(int fd) noexcept { return Readiness(fd, POLLIN); }
 
 Readiness writable(int fd) noexcept { return Readiness(fd, POLLOUT); }

@@ -8,7 +8,7 @@
 // A receive, step by step (`ReceiveAwaiter`)
 //
 //  1. `await_ready` finds the end of the stream, or submits the operation. If it finishes at once,
-//     the task goes on without a suspension, except that it yields when it has had its share
+//     the task continues without a suspension, except that it yields when it has had its share
 //     (`turn_is_over`).
 //  2. Otherwise the task parks. The buffer, if it is empty, frees its memory for the time of the
 //     wait.
@@ -104,7 +104,7 @@ std::string ReadAwaiter::await_resume() {
 
 namespace {
 
-/// `co_await Receive(reader)`: more bytes than there are, or the end.
+/// `co_await Receive(reader)` returns when more bytes have come or the stream has ended.
 struct Receive {
     Ref<ReaderState> reader;
 
@@ -114,8 +114,8 @@ struct Receive {
 
 // --- The reads that take several operations -----------------------------------------------------
 
-/// Throws an error of the stream only after it is known: bytes that came before it stay in the
-/// buffer, for a caller that wants them (`take_buffered`).
+/// When the stream ends with an error, this throws it. The bytes that came before the error stay in
+/// the buffer, and `take_buffered` returns them.
 Coro<std::string> read_to_end(Ref<ReaderState> reader) {
     const ReaderState::Turn turn(*reader);
     while (!reader->ended()) co_await Receive(reader);
@@ -132,9 +132,9 @@ Coro<std::string> read_exactly(Ref<ReaderState> reader, std::size_t bytes) {
     co_return reader->buffer.take(bytes);
 }
 
-/// The search in the buffered bytes for the end of a chunk, which one of several separators closes.
-/// Remembers how far it has searched, so that a long line that comes in many pieces is searched
-/// once and not from its beginning each time.
+/// Searches the buffered bytes for the end of a chunk, which is any of several separators. The
+/// object remembers how far it has searched: so a long line that comes in many pieces is searched
+/// once, and not from its beginning each time.
 class SeparatorSearch {
 public:
     explicit SeparatorSearch(std::vector<std::string> separators)
@@ -148,8 +148,8 @@ public:
         std::size_t end;
     };
 
-    /// The separator that ends first, which gives the shortest chunk, as in Python. `bytes` holds
-    /// the bytes of the call before, and more behind them.
+    /// The separator that ends first, which gives the shortest chunk, as in Python. `bytes` begins
+    /// with the bytes of the previous call, and more may follow.
     std::optional<Match> find(std::string_view bytes) {
         std::optional<Match> first;
         for (const std::string& separator : separators_) {
@@ -201,7 +201,8 @@ Coro<std::string> read_until(Ref<ReaderState> reader, std::vector<std::string> s
     co_return reader->buffer.take(*end);
 }
 
-/// A last line without its newline is a line. Only the end itself gives "".
+/// A last line without its newline is a line. The result is "" only if the stream has ended and no
+/// bytes are left.
 Coro<std::string> read_line(Ref<ReaderState> reader) {
     const ReaderState::Turn turn(*reader);
     std::vector<std::string> newline(1, "\n");
@@ -278,8 +279,8 @@ internal::Ref<internal::ReaderState> StreamReader::shared_state() const {
     return internal::Ref<internal::ReaderState>::share(&state());
 }
 
-/// Every read takes a reference of its own: what it returns may be awaited after the handle has
-/// gone.
+/// Every read takes a reference of its own: what it returns may be awaited after the handle was
+/// destroyed.
 Read StreamReader::read(std::size_t most_bytes) const {
     internal::require_count(most_bytes, "read: a negative count; read() reads until the end");
     return Read(shared_state(), most_bytes);

@@ -2,7 +2,7 @@
 //
 // A stream can end in four ways: the program calls `close`, the handle is destroyed, a write fails,
 // or the loop closes. All four lead to `close_side`, when the operation in flight has been
-// reported. From there on there is one way:
+// reported. From there the steps are the same for all:
 //
 //     close_side ──► close operation ──► close_reported ──► closed(error) ──► last reference
 

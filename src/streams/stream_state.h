@@ -53,7 +53,7 @@ public:
     bool closing() const noexcept { return closing_; }
     /// Throws: RuntimeError if the stream belongs to another loop than `task`.
     void require_loop_of(TaskCore& task, const char* function) const;
-    /// What the program called the stream, or else what the channel calls itself.
+    /// The name that the program gave the stream, or else the name of the channel.
     std::string name() const;
 
 protected:
@@ -92,7 +92,7 @@ private:
     bool close_begun_ = false;
 };
 
-/// A base, so that the channel is there before the state is constructed.
+/// A base class, so that the channel is constructed before the state.
 template <class OwnChannel>
 struct ChannelInside {
     OwnChannel own_channel;
@@ -108,7 +108,7 @@ public:
           State(loop, ChannelPtr(ChannelPtr(), &this->own_channel), options) {}
 };
 
-/// The state of a new stream. Throws: what its constructor does, and `std::bad_alloc`. `fd` is
+/// The state of a new stream. Throws: what its constructor throws, and `std::bad_alloc`. `fd` is
 /// closed then, unless it is a standard descriptor.
 ///
 /// A caller that gives a descriptor directly, as `StreamReader(loop, fd)`, has not gone through

@@ -3,14 +3,14 @@
 // Writing never waits. `write` gives the bytes to the state, which sends them without any task
 // (writer_state.cpp). So there is nothing to await in a write. A task waits for an *event* of the
 // writer instead: the buffer is short enough again (`drain`), everything up to a mark is with the
-// kernel (`send`), the side is closed (`wait_closed`). All three have one awaiter, which
-// stands in one line of the writer.
+// kernel (`send`), the side is closed (`wait_closed`). All three use the same class of awaiter. The
+// awaiters of a writer wait in one list, the writer's line.
 //
 // The wait, step by step
 //
-//  1. `await_ready` asks the state whether the event has come. If so, the task goes on, except that
-//     it yields when it has had its share: a task that writes and drains in a loop, and never finds
-//     the buffer full, would otherwise keep every other task waiting.
+//  1. `await_ready` asks the state whether the event has come. If so, the task continues, except
+//     that it yields when it has had its share. Otherwise a task that writes and drains in a loop,
+//     and never finds the buffer full, would keep every other task waiting.
 //  2. The awaiter puts itself into the writer's line, and the task parks.
 //  3. The state looks through the line after every progress, removes the awaiters whose event has
 //     come, and makes their tasks ready.
@@ -142,8 +142,8 @@ WriterWait StreamWriter::drain() const {
     return WriterWait(shared_state(), internal::WriterEvent::drained);
 }
 
-/// Writes at once and not when it is awaited, so two calls keep their order whatever is done with
-/// the results.
+/// Writes at once and not when the result is awaited. So the bytes of two calls keep their order,
+/// in whatever order the results are awaited.
 WriterWait StreamWriter::send(std::string_view data) const {
     write(data);
     return all_sent();

@@ -1,5 +1,5 @@
 // The sending side of a stream: a pump that moves bytes from the program to the channel, without a
-// task. "The kernel" below stands for what the channel brings the bytes to.
+// task. "The kernel" below stands for the place to which the channel brings the bytes.
 //
 // A task per writer would be simpler to write, and would cost a frame and two switches for each
 // write. The state is its own callback instead: the report of one write submits the next.
@@ -27,9 +27,9 @@
 // operation in flight, so `abort` cancels it and its report does the rest. Bytes that the kernel
 // has taken before the cancellation count as sent.
 //
-// Two counters decide what the waiting tasks are told. `written_` counts all bytes that were ever
-// given to `write`, the refused ones included, and `sent_` counts the bytes that the kernel has
-// taken. A mark between the two is not sent yet; after the end it never will be.
+// Two counters decide how the waits end. `written_` counts all bytes that were ever given to
+// `write`, the refused ones included, and `sent_` counts the bytes that the kernel has taken. A
+// mark between the two is not sent yet; after the end it never will be.
 
 #include "streams/writer_state.h"
 
@@ -74,9 +74,9 @@ WriterState::WriterState(EventLoop& loop, ChannelPtr channel, const StreamOption
 
 // --- What comes in ------------------------------------------------------------------------------
 
-/// Counts the bytes and says whether to buffer them. After the end they are refused without an
-/// error, as in Python, and the next `drain` or `send` reports it: a `write` that throws would have
-/// to be expected at every call.
+/// Counts the bytes and says whether to buffer them. After the end the bytes are refused without an
+/// error, as in Python, and the next `drain` or `send` reports it. If `write` threw, the program
+/// would have to handle that at every call.
 bool WriterState::accepts(std::size_t bytes) noexcept {
     written_ += bytes;
     if (closing_ && bytes > 0) refused_ = true;
@@ -115,9 +115,9 @@ void WriterState::write_string(std::string&& data) {
 
 // --- What goes out ------------------------------------------------------------------------------
 
-/// Sends until it has to wait. It is called whenever that may have changed, and does nothing if it
-/// already waits. The number of rounds is limited by `turn_is_over`, which counts operations that
-/// finish at once.
+/// Sends until the pump has to wait. It is called whenever the pump may be able to continue, and
+/// does nothing while the pump has to wait. The number of rounds is limited by `turn_is_over`,
+/// which counts operations that finish at once.
 void WriterState::pump() noexcept {
     while (!pump_stands() && outgoing_sent_ < outgoing_.size()) {
         if (lowlevel::turn_is_over()) {
@@ -169,7 +169,7 @@ void WriterState::next_piece() noexcept {
 }
 
 /// Puts the pump at the end of the ready queue: other tasks run before it continues. The queue's
-/// entry holds a reference, because the handle may go meanwhile.
+/// entry holds a reference, because the handle may be destroyed meanwhile.
 void WriterState::rest() noexcept {
     retain();
     loop().schedule(again_);
@@ -193,13 +193,13 @@ void WriterState::reported(lowlevel::Operation& operation) noexcept {
 
 // --- The end ------------------------------------------------------------------------------------
 
-/// The pump is not touched: it sends what is left, and the last progress closes the descriptor.
+/// The pump is not stopped: it sends what is left, and the last `note_progress` closes the side.
 void WriterState::close() noexcept {
     if (std::exchange(closing_, true)) return;
     note_progress();
 }
 
-/// With an operation in flight the rest happens in `take_over`, when the back-end has reported it.
+/// If an operation is in flight, `take_over` does the rest when the channel has reported it.
 void WriterState::abort() noexcept {
     closing_ = true;
     if (std::exchange(aborted_, true)) return;

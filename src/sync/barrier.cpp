@@ -2,15 +2,15 @@
 // with an error, or it waits again.
 //
 // The barrier has one line for all waiters, whatever they wait for: tasks inside wait for the
-// barrier to open, tasks outside wait for the round before to drain. Every change of the state
-// wakes all of them, and each node looks at its turn (`look_again`) whether the change concerns it.
-// If it does not, the node goes back into the line, and its task has not run. CPython builds the
-// same on a Condition and its `wait_for`, and the order of events is the same.
+// barrier to open, tasks outside wait until the previous round has drained. Every change of the
+// state wakes all of them, and each node looks at its turn (`look_again`) whether the change
+// concerns it. If it does not, the node goes back into the line, and its task has not run. CPython
+// builds the same on a Condition and its `wait_for`, and the order of events is the same.
 //
 // A round, for a barrier of n parties:
 // 1. While the barrier fills, a task that comes counts itself in (`arrive`) and waits. The count is
 //    also the index it will return.
-// 2. The n-th task sets `draining`, wakes all, and goes on at once.
+// 2. The n-th task sets `draining`, wakes all, and continues at once.
 // 3. Each of the others leaves at its turn and counts itself out (`leave_barrier`). A task that
 //    comes now must wait outside: it belongs to the next round.
 // 4. The last one that leaves sets `filling` again and wakes the tasks outside, which arrive at
@@ -55,7 +55,7 @@ bool BarrierAwaiter::must_wait() noexcept {
     return place_ == Place::inside && state == State::filling;
 }
 
-/// The task that completes the barrier does not wait, as in Python: it goes on in the same step,
+/// The task that completes the barrier does not wait, as in Python: it continues in the same step,
 /// before the tasks that it has woken.
 void BarrierAwaiter::arrive() noexcept {
     if (barrier_.broken()) {
@@ -128,8 +128,8 @@ Barrier::Barrier(std::ptrdiff_t parties) : parties_(static_cast<std::size_t>(par
     if (parties < 1) throw std::invalid_argument("a barrier needs at least one party");
 }
 
-/// If no task is inside there is nothing to drain, and the barrier is as new at once, also a broken
-/// one.
+/// If no task is inside there is nothing to drain, and the barrier can be used again at once, also
+/// a broken one.
 void Barrier::reset() {
     waiting_.check_thread();
     state_ = inside_ > 0 ? State::resetting : State::filling;

@@ -14,7 +14,7 @@
 //    is taken if it is free and no task waits for it. Otherwise the node goes to the end of the
 //    lock's line.
 // 3. A release of the lock makes the node ready once more. At its turn it takes the lock
-//    (`Lock::end_wait`), and the task goes on in the same turn.
+//    (`Lock::end_wait`), and the task continues in the same turn.
 // CPython's `Condition.wait` takes the lock by `acquire` at the same point, so the order of events
 // is the same.
 //
@@ -27,8 +27,8 @@
 // it.
 //
 // A notification may have been used up by a waiter that then leaves with an error. So every waiter
-// that leaves with an error notifies the next one. At the worst that one has been woken for
-// nothing; the rule of conditions, to look again and to wait again, allows it.
+// that leaves with an error notifies the next one. At worst the next one is woken for nothing. This
+// is allowed, because a user of a condition must check again after each wait.
 //
 // `notified_` says which part the wait is in: false in the line of the condition, true in the line
 // of the lock. `members_` of the condition lists all waits in either part, since the condition may

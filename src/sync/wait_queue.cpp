@@ -6,9 +6,9 @@
 // then detached, so that it does not touch the queue again. The state of the waiter decides about
 // its wait:
 //   waiting    it waits on, in no line, until it is cancelled
-//   woken      it is taken out of the ready queue and waits on, because its wake-up meant something
-//              that has gone. It keeps its turn if the queue's owner says that it has what it
-//              waited for, or if a request to cancel was made
+//   woken      it is taken out of the ready queue and waits on: what it was woken for no longer
+//              exists. It keeps its turn if the queue's owner says that it has what it waited
+//              for, or if a request to cancel was made
 //   cancelled  it leaves the line; its task is ready already
 // Waiters in the line are found there. Waiters that were woken are in no list of the queue, and are
 // searched among the tasks of the loop. A list of them would need a second pair of links in each

@@ -10,8 +10,8 @@
 // a child. This is enough to end the tree, because the children of a killed process become children
 // of this process.
 //
-// A number is read at one moment and used at a later moment. To name another process by then, the
-// kernel would have to give out every other number once in between.
+// A number is read at one moment and used at a later moment. It can name another process by then
+// only if the kernel has given out every other number once in between.
 //
 // Thread-safety: none; for processes with one thread.
 

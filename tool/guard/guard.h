@@ -18,9 +18,9 @@
 //
 // A process keeps its children through exec. So the program may have children that it did not
 // start: the children of a script that ended in `exec asyncio batch`. They do not belong to the
-// batch, but their orphans could not be told from the batch's orphans. In this case, and as the
-// first process of a container, the program is only a front: it starts the guard as a separate
-// process, passes signals on, and ends in the same way as the guard.
+// batch, but their orphans could not be distinguished from the batch's orphans. In this case, and
+// as the first process of a container, the program is only a front: it starts the guard as a
+// separate process, passes signals on, and ends in the same way as the guard.
 //
 //   front           has children of its own, and leaves them alone
 //   ├─ …

@@ -71,8 +71,8 @@ void Console::remark(std::string_view text) {
     }
 }
 
-/// The limit is one for each round of remarks, so a reader that takes nothing holds up a batch for
-/// at most that long per round.
+/// The limit is one for each round of remarks, so a reader that takes nothing delays a batch by at
+/// most that long per round.
 Coro<> Console::send_remarks() {
     while (!remarks_.empty()) {
         auto sent = send_remark(std::exchange(remarks_, {}));
@@ -115,8 +115,8 @@ Coro<> Console::show_progress(std::string line) {
     line_is_open_ = false;
 }
 
-/// `line_is_open_` is set before the write: if the write is cancelled, its bytes may have been sent
-/// all the same.
+/// `line_is_open_` is set before the write: if the write is cancelled, its bytes may still have
+/// been sent.
 Coro<> Console::send(Channel& channel, Blocks blocks) {
     while (!blocks.empty()) {
         std::string block = blocks.take_front();

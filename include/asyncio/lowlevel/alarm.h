@@ -1,20 +1,20 @@
 #pragma once
 // A deadline that calls its owner.
 //
-// A time limit, the pause between two attempts and the end of a sleep need the same three things: a
-// timer in the heap of the loop, a node that the loop runs when the timer has expired, and the way
-// from that node to the object whose deadline it is. An `Alarm` is all three, as a base class of
-// its owner. The way back is then a cast, which takes no memory, and setting an alarm allocates
-// nothing unless the heap of timers must grow.
+// A time limit, the pause between two attempts and the end of a sleep need the same three things.
+// The first is a timer in the heap of the loop. The second is a node that the loop runs when the
+// timer has expired. The third is the way from that node to the object whose deadline it is. An
+// `Alarm` is all three, as a base class of its owner. The way back is then a cast, which takes no
+// memory, and setting an alarm allocates nothing unless the heap of timers must grow.
 //
 // The owner may be destroyed before the deadline: a scope is left early, or a task is cancelled.
 // Neither the heap nor the ready queue may then point into the owner. The destructor takes the
 // timer out of the heap, and the node out of the ready queue, so no owner has to do that itself.
 //
-// Two moments must be told apart. The deadline comes: the loop moves the node from the heap to the
-// ready queue. The alarm rings: the loop runs the node, later in the same iteration. A task that
-// runs in between can still stop the alarm. CPython's `call_at` has the same two moments, and its
-// order of events depends on them.
+// Two moments are different. The deadline comes: the loop moves the node from the heap to the ready
+// queue. The alarm rings: the loop runs the node, later in the same iteration. A task that runs in
+// between can still stop the alarm. CPython's `call_at` has the same two moments, and its order of
+// events depends on them.
 //
 // An owner that does not need its alarm any more stops it. An alarm that is set is an event that
 // the loop waits for, so it keeps the loop from noticing a deadlock.

@@ -1,7 +1,7 @@
 #pragma once
 // The contract between the loop and a back-end, which carries out its requests. There are three
-// back-ends, one file each: `io_uring`, `epoll` and `simulated`. The code above this line cannot
-// tell them apart, and one suite tests all three.
+// back-ends: `io_uring`, `epoll` and `simulated`. The code above the back-ends cannot tell them
+// apart, and one suite tests all three.
 //
 // The contract
 //
@@ -24,8 +24,8 @@
 //     are retried.
 //  6. File descriptors are given in non-blocking mode. (Regular files have no such mode and need
 //     none.) The back-end's own descriptors, and numbers that are no descriptors, give EBADF; a
-//     wait for an event that a file never reports gives EPERM. Descriptors that come from the
-//     back-end, and its own, keep clear of the numbers 0 to 2.
+//     wait for an event that a file never reports gives EPERM. Descriptors that the back-end makes,
+//     and its own, never have the numbers 0 to 2.
 //  7. `wait(deadline, …)` returns when an operation has finished, when `wake` was called, or when
 //     the deadline has passed. It may return early and with an empty list. A deadline of
 //     `internal::at_once` means: look, do not wait. The loop has the timers; the back-end knows

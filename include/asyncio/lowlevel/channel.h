@@ -1,5 +1,5 @@
 #pragma once
-// A channel: what carries out the reads and writes of one stream.
+// A channel carries out the reads and writes of one stream.
 //
 // `StreamReader` and `StreamWriter` keep buffers, limits and marks. They know neither descriptors
 // nor the kernel: everything that they ask for goes to a channel. The library has a channel for
@@ -9,22 +9,22 @@
 //
 // A channel is the contract of the back-end (backend.h) once more, for one stream:
 //
-//  1. Every operation given to `submit` or `close` is finished exactly once. Either the call
-//     itself answers `finished`, and `result` and `state` are set; or it answers `in_flight`, and
-//     later the channel sets both and calls `on_finished`. The second happens after `cancel`, too.
+//  1. Every operation given to `submit` or `close` is finished exactly once. Either the call itself
+//     answers `finished`, and `result` and `state` are set; or it answers `in_flight`, and later
+//     the channel sets both and calls `on_finished`. The same holds after `cancel`.
 //  2. `on_finished` is called by the loop: in a callback, or in the report of an operation of the
 //     back-end. It is never called inside `submit`, `cancel` or `close`, whose callers are in the
 //     middle of their work. `ChannelReports` does this for operations that the channel itself ends.
 //  3. In between, the operation and its buffer belong to the channel, and `state` is `in_flight`.
 //     The channel may link the operation into a list, and use `fd`, `events`, `blocking` and
-//     `marks`. It touches nothing of it after the report.
+//     `marks`. It does not touch the operation after the report.
 //  4. Results are those of read(2) and write(2): ≥ 0, or −errno. EINTR and EAGAIN are never
 //     reported. 0 is the end of the stream for a read; a write never gives 0.
 //  5. A read has no buffer. The channel calls `receive` once with 1 to `size` bytes, in `submit` or
 //     before `on_finished`. The result is their number. A read does not wait for more bytes than
 //     have come.
 //  6. `cancel` is a request. The result says what happened: −ECANCELED if there was no effect;
-//     otherwise the bytes that were moved. Bytes that have come or gone are never forgotten.
+//     otherwise the bytes that were moved. A channel never drops bytes that were moved.
 //  7. At most one read and one write are in flight at a time.
 //
 // What `close` must do. Each stream closes its side once: the reader when it is closed or dropped,
@@ -32,13 +32,13 @@
 // flight then, and none follows. After the writing side is closed, the peer sees the end of the
 // stream behind the bytes that were written. A channel that serves both sides decides what the
 // close of one side means for the other. Whatever it decides, operations of the other side must
-// still finish: a read that can bring no more bytes gives 0, and a write that cannot be sent
+// still finish: a read that can bring no more bytes gives 0, and a write that cannot be sent gives
 // −EPIPE.
 //
 // Owners. The streams share the channel by `std::shared_ptr`. Each holds it until its last
 // operation is reported, so a channel is never destroyed with an operation in flight. When the loop
-// closes, streams that are left cancel and close. The channel must be able to finish these
-// operations without a task: no task runs any more.
+// closes, the streams that are left cancel their operations and close their sides. The channel must
+// be able to finish these operations without a task: no task runs any more.
 //
 // Thread-safety: loop thread only.
 
@@ -51,7 +51,7 @@
 
 namespace asyncio::lowlevel {
 
-/// What carries out the operations of a stream. The contract is at the top of this file.
+/// Carries out the operations of a stream. The contract is at the top of this file.
 class [[gnu::visibility("default")]] Channel {
 public:
     using Submitted = Backend::Submitted;
@@ -78,7 +78,7 @@ public:
     virtual Submitted close(Side side, Operation& operation) noexcept = 0;
 
     /// Whether a read that failed with this errno has met the end of the stream. A terminal whose
-    /// other side is gone says EIO, for example. ECANCELED is never the end.
+    /// other side is gone reports EIO, for example. ECANCELED is never the end.
     virtual bool means_end(int error) const noexcept {
         static_cast<void>(error);
         return false;
@@ -92,7 +92,7 @@ public:
     explicit ChannelReports(EventLoop& loop) noexcept;
     ChannelReports(const ChannelReports&) = delete;
     ChannelReports& operator=(const ChannelReports&) = delete;
-    /// No operation may be left.
+    /// Every operation must have been reported.
     ~ChannelReports();
 
     /// Finishes `operation`, which is in flight and in no list, with `result`.

@@ -1,5 +1,5 @@
 #pragma once
-// Tasks that wait in a line: the base of an awaiter whose source decides when each task goes on.
+// Tasks that wait in a line: the base of an awaiter whose source decides when each task continues.
 //
 // The source has a `Line`; an awaiter derives from `LineWaiter` and joins the line when it parks.
 // The source wakes a waiter with `wake`, in whatever order it likes: the first one, all of them, or
@@ -12,9 +12,9 @@
 //
 // The line of `asyncio::Lock` and its kin (`internal/sync/wait_queue.h`) is a different one. It
 // follows Python in a point that programs can see: a waiter that was cancelled keeps its place
-// until it runs. And it may be destroyed while tasks wait. Neither is needed here.
+// until it runs. And that line may be destroyed while tasks wait in it. Neither is needed here.
 //
-// Thread-safety: loop thread only. Lifetime: the line outlives its waiters, or is empty.
+// Thread-safety: loop thread only. Lifetime: the line must be empty when it is destroyed.
 
 #include <asyncio/internal/base/intrusive_list.h>
 #include <asyncio/lowlevel/waiter.h>
@@ -40,7 +40,7 @@ protected:
     template <class Promise>
     void wait_in(internal::IntrusiveList<LineWaiter>& line,
                  std::coroutine_handle<Promise> coroutine, AbortHook hook = &leave_line) {
-        // Known before the waiter is in the list, because it throws outside a task.
+        // Called before the waiter enters the list, because it throws outside a task.
         task();
         line.push_back(*this);
         park(coroutine, hook);

@@ -111,8 +111,8 @@ std::string describe_residents(lowlevel::Loop& loop);
 
 namespace lowlevel {
 
-/// What an awaitable, an operation or another thread needs of an event loop. Every `EventLoop` is
-/// one; only `EventLoop` makes one.
+/// The part of an event loop that awaitables, operations and other threads need. Every `EventLoop`
+/// is one; only `EventLoop` makes one.
 class Loop {
 public:
     Loop(const Loop&) = delete;
@@ -185,7 +185,7 @@ public:
 
     /// Functions that only the loop's thread may call begin with this. In debug mode it throws
     /// RuntimeError if this loop runs on another thread at the moment. Without debug mode it costs
-    /// a look at a flag.
+    /// a check of a flag.
     void check_thread() const {
         if (debug_) [[unlikely]]
             internal::require_own_thread(*gate_);
@@ -266,8 +266,8 @@ private:
     /// Operations that the back-end has not reported yet. At zero an iteration need not look at the
     /// back-end.
     std::uint32_t in_flight_ = 0;
-    /// After so many steps the loop looks at the back-end although tasks are still ready, so that a
-    /// program that is always busy still notices its descriptors. It looks earlier if the steps
+    /// After this many steps the loop looks at the back-end although tasks are still ready, so that
+    /// a program that is always busy still notices its descriptors. It looks earlier if the steps
     /// take long. The back-end notices that; the loop itself reads no clock between two steps.
     static constexpr std::uint32_t steps_between_looks = 61;
     /// Steps since the last look at the back-end.

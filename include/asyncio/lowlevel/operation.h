@@ -3,8 +3,8 @@
 //
 // An operation lives in the frame of the coroutine that waits for it, or in an object that outlives
 // the wait (the state of a stream or of a child process). So a read or a write allocates nothing.
-// The request is a tag and a few numbers and not a virtual method: the back-end alone decides how a
-// kind is carried out, and the compiler demands a new kind at every place that must know it
+// The request is a tag and a few numbers, and not a virtual method. So only the back-end decides
+// how a kind is carried out. The compiler demands a new kind at every place that must know it
 // (src/backend/operation_kind.h lists the places).
 //
 // How an operation is used

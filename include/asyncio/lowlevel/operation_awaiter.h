@@ -1,5 +1,5 @@
 #pragma once
-// Awaiting one operation of the back-end: the one place where a task meets the kernel.
+// Awaiting one operation of the back-end: the only place where a task uses the kernel.
 //
 // The operation lives in the awaiter, and so in the frame of the coroutine that awaits. The
 // back-end owns it from the submission to the report, so a cancellation must not resume the task
@@ -67,8 +67,8 @@ protected:
         operation_.on_finished = &finished;
     }
 
-    /// Hands the operation to the back-end. Returns true if it has finished and the task goes on at
-    /// once; false if the task has to suspend, for the operation or in order to yield.
+    /// Hands the operation to the back-end. Returns true if it has finished and the task continues
+    /// at once; false if the task has to suspend, for the operation or in order to yield.
     /// Throws: RuntimeError if the code does not run in a task. The message names `function`.
     bool start(const char* function = "this awaitable") {
         if (task(function).loop().submit(operation_) == Backend::Submitted::in_flight) return false;

@@ -11,8 +11,8 @@
 // task go, and returns one of three answers:
 //   removed    nothing will wake the task any more, so the cancellation does, one iteration later
 //   passed_on  what is awaited was asked to end (another task, a future); it will wake the task,
-//              and how it ends tells the rest
-//   too_late   the wake-up is on its way, or nothing can be done: the request stays with the task,
+//   and the way in which it ends decides the rest too_late   the wake-up is on its way, or nothing
+//   can be done: the request stays with the task,
 //              and the next await that waits delivers it
 // So a cancellation never loses a value that has arrived.
 //

@@ -1,3 +1,5 @@
+// The text of a failed seed: what failed, and how to repeat the run.
+
 #include <asyncio/testing/assertion_error.h>
 
 #include <asyncio/exceptions.h>

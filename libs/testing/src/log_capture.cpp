@@ -1,3 +1,6 @@
+// The lines of a capture, and the sink that collects them. The sink may still be called on another
+// thread when the capture has ended, so sink and capture share the lines (`Lines`).
+
 #include <asyncio/testing/log_capture.h>
 
 #include <asyncio/testing/assertion_error.h>

@@ -1,3 +1,5 @@
+// The only call that a test can replace: the wait.
+
 #include <asyncio/testing/probe_backend.h>
 
 namespace asyncio::testing {

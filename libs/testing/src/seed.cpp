@@ -1,3 +1,6 @@
+// How the seed in the environment is read. The simulated back-end reads the variable by the same
+// rules (src/backend/make_backend.cpp).
+
 #include <asyncio/testing/seed.h>
 
 #include <charconv>

@@ -1,3 +1,5 @@
+// How a loop runs until it would wait: the probe stops the loop in place of the wait.
+
 #include <asyncio/testing/test_loop.h>
 
 #include <asyncio/executor.h>

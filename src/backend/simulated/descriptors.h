@@ -4,8 +4,8 @@
 //
 // A number names a side of an object, and an object is shared by its descriptors and by the
 // operations that were submitted on them. Closing a descriptor removes the number at once, while
-// the object lives on for the others: so an operation in flight can still tell that its number was
-// closed, or has a new meaning (`World::foresee`).
+// the object stays for the others. So the world can still see that the number of an operation in
+// flight was closed, or has a new meaning (`World::foresee`).
 //
 // Thread-safety: none. A table belongs to one world.
 
@@ -21,8 +21,9 @@
 namespace asyncio::lowlevel::simulated {
 
 /// Numbers from here on belong to the world. A kernel gives out the lowest free number and never
-/// comes this far, so one comparison tells whose a descriptor is, and a mistake (a number of the
-/// world in a real system call) is EBADF and not another file.
+/// comes this far, so one comparison tells whether a descriptor belongs to the world. A number of
+/// the world that gets into a real system call by mistake fails with EBADF, and no other file is
+/// touched.
 inline constexpr int first_number = 1 << 30;
 
 /// The meaning of a descriptor number.

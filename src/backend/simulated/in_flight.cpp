@@ -1,3 +1,6 @@
+// The moves of operations between their places. `write_ticket` allocates the memory for all of them
+// in advance. in_flight.h describes the places.
+
 #include "backend/simulated/in_flight.h"
 
 #include <cstddef>
@@ -5,8 +8,8 @@
 
 namespace asyncio::lowlevel::simulated {
 
-/// A map hands out its nodes only full, so the node is made by a map that is thrown away. Its key
-/// is set by `appoint`.
+/// The standard library makes a node only together with an element of a map. So a temporary map
+/// makes the node of the appointment, and `appoint` sets its key later.
 Ticket& InFlight::add(Operation& operation, ObjectPtr object) {
     Schedule nothing;
     Schedule::node_type appointment = nothing.extract(nothing.emplace(TimePoint{}, &operation));
@@ -40,8 +43,9 @@ void InFlight::appoint(Ticket& ticket, TimePoint when) noexcept {
     ticket.appointment = schedule_.insert(std::move(ticket.spare_appointment));
 }
 
-/// Which list the operation is in, its object's or the outside's, need not be known. The node of an
-/// appointment is kept for the next one.
+/// An operation that is not appointed is in the list of its object or in the list of the real
+/// descriptors. `unlink` works for both, so it does not matter which list it is. The node of an
+/// appointment is kept for the next appointment.
 void InFlight::leave_place(Operation& operation, Ticket& ticket) noexcept {
     if (ticket.place == Ticket::Place::appointed) {
         ticket.spare_appointment = schedule_.extract(ticket.appointment);
@@ -68,8 +72,8 @@ Operation* InFlight::take_due(TimePoint now) noexcept {
     return &operation;
 }
 
-/// The ticket goes first: as soon as the caller has the operation, it may free it, and submit
-/// another one at the same address.
+/// The ticket is erased first: as soon as the caller has the operation, the caller may free it and
+/// submit another one at the same address.
 void InFlight::report(OperationList& finished, Plan& plan) noexcept {
     plan.shuffle(done_);
     for (Operation* operation : done_) {

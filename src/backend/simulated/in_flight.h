@@ -58,7 +58,7 @@ public:
     /// The operation must be in flight.
     Ticket& ticket_of(const Operation& operation) noexcept { return tickets_.at(&operation); }
 
-    /// At its object, which the ticket names.
+    /// Puts the operation into the list of its object, which the ticket names.
     void let_wait(Operation& operation, Ticket& ticket) noexcept;
     void appoint(Ticket& ticket, TimePoint when) noexcept;
     /// Takes the operation out of its present place, which is not `done`.

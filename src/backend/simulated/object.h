@@ -1,5 +1,5 @@
 #pragma once
-// What lies behind a descriptor of the simulated world.
+// The objects behind the descriptors of the simulated world.
 //
 // The world decides *when* something happens: in `submit`, at an appointment, or after a change. An
 // object decides *what* happens: whether an operation could be carried out now, with which result,
@@ -15,18 +15,19 @@
 // of the object, and the object gives the numbers of its sides their meaning. An object that has
 // one descriptor has the side 0 only.
 //
-// Changes. Operations that would block wait in a list of their object. When an operation changes an
-// object, or a close does, the object puts itself on the list of `Changes`, and every other object
-// that is concerned (the socket at the other end, for example). The world then tries the operations
-// that wait there, in the next `wait`.
+// Changes. Operations that would block wait in a list of their object. When an operation or a close
+// changes an object, the object puts itself on the list of `Changes`. It also puts every other
+// object there that is concerned (the socket at the other end, for example). The world then tries
+// the operations that wait there, in the next `wait`.
 //
 // How an object is written
 //
 //  1. `foresee` and `carry_out` each have a switch over the kinds of operations, without a
-//     `default`. So the compiler asks every object about a new kind. A kind that the object does
-//     not know ends with the error of the kernel, most often −EINVAL or −EBADF.
-//  2. What the kernel leaves open is asked of the plan, and only where there is a choice. Each
-//     question takes a number from the sequence of the seed.
+//     `default`. So the compiler demands an answer of every object for a new kind. For a kind that
+//     the object does not support, the answer is the error of the kernel, most often −EINVAL or
+//     −EBADF.
+//  2. Where the kernel leaves the behaviour open, the object asks the plan. It asks only if there
+//     is a choice, because each question takes a number from the sequence of the seed.
 //  3. `carry_out` may throw `std::bad_alloc`, and nothing has happened then: the world turns it
 //     into ENOMEM.
 //
@@ -49,7 +50,7 @@ class Descriptors;
 class Object;
 using ObjectPtr = std::shared_ptr<Object>;
 
-/// What an object uses of its world while it carries out an operation.
+/// The parts of its world that an object uses while it carries out an operation.
 struct Surroundings {
     Plan& plan;
     /// For operations that make descriptors.
@@ -71,7 +72,7 @@ public:
     virtual int foresee(const Operation& operation, int side) const noexcept = 0;
 
     /// Does what `foresee` promised, or a part of it where the plan says so. Called only when
-    /// `foresee` has just answered `foreseen`, which is not negative. The result.
+    /// `foresee` has just answered `foreseen`, which is not negative. Returns the result.
     virtual int carry_out(Operation& operation, int side, int foreseen, Surroundings& around) = 0;
 
     /// The descriptor of `side` was closed. Called once for each side.
@@ -85,7 +86,8 @@ protected:
     /// The poll events that hold at `side`, asked for or not.
     virtual int events(int side) const noexcept = 0;
 
-    /// `foresee` for a poll. poll(2) reports the two events whether they are asked for or not.
+    /// `foresee` for a poll. As in poll(2), POLLERR and POLLHUP are reported whether they are asked
+    /// for or not.
     int foresee_poll(const Operation& operation, int side) const noexcept {
         const int answer = events(side) & (operation.events | POLLERR | POLLHUP);
         return answer != 0 ? answer : would_block;
@@ -98,9 +100,8 @@ private:
 };
 
 /// The objects to which something happened since their waiting operations were last tried, in the
-/// order in which it happened. The list runs through the objects themselves and so needs no memory.
-/// It owns them: an object whose descriptors are all closed is still there when the list comes to
-/// it.
+/// order of these changes. The list runs through the objects themselves and so needs no memory. It
+/// owns them: an object whose descriptors are all closed is still there when the list comes to it.
 class Changes {
 public:
     Changes() = default;

@@ -1,10 +1,10 @@
 // The rules of Linux's pipes, as far as a program can observe them.
 //
 // The rules decide what tests find, so they are the kernel's and not the simplest ones. Two of them
-// matter most. A small write is atomic, and POLLOUT is promised only when a small write would
-// succeed: programs (this library's writer included) rely on both. And an end that is closed wakes
-// the other end for good: a reader sees the end of the stream after the bytes that are left, and a
-// writer sees EPIPE.
+// matter most. The first: a small write is atomic, and POLLOUT is promised only when a small write
+// would succeed. Programs (this library's writer included) rely on both. The second: when one end
+// is closed, the other end stays ready from then on. A reader sees the end of the stream after the
+// bytes that are left, and a writer sees EPIPE.
 
 #include "backend/simulated/pipe.h"
 
@@ -24,7 +24,7 @@ namespace asyncio::lowlevel::simulated {
 
 /// The result that a read of `size` bytes would have now.
 int Pipe::readable(std::size_t size) const noexcept {
-    // Linux looks at the size first: a read of nothing returns nothing, whatever the state of the
+    // Linux looks at the size first: a read of zero bytes returns 0, whatever the state of the
     // pipe.
     if (size == 0) return 0;
     if (filled() > 0) return static_cast<int>(std::min(size, filled()));
@@ -47,7 +47,7 @@ int Pipe::events(int side) const noexcept {
         if (filled() > 0) events |= POLLIN | POLLRDNORM;
         if (!has_writer_) events |= POLLHUP;
     } else {
-        // Not as soon as there is any room: a small write could then still have to wait.
+        // Room for one byte is not enough: a small write could then still have to wait.
         if (room() >= PIPE_BUF) events |= POLLOUT | POLLWRNORM;
         if (!has_reader_) events |= POLLERR;
     }
@@ -78,7 +78,7 @@ int Pipe::carry_out(Operation& operation, int, int foreseen, Surroundings& aroun
     return -EINVAL;
 }
 
-/// Without memory for a read that brings none, the bytes stay where they are.
+/// If there is no memory for a read without a buffer of its own, the bytes stay in the pipe.
 int Pipe::read(Operation& operation, std::size_t most, Surroundings& around) {
     const std::size_t count = around.plan.shortened(most);
     if (operation.receive == nullptr) {

@@ -7,7 +7,8 @@
 // The plan takes the choice away from the machine: another seed is another machine, equally legal,
 // and the same seed is the same machine again, which makes a rare failure repeatable.
 //
-// Seed 0 is the plainest machine: everything at once, whole, and in order.
+// Seed 0 is the simplest machine: every operation finishes at once, moves all its bytes, and is
+// reported in order.
 //
 // Every other seed first draws how often each thing happens in this run, and then lets it happen at
 // that rate. With fixed rates every run would be the same mixture of everything. A fault that needs

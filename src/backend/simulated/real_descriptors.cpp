@@ -1,8 +1,9 @@
 // Real descriptors under the simulated clock: a small back-end on ppoll(2).
 //
 // poll and not epoll, because it keeps nothing in the kernel. A simulated program has a few real
-// descriptors for a short time, most often the pipes of a child process; a list that is built anew
-// for each look costs little, and none of epoll's questions about closed numbers arises.
+// descriptors for a short time, most often the pipes of a child process. So a list that is built
+// anew for each look costs little, and the problems that epoll has with closed numbers do not
+// exist.
 //
 // A look, step by step (`RealDescriptors::look`)
 //
@@ -78,7 +79,7 @@ void Doorbell::silence() noexcept {
     (void)::eventfd_read(eventfd_.get(), &rings);
 }
 
-/// The real time is noted when the first reason for real time comes up, here and in `keep`: what
+/// The real time is noted when time becomes real for the first reason, here and in `keep`: what
 /// passed before, while time was virtual, does not count.
 void RealDescriptors::expect_rings(int change) noexcept {
     if (empty()) last_asked_ = Clock::now();
@@ -141,8 +142,8 @@ void RealDescriptors::look(Duration limit, OperationList& carried_out) noexcept 
     const bool unknown = ready < 0 || !is_listed;
     if (unknown || watched_.front().revents != 0) doorbell_.silence();
     kept_.for_each([&](Operation& operation) {
-        // An event may belong to one of several operations on a descriptor; the others are tried in
-        // vain.
+        // An event may belong to one of several operations on a descriptor; the attempts of the
+        // others would block again.
         const bool is_watched = is_listed && !left_out.contains(operation.fd);
         const int answer = is_watched ? watched_[place_.at(operation.fd)].revents : POLLERR;
         if (!unknown && answer == 0) return;

@@ -55,7 +55,7 @@ public:
     bool answer() noexcept;
 
     /// As `answer`, after a real wait that the eventfd ended: the flag may be down already, and the
-    /// eventfd has to be emptied all the same.
+    /// eventfd still has to be emptied.
     void silence() noexcept;
 
     /// Readable when it has rung.

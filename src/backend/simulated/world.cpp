@@ -36,8 +36,8 @@
 //  5. Operations due at the new time are carried out. Everything that is done is reported, in an
 //     order that the plan shuffles.
 //
-// Objects. What a descriptor of the world names is an `Object` (object.h), and pipes are the only
-// objects yet. The world never asks what kind of object it has. It asks an object what would happen
+// Objects. A descriptor of the world names an `Object` (object.h), and pipes are the only objects
+// yet. The world never asks what kind of object it has. It asks an object what would happen
 // (`foresee`), asks the plan whether now is the time, and lets the object do it (`carry_out`). Two
 // kinds of operations are the world's own affair: making a pipe, which names no object, and
 // closing, which removes a number from the table. `part_of` says this for every kind, and is the
@@ -64,8 +64,8 @@
 //
 // Owners. The world owns the tickets, the descriptor table and the clock. An object is shared by
 // its descriptors in the table, by the tickets of operations that name it, and by the list of
-// changed objects, so it lives as long as anything can still be asked of it. The operations belong
-// to their callers.
+// changed objects, so it lives as long as any of these refers to it. The operations belong to their
+// callers.
 //
 // Thread-safety: one thread, except `wake`.
 
@@ -114,7 +114,7 @@ constexpr Part part_of(OperationKind kind) noexcept {
     return Part::object;
 }
 
-/// An operation of another part makes what it needs.
+/// An operation of the part `new_pipe` makes its descriptors instead.
 constexpr bool names_descriptor(const Operation& operation) noexcept {
     const Part part = part_of(operation.kind);
     return part == Part::table || part == Part::object;
@@ -168,8 +168,8 @@ private:
     int waits_without_time_ = 0;
 };
 
-/// Whether the operation goes to the kernel. What is made new is always the world's own: this is
-/// what makes a program without children deterministic.
+/// Whether the operation goes to the kernel. A pipe that an operation makes always belongs to the
+/// world, so a program without children is deterministic.
 bool is_real(const Operation& operation) noexcept {
     return names_descriptor(operation) && operation.fd < first_number;
 }
@@ -252,8 +252,8 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
     return Submitted::in_flight;
 }
 
-/// As the back-ends of the kernel do it: the call is tried, and what would block is kept. The plan
-/// has no part in it.
+/// As in the back-ends of the kernel, the call is tried, and an operation that would block is kept.
+/// The plan is not asked.
 Backend::Submitted World::submit_outside(Operation& operation) {
     const bool ours = operation.fd == real_.doorbell().number();
     const int result = ours ? -EBADF : attempt(operation, real_.scratch());
@@ -294,7 +294,8 @@ Backend::Waited World::wait(TimePoint deadline, OperationList& finished) noexcep
     const bool woken = real_.doorbell().answer();
     if (plan_.wait_returns_early()) return Waited::ok;
 
-    // Time may pass only when all that could be done at this moment is done, and finished nothing.
+    // Time may pass only when everything that is possible at this moment was done, and no operation
+    // has finished.
     do_what_is_due();
     const bool only_looks = woken || in_flight_.any_done() || deadline <= now_;
     if (!real_.empty()) {
@@ -320,8 +321,9 @@ void World::do_what_is_due() {
     while (!changes_.empty()) try_again(*changes_.pop());
 }
 
-/// The operation's time has come: it is carried out; or given up, if the caller asked for that; or
-/// it waits. For a cancelled operation this is the last chance, so it never waits again.
+/// The time of the operation's appointment has come. If the operation is possible, it is carried
+/// out. If it is not possible and was cancelled, it ends here and never waits again. Otherwise it
+/// waits at its object.
 void World::keep_appointment(Operation& operation, Ticket& ticket) {
     const int foreseen = foresee(operation, ticket.object);
     if (foreseen != would_block) {
@@ -351,7 +353,7 @@ void World::try_again(Object& object) {
 
 /// Moves the clock to the deadline or to the first appointment. False if there is neither.
 bool World::jump(TimePoint deadline) {
-    // An appointment may stand at the end of time.
+    // An appointment may itself be at `never`, so the clock jumps there if there is one.
     if (deadline == internal::never && !in_flight_.any_appointed()) return false;
     now_ = std::min(deadline, in_flight_.next_appointment());
     waits_without_time_ = 0;

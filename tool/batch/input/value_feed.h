@@ -1,5 +1,6 @@
 #pragma once
-// Values for a template, from lists that are combined each with each (`:::`) or in pairs (`:::+`).
+// Values for a template, from lists whose values are combined in every way (`:::`) or in pairs
+// (`:::+`).
 //
 //   ::: a b ::: 1 2       a 1, a 2, b 1, b 2: the last list changes fastest
 //   ::: a b :::+ 1 2      a 1, b 2: as many commands as the shortest list has values

@@ -12,7 +12,7 @@
 namespace tool::batch {
 namespace {
 
-/// What a shell makes of the −1 that stands for a timeout in the job log.
+/// The status that a shell makes of the −1 that stands for a timeout in the job log.
 constexpr int timeout_status = 255;
 
 /// The name without "SIG": "SEGV". A number for the real-time signals, which have no names.

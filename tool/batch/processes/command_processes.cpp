@@ -2,8 +2,8 @@
 //
 // A group is named by a number, and the kernel uses numbers again. The number of a group is safe as
 // long as any process of the group exists, the unreaped leader included. After the last process of
-// a group has ended, the kernel would have to give out every other number once before it reaches
-// this one again, and all of that between two looks at the group.
+// a group has ended, the kernel gives out the number again only after every other number. All of
+// that would have to happen between two looks at the group.
 //
 // The others are found anew for every signal, and are never kept in a list: between two signals a
 // process may fork, and a kept number may belong to another process.

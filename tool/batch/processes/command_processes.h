@@ -6,11 +6,11 @@
 //                from the shell, or they are orphans with the command's mark
 //
 // The library can kill a group when its leader ends (`end_group_at_exit`). This is not used here.
-// When a command is told to end, its shell usually dies of SIGTERM at once. The programs that it
-// ran must still have their grace. The library's `Process::end_group` gives it to them, and is not
-// used here for three other reasons: it measures the grace by the loop's clock, which goes on while
-// the batch is stopped; it knows the group alone, and not the others; and on Linux before 6.9 it
-// gives no grace to the rest of a group whose leader has ended.
+// When a command gets SIGTERM, its shell usually dies at once. The programs that it ran must still
+// have their grace. The library's `Process::end_group` gives it to them, but it is not used here
+// either, for three reasons. It measures the grace by the loop's clock, which continues while the
+// batch is stopped. It knows only the group, and not the others. On Linux before 6.9 it gives no
+// grace to the rest of a group whose leader has ended.
 
 #include <asyncio.h>
 

@@ -2,8 +2,8 @@
 // want it while the command runs.
 //
 // Errors of a start are of two kinds. A shortage waits and tries again (`room.h`). Every other
-// refusal is recorded as the end of the command, with the exit code of a shell for a program that
-// cannot be run, so the batch continues with its other commands.
+// refusal is recorded as the end of the command, with the exit code that a shell gives to a program
+// that cannot be run. So the batch continues with its other commands.
 
 #include "batch/run/workplace.h"
 

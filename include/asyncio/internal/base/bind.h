@@ -14,7 +14,7 @@ template <class Function, class... Arguments>
 concept CallableWith = std::is_invocable_v<std::decay_t<Function>, std::decay_t<Arguments>...>;
 
 /// Copies (or moves) the function and its arguments, as `std::thread` does: `std::ref` shares an
-/// object instead. A reference would outlive the caller's statement in nearly every use.
+/// object instead. A reference would outlive its object in nearly every use.
 template <class Function, class... Arguments>
 auto bind_arguments(Function&& function, Arguments&&... arguments) {
     return [function = std::decay_t<Function>(std::forward<Function>(function)),

@@ -19,12 +19,12 @@
 // frames of other sizes, needs the memory of the largest phase and not the sum of all. Memory stays
 // with the process until it ends.
 //
-// Frames can also be plain: every block is then allocated from the system, so that a tool sees a
-// use after free as one. Frames are plain for the whole process or not at all. The library decides
-// that when the first frame is made, whatever flags the program that includes this header is
-// compiled with: frames are plain in a process with the address, thread or leak sanitizer, and
-// where the environment has ASYNCIO_FRAME_POOL=0. In such a process no block ever enters a list, so
-// all calls take the slow paths, which ask.
+// Frames can also be plain: every block is then allocated from the system, so that a tool can
+// detect a use after free. Frames are plain for the whole process or not at all. The library
+// decides that when the first frame is made, and the compiler's flags of the program do not matter.
+// Frames are plain in a process with the address, thread or leak sanitizer, and where the
+// environment has ASYNCIO_FRAME_POOL=0. In such a process no block ever enters a list, so all calls
+// take the slow paths, which ask.
 //
 // Thread-safety: all functions, any thread.
 
@@ -58,7 +58,7 @@ struct FreeLists {
 
     FreeBlock* first[classes];
     FreeBlock* reserve[classes];
-    /// Whether the thread's end is taken care of.
+    /// Whether the thread is registered, so that its end gives its blocks back.
     bool registered;
 };
 

@@ -7,8 +7,7 @@
 // as a cancellation does, costs three stores.
 //
 // The list is a ring through a sentinel: no operation has a special case for "first" or "last". A
-// node that is in no list has `next == nullptr`; that is the only state the owner may destroy it
-// in.
+// node that is in no list has `next == nullptr`; the owner may destroy the node only in this state.
 //
 // Thread-safety: none. A list belongs to one loop.
 

@@ -1,5 +1,5 @@
 #pragma once
-// The library's one vocabulary of time.
+// The types of time that the whole library uses.
 
 #include <chrono>
 
@@ -9,15 +9,15 @@ namespace asyncio {
 /// converts implicitly.
 using Duration = std::chrono::nanoseconds;
 
-/// The loop's clock. Monotonic; on the simulated back-end it is virtual, and then only the *type*
-/// is the machine's.
+/// The loop's clock. Monotonic. On the simulated back-end it is virtual, and only its *type* is
+/// that of the machine's clock.
 using Clock = std::chrono::steady_clock;
 using TimePoint = Clock::time_point;
 
 namespace internal {
 
-/// A deadline that never comes, and one that has always passed. Both survive comparison; neither
-/// may be added to.
+/// A deadline that never comes, and one that has always passed. Both can be compared, but nothing
+/// may be added to them.
 inline constexpr TimePoint never = TimePoint::max();
 inline constexpr TimePoint at_once = TimePoint::min();
 

@@ -2,7 +2,7 @@
 // A callable that is moved, never copied, and called once or more:
 // `std::move_only_function<void()>` of C++23.
 //
-// `std::function` does not do, because it demands that its callable can be copied, and callbacks
+// `std::function` cannot be used, because it demands that its callable can be copied, and callbacks
 // capture tasks, sockets and unique pointers.
 
 #include <memory>

@@ -57,9 +57,9 @@ using AwaitResult =
     WithoutRvalueReference<decltype(std::declval<AwaiterOf<Given>&>().await_resume())>;
 
 /// An awaiter that suspends the task as this library wants it: by `Waiter::park`, or by leaving the
-/// next coroutine in `here.next`. The latter kind says so with a member type `SuspendsTask`. Every
-/// other awaiter keeps the handle and resumes it itself, which only the loop may do with a task; it
-/// is awaited through a bridge (`foreign.h`).
+/// next coroutine in `here.next`. The latter kind declares this by a member type `SuspendsTask`.
+/// Every other awaiter keeps the handle and resumes it itself, which only the loop may do with a
+/// task; it is awaited through a bridge (`foreign.h`).
 template <class Awaiter>
 concept OwnAwaiter =
     std::is_base_of_v<lowlevel::Waiter, Awaiter> || requires { typename Awaiter::SuspendsTask; };
@@ -79,8 +79,8 @@ decltype(auto) own_awaiter_of(Given&& awaitable) {
 }
 
 /// The awaiter of `settle`. All three functions of the inner awaiter may throw, and the error must
-/// become the outcome in each case: a scope that waits for its children may not be left early by an
-/// error of the await itself.
+/// become the outcome in each case. A scope that waits for its children must not be left early by
+/// an error of the await itself.
 template <class Given>
 class SettleAwaiter {
     using Awaiter = std::remove_reference_t<decltype(own_awaiter_of(std::declval<Given>()))>;
@@ -102,7 +102,7 @@ public:
         }
     }
 
-    /// An await that is refused here ends with that error, and the coroutine goes on at once. The
+    /// An await that is refused here ends with that error, and the coroutine continues at once. The
     /// three forms of `await_suspend` have to be kept apart: an awaiter may return nothing, a
     /// `bool`, or a handle.
     template <class Promise>

@@ -16,8 +16,8 @@
 namespace asyncio::internal {
 
 /// g++ before 13 destroys a temporary closure twice if it stands in an expression with `co_await`
-/// and has captured a value with a destructor. A program that does not compile is better than one
-/// that does that. `[&]` is what scopes want anyway.
+/// and has captured a value with a destructor. So such a body is refused when the program is
+/// compiled. A capture by reference (`[&]`) is what a scope needs anyway.
 template <class Body>
 constexpr void require_safe_closure() {
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13

@@ -10,11 +10,11 @@
 // lead there. Otherwise tasks that share what they wait for would be asked once for each path, and
 // there can be exponentially many.
 //
-// A request that meets a relay on its own path has gone round in a circle: tasks that wait for each
-// other, a gather that contains the task that awaits it, or a child that waits for the task whose
-// scope waits for its children. No member of the circle would ever end and wake the others. So the
-// innermost task on the path is woken itself, and its end unwinds the rest, as at the end of a
-// chain.
+// A request may come to a relay that is already on its own path. Then the waits form a circle:
+// tasks that wait for each other, a gather that contains the task that awaits it, or a child that
+// waits for the task whose scope waits for its children. No member of the circle would ever end and
+// wake the others. So the innermost task on the path is woken itself, and its end unwinds the rest,
+// as at the end of a chain.
 //
 // Thread-safety: loop thread only.
 
@@ -47,7 +47,7 @@ public:
     virtual FutureBase* receive(std::string_view message) noexcept = 0;
     /// The future that was asked last has answered. Returns the next one; null if none is left.
     virtual FutureBase* answered(bool will_end, std::string_view message) noexcept = 0;
-    /// Whether the relay will end of the request. False: it has ended already.
+    /// Whether the request will end the relay. False: it has ended already.
     virtual bool answer() noexcept = 0;
     /// Ends the wait in progress without asking what is waited for. False: the relay is no task,
     /// and does not wait itself.
@@ -73,7 +73,7 @@ public:
 
     /// Asks `future` to end, and everything it waits for. False if it has ended already.
     bool ask(FutureBase& future) noexcept;
-    /// The same on behalf of `asker`, which ends when `future` has ended: a scope winds up its
+    /// The same on behalf of `asker`, which ends when `future` has ended: a scope that ends its
     /// children. A wait for `asker`, somewhere along the way, closes a circle.
     bool ask_for(CancelRelay& asker, FutureBase& future) noexcept;
     /// `relay` has received the request already, and `first` must be asked.

@@ -7,10 +7,10 @@
 // bridge makes the task ready.
 //
 // The owner of the awaitable decides how a cancellation ends. An awaitable that can be moved is
-// moved into the frame of the bridge. A task that is cancelled can then go on at once: the bridge
-// stays until the other side resumes it, drops the result, and destroys itself. An awaitable that
-// cannot be moved, or was given by name, belongs to the caller's frame, which must stay until the
-// other side has come: the cancellation waits for that.
+// moved into the frame of the bridge. A task that is cancelled can then continue at once: the
+// bridge stays until the other side resumes it, drops the result, and destroys itself. An awaitable
+// that cannot be moved, or was given by name, belongs to the caller's frame, which must stay until
+// the other side has come: the cancellation waits for that.
 //
 // A coroutine of another library may itself await something of this library, in the task's own
 // step. The task is then parked there, further inside, and the bridge continues the outer coroutine
@@ -50,7 +50,7 @@ public:
     bool finished() noexcept;
     /// False if it has finished already.
     bool begin_parking() noexcept;
-    /// The task is suspended further inside. `waiting` must go on when this has finished.
+    /// The task is suspended further inside. `waiting` must continue when this has finished.
     void begin_inside(std::coroutine_handle<> waiting, PromiseBase* promise) noexcept;
     /// True if the bridge will not touch the task any more; the frame then belongs to the bridge.
     /// False if the bridge has finished, and the task is being woken.
@@ -204,7 +204,7 @@ private:
         return Abort::removed;
     }
 
-    /// Taking the mutex once proves that the other side has let go: it holds the mutex until its
+    /// Taking the mutex once proves that the other side is done: it holds the mutex until its
     /// wake-up is complete.
     void leave() noexcept {
         if (std::exchange(is_expected_, false)) task().loop().expect_wakes(-1);

@@ -1,5 +1,5 @@
 #pragma once
-// The base of every future, whatever it holds: a state that changes once, and the list of those
+// The base of every future, whatever it holds: a state that changes once, and the list of the nodes
 // that wait for it.
 //
 // The list holds `Ready` nodes of every kind in the order of their registration: tasks that await,
@@ -71,8 +71,8 @@ public:
 
     bool done() const noexcept { return status_ != Status::pending; }
     bool cancelled() const noexcept { return status_ == Status::cancelled; }
-    /// Done, and with a value. The usual end is asked for first: this costs no virtual call and no
-    /// `exception_ptr`.
+    /// Whether the future is done and has a value. Callers ask for this usual end first, because it
+    /// costs no virtual call and no `exception_ptr`.
     bool succeeded() const noexcept { return status_ == Status::succeeded; }
     /// Valid only while the loop exists; see `require_loop`.
     lowlevel::Loop& loop() const noexcept { return loop_; }
@@ -112,7 +112,8 @@ public:
     /// the next iteration.
     void notify(Ready& node) noexcept;
 
-    /// The program has seen the error, so it need not be reported when the last reference goes.
+    /// The program has seen the error, so it need not be reported when the last reference is
+    /// dropped.
     void mark_retrieved() noexcept { retrieved_ = true; }
 
     /// The error, or what a cancelled future throws; null if there is a value. The future must be
@@ -122,8 +123,8 @@ public:
     /// The CancelledError that is thrown where a cancelled future is awaited.
     std::exception_ptr make_cancellation() const noexcept;
     const std::string* cancel_message() const noexcept { return cancel_message_; }
-    /// The reason of a request. The library's own requests give none, and so leave one that was
-    /// given before.
+    /// Stores the reason of a request. The library's own requests give no reason, and so keep one
+    /// that was given before.
     void set_cancel_message(std::string_view message) noexcept {
         if (!message.empty()) [[unlikely]]
             replace_cancel_message(cancel_message_of(message));
@@ -162,7 +163,7 @@ private:
     void require_loop_elsewhere(const char* function) const;
 
     union {
-        /// The reason that the request in progress was given; null if none. Owned.
+        /// The reason of the request in progress; null if it has none. This object owns it.
         std::string* cancel_message_ = nullptr;
         /// Links a future that has no references left and waits for its destruction; see `destroy`.
         FutureBase* dies_next_;
@@ -286,9 +287,9 @@ private:
     CallbackId id_;
 };
 
-/// Whether a done-callback can be called: with the future, or without arguments. The first handle
-/// that fits is the one it is given. The others are not looked at then, because a closure with an
-/// `auto` parameter may not even compile with them.
+/// Whether a done-callback can be called: with the future, or without arguments. It is given the
+/// first handle that fits. The other handles are not tried then, because a closure with an `auto`
+/// parameter may not even compile with them.
 template <class Callback, class... Handles>
 concept DoneCallable = std::disjunction_v<std::is_invocable<std::decay_t<Callback>&, Handles>...,
                                           std::is_invocable<std::decay_t<Callback>&>>;

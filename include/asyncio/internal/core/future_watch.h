@@ -11,7 +11,7 @@
 // move while it stands in a list. So there is one allocation for all nodes, before anything has
 // been changed, and the index of a node is the number of its future.
 //
-// The owner is told of each end one iteration after the future has ended, as CPython calls a
+// Each end is reported to the owner one iteration after the future has ended, as CPython calls a
 // done-callback. Futures that end in the same iteration are reported in the order in which they
 // ended.
 //
@@ -64,8 +64,8 @@ protected:
         future.notify(part);
     }
 
-    /// The owner is told of no further end, also if the future has ended already and its node is in
-    /// the ready queue: unlinking works in whichever list a node is.
+    /// From now on no end is reported to the owner, also if the future has ended already and its
+    /// node is in the ready queue: unlinking works in whichever list a node is.
     void stop_watching() noexcept {
         for (std::size_t index = 0; index < count_; ++index) {
             if (parts_[index].linked()) parts_[index].unlink();

@@ -38,7 +38,7 @@ auto handle_of(Given&& given) {
 template <class Given>
 using HandleOf = decltype(handle_of(std::declval<Given>()));
 
-/// Whether a handle is a task's, of whatever type.
+/// Whether a handle refers to a task, whatever the type of its result.
 template <class Handle>
 inline constexpr bool is_task = std::is_same_v<Handle, TaskRef>;
 template <class T>
@@ -55,8 +55,8 @@ consteval auto common_handle() {
     }
 }
 
-/// The type of a list of all of them: their own if it is one, else `TaskRef` if all are tasks,
-/// else `FutureRef`.
+/// The type of a list of all of them: their own type if it is the same for all, else `TaskRef` if
+/// all are tasks, else `FutureRef`.
 template <class... Handles>
 using CommonHandle = typename decltype(common_handle<Handles...>())::type;
 

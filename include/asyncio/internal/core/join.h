@@ -1,5 +1,5 @@
 #pragma once
-// `Join`: the wait for the end of a future that cannot be cut short.
+// `Join`: a wait for the end of a future, which no cancellation can cut short.
 //
 // Thread-safety: loop thread only.
 

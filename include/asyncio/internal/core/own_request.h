@@ -23,9 +23,9 @@
 // counts it; there a limit of zero turns a request from outside into a TimeoutError.)
 //
 // Taking back has a second half. A request may have come too late for the last wait inside. It is
-// then still pending, and would hit the first wait behind the scope. `uncancel` withdraws it only
-// when the count falls to zero, since only then no other request can be meant. A scope that knows
-// better calls `withdraw`.
+// then still pending, and would hit the first wait behind the scope. `uncancel` withdraws the
+// pending request only when the count falls to zero, since no other request can be meant in that
+// case. A scope that knows better calls `withdraw`.
 //
 // The request names the mask under which the scope began (`cancel_mask.h`). So a limit set inside a
 // cleanup reaches the cleanup, and a limit around it is held back until the cleanup has ended.
@@ -56,17 +56,19 @@ public:
     /// Takes the request back. Returns how many requests still count; zero means that no code but
     /// the scope has asked.
     std::uint32_t take_back() noexcept { return task_.uncancel(); }
-    /// Whether more requests count than at the entry. While the own request counts, it is one.
+    /// Whether more requests count than at the entry. The scope's own request is one of them as
+    /// long as it counts.
     bool asked_by_others() const noexcept { return std::int64_t{task_.cancelling()} > at_entry_; }
-    /// Withdraws the pending request, which is the own one: the code inside never received it.
+    /// Withdraws the pending request, which is the scope's own: the code inside never received it.
     void withdraw() noexcept { task_.withdraw(); }
 
-    /// The CancelledError of a request of others that came after the own one had been delivered,
-    /// and that the code inside was not told of. It carries its own reason. Null if there is none.
+    /// The CancelledError of a request that other code made after the scope's own request was
+    /// delivered, and that was not delivered to the code inside. It carries the reason of that
+    /// request. Null if there is no such request.
     std::exception_ptr take_pending() {
         return is_made_ && task_.must_cancel() ? task_.take_cancellation() : nullptr;
     }
-    /// Has the requests of others delivered once more, at the next wait behind the scope. The count
+    /// Makes the next wait behind the scope deliver the requests of others once more. The count
     /// stays as it is. CPython does the same two calls.
     void renew_others() {
         if (task_.cancelling() == 0) return;

@@ -61,8 +61,8 @@ public:
     }
 
 private:
-    /// Both objects are made in their places, so an awaitable that cannot be moved can be awaited
-    /// all the same.
+    /// Both objects are made in their places, so an awaitable that cannot be moved can be awaited,
+    /// too.
     template <class Call>
     void begin(const Call& call) {
         if constexpr (std::is_reference_v<Given>) {

@@ -1,6 +1,6 @@
 #pragma once
 // The base of every task, whatever it returns: a coroutine that the loop runs step by step, and the
-// state of its cancellation. How a step and a cancellation proceed is told in `task.cpp`.
+// state of its cancellation. `task.cpp` describes the steps and the course of a cancellation.
 //
 // A task is in one of four places, and one pair of links serves all of them:
 //   queued   in the loop's ready queue, about to run
@@ -16,7 +16,7 @@
 // `must_cancel_` says that a request has not been delivered yet: it is thrown when the task next
 // resumes from a wait. If there is no further wait, two cases differ. A task that has cancelled
 // itself ends as cancelled, as in Python. A task that was cancelled while an operation brought it a
-// result keeps what it has made of that result.
+// result keeps what it has computed from that result.
 
 #include <asyncio/internal/core/cancel_walk.h>
 #include <asyncio/internal/loop/context_state.h>

@@ -7,7 +7,7 @@
 //   queued → running     the worker, before it calls the function
 //   queued → abandoned   the loop: the future was cancelled. The function is destroyed, and never
 //                        runs; the worker drops the job when it comes to it
-//   running → abandoned  the loop: the future was cancelled. The worker goes on, because a thread
+//   running → abandoned  the loop: the future was cancelled. The worker continues, because a thread
 //                        cannot be stopped from outside, and drops the result
 //   running → done       the worker: the result is there. The job is posted to the loop
 // The side that makes its last step releases its reference.

@@ -1,6 +1,6 @@
 #pragma once
 // The object that two sides share when one of them waits on a thread: the end of something that
-// happens elsewhere, and the side that is told of it.
+// happens elsewhere, and the side that waits for it.
 //
 // Each side holds a reference. `is_done_` changes once, under the mutex. The side that changes it
 // decides how this ends, writes the outcome, and announces it. After the announcement the outcome
@@ -148,7 +148,7 @@ private:
     /// The future of the task, while the task runs. Loop thread only.
     FutureBase* future_ = nullptr;
     CancelRequest cancel_request_;
-    /// There is a task that can be told of a cancellation. Under the mutex.
+    /// There is a task to which a cancellation can be passed on. Under the mutex.
     bool has_task_ = false;
 };
 
@@ -181,7 +181,7 @@ private:
             outcome.fail(std::current_exception());
         }
         // The task is dropped before the thread is woken, so that what the coroutine held is gone
-        // when the waiting thread goes on.
+        // when the waiting thread continues.
         task = {};
         this->end(std::move(outcome));
     }
@@ -197,7 +197,7 @@ class ThreadPromiseState final : public ThreadEndOf<T> {
 public:
     ThreadPromiseState() noexcept : ThreadEndOf<T>(1) {}
 
-    /// The promise has gone without having been kept.
+    /// The promise was destroyed without a result.
     void drop() noexcept {
         if (!this->done() && this->is_awaited())
             this->end(Outcome<T>::failure(

@@ -1,12 +1,12 @@
 #pragma once
 // The way from other threads into a loop, which may close meanwhile.
 //
-// Another thread cannot know whether a loop still exists when it has something for it: the loop may
-// close between the question and the post. So every post goes through the loop's *gate*, which
+// When another thread wants to post a node, it cannot know whether the loop still exists: the loop
+// may close between the question and the post. So every post goes through the loop's *gate*, which
 // outlives the loop. A thread that posts counts itself first. When the loop closes, it shuts the
 // gate and waits until no thread is in it any more. From then on every post is refused. So a post
 // is either in the loop's inbox before the loop empties the inbox for the last time, or it is
-// refused, and the poster learns that.
+// refused, and the posting thread learns that.
 //
 // The loop is touched only by threads that are counted. The count includes the wake-up at the end
 // of a post: the node may have run by then and may have ended the loop, whose destruction waits for

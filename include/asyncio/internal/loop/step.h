@@ -36,7 +36,7 @@ struct ThreadState {
     TaskCore* task = nullptr;
     /// The context of that task or callback; null: the thread's own (`context_state.h`).
     ContextRef* context = nullptr;
-    /// The coroutine that goes on when the one that runs has returned; null if it has parked.
+    /// The coroutine that continues when the one that runs has returned; null if it has parked.
     std::coroutine_handle<> next = nullptr;
     /// Below this address a parent does not start a child inside its own step.
     const char* stack_limit = nullptr;

@@ -16,9 +16,9 @@ namespace asyncio::internal {
 /// even if the coroutine catches it only to end with it. Elsewhere it is the usual throw.
 ///
 /// The mark `cold` makes the usual throw faster. The compiler puts the code that leads to a cold
-/// call apart from the usual path, and a throw from there passes a frame in two thirds of the time:
-/// to find the registers, the unwinder replays what the function has done to the stack from its
-/// beginning up to the throw, and the part that stands apart has done very little.
+/// call apart from the usual path, and a throw from there passes a frame in two thirds of the time.
+/// The reason is how the unwinder finds the registers: it replays what the function has done to the
+/// stack, from its beginning up to the throw. The part that stands apart has done very little.
 ///
 /// Thread-safety: any thread.
 [[noreturn, gnu::cold]] void rethrow(std::exception_ptr& error) asm("asyncio_rethrow");

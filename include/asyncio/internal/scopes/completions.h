@@ -39,7 +39,7 @@ public:
     Completions(const Completions&) = delete;
     Completions& operator=(const Completions&) = delete;
 
-    /// Reserves memory for so many numbers that no task has asked for, so that `put` need not
+    /// Reserves memory for `count` numbers that no task has asked for, so that `put` need not
     /// allocate.
     void reserve(std::size_t count) { ready_.reserve(count); }
     /// `co_await completions.next()` gives the next number, `none`, or `late`.

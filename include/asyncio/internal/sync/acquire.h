@@ -24,8 +24,7 @@ public:
     explicit AcquireAwaiter(Source& source) noexcept : source_(source) {}
 
     bool await_ready() noexcept { return source_.try_acquire(); }
-    /// A task that waits is named by `acquire_name` in errors: the function that the program has
-    /// called.
+    /// Errors name `acquire_name`, the function that the program has called.
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
         wait_in(source_.waiting_, coroutine, Source::acquire_name);

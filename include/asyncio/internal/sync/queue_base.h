@@ -52,8 +52,8 @@ public:
     /// How many items the queue holds at most, as it was given; zero or less: any number.
     std::ptrdiff_t maxsize() const noexcept { return maxsize_; }
 
-    /// Says that the work on one item that was got is done. Throws: `std::invalid_argument` if it
-    /// is called more often than items were put.
+    /// Notes that the work on one item that was taken is done. Throws: `std::invalid_argument` if
+    /// it is called more often than items were put.
     void task_done();
 
     /// Waits until the work on every item that was put is done, as counted by `task_done`.
@@ -161,7 +161,7 @@ protected:
     }
 
 private:
-    /// Run when the waiter is woken: the task goes on only if the queue has something for it.
+    /// Run when the waiter is woken: the task continues only if the queue has something for it.
     /// Otherwise the node goes to the end of the line, and the task has not run.
     static void look_again(Ready& node) noexcept {
         auto& self = static_cast<QueueLineWaiter&>(node);

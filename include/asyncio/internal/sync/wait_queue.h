@@ -86,7 +86,7 @@ protected:
         return outcome;
     }
 
-    /// The usual `run` of the node: the task goes on, in the same turn. Calling the step directly
+    /// The usual `run` of the node: the task continues, in the same turn. Calling the step directly
     /// saves a second pass through the ready queue, and keeps CPython's order of events.
     static void run_task(Ready& node) noexcept {
         TaskCore& task = static_cast<QueuedWaiter&>(node).task();
@@ -133,7 +133,7 @@ public:
         return present_ != 0 || !waiters_.empty() || !passed_over_.empty();
     }
 
-    /// Whether a waiter that was woken has what it waited for although the queue goes.
+    /// Whether a waiter that was woken has what it waited for although the queue is destroyed.
     using KeepsTurn = bool (*)(QueuedWaiter& waiter) noexcept;
 
     /// Called by the destructor of the queue's owner, if the queue is in use: detaches all waiters.
@@ -198,8 +198,8 @@ public:
         return false;
     }
 
-    /// Wakes the waiter at the front, unless a woken or cancelled waiter has not run yet: that one
-    /// will decide who is next. For a lock, which only one task can have.
+    /// Wakes the waiter at the front, unless a woken or cancelled waiter has not run yet: that
+    /// waiter will decide which one is next. For a lock, which only one task can have.
     void wake_front() noexcept {
         if (woken_ == 0 && !waiters_.empty() && waiters_.front().state_ == State::waiting)
             wake(waiters_.pop_front());

@@ -1,5 +1,5 @@
 #pragma once
-// What the library logs during a test.
+// The lines that the library logs during a test.
 //
 // The library logs a warning when a program makes a mistake that it survives: a coroutine that was
 // never awaited, or an error that no code has retrieved. A test that ignores the log does not see
@@ -16,7 +16,7 @@ namespace asyncio::testing {
 
 /// Keeps the lines that the library logs while the object lives.
 ///
-/// It replaces the log sink, and its destructor puts the sink before it back. Lines that were not
+/// It replaces the log sink, and its destructor restores the previous sink. Lines that were not
 /// taken by then are written to standard error, so no line is lost when a test ends by an
 /// exception. Captures may be nested; the innermost one gets the lines. They end in the opposite
 /// order of their beginning, as local variables do.

@@ -40,7 +40,7 @@ struct SeedOptions {
 ///
 /// Afterwards nothing may be left: no task, no timer, and no warning in the log.
 /// Throws: the error of the body; AssertionError if something is left; DeadlockError if the tasks
-/// can never go on, with the await tree.
+/// can never continue, with the await tree.
 /// Lifetime: `body` lives until the coroutine has ended, so a closure may have captures.
 /// Cost: no real time passes for waits of the simulated world. Threads, child processes and
 /// descriptors from outside are real and take real time.

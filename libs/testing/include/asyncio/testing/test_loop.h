@@ -28,7 +28,7 @@ public:
 
     EventLoop& operator*() noexcept { return loop_; }
     EventLoop* operator->() noexcept { return &loop_; }
-    /// What stands between the loop and its back-end. Lives as long as the loop.
+    /// The probe between the loop and its back-end. Lives as long as the loop.
     ProbeBackend& probe() noexcept { return probe_; }
 
     /// Whether the loop runs in the simulated world, where time is exact.
@@ -58,7 +58,7 @@ private:
 /// is left, and closes the loop. Returns the value of the body.
 ///
 /// Throws: the error of the body. AssertionError if a task or a timer is left, or if the library
-/// has logged a warning. In a simulated world, DeadlockError if the tasks can never go on.
+/// has logged a warning. In a simulated world, DeadlockError if the tasks can never continue.
 template <class Body>
 auto run_in(TestLoop& loop, Body&& body) {
     LogCapture log;
