@@ -56,7 +56,7 @@ public:
 private:
     /// Where the task stands. `refused`: it arrived at a broken barrier. `dismissed`: it was
     /// inside, and has to leave with an error.
-    enum class Place : std::uint8_t { outside, inside, refused, dismissed };
+    enum class Stage : std::uint8_t { outside, inside, refused, dismissed };
 
     /// The node has been woken: resumes the task, or puts the node back in line.
     static void look_again(Ready& node) noexcept;
@@ -80,7 +80,7 @@ private:
     Barrier& barrier_;
     /// How many tasks of the round had arrived before this one.
     std::size_t index_ = 0;
-    Place place_ = Place::outside;
+    Stage stage_ = Stage::outside;
 };
 
 }  // namespace internal
@@ -148,7 +148,7 @@ void internal::BarrierAwaiter::await_suspend(std::coroutine_handle<Promise> coro
     try {
         wait_in(barrier_.waiting_, coroutine, "Barrier::wait()");
     } catch (...) {
-        if (place_ == Place::inside) leave_barrier();
+        if (stage_ == Stage::inside) leave_barrier();
         throw;
     }
 }

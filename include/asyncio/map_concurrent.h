@@ -103,7 +103,7 @@ public:
     explicit Pace(double per_second);
 
     /// Takes the next free time. Returns how long the caller has to wait for it.
-    Duration take_place();
+    Duration next_delay();
 
 private:
     Duration period_ = Duration::zero();
@@ -124,7 +124,7 @@ public:
     std::size_t workers() const noexcept;
     /// Waits until an attempt may begin: for the delay before a retry, and for the rate. `attempt`
     /// is 0 for the first attempt of an item.
-    Coro<> wait_turn(unsigned attempt);
+    Coro<> wait_to_begin(unsigned attempt);
     /// An attempt has failed. Whether the item gets another one.
     bool retry(unsigned attempt) const noexcept { return attempt < options_.retries; }
 
@@ -224,7 +224,7 @@ private:
     /// Runs one item: the first attempt and the retries.
     Coro<Outcome<T>> attempts(ItemOf<Items> item) {
         for (unsigned attempt = 0;; ++attempt) {
-            co_await wait_turn(attempt);
+            co_await wait_to_begin(attempt);
             Outcome<T> outcome = co_await settled_call(function_, item);
             const bool again = outcome.failed() && !outcome.cancelled() && retry(attempt);
             if (!again) co_return outcome;

@@ -29,6 +29,7 @@
 #include <asyncio/event_loop.h>
 #include <asyncio/internal/core/future_base.h>
 #include <asyncio/lowlevel/fd.h>
+#include <asyncio/lowlevel/line.h>
 #include <asyncio/lowlevel/operation_awaiter.h>
 
 #include <concepts>
@@ -107,10 +108,10 @@ public:
     std::string await_resume();
 
 private:
-    void end_turn() noexcept;
+    void end_reading() noexcept;
 
     std::size_t most_bytes_;
-    bool has_turn_ = false;
+    bool is_reading_ = false;
 };
 
 /// The event of a writer that a task waits for.
@@ -122,7 +123,7 @@ enum class WriterEvent : std::uint8_t {
 
 /// The awaiter of `drain`, `send` and `wait_closed`. It stands in a line of the writer, with the
 /// event for which it waits.
-class WriterAwaiter final : public lowlevel::Waiter {
+class WriterAwaiter final : public lowlevel::LineWaiter {
 public:
     WriterAwaiter(Ref<WriterState> writer, WriterEvent event, std::uint64_t mark) noexcept;
     ~WriterAwaiter();
@@ -131,25 +132,20 @@ public:
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
         if (yields_) return yield(coroutine);
-        stand_in_line();
+        lowlevel::Line& waiting = line();
         waited_ = true;
-        park(coroutine, &abort);
+        wait_in(waiting, coroutine);
     }
     void await_resume();
 
 private:
     friend WriterState;
-    struct Place : ListNode {
-        WriterAwaiter* awaiter = nullptr;
-    };
 
-    /// Throws: RuntimeError outside a task, and if the writer belongs to another loop.
-    void stand_in_line();
-    static Abort abort(lowlevel::Waiter& waiter, std::string_view) noexcept;
+    /// The line of the writer. Throws: RuntimeError outside a task, and if the writer belongs to
+    /// another loop.
+    lowlevel::Line& line();
 
     Ref<WriterState> writer_;
-    /// The place in the writer's line, until the event or a cancellation comes.
-    Place place_;
     /// For `sent`: how many bytes of the whole stream must be with the kernel.
     std::uint64_t mark_;
     WriterEvent event_;

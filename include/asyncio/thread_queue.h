@@ -59,14 +59,14 @@ namespace asyncio {
 namespace internal {
 
 /// The place of a waiter in a line: of a task or of a thread.
-struct QueuePlace : ListNode {
+struct QueueEntry : ListNode {
     enum class State : std::uint8_t { waiting, served, refused };
 
     /// For a getter, where the item goes: a `std::optional<T>`. For a putter, the `T` that is
     /// taken. A `void*`, so that the lines do not depend on T.
     void* item = nullptr;
     /// Wakes the owner. Called once, without the mutex; the place may be gone when it returns.
-    void (*wake)(QueuePlace&) noexcept = nullptr;
+    void (*wake)(QueueEntry&) noexcept = nullptr;
     /// Guarded by the queue's mutex until the place is woken. After that its owner reads it without
     /// the mutex.
     State state = State::waiting;
@@ -78,11 +78,11 @@ struct QueuePlace : ListNode {
 /// The two lines of a queue, and the mutex that guards them. Every waiter keeps this object alive:
 /// see "Lifetime of the lines" above.
 struct ThreadQueueLines {
-    using Line = IntrusiveList<QueuePlace>;
+    using Line = IntrusiveList<QueueEntry>;
 
     /// Takes a place out of its line. False if the place has been served or refused: then it will
     /// be woken, or has been.
-    bool leave(QueuePlace& place) noexcept;
+    bool leave(QueueEntry& entry) noexcept;
 
     std::mutex mutex;
     Line getters;
@@ -91,11 +91,11 @@ struct ThreadQueueLines {
 };
 
 /// The place of a thread that blocks.
-struct ThreadPlace : QueuePlace {
-    ThreadPlace(std::shared_ptr<ThreadQueueLines> of_queue, void* of_item) noexcept
+struct ThreadEntry : QueueEntry {
+    ThreadEntry(std::shared_ptr<ThreadQueueLines> of_queue, void* of_item) noexcept
         : lines(std::move(of_queue)) {
         item = of_item;
-        wake = [](QueuePlace& place) noexcept { static_cast<ThreadPlace&>(place).event.set(); };
+        wake = [](QueueEntry& entry) noexcept { static_cast<ThreadEntry&>(entry).event.set(); };
     }
     ThreadEvent event;
     const std::shared_ptr<ThreadQueueLines> lines;
@@ -129,12 +129,12 @@ protected:
     /// Blocks the calling thread, which must not hold the mutex, until the place is woken or the
     /// deadline has passed. True if the place was served; false after the deadline. Throws:
     /// QueueShutDown.
-    static bool wait_blocking(ThreadPlace& place, TimePoint deadline);
+    static bool wait_blocking(ThreadEntry& entry, TimePoint deadline);
     /// The same without the exception: false also if the place was refused.
-    static bool wait_blocking_quietly(ThreadPlace& place, TimePoint deadline) noexcept;
+    static bool wait_blocking_quietly(ThreadEntry& entry, TimePoint deadline) noexcept;
     /// Takes the first place off the line and marks it as served. The caller holds the mutex, and
     /// wakes the place when it has released it.
-    static QueuePlace& serve_first(Line& line) noexcept;
+    static QueueEntry& serve_first(Line& line) noexcept;
 
     const std::size_t maxsize_;
     const std::shared_ptr<ThreadQueueLines> lines_ = std::make_shared<ThreadQueueLines>();
@@ -155,20 +155,20 @@ protected:
     /// Throws: CancelledError.
     void end_wait_quietly();
 
-    struct TaskPlace : QueuePlace {
-        TaskPlace() noexcept { is_task = true; }
+    struct TaskEntry : QueueEntry {
+        TaskEntry() noexcept { is_task = true; }
         TaskCore* task = nullptr;
         std::shared_ptr<LoopGate> gate;
     };
     /// Prepares the place for a line of `queue`. The place keeps the gate of the task's loop, not
     /// the loop: another thread may use the place while the loop closes.
-    TaskPlace& place_for(const ThreadQueueBase& queue, void* item);
+    TaskEntry& entry_for(const ThreadQueueBase& queue, void* item);
 
 private:
     static Abort abort(lowlevel::Waiter& waiter, std::string_view message) noexcept;
 
     std::shared_ptr<ThreadQueueLines> lines_;
-    TaskPlace place_;
+    TaskEntry entry_;
     bool waits_ = false;
 };
 
@@ -186,7 +186,7 @@ template <class T>
 class ThreadQueue : public internal::ThreadQueueBase {
     static_assert(std::is_nothrow_move_constructible_v<T>,
                   "an item changes hands where no error can be told to anybody");
-    using Place = internal::QueuePlace;
+    using Entry = internal::QueueEntry;
 
     /// The awaiter of `get`. Each awaiter tries twice. `await_ready` tries without a place, so an
     /// item that is there costs no set-up. `await_suspend` tries again, because another thread may
@@ -197,7 +197,7 @@ class ThreadQueue : public internal::ThreadQueueBase {
         bool await_ready() { return queue_.take(item_, nullptr); }
         template <class Promise>
         bool await_suspend(std::coroutine_handle<Promise> coroutine) {
-            if (queue_.take(item_, &this->place_for(queue_, &item_))) return false;
+            if (queue_.take(item_, &this->entry_for(queue_, &item_))) return false;
             this->wait(coroutine);
             return true;
         }
@@ -219,7 +219,7 @@ class ThreadQueue : public internal::ThreadQueueBase {
         bool await_ready() { return queue_.take_or_end(item_, nullptr); }
         template <class Promise>
         bool await_suspend(std::coroutine_handle<Promise> coroutine) {
-            if (queue_.take_or_end(item_, &this->place_for(queue_, &item_))) return false;
+            if (queue_.take_or_end(item_, &this->entry_for(queue_, &item_))) return false;
             this->wait(coroutine);
             return true;
         }
@@ -241,7 +241,7 @@ class ThreadQueue : public internal::ThreadQueueBase {
         bool await_ready() { return queue_.give(item_, nullptr); }
         template <class Promise>
         bool await_suspend(std::coroutine_handle<Promise> coroutine) {
-            if (queue_.give(item_, &this->place_for(queue_, &item_))) return false;
+            if (queue_.give(item_, &this->entry_for(queue_, &item_))) return false;
             this->wait(coroutine);
             return true;
         }
@@ -302,8 +302,8 @@ public:
     /// As `get_blocking`, but the end of the queue is an empty optional, as with `next`.
     std::optional<T> next_blocking() {
         std::optional<T> item;
-        internal::ThreadPlace place(lines_, &item);
-        if (!take_or_end(item, &place)) wait_blocking_quietly(place, internal::never);
+        internal::ThreadEntry entry(lines_, &item);
+        if (!take_or_end(item, &entry)) wait_blocking_quietly(entry, internal::never);
         return item;
     }
 
@@ -342,20 +342,20 @@ public:
 private:
     /// Takes an item; returns true if there was one. If there was none and `place` is not null,
     /// puts `place` in the line under the same lock. Throws: QueueShutDown.
-    bool take(std::optional<T>& item, Place* place) {
-        const bool is_over = take_or_end(item, place);
+    bool take(std::optional<T>& item, Entry* entry) {
+        const bool is_over = take_or_end(item, entry);
         if (is_over && !item) throw QueueShutDown();
         return is_over;
     }
 
     /// The same without the exception: returns true and leaves `item` empty if the queue was shut
     /// down and is empty.
-    bool take_or_end(std::optional<T>& item, Place* place) {
-        Place* served = nullptr;
+    bool take_or_end(std::optional<T>& item, Entry* entry) {
+        Entry* served = nullptr;
         {
             const std::lock_guard lock(lines_->mutex);
             if (items_.empty()) {
-                if (!lines_->is_shut_down && place != nullptr) lines_->getters.push_back(*place);
+                if (!lines_->is_shut_down && entry != nullptr) lines_->getters.push_back(*entry);
                 return lines_->is_shut_down;
             }
             // The step that may throw comes first: without memory for the putter's item, nothing
@@ -373,8 +373,8 @@ private:
     /// Hands `item` to a waiting getter, or puts it into the queue; returns true then. If there is
     /// no room and `place` is not null, puts `place` in the line under the same lock. Throws:
     /// QueueShutDown.
-    bool give(T& item, Place* place) {
-        Place* served = nullptr;
+    bool give(T& item, Entry* entry) {
+        Entry* served = nullptr;
         {
             const std::lock_guard lock(lines_->mutex);
             if (lines_->is_shut_down) throw QueueShutDown();
@@ -384,7 +384,7 @@ private:
             } else if (maxsize_ == 0 || items_.size() < maxsize_) {
                 items_.push_back(std::move(item));
             } else {
-                if (place != nullptr) lines_->putters.push_back(*place);
+                if (entry != nullptr) lines_->putters.push_back(*entry);
                 return false;
             }
         }
@@ -394,14 +394,14 @@ private:
 
     std::optional<T> get_blocking_until(TimePoint deadline) {
         std::optional<T> item;
-        internal::ThreadPlace place(lines_, &item);
-        if (!take(item, &place)) wait_blocking(place, deadline);
+        internal::ThreadEntry entry(lines_, &item);
+        if (!take(item, &entry)) wait_blocking(entry, deadline);
         return item;
     }
 
     bool put_blocking_until(T& item, TimePoint deadline) {
-        internal::ThreadPlace place(lines_, &item);
-        return give(item, &place) || wait_blocking(place, deadline);
+        internal::ThreadEntry entry(lines_, &item);
+        return give(item, &entry) || wait_blocking(entry, deadline);
     }
 
     std::deque<T> items_;

@@ -119,42 +119,42 @@ std::string describe_error() {
 
 }  // namespace
 
-/// Names the place by the module that contains it. A function that was made at run time is in no
-/// file, so it has no place.
-CodePlace place_of(const void* code) {
+/// The name is the module that contains the code, and the offset in it. A function that was made at
+/// run time is in no file, so it has no name.
+CodeName name_of(const void* code) {
     const auto address = reinterpret_cast<std::uintptr_t>(code);
-    CodePlace place;
+    CodeName name;
     bool found = false;
     for_each_module([&](const dl_phdr_info& module) {
         if (!contains_code(module, address)) return false;
-        place = {module.dlpi_name, address - module.dlpi_addr};
+        name = {module.dlpi_name, address - module.dlpi_addr};
         return found = true;
     });
     if (!found) throw std::invalid_argument("another process does not have this function");
-    return place;
+    return name;
 }
 
 /// The offset comes from another process, and is checked before it is called: a shared library may
 /// have been replaced on disk since the program was started.
-const void* code_at(const CodePlace& place) {
+const void* code_at(const CodeName& name) {
     std::uintptr_t address = 0;
     for_each_module([&](const dl_phdr_info& module) {
-        if (place.module != module.dlpi_name) return false;
-        const std::uintptr_t candidate = module.dlpi_addr + place.offset;
+        if (name.module != module.dlpi_name) return false;
+        const std::uintptr_t candidate = module.dlpi_addr + name.offset;
         if (contains_code(module, candidate)) address = candidate;
         return true;
     });
     if (address == 0)
-        throw SerializationError("a worker process has no such function: " + place.module);
+        throw SerializationError("a worker process has no such function: " + name.module);
     return reinterpret_cast<const void*>(address);
 }
 
-/// Both addresses are written as places, in the order in which `answer_request` reads them.
+/// Both addresses are written as names, in the order in which `answer_request` reads them.
 std::string write_request(RemoteInvoke invoke, const void* function, std::string arguments) {
     ByteWriter to;
     for (const void* code : {reinterpret_cast<const void*>(invoke), function}) {
-        const CodePlace place = place_of(code);
-        to.put(place.module, place.offset);
+        const CodeName name = name_of(code);
+        to.put(name.module, name.offset);
     }
     to.put_bytes(arguments.data(), arguments.size());
     return to.take();
@@ -167,10 +167,10 @@ std::string answer_request(std::string_view request) noexcept {
         ByteReader from(request);
         const void* codes[2];
         for (const void*& code : codes) {
-            CodePlace place;
-            place.module = from.take<std::string>();
-            place.offset = from.take<std::uint64_t>();
-            code = code_at(place);
+            CodeName name;
+            name.module = from.take<std::string>();
+            name.offset = from.take<std::uint64_t>();
+            code = code_at(name);
         }
         ByteWriter to;
         to.put(Answer::value);

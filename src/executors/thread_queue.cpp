@@ -27,7 +27,7 @@
 
 namespace asyncio::internal {
 
-using State = QueuePlace::State;
+using State = QueueEntry::State;
 
 /// All places change their state under the mutex, so no `leave` can come in between; the wake-ups
 /// follow without it.
@@ -38,11 +38,11 @@ void ThreadQueueBase::shutdown() {
         lines_->is_shut_down = true;
         refused.append(lines_->getters);
         refused.append(lines_->putters);
-        refused.for_each([](QueuePlace& place) { place.state = State::refused; });
+        refused.for_each([](QueueEntry& entry) { entry.state = State::refused; });
     }
     while (!refused.empty()) {
-        QueuePlace& place = refused.pop_front();
-        place.wake(place);
+        QueueEntry& entry = refused.pop_front();
+        entry.wake(entry);
     }
 }
 
@@ -50,11 +50,11 @@ namespace {
 
 /// Moves the places of threads from `line` to `threads`.
 void take_threads(ThreadQueueBase::Line& line, ThreadQueueBase::Line& threads) noexcept {
-    line.for_each([&](QueuePlace& place) {
-        if (place.is_task) return;
-        place.unlink();
-        place.state = State::refused;
-        threads.push_back(place);
+    line.for_each([&](QueueEntry& entry) {
+        if (entry.is_task) return;
+        entry.unlink();
+        entry.state = State::refused;
+        threads.push_back(entry);
     });
 }
 
@@ -70,56 +70,56 @@ ThreadQueueBase::~ThreadQueueBase() {
         take_threads(lines_->putters, refused);
     }
     while (!refused.empty()) {
-        QueuePlace& place = refused.pop_front();
-        place.wake(place);
+        QueueEntry& entry = refused.pop_front();
+        entry.wake(entry);
     }
 }
 
 /// The state alone decides. A place that was refused by a shutdown may still be linked in the local
 /// list of that function.
-bool ThreadQueueLines::leave(QueuePlace& place) noexcept {
+bool ThreadQueueLines::leave(QueueEntry& entry) noexcept {
     const std::lock_guard lock(mutex);
-    if (place.state != State::waiting) return false;
-    place.unlink();
+    if (entry.state != State::waiting) return false;
+    entry.unlink();
     return true;
 }
 
 /// The caller holds the mutex and has moved the item, or does so before it releases the mutex. The
 /// wake-up is left to the caller too, because it must come after that.
-QueuePlace& ThreadQueueBase::serve_first(Line& line) noexcept {
-    QueuePlace& place = line.pop_front();
-    place.state = State::served;
-    return place;
+QueueEntry& ThreadQueueBase::serve_first(Line& line) noexcept {
+    QueueEntry& entry = line.pop_front();
+    entry.state = State::served;
+    return entry;
 }
 
 /// A deadline that passes in the moment of the service loses: `leave` fails, and the item is
 /// returned although it is late.
-bool ThreadQueueBase::wait_blocking_quietly(ThreadPlace& place, TimePoint deadline) noexcept {
-    if (!place.event.wait_until(deadline)) {
-        if (place.lines->leave(place)) return false;
+bool ThreadQueueBase::wait_blocking_quietly(ThreadEntry& entry, TimePoint deadline) noexcept {
+    if (!entry.event.wait_until(deadline)) {
+        if (entry.lines->leave(entry)) return false;
         // The side that has served or refused it is about to set the event, and touches the place
         // until then.
-        place.event.wait();
+        entry.event.wait();
     }
-    return place.state == State::served;
+    return entry.state == State::served;
 }
 
 /// The state is read without the mutex: after the wake-up, or after `leave`, the place belongs to
 /// this thread alone.
-bool ThreadQueueBase::wait_blocking(ThreadPlace& place, TimePoint deadline) {
-    const bool served = wait_blocking_quietly(place, deadline);
-    if (place.state == State::refused) throw QueueShutDown();
+bool ThreadQueueBase::wait_blocking(ThreadEntry& entry, TimePoint deadline) {
+    const bool served = wait_blocking_quietly(entry, deadline);
+    if (entry.state == State::refused) throw QueueShutDown();
     return served;
 }
 
 /// Prepares everything that the wake-up needs before the place enters a line: from then on another
 /// thread may serve it at any moment.
-QueueWaiter::TaskPlace& QueueWaiter::place_for(const ThreadQueueBase& queue, void* item) {
+QueueWaiter::TaskEntry& QueueWaiter::entry_for(const ThreadQueueBase& queue, void* item) {
     lines_ = queue.lines();
-    place_.item = item;
-    place_.task = &task("ThreadQueue::get(), next() or put()");
-    place_.wake = [](QueuePlace& place) noexcept {
-        auto& own = static_cast<TaskPlace&>(place);
+    entry_.item = item;
+    entry_.task = &task("ThreadQueue::get(), next() or put()");
+    entry_.wake = [](QueueEntry& entry) noexcept {
+        auto& own = static_cast<TaskEntry&>(entry);
         TaskCore& task = *own.task;
         if (here.loop == &task.loop()) return task.loop().schedule(task);
         // Once the task has its turn, the place may be gone, and the loop as well. The gate keeps
@@ -127,8 +127,8 @@ QueueWaiter::TaskPlace& QueueWaiter::place_for(const ThreadQueueBase& queue, voi
         const std::shared_ptr<LoopGate> gate = own.gate;
         gate->post(task);
     };
-    place_.gate = task().loop().gate();
-    return place_;
+    entry_.gate = task().loop().gate();
+    return entry_;
 }
 
 /// The item has changed hands, or the queue was shut down: both are effects, so a request that came
@@ -142,14 +142,14 @@ void QueueWaiter::end_wait_quietly() {
 /// As `end_wait_quietly`, for operations to which the end of the queue is an error.
 void QueueWaiter::end_wait() {
     end_wait_quietly();
-    if (place_.state == State::refused) throw QueueShutDown();
+    if (entry_.state == State::refused) throw QueueShutDown();
 }
 
 /// `removed` only if the place was still in its line. Otherwise a wake-up with an item is on its
 /// way.
 lowlevel::Waiter::Abort QueueWaiter::abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
     auto& self = static_cast<QueueWaiter&>(waiter);
-    return self.lines_->leave(self.place_) ? Abort::removed : Abort::too_late;
+    return self.lines_->leave(self.entry_) ? Abort::removed : Abort::too_late;
 }
 
 }  // namespace asyncio::internal

@@ -18,7 +18,7 @@
 #include "process/group_members.h"
 #include "process/process_state.h"
 #include "process/spawn.h"
-#include "process/spawn_turn.h"
+#include "process/spawn_queue.h"
 
 #include <algorithm>
 #include <cassert>
@@ -116,7 +116,7 @@ Coro<int> end_group(Ref<ProcessState> process, Duration grace) {
 Coro<Process> start(SpawnRequest request, const char* function) {
     EventLoop& loop = face_of(running_task(function).loop());
     request.check();
-    co_await SpawnTurn();
+    co_await SpawnQueue();
     co_return ProcessState::start(loop, request);
 }
 

@@ -44,7 +44,7 @@ Pace::Pace(double per_second) {
 /// Places are handed out in advance: a worker that gets a place in the future sleeps until then,
 /// and the next caller gets a later one. So the spacing is even however many workers ask. Time in
 /// which no worker asked is not saved up: the next place is never in the past.
-Duration Pace::take_place() {
+Duration Pace::next_delay() {
     if (period_ == Duration::zero()) return Duration::zero();
     const TimePoint now = here.loop->time();
     const TimePoint place = std::max(now, next_.value_or(now));
@@ -56,7 +56,7 @@ namespace {
 
 /// Only `map_as_completed` has a consumer that may be slower than the workers. The other forms keep
 /// all results in any case, so their room never fills.
-std::ptrdiff_t places_for(const MapOptions& options, std::size_t count, MapKind kind) noexcept {
+std::ptrdiff_t permits_for(const MapOptions& options, std::size_t count, MapKind kind) noexcept {
     if (kind != MapKind::as_completed || options.limit == 0) return count;
     return 2 * std::min(options.limit, count);
 }
@@ -74,7 +74,7 @@ const char* name_of(MapKind kind) noexcept {
 
 MapBase::MapBase(const MapOptions& options, std::size_t count, MapKind kind)
     : completions(running_task(name_of(kind)).loop(), count),
-      room(places_for(options, count, kind)),
+      room(permits_for(options, count, kind)),
       options_(options),
       count_(count),
       kind_(kind),
@@ -87,13 +87,13 @@ std::size_t MapBase::workers() const noexcept {
 }
 
 /// The delay doubles with every attempt and stops before it would overflow.
-Coro<> MapBase::wait_turn(unsigned attempt) {
+Coro<> MapBase::wait_to_begin(unsigned attempt) {
     if (attempt > 0 && options_.retry_delay > Delay()) {
         Duration delay = options_.retry_delay;
         for (unsigned i = 1; i < attempt && delay < Duration::max() / 2; ++i) delay *= 2;
         co_await sleep(delay);
     }
-    const Duration wait = pace_.take_place();
+    const Duration wait = pace_.next_delay();
     if (wait > Duration::zero()) co_await sleep(wait);
 }
 

@@ -4,10 +4,10 @@
 // The channel decides where the bytes come from. The reader asks the channel for more bytes, and
 // keeps those that come.
 //
-// Two things are kept apart. The *turn* belongs to the read that is being carried out, however many
-// operations this read needs. A second read finds the turn taken and throws. Two reads at a time
-// would each get a random part of the bytes. The *operation* is the one in flight. It lies in the
-// frame of the coroutine that awaits it, so closing must end it first and must not free anything.
+// Two things are kept apart. A *reading* is one call of the program, however many operations it
+// needs. There is one at a time, and a second call throws: two readings would each get a random
+// part of the bytes. The *operation* is the one in flight. It lies in the frame of the coroutine
+// that awaits it, so closing must end it first and must not free anything.
 //
 // Thread-safety: none.
 
@@ -26,24 +26,24 @@ public:
     /// Held by a coroutine that reads, until it ends in any way. Throws: RuntimeError if another
     /// one holds it; the error with which the stream ended. The error comes first, so that every
     /// read of a broken stream says why.
-    class Turn {
+    class Reading {
     public:
-        explicit Turn(ReaderState& reader) : reader_(reader) {
+        explicit Reading(ReaderState& reader) : reader_(reader) {
             reader.throw_error();
-            if (!reader.begin_turn()) reader.throw_busy();
+            if (!reader.begin_reading()) reader.throw_busy();
         }
-        Turn(const Turn&) = delete;
-        Turn& operator=(const Turn&) = delete;
-        ~Turn() { reader_.end_turn(); }
+        Reading(const Reading&) = delete;
+        Reading& operator=(const Reading&) = delete;
+        ~Reading() { reader_.end_reading(); }
 
     private:
         ReaderState& reader_;
     };
 
     /// False if another read is being carried out.
-    bool begin_turn() noexcept { return !std::exchange(has_reader_, true); }
+    bool begin_reading() noexcept { return !std::exchange(has_reader_, true); }
     [[noreturn]] void throw_busy() const;
-    void end_turn() noexcept { has_reader_ = false; }
+    void end_reading() noexcept { has_reader_ = false; }
 
     /// Whether no more bytes will come, because of the end, an error, or a `close`. The buffer may
     /// still hold some.
@@ -60,8 +60,8 @@ public:
 
     void close() noexcept;
 
-    /// The bytes that have come and were not taken. Reads use the buffer directly: they hold the
-    /// turn.
+    /// The bytes that have come and were not taken. A reading uses the buffer directly: there
+    /// is one at a time.
     ByteBuffer buffer;
     /// How long a chunk of `readline` and `readuntil` may be, in bytes.
     const std::size_t limit;
@@ -77,7 +77,7 @@ private:
     int error_ = 0;
     /// The end was seen. No further read is made: a terminal would wait for input again.
     bool eof_ = false;
-    /// The turn is taken.
+    /// A reading is being carried out.
     bool has_reader_ = false;
 };
 

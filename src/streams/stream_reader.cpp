@@ -1,15 +1,15 @@
 // `StreamReader`: the reads, and how they await what they need.
 //
 // `read(n)` is a plain awaiter, because it needs one operation at most. The others are loops,
-// "receive until the wanted bytes are there", and therefore coroutines. Each holds the reader's
-// turn for as long as it runs, and takes nothing out of the buffer before all of it is there. So a
-// read that is cancelled half-way leaves every byte in the stream, in order.
+// "receive until the wanted bytes are there", and therefore coroutines. Each is one
+// reading for as long as it runs, and takes nothing out of the buffer before all of it is there. So
+// a read that is cancelled half-way leaves every byte in the stream, in order.
 //
 // A receive, step by step (`ReceiveAwaiter`)
 //
 //  1. `await_ready` finds the end of the stream, or submits the operation. If it finishes at once,
 //     the task continues without a suspension, except that it yields when it has had its share
-//     (`turn_is_over`).
+//     (`must_yield`).
 //  2. Otherwise the task parks. The buffer, if it is empty, frees its memory for the time of the
 //     wait.
 //  3. The channel calls `received` with the bytes, and then `reported`, which wakes the task.
@@ -51,7 +51,7 @@ bool ReceiveAwaiter::await_ready() {
     operation_.on_finished = &reported;
     operation_.receive = &received;
     if (!reader_->ask(operation_)) return false;
-    return !lowlevel::turn_is_over();
+    return !lowlevel::must_yield();
 }
 
 lowlevel::Waiter::Abort ReceiveAwaiter::abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
@@ -77,26 +77,26 @@ void ReceiveAwaiter::reported(lowlevel::Operation& operation) noexcept {
 ReadAwaiter::ReadAwaiter(Ref<ReaderState> reader, std::size_t most_bytes) noexcept
     : ReceiveAwaiter(std::move(reader)), most_bytes_(most_bytes) {}
 
-ReadAwaiter::~ReadAwaiter() { end_turn(); }
+ReadAwaiter::~ReadAwaiter() { end_reading(); }
 
-/// Also called by the destructor: a task that ends while it waits must give the turn back.
-void ReadAwaiter::end_turn() noexcept {
-    if (std::exchange(has_turn_, false)) reader_->end_turn();
+/// Also called by the destructor: a task that ends while it waits must end its reading.
+void ReadAwaiter::end_reading() noexcept {
+    if (std::exchange(is_reading_, false)) reader_->end_reading();
 }
 
-/// The turn is taken first: with bytes in the buffer, too, a second read at the same time is a
+/// The reading begins first: with bytes in the buffer, too, a second read at the same time is a
 /// mistake. The mistake is thrown in `await_resume`, as every error of a read.
 bool ReadAwaiter::await_ready() {
-    has_turn_ = reader_->begin_turn();
-    if (!has_turn_ || most_bytes_ == 0 || !reader_->buffer.empty()) return true;
+    is_reading_ = reader_->begin_reading();
+    if (!is_reading_ || most_bytes_ == 0 || !reader_->buffer.empty()) return true;
     return ReceiveAwaiter::await_ready();
 }
 
 std::string ReadAwaiter::await_resume() {
-    if (!has_turn_) reader_->throw_busy();
+    if (!is_reading_) reader_->throw_busy();
     // The awaiter lives until the end of the whole expression, in which there may be another read.
-    // So the turn ends here and not only in the destructor.
-    end_turn();
+    // So the reading ends here and not only in the destructor.
+    end_reading();
     result();
     reader_->throw_error();
     return reader_->buffer.take(std::min(most_bytes_, reader_->buffer.size()));
@@ -117,7 +117,7 @@ struct Receive {
 /// When the stream ends with an error, this throws it. The bytes that came before the error stay in
 /// the buffer, and `take_buffered` returns them.
 Coro<std::string> read_to_end(Ref<ReaderState> reader) {
-    const ReaderState::Turn turn(*reader);
+    const ReaderState::Reading reading(*reader);
     while (!reader->ended()) co_await Receive(reader);
     reader->throw_error();
     co_return reader->buffer.take_all();
@@ -125,7 +125,7 @@ Coro<std::string> read_to_end(Ref<ReaderState> reader) {
 
 /// At an early end the exception carries the bytes, and they leave the stream, as in Python.
 Coro<std::string> read_exactly(Ref<ReaderState> reader, std::size_t bytes) {
-    const ReaderState::Turn turn(*reader);
+    const ReaderState::Reading reading(*reader);
     while (reader->buffer.size() < bytes && !reader->ended()) co_await Receive(reader);
     reader->throw_error();
     if (reader->buffer.size() < bytes) throw IncompleteReadError(reader->buffer.take_all(), bytes);
@@ -195,7 +195,7 @@ Coro<std::optional<std::size_t>> find_chunk(Ref<ReaderState> reader,
 }
 
 Coro<std::string> read_until(Ref<ReaderState> reader, std::vector<std::string> separators) {
-    const ReaderState::Turn turn(*reader);
+    const ReaderState::Reading reading(*reader);
     const std::optional<std::size_t> end = co_await find_chunk(reader, std::move(separators));
     if (!end) throw IncompleteReadError(reader->buffer.take_all(), 0);
     co_return reader->buffer.take(*end);
@@ -204,7 +204,7 @@ Coro<std::string> read_until(Ref<ReaderState> reader, std::vector<std::string> s
 /// A last line without its newline is a line. The result is "" only if the stream has ended and no
 /// bytes are left.
 Coro<std::string> read_line(Ref<ReaderState> reader) {
-    const ReaderState::Turn turn(*reader);
+    const ReaderState::Reading reading(*reader);
     std::vector<std::string> newline(1, "\n");
     const std::optional<std::size_t> end = co_await find_chunk(reader, std::move(newline));
     co_return end ? reader->buffer.take(*end) : reader->buffer.take_all();

@@ -32,33 +32,22 @@ namespace internal {
 
 WriterAwaiter::WriterAwaiter(Ref<WriterState> writer, WriterEvent event,
                              std::uint64_t mark) noexcept
-    : writer_(std::move(writer)), mark_(mark), event_(event) {
-    place_.awaiter = this;
-}
+    : writer_(std::move(writer)), mark_(mark), event_(event) {}
 
 WriterAwaiter::~WriterAwaiter() = default;
 
 bool WriterAwaiter::await_ready() {
     if (!writer_->has_come(*this)) return false;
-    yields_ = lowlevel::turn_is_over();
+    yields_ = lowlevel::must_yield();
     return !yields_;
 }
 
 /// Called before the task parks. A task of another loop is refused: the state would make it ready
 /// on the wrong thread.
-void WriterAwaiter::stand_in_line() {
+lowlevel::Line& WriterAwaiter::line() {
     constexpr auto function = "StreamWriter::drain(), send() or wait_closed()";
     writer_->require_loop_of(task(function), function);
-    writer_->line().push_back(place_);
-}
-
-/// An awaiter that is in no line any more has been woken: its event has come, and the wait ends as
-/// if there had been no request.
-lowlevel::Waiter::Abort WriterAwaiter::abort(lowlevel::Waiter& waiter, std::string_view) noexcept {
-    auto& self = static_cast<WriterAwaiter&>(waiter);
-    if (!self.place_.linked()) return Abort::too_late;
-    self.place_.unlink();
-    return Abort::removed;
+    return writer_->line();
 }
 
 /// A cancellation comes before an error: the task asked to stop, and need not learn how the write

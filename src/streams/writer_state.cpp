@@ -116,11 +116,11 @@ void WriterState::write_string(std::string&& data) {
 // --- What goes out ------------------------------------------------------------------------------
 
 /// Sends until the pump has to wait. It is called whenever the pump may be able to continue, and
-/// does nothing while the pump has to wait. The number of rounds is limited by `turn_is_over`,
+/// does nothing while the pump has to wait. The number of rounds is limited by `must_yield`,
 /// which counts operations that finish at once.
 void WriterState::pump() noexcept {
     while (!pump_stands() && outgoing_sent_ < outgoing_.size()) {
-        if (lowlevel::turn_is_over()) {
+        if (lowlevel::must_yield()) {
             rest();
             break;
         }
@@ -253,12 +253,9 @@ void WriterState::note_progress() noexcept {
 /// Goes through the whole line: its awaiters wait for different events, and there are rarely more
 /// than a few.
 void WriterState::wake_those_who_may_go() noexcept {
-    line_.for_each([this](WriterAwaiter::Place& place) {
-        if (!has_come(*place.awaiter)) return;
-        place.unlink();
-        // A woken task runs in a later step, so the line does not change during this walk.
-        TaskCore& task = place.awaiter->task();
-        loop().schedule(task);
+    // A woken task runs in a later step, so the line does not change during this walk.
+    line_.for_each([this](lowlevel::LineWaiter& waiter) {
+        if (has_come(static_cast<WriterAwaiter&>(waiter))) waiter.wake();
     });
 }
 

@@ -51,7 +51,7 @@ public:
     /// Throws what the task that awaited the event has to know; returns if its bytes are sent.
     void throw_if_lost(const WriterAwaiter& awaiter) const;
 
-    IntrusiveList<WriterAwaiter::Place>& line() noexcept { return line_; }
+    lowlevel::Line& line() noexcept { return line_; }
 
 private:
     /// Lets the callback, which knows the operation alone, find the writer.
@@ -90,7 +90,7 @@ private:
     WriteOperation operation_;
     Again again_;
     /// The tasks that wait for an event of this writer, whichever it is.
-    IntrusiveList<WriterAwaiter::Place> line_;
+    lowlevel::Line line_;
 
     std::uint64_t written_ = 0;
     /// How many bytes the kernel has taken.

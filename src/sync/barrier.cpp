@@ -48,21 +48,21 @@ void BarrierAwaiter::look_again(Ready& node) noexcept {
 bool BarrierAwaiter::must_wait() noexcept {
     using State = Barrier::State;
     const State& state = barrier_.state_;
-    if (place_ == Place::outside) {
+    if (stage_ == Stage::outside) {
         if (state == State::draining || state == State::resetting) return true;
         arrive();
     }
-    return place_ == Place::inside && state == State::filling;
+    return stage_ == Stage::inside && state == State::filling;
 }
 
 /// The task that completes the barrier does not wait, as in Python: it continues in the same step,
 /// before the tasks that it has woken.
 void BarrierAwaiter::arrive() noexcept {
     if (barrier_.broken()) {
-        place_ = Place::refused;
+        stage_ = Stage::refused;
         return;
     }
-    place_ = Place::inside;
+    stage_ = Stage::inside;
     index_ = barrier_.inside_++;
     if (barrier_.inside_ < barrier_.parties_) return;
     barrier_.state_ = Barrier::State::draining;
@@ -88,12 +88,12 @@ bool BarrierAwaiter::end_wait() noexcept {
 /// ends; false if the waiter has to wait on, until it is cancelled.
 bool BarrierAwaiter::settle(QueuedWaiter& waiter) noexcept {
     auto& self = static_cast<BarrierAwaiter&>(waiter);
-    if (self.place_ == Place::outside) {
-        if (self.barrier_.broken()) self.place_ = Place::refused;
-    } else if (self.place_ == Place::inside && self.must_fail()) {
-        self.place_ = Place::dismissed;
+    if (self.stage_ == Stage::outside) {
+        if (self.barrier_.broken()) self.stage_ = Stage::refused;
+    } else if (self.stage_ == Stage::inside && self.must_fail()) {
+        self.stage_ = Stage::dismissed;
     }
-    return self.place_ != Place::outside && self.barrier_.state_ != Barrier::State::filling;
+    return self.stage_ != Stage::outside && self.barrier_.state_ != Barrier::State::filling;
 }
 
 bool BarrierAwaiter::must_fail() const noexcept {
@@ -107,15 +107,15 @@ Outcome<std::size_t> BarrierAwaiter::take_outcome() {
         // The state is read first: the last task that leaves a barrier in reset changes the state
         // to `filling`. Only a task that was inside gets the error.
         const bool is_broken = must_fail();
-        if (place_ == Place::inside) leave_barrier();
-        if (is_broken && place_ == Place::inside) place_ = Place::dismissed;
+        if (stage_ == Stage::inside) leave_barrier();
+        if (is_broken && stage_ == Stage::inside) stage_ = Stage::dismissed;
     }
     Outcome<std::size_t> outcome;
     if (is_cancelled) {
         outcome.fail(task().take_cancellation());
-    } else if (place_ == Place::refused || place_ == Place::dismissed) {
+    } else if (stage_ == Stage::refused || stage_ == Stage::dismissed) {
         outcome.fail(std::make_exception_ptr(BrokenBarrierError(
-            place_ == Place::refused ? "the barrier is broken" : "the barrier was reset")));
+            stage_ == Stage::refused ? "the barrier is broken" : "the barrier was reset")));
     } else {
         outcome.emplace(index_);
     }

@@ -175,7 +175,8 @@ TEST(operation_awaiter, that_always_finishes_at_once_lets_others_run) {
             const int result = co_await read_into(zero.get(), buffer);
             EXPECT_EQ(result, 16);
         }
-        EXPECT_EQ(ticks.count(), reads / static_cast<int>(lowlevel::immediate_finishes_per_turn));
+        EXPECT_EQ(ticks.count(),
+                  reads / static_cast<int>(lowlevel::immediate_finishes_before_yield));
     });
 }
 

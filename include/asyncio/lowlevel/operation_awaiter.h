@@ -13,7 +13,7 @@
 //
 // An operation that finishes in `submit` does not suspend the task. A task that always finds its
 // data there would never let another task run. So there is a budget of
-// `immediate_finishes_per_turn` such operations, and the task that uses it up yields once.
+// `immediate_finishes_before_yield` such operations, and the task that uses it up yields once.
 //
 // Thread-safety: loop thread only.
 
@@ -29,16 +29,16 @@
 namespace asyncio::lowlevel {
 
 /// How many operations may finish without a suspension before the task has to yield.
-inline constexpr std::uint32_t immediate_finishes_per_turn = 32;
+inline constexpr std::uint32_t immediate_finishes_before_yield = 32;
 
 /// Counts an operation that finished at once. Returns true if the budget is used up: the task
 /// should yield.
 ///
 /// There is one count for the thread, not one for each task. Any regular suspension is fair to the
 /// other tasks, and a suspension that comes a little early costs almost nothing.
-inline bool turn_is_over() noexcept {
+inline bool must_yield() noexcept {
     std::uint32_t& finishes = internal::here.immediate_finishes;
-    if (++finishes < immediate_finishes_per_turn) [[likely]]
+    if (++finishes < immediate_finishes_before_yield) [[likely]]
         return false;
     finishes = 0;
     return true;
@@ -72,7 +72,7 @@ protected:
     /// Throws: RuntimeError if the code does not run in a task. The message names `function`.
     bool start(const char* function = "this awaitable") {
         if (task(function).loop().submit(operation_) == Backend::Submitted::in_flight) return false;
-        return !turn_is_over();
+        return !must_yield();
     }
 
     /// Suspends the task until the operation is reported. `hook` is called for a cancellation.

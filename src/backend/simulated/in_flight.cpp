@@ -19,7 +19,7 @@ Ticket& InFlight::add(Operation& operation, ObjectPtr object) {
 }
 
 void InFlight::add_outside(Operation& operation) {
-    write_ticket(operation, {}).place = Ticket::Place::outside;
+    write_ticket(operation, {}).state = Ticket::State::outside;
 }
 
 Ticket& InFlight::write_ticket(Operation& operation, Schedule::node_type appointment) {
@@ -33,12 +33,12 @@ Ticket& InFlight::write_ticket(Operation& operation, Schedule::node_type appoint
 }
 
 void InFlight::let_wait(Operation& operation, Ticket& ticket) noexcept {
-    ticket.place = Ticket::Place::waiting;
+    ticket.state = Ticket::State::waiting;
     ticket.object->waiting.push_back(operation);
 }
 
 void InFlight::appoint(Ticket& ticket, TimePoint when) noexcept {
-    ticket.place = Ticket::Place::appointed;
+    ticket.state = Ticket::State::appointed;
     ticket.spare_appointment.key() = when;
     ticket.appointment = schedule_.insert(std::move(ticket.spare_appointment));
 }
@@ -46,8 +46,8 @@ void InFlight::appoint(Ticket& ticket, TimePoint when) noexcept {
 /// An operation that is not appointed is in the list of its object or in the list of the real
 /// descriptors. `unlink` works for both, so it does not matter which list it is. The node of an
 /// appointment is kept for the next appointment.
-void InFlight::leave_place(Operation& operation, Ticket& ticket) noexcept {
-    if (ticket.place == Ticket::Place::appointed) {
+void InFlight::leave_list(Operation& operation, Ticket& ticket) noexcept {
+    if (ticket.state == Ticket::State::appointed) {
         ticket.spare_appointment = schedule_.extract(ticket.appointment);
     } else {
         operation.unlink();
@@ -57,7 +57,7 @@ void InFlight::leave_place(Operation& operation, Ticket& ticket) noexcept {
 /// The push needs no memory: `write_ticket` has made the room.
 void InFlight::settle(Operation& operation, Ticket& ticket, int result) noexcept {
     operation.result = result;
-    ticket.place = Ticket::Place::done;
+    ticket.state = Ticket::State::done;
     done_.push_back(&operation);
 }
 
@@ -68,7 +68,7 @@ TimePoint InFlight::next_appointment() const noexcept {
 Operation* InFlight::take_due(TimePoint now) noexcept {
     if (schedule_.empty() || schedule_.begin()->first > now) return nullptr;
     Operation& operation = *schedule_.begin()->second;
-    leave_place(operation, ticket_of(operation));
+    leave_list(operation, ticket_of(operation));
     return &operation;
 }
 

@@ -31,17 +31,17 @@ using Schedule = std::multimap<TimePoint, Operation*>;
 
 /// The world's notes about an operation in flight.
 struct Ticket {
-    enum class Place : std::uint8_t { waiting, appointed, outside, done };
+    enum class State : std::uint8_t { waiting, appointed, outside, done };
 
     /// The meaning of the number when the operation was submitted; null if it meant nothing. By the
     /// time the operation is carried out, the number may mean another object, and that object must
     /// not be touched.
     ObjectPtr object;
-    Place place = Place::done;
+    State state = State::done;
     /// The caller has cancelled it, and the plan decided that the cancellation comes late: the
     /// operation ends at its appointment, with a result if it can have one.
     bool cancelled = false;
-    /// Valid while `place` is `appointed`.
+    /// Valid while `state` is `appointed`.
     Schedule::iterator appointment{};
     /// The node of the appointment while the operation has none.
     Schedule::node_type spare_appointment;
@@ -62,7 +62,7 @@ public:
     void let_wait(Operation& operation, Ticket& ticket) noexcept;
     void appoint(Ticket& ticket, TimePoint when) noexcept;
     /// Takes the operation out of its present place, which is not `done`.
-    void leave_place(Operation& operation, Ticket& ticket) noexcept;
+    void leave_list(Operation& operation, Ticket& ticket) noexcept;
     /// Notes that the operation is done. It has left its place before.
     void settle(Operation& operation, Ticket& ticket, int result) noexcept;
 

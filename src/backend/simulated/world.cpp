@@ -272,13 +272,13 @@ void World::cancel(Operation& operation) noexcept {
            "only what is in flight can be cancelled");
     Ticket& ticket = in_flight_.ticket_of(operation);
     // A close cannot be cancelled: the contract promises that the number is free afterwards.
-    if (ticket.place == Ticket::Place::done || operation.kind == OperationKind::close) return;
+    if (ticket.state == Ticket::State::done || operation.kind == OperationKind::close) return;
     if (std::exchange(ticket.cancelled, true)) return;
 
     // The world knows nothing about an operation outside, and looking would cost a system call. So
     // it ends as −ECANCELED, and what arrived meanwhile stays in the kernel for the next operation.
-    const bool gives_up = ticket.place == Ticket::Place::outside || plan_.cancel_wins();
-    in_flight_.leave_place(operation, ticket);
+    const bool gives_up = ticket.state == Ticket::State::outside || plan_.cancel_wins();
+    in_flight_.leave_list(operation, ticket);
     if (gives_up) {
         in_flight_.settle(operation, ticket, -ECANCELED);
     } else {

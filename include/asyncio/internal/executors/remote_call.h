@@ -23,16 +23,16 @@ namespace asyncio::internal {
 /// through.
 using RemoteInvoke = void (*)(const void* function, ByteReader& arguments, ByteWriter& result);
 
-/// A place in the program's code, in a form that another process of the program understands.
-struct CodePlace {
+/// The address of a function, in a form that another process of the program understands.
+struct CodeName {
     std::string module;  ///< Empty: the executable.
     std::uint64_t offset = 0;
 };
 
 /// Throws: `std::invalid_argument` if no file contains it: code that was made at run time.
-CodePlace place_of(const void* code);
+CodeName name_of(const void* code);
 /// Throws: SerializationError if there is no such code here.
-const void* code_at(const CodePlace& place);
+const void* code_at(const CodeName& name);
 
 /// The bytes that a worker process gets, and the bytes it answers with.
 std::string write_request(RemoteInvoke invoke, const void* function, std::string arguments);

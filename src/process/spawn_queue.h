@@ -21,11 +21,11 @@
 
 namespace asyncio::internal {
 
-class SpawnTurnAwaiter : public lowlevel::LineWaiter {
+class SpawnQueueWaiter : public lowlevel::LineWaiter {
 public:
-    SpawnTurnAwaiter() noexcept = default;
-    SpawnTurnAwaiter(const SpawnTurnAwaiter&) = delete;
-    SpawnTurnAwaiter& operator=(const SpawnTurnAwaiter&) = delete;
+    SpawnQueueWaiter() noexcept = default;
+    SpawnQueueWaiter(const SpawnQueueWaiter&) = delete;
+    SpawnQueueWaiter& operator=(const SpawnQueueWaiter&) = delete;
 
     bool await_ready() const noexcept { return false; }
     template <class Promise>
@@ -52,9 +52,9 @@ private:
     bool is_first_ = false;
 };
 
-/// `co_await SpawnTurn()`: always yields; returns when a program may be started.
-struct SpawnTurn {
-    auto operator co_await() const noexcept { return SpawnTurnAwaiter(); }
+/// `co_await SpawnQueue()`: always yields; returns when a program may be started.
+struct SpawnQueue {
+    auto operator co_await() const noexcept { return SpawnQueueWaiter(); }
 };
 
 }  // namespace asyncio::internal

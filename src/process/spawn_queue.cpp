@@ -12,33 +12,33 @@
 // is about to resume it, and the tasks behind it depend on that. It resumes, makes the next task
 // ready, and then throws; its program is not started.
 
-#include "process/spawn_turn.h"
+#include "process/spawn_queue.h"
 
 #include <algorithm>
 
 namespace asyncio::internal {
 
 /// The tasks that wait on one loop. The first in the list is the one that starts next.
-struct SpawnTurnAwaiter::LoopLine {
+struct SpawnQueueWaiter::LoopLine {
     lowlevel::Loop* loop;
     lowlevel::Line waiters;
 };
 
 /// The lines of this thread. A vector, because few threads have more than one loop. The pointers
 /// keep a line at its place while others come and go: its list must not move.
-SpawnTurnAwaiter::Lines& SpawnTurnAwaiter::lines_of_thread() {
+SpawnQueueWaiter::Lines& SpawnQueueWaiter::lines_of_thread() {
     thread_local Lines lines;
     return lines;
 }
 
-SpawnTurnAwaiter::Lines::iterator SpawnTurnAwaiter::find_line(lowlevel::Loop& loop) {
+SpawnQueueWaiter::Lines::iterator SpawnQueueWaiter::find_line(lowlevel::Loop& loop) {
     Lines& lines = lines_of_thread();
     return std::find_if(lines.begin(), lines.end(),
                         [&](const auto& line) { return line->loop == &loop; });
 }
 
 /// Throws: `std::bad_alloc`; the task is then in no line.
-lowlevel::Line& SpawnTurnAwaiter::line_of_loop() {
+lowlevel::Line& SpawnQueueWaiter::line_of_loop() {
     lowlevel::Loop& loop = task().loop();
     Lines& lines = lines_of_thread();
     auto line = find_line(loop);
@@ -47,28 +47,28 @@ lowlevel::Line& SpawnTurnAwaiter::line_of_loop() {
 }
 
 /// The next task is made ready before this one may throw.
-void SpawnTurnAwaiter::await_resume() {
+void SpawnQueueWaiter::await_resume() {
     if (is_first_) let_next_go();
     resumed();
 }
 
 /// Leaves the line. The next task, if there is one, becomes the first and runs in the next
 /// iteration.
-void SpawnTurnAwaiter::let_next_go() noexcept {
+void SpawnQueueWaiter::let_next_go() noexcept {
     unlink();
     const auto line = find_line(task().loop());
     if ((*line)->waiters.empty()) {
         lines_of_thread().erase(line);
         return;
     }
-    auto& next = static_cast<SpawnTurnAwaiter&>((*line)->waiters.front());
+    auto& next = static_cast<SpawnQueueWaiter&>((*line)->waiters.front());
     next.is_first_ = true;
     task().loop().schedule(next.task());
 }
 
-lowlevel::Waiter::Abort SpawnTurnAwaiter::abort(lowlevel::Waiter& waiter,
+lowlevel::Waiter::Abort SpawnQueueWaiter::abort(lowlevel::Waiter& waiter,
                                                 std::string_view reason) noexcept {
-    if (static_cast<SpawnTurnAwaiter&>(waiter).is_first_) return Abort::too_late;
+    if (static_cast<SpawnQueueWaiter&>(waiter).is_first_) return Abort::too_late;
     return leave_line(waiter, reason);
 }
 
