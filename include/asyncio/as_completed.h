@@ -169,7 +169,7 @@ AsCompleted<Handle> as_completed_of(EventLoop& loop, std::vector<Handle> given,
 
 }  // namespace internal
 
-namespace functions {
+namespace no_adl {
 
 /// Runs awaitables together, and gives them back in the order in which they end: `auto done =
 /// as_completed(tasks); while (auto task = co_await done.next()) …`.
@@ -216,7 +216,7 @@ auto as_completed(A&& a, B&& b, C&& c, AsCompletedOptions options) {
         options);
 }
 
-}  // namespace functions
-using namespace functions;
+}  // namespace no_adl
+using namespace no_adl;
 
 }  // namespace asyncio

@@ -392,7 +392,7 @@ Coro<typename BoundJobOf<Function, Arguments...>::Result> call_in_thread(Functio
 
 }  // namespace internal
 
-namespace functions {
+namespace no_adl {
 
 /// Calls `function(arguments...)` on a thread of the loop's default executor, and waits for it.
 ///
@@ -414,7 +414,7 @@ auto to_thread(Function&& function, Arguments&&... arguments) {
         std::forward<Function>(function), std::forward<Arguments>(arguments)...);
 }
 
-}  // namespace functions
-using namespace functions;
+}  // namespace no_adl
+using namespace no_adl;
 
 }  // namespace asyncio

@@ -226,7 +226,7 @@ Coro<BodyResult<Body, AsyncExitStack>> exit_stack_scope(Body body) {
 
 }  // namespace internal
 
-namespace functions {
+namespace no_adl {
 
 /// Runs `body` with a stack of cleanups, and runs the cleanups when the body has ended, by a value,
 /// an error, or a cancellation: `co_await async_exit_stack([&](AsyncExitStack& stack) -> Coro<> { …
@@ -245,7 +245,7 @@ auto async_exit_stack(Body&& body) {
     return internal::exit_stack_scope<std::decay_t<Body>>(std::forward<Body>(body));
 }
 
-}  // namespace functions
-using namespace functions;
+}  // namespace no_adl
+using namespace no_adl;
 
 }  // namespace asyncio

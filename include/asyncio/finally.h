@@ -42,7 +42,7 @@ Coro<typename BodyResultOf<std::invoke_result_t<Body&>>::type> finally_scope(Bod
 
 }  // namespace internal
 
-namespace functions {
+namespace no_adl {
 
 /// Runs `body`, and then `cleanup`, also if the body has ended by an error or a cancellation:
 /// `co_await finally_([&]() -> Coro<int> { … }, [&]() -> Coro<> { … })`.
@@ -66,7 +66,7 @@ auto finally_(Body&& body, Cleanup&& cleanup) {
         std::forward<Body>(body), std::forward<Cleanup>(cleanup));
 }
 
-}  // namespace functions
-using namespace functions;
+}  // namespace no_adl
+using namespace no_adl;
 
 }  // namespace asyncio

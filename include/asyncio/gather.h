@@ -258,7 +258,7 @@ concept AwaitableRange = std::ranges::input_range<Range> && !Awaitable<Range> &&
 
 }  // namespace internal
 
-namespace functions {
+namespace no_adl {
 
 /// Runs awaitables together, and gives all their results. Coroutines become tasks at once, in
 /// argument order. Tasks and futures are watched as they are. While no loop runs, new tasks go to
@@ -323,7 +323,7 @@ auto gather_settled(Range&& awaitables) {
         loop, internal::VectorParts<typename decltype(handles)::value_type>{std::move(handles)});
 }
 
-}  // namespace functions
-using namespace functions;
+}  // namespace no_adl
+using namespace no_adl;
 
 }  // namespace asyncio

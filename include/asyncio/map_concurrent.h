@@ -344,7 +344,7 @@ concept MapsItems = std::ranges::forward_range<Items> &&
 
 }  // namespace internal
 
-namespace functions {
+namespace no_adl {
 
 /// Calls `function(item)`, which returns a coroutine, for every item, and collects the results in
 /// the order of the items: `co_await map_concurrent(urls, fetch, {.limit = 10})`.
@@ -403,7 +403,7 @@ auto map_as_completed(Items&& items, Function&& function, Body&& body, MapOption
                                                        std::forward<Body>(body), options);
 }
 
-}  // namespace functions
-using namespace functions;
+}  // namespace no_adl
+using namespace no_adl;
 
 }  // namespace asyncio

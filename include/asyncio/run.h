@@ -122,7 +122,7 @@ private:
     bool closed_ = false;
 };
 
-namespace functions {
+namespace no_adl {
 
 /// Runs `main` on a loop of its own: `run(amain())`, `run(amain)`. This is the entry point of a
 /// program.
@@ -148,7 +148,7 @@ decltype(auto) run(Main&& main, RunOptions options = {}) {
     }
 }
 
-}  // namespace functions
-using namespace functions;
+}  // namespace no_adl
+using namespace no_adl;
 
 }  // namespace asyncio

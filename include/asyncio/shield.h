@@ -71,7 +71,7 @@ private:
 
 }  // namespace internal
 
-namespace functions {
+namespace no_adl {
 
 /// Returns a future that ends as `task` ends. Cancelling a task that awaits this future does not
 /// cancel `task`: the waiting task gets its CancelledError, and `task` continues.
@@ -94,7 +94,7 @@ template <class T>
 void shield(Coro<T>) =
     delete;  // Make a task of it and keep the handle: `auto task = create_task(…)`.
 
-}  // namespace functions
-using namespace functions;
+}  // namespace no_adl
+using namespace no_adl;
 
 }  // namespace asyncio

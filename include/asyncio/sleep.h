@@ -80,7 +80,7 @@ private:
 /// frame of the coroutine that awaits.
 using Sleep = lowlevel::Awaiting<internal::SleepAwaiter, Duration>;
 
-namespace functions {
+namespace no_adl {
 
 /// Suspends the calling task for `delay`, measured on the loop's monotonic clock.
 ///
@@ -107,7 +107,7 @@ Sleep sleep(Number) {
 }
 Sleep sleep(unsigned seconds) = delete;  // a time needs a unit: sleep(1s)
 
-}  // namespace functions
-using namespace functions;
+}  // namespace no_adl
+using namespace no_adl;
 
 }  // namespace asyncio

@@ -207,7 +207,7 @@ Coro<RaceResult<RunnerResult<Functions>>> race_scope(Functions functions,
 
 }  // namespace internal
 
-namespace functions {
+namespace no_adl {
 
 /// Starts the elements of `functions`, a range of callables that return coroutines, one after the
 /// other: the next one when the one before has failed, or when `delay` has passed since its start.
@@ -229,7 +229,7 @@ auto staggered_race(Functions&& functions, std::optional<Delay> delay) {
         std::views::all(std::forward<Functions>(functions)), delay);
 }
 
-}  // namespace functions
-using namespace functions;
+}  // namespace no_adl
+using namespace no_adl;
 
 }  // namespace asyncio

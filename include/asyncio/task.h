@@ -257,7 +257,7 @@ Task<T> EventLoop::create_task(Coro<T> coroutine) {
     return create_task(std::move(coroutine), {});
 }
 
-namespace functions {
+namespace no_adl {
 
 /// Schedules `coroutine` as a task of the running loop. The first step of the task runs in the next
 /// iteration. A task that starts eagerly runs its first step inside this call; if it never waits,
@@ -286,8 +286,8 @@ auto create_task(Function&& function, const TaskOptions& options = {}) {
         internal::keep_and_call<std::decay_t<Function>>(std::forward<Function>(function)), options);
 }
 
-}  // namespace functions
-using namespace functions;
+}  // namespace no_adl
+using namespace no_adl;
 
 namespace internal {
 
@@ -330,7 +330,7 @@ auto EventLoop::create_task(Given&& given) {
     return create_task(std::forward<Given>(given), {});
 }
 
-namespace functions {
+namespace no_adl {
 
 /// Schedules the await of something that is not a coroutine: `create_task(sleep(1s))`,
 /// `create_task(event.wait())`, `create_task(queue.get())`. The result of the task is the result of
@@ -346,8 +346,8 @@ auto create_task(Given&& awaitable, const TaskOptions& options = {}) {
         .create_task(std::forward<Given>(awaitable), options);
 }
 
-}  // namespace functions
-using namespace functions;
+}  // namespace no_adl
+using namespace no_adl;
 
 /// The task that is running the calling code. Empty in a callback and outside a loop.
 /// Python: `asyncio.current_task`.
@@ -400,7 +400,7 @@ auto ensure_future_on(EventLoop& loop, Given&& awaitable) {
 
 }  // namespace internal
 
-namespace functions {
+namespace no_adl {
 
 /// Returns a Task or Future as it is. Makes a new task of anything else that can be awaited.
 ///
@@ -420,8 +420,8 @@ auto ensure_future(Awaitable&& awaitable, EventLoop& loop) {
     return internal::ensure_future_on(loop, std::forward<Awaitable>(awaitable));
 }
 
-}  // namespace functions
-using namespace functions;
+}  // namespace no_adl
+using namespace no_adl;
 
 namespace internal {
 

@@ -302,7 +302,7 @@ Coro<BodyResult<Body, TaskGroup>> task_group_scope(Body body) {
 
 }  // namespace internal
 
-namespace functions {
+namespace no_adl {
 
 /// Runs `body` with a group of tasks, and returns when the body and every task of the group have
 /// ended: `co_await task_group([&](TaskGroup& group) -> Coro<> { group.create_task(…); … })`.
@@ -322,7 +322,7 @@ auto task_group(Body&& body) {
     return internal::task_group_scope<std::decay_t<Body>>(std::forward<Body>(body));
 }
 
-}  // namespace functions
-using namespace functions;
+}  // namespace no_adl
+using namespace no_adl;
 
 }  // namespace asyncio

@@ -207,7 +207,7 @@ Coro<AwaitResult<Given>> wait_for_expired(Given awaitable) {
 
 }  // namespace internal
 
-namespace functions {
+namespace no_adl {
 
 /// Runs `body` with a limit: `co_await timeout(1s, [&]() -> Coro<int> { … })`. The body may take a
 /// `Timeout&`.
@@ -281,7 +281,7 @@ auto wait_for(Given&& awaitable, std::optional<Delay> delay) {
                                            delay.value_or(Duration::max()));
 }
 
-}  // namespace functions
-using namespace functions;
+}  // namespace no_adl
+using namespace no_adl;
 
 }  // namespace asyncio

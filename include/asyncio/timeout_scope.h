@@ -106,7 +106,7 @@ private:
     std::shared_ptr<internal::TimeoutRecord> record_;
 };
 
-namespace functions {
+namespace no_adl {
 
 /// A limit whose time begins now. Call it with a body: see the top of `timeout_scope.h`.
 /// `std::nullopt` means no limit.
@@ -122,7 +122,7 @@ inline TimeoutScope timeout(std::optional<Delay> delay) {
 /// The same with a deadline on the loop's clock. Python: `asyncio.timeout_at(when)`.
 inline TimeoutScope timeout_at(std::optional<Deadline> when) { return TimeoutScope(when); }
 
-}  // namespace functions
-using namespace functions;
+}  // namespace no_adl
+using namespace no_adl;
 
 }  // namespace asyncio

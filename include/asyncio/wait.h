@@ -70,7 +70,7 @@ private:
 
 }  // namespace internal
 
-namespace functions {
+namespace no_adl {
 
 /// Waits for tasks or futures, until the condition in `options` holds or the time is over.
 ///
@@ -97,8 +97,8 @@ Coro<WaitResult<Handle>> wait(std::vector<Handle> handles, WaitOptions options =
     co_return result;
 }
 
-}  // namespace functions
-using namespace functions;
+}  // namespace no_adl
+using namespace no_adl;
 
 namespace internal {
 
@@ -118,7 +118,7 @@ Coro<WaitResult<CommonHandle<HandleOf<Given>...>>> wait_for_all(WaitOptions opti
 
 }  // namespace internal
 
-namespace functions {
+namespace no_adl {
 
 /// The same for any other range of awaitables: a set of tasks, an array, a vector of coroutines.
 /// Coroutines become tasks when the wait begins; `done` and `pending` hold these tasks.
@@ -162,7 +162,7 @@ auto wait(A&& a, B&& b, C&& c, More&&... more) {
                                                          std::forward<More>(more)...);
 }
 
-}  // namespace functions
-using namespace functions;
+}  // namespace no_adl
+using namespace no_adl;
 
 }  // namespace asyncio
