@@ -522,7 +522,7 @@ TEST(process_pool, bytes_that_are_no_call_are_answered_with_an_error) {
     using asyncio::internal::read_answer;
     EXPECT_THROW(read_answer(answer_request("nonsense")), asyncio::SerializationError);
     EXPECT_THROW(read_answer(answer_request("")), asyncio::SerializationError);
-    EXPECT_THROW(asyncio::internal::place_of(&table), std::invalid_argument);
+    EXPECT_THROW(asyncio::internal::name_of(&table), std::invalid_argument);
 }
 
 }  // namespace
