@@ -1,5 +1,5 @@
 // Goal: debug mode names a step or a callback that does not end, while it lasts.
-// Method: the step holds the loop until the log says so, however long that takes. The watcher looks
+// Method: the step blocks the loop until the log says so, however long that takes. The watcher looks
 // by a signal; it is let in where the step means to be found.
 
 #include <asyncio.h>

@@ -1,4 +1,4 @@
-// Debug mode names the step that holds the loop, for how long, and where in the source it was.
+// Debug mode names the step that blocks the loop, for how long, and where in the source it was.
 //
 // The steps here block in earnest, for blocking is what is tested: until the watcher has looked at
 // them, which is a matter of milliseconds. What the library logs is collected, and the lines are
