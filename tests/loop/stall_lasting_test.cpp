@@ -1,6 +1,6 @@
 // Goal: debug mode names a step or a callback that does not end, while it lasts.
-// Method: the step blocks the loop until the log says so, however long that takes. The watcher looks
-// by a signal; it is let in where the step means to be found.
+// Method: the step blocks the loop until the log says so, however long that takes. The watcher
+// looks by a signal; it is let in where the step means to be found.
 
 #include <asyncio.h>
 
