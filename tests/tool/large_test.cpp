@@ -124,7 +124,7 @@ TEST(Large, when_descriptors_run_out_commands_wait_for_others_to_end) {
                                             .inherited_descriptors = 40});
     EXPECT_EQ(ended.status, 0);
     EXPECT_EQ(ended.output, repeated("x\n", 300));
-    EXPECT_EQ(count_lines(ended.errors, "run at once, not more: Too many open files"), 1)
+    EXPECT_EQ(count_lines(ended.errors, "commands run at once: Too many open files"), 1)
         << ended.errors;
     EXPECT_EQ(count_lines(ended.errors, "300 commands: 300 complete;"), 1) << ended.errors;
 }
