@@ -23,7 +23,7 @@ int report(const CLI::App& app, const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) {
         app.exit(error);
         if (std::cout.flush()) return 0;
-        tool::say_as_is("asyncio: standard output cannot be written\n");
+        tool::say_as_is("asyncio: cannot write standard output\n");
         return tool::other_error;
     }
     tool::say_as_is(fmt::format("asyncio: {}\nTry `asyncio --help` or `asyncio batch --help`.\n",
@@ -34,7 +34,7 @@ int report(const CLI::App& app, const CLI::ParseError& error) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app("Tools that stand on asyncio for C++.", "asyncio");
+    CLI::App app("Tools that use asyncio for C++.", "asyncio");
     app.set_version_flag("--version", "asyncio " ASYNCIO_VERSION);
     app.require_subcommand(1);
 

@@ -60,7 +60,7 @@ def cache_of(build):
         with open(os.path.join(build, "CMakeCache.txt"), encoding="utf-8") as lines:
             return dict(re.findall(r"^(\w+):\w+=(.*)$", lines.read(), re.M))
     except OSError as error:
-        fail(f"{build} is no build folder ({error.strerror}); make one with ./dev build release")
+        fail(f"{build} is not a build folder ({error.strerror}); make one with ./dev build release")
 
 
 def compiler_of(cache):
@@ -87,7 +87,7 @@ def instructions(micro, name, count):
         fail(f"{' '.join(command)} failed:\n{error.stderr}")
     total = re.search(r"Collected : (\d+)", done.stderr)
     if total is None:
-        fail(f"callgrind has changed its output:\n{done.stderr}")
+        fail(f"the output of callgrind is not known:\n{done.stderr}")
     return int(total[1])
 
 
@@ -100,12 +100,12 @@ def cost(micro, name):
 def verdict(measured, allowed):
     """(word for the table, whether it is within the budget)"""
     if allowed is None:
-        return "new: not in the budget yet, see --update", False
+        return "new: not in the budget; --update adds it", False
     change = 100 * (measured - allowed) / allowed
     if change > TOLERANCE_PERCENT:
         return f"{change:+.1f} %  TOO MUCH", False
     if change < -TOLERANCE_PERCENT:
-        return f"{change:+.1f} %  better: --update keeps it so", True
+        return f"{change:+.1f} %  better: --update stores it", True
     return f"{change:+.1f} %", True
 
 
@@ -122,14 +122,15 @@ def check(micro, budget):
         shown = "-" if allowed is None else f"{allowed:.1f}"
         print(f"{name:28} {shown:>10} {measured[name]:>10.1f}   {word}", flush=True)
     for name in sorted(set(budget) - set(COUNTS)):
-        print(f"{name:28} {budget[name]:>10.1f} {'-':>10}   no longer measured, see --update")
+        print(f"{name:28} {budget[name]:>10.1f} {'-':>10}   "
+              "no longer measured; --update removes it")
         failed += 1
     return measured, passed, failed
 
 
 def skip(why, count):
     print(f"SKIPPED: {why}.")
-    print("SKIPPED: nothing is known about the cost of the hot paths from this run.")
+    print("SKIPPED: this run says nothing about the cost of the hot paths.")
     print(f"test: 0 passed, 0 failed, {count} skipped")
     return 0
 
@@ -138,7 +139,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("budget", nargs="?", default="bench/budget.json")
     parser.add_argument("build", nargs="?", default="build/release")
-    parser.add_argument("--update", action="store_true", help="write what was measured")
+    parser.add_argument("--update", action="store_true",
+                        help="store the measured numbers as the budget")
     options = parser.parse_args()
 
     cache = cache_of(options.build)
@@ -148,13 +150,13 @@ def main():
         with open(options.budget, encoding="utf-8") as file:
             kept = json.load(file)
     elif not options.update:
-        fail(f"there is no {options.budget}; --update makes it")
+        fail(f"there is no {options.budget}; --update writes it")
 
     if compiler != kept["compiler"] and not options.update:
         return skip(f"the budget is for {kept['compiler']}, this build is made with {compiler}",
                     len(COUNTS))
     if cache.get("CMAKE_BUILD_TYPE") != "Release":
-        fail(f"{options.build} is no release build")
+        fail(f"{options.build} is not a release build")
     micro = os.path.join(options.build, "bench", "micro")
     if not os.path.exists(micro):
         fail(f"{micro} is not built")

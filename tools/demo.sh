@@ -38,10 +38,10 @@ breakfast() {
 
 heading 'Breakfast'
 say 'Coffee takes three minutes, a bagel five. (A minute is a second here.)' \
-    'One cook, who stands and waits:'
+    'One cook waits for each in turn:'
 breakfast one-by-one
 breakfast_apart=$took
-say 'The same cook, who turns to the bagel while the coffee runs: co_await gather(coffee, bagel)'
+say 'The same cook prepares the bagel while the coffee runs: co_await gather(coffee, bagel)'
 breakfast gather
 breakfast_together=$took
 
@@ -61,9 +61,9 @@ batch_together=$(($(now) - start))
 # The fourth column of the log is the duration of each command in seconds.
 batch_apart=$(awk 'NR > 1 { sum += $4 } END { printf "%d", sum * 1e6 }' "$log")
 left=$(grep --files-with-matches --text "$mark" /proc/[0-9]*/environ 2>/dev/null | wc -l) || true
-say "Exit status $status, for one command ran into its limit. Of its processes $left are left."
+say "Exit status $status, because one command reached its limit. Processes left: $left."
 
-heading 'What it took, and what it would have taken one by one'
+heading 'Time used, and time needed one by one'
 row() { printf '   %-12s %10s %14s\n' "$@"; }
 together=$((breakfast_together + batch_together))
 apart=$((breakfast_apart + batch_apart))
@@ -71,10 +71,10 @@ printf '\n'
 row '' together 'one by one'
 row breakfast "$(in_seconds $breakfast_together)" "$(in_seconds $breakfast_apart)"
 row 'the batch' "$(in_seconds $batch_together)" "$(in_seconds "$batch_apart")"
-printf '\n   %sTogether %s; one by one it would have been %s.%s\n\n' \
+printf '\n   %sTogether: %s. One by one: %s.%s\n\n' \
     "$bold" "$(in_seconds $together)" "$(in_seconds $apart)" "$plain"
 
 if ((status != 1 || left != 0)); then
-    printf 'demo: the batch should end with status 1 and leave nobody\n' >&2
+    printf 'demo: the batch must end with status 1 and leave no process\n' >&2
     exit 1
 fi

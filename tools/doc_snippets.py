@@ -99,7 +99,7 @@ def run_and_compare(command, folder, told, with_errors):
         return f"ended with status {run.returncode}:\n{run.stdout}{run.stderr}"
     printed = run.stdout + (run.stderr if with_errors else "")
     if told is not None and not prints_as_told(told, printed):
-        return f"prints\n{printed}where the text says\n{told}"
+        return f"prints\n{printed}but the text says\n{told}"
     return ""
 
 

@@ -123,17 +123,17 @@ def misfits(root):
     for left, right in rows:
         name = left.strip("`")
         if left.startswith("`") and name in listed:
-            yield f"{name} stands there twice"
+            yield f"{name} appears twice in the left column"
         listed.add(name)
         planned = right.startswith(("not yet", "none"))
         if not right:
-            yield f"{name} has nothing on the right"
+            yield f"{name} has an empty right column"
         for code in [] if planned and "`" not in right else CODE.findall(right):
             if "=True" in code:  # Python's, quoted
                 continue
             for word in WORD.findall(re.sub(r"\b\d+\w*|\"[^\"]*\"", "", code)):
                 if word not in words and not (planned and word in ("Server", "sendfile")):
-                    yield f"{name}: no public header knows {word}"
+                    yield f"{name}: no public header contains {word}"
     for name in sorted(python_names() - listed):
         yield f"{name} is missing"
 

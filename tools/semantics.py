@@ -209,7 +209,7 @@ def semantics_page(rows, tests_of, results=None):
 def differences_page(differences, tests_of):
     yield "# Differences from CPython"
     yield ""
-    yield "All that is different on purpose, with the reason and the tests. Whatever else differs"
+    yield "Every deliberate difference, with its reason and its tests. Every other difference"
     yield "is a mistake. Written by `tools/semantics.py` from `tests/semantics/differences.txt`; do"
     yield "not edit."
     yield ""
@@ -246,7 +246,7 @@ def misfits(rows, differences, tests):
             if row_id not in ids and row_id.split("-")[0] in areas:
                 yield f"{test.path}: {test.name} names a row that does not exist"
     if len(ids) != len(rows):
-        yield "rows.txt: an id stands twice"
+        yield "rows.txt: an id appears twice"
     explained = {row_id for row_id, _ in differences}
     for row in rows:
         if row.kind == "≠" and row.id not in explained:
@@ -254,7 +254,7 @@ def misfits(rows, differences, tests):
         if row.kind == "n/a" and not row.reason:
             yield f"rows.txt: {row.id} gives no reason"
     for row_id in sorted(explained - ids):
-        yield f"differences.txt explains {row_id}, which is no row"
+        yield f"differences.txt explains {row_id}, which is not a row"
     for row_id in sorted(scenarios_that_differ() - explained):
         yield f"tests/oracle: {row_id} differs from Python, and differences.txt does not say why"
     for row_id, said in differences:
@@ -294,7 +294,7 @@ def main():
         text = "\n".join(lines).rstrip("\n") + "\n"
         if options.check:
             if read(path) != text:
-                wrong.append(f"{path} is not what the tests' names tell: run tools/semantics.py")
+                wrong.append(f"{path} does not fit the names of the tests: run tools/semantics.py")
         else:
             with open(os.path.join(root, path), "w", encoding="utf-8") as file:
                 file.write(text)

@@ -136,15 +136,15 @@ BLOCKING = re.compile(
 
 FORBIDDEN_WORDS = (
     (re.compile(r"\b(TODO)\b(?!\((?:perf|port|cleanup)\b)"),
-     "say TODO(perf|port|cleanup), or do it"),
-    (re.compile(r"\b(FIXME|XXX|HACK)\b"), "a fault is mended or described, not marked"),
+     "write TODO(perf|port|cleanup)"),
+    (re.compile(r"\b(FIXME|XXX|HACK)\b"), "correct the fault, or describe it in a comment"),
     (re.compile(r"(?<![\w-])((?:issue|ticket|bug) #?\d+|(?<![\w&/])#\d+\b)", re.I),
-     "ticket numbers mean nothing to a reader"),
+     "a reader does not know the numbers of tickets"),
     # Systems and protocols have sessions too, so only the words around it decide.
     (re.compile(r"\b((?:this|last|next|previous|earlier|later|our|my|working|coding) sessions?)\b",
-                re.I), "the code does not tell how it was written"),
+                re.I), "a comment must not tell how the code was written"),
     (re.compile(r"((?:\.\./|/work/)shared\b|\bshared/[\w-]+\.md|/work/main)"),
-     "a path of one machine"),
+     "the path exists on a single machine only"),
 )
 # These files must contain the words that they forbid.
 MAY_SAY_ANYTHING = ("tools/tidy.py", "tests/tidy/*")
@@ -349,7 +349,7 @@ def public_headers_only(source):
             yield number, f"{name} is not public (law 4)"
         elif source.path.startswith(("src/tls/", "src/http/", "src/db/")) and inner.startswith(
                 ("asyncio/lowlevel/", "asyncio/event_loop.h")):
-            yield number, f"{name} is below what a protocol may know"
+            yield number, f"{name} is on a floor that a protocol must not know"
         elif name.startswith('"'):
             if source.path.startswith("src/process/") and inner.startswith("base/"):
                 continue
@@ -366,7 +366,7 @@ def floors(source):
     if floor is None:
         return
     if floor == "unknown":
-        yield 1, "has no floor: give it one in tools/tidy.py"
+        yield 1, "has no floor: add it to a floor in tools/tidy.py"
         return
     for number, name in source.includes():
         inner = name[1:-1]
@@ -378,7 +378,7 @@ def floors(source):
         elif inner.startswith("asyncio/"):
             other = floor_of_header(inner[len("asyncio/"):-len(".h")])
         elif inner == "asyncio.h":
-            yield number, "the umbrella is for users; say what is needed"
+            yield number, "asyncio.h is for users; include the headers that are needed"
             continue
         else:
             continue
@@ -394,7 +394,7 @@ def rooms_of_the_tool(source):
         return
     room = folder[len("tool/"):]
     if room not in ROOMS_OF_TOOL:
-        yield 1, "has no room: give it one in tools/tidy.py"
+        yield 1, "has no room: add it to a room in tools/tidy.py"
         return
     for number, name in source.includes():
         other = os.path.dirname(name[1:-1])
@@ -539,7 +539,8 @@ def check(root):
                 found += [(path, line, name, message) for line, message in violations]
     found += [(f"src/{floor}", 1, "prose", message) for floor, message in prose(shares)]
     for rule_name, pattern in sorted(set(ALLOWED) - used):
-        found.append(("tools/tidy.py", 1, "allowed", f"{pattern} no longer breaks {rule_name}"))
+        found.append(("tools/tidy.py", 1, "allowed",
+                      f"{pattern} no longer breaks {rule_name}: remove the exception"))
     return found
 
 
@@ -571,7 +572,7 @@ def report(root):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Checks the rules of the house.")
+    parser = argparse.ArgumentParser(description="Checks the rules of the project.")
     parser.add_argument("--root", default=os.path.join(os.path.dirname(__file__), ".."))
     parser.add_argument("--report", action="store_true")
     options = parser.parse_args()

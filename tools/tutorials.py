@@ -59,8 +59,9 @@ def totals(programs):
 
 def page(programs):
     python, cpp = totals(programs)
-    lines = (f"In sum {len(programs)} programs have {python} lines in Python and {cpp} lines here, "
-             f"{cpp / python:.2f} times as many;\nempty lines and comments do not count.")
+    lines = (f"Together, {len(programs)} programs have {python} lines in Python "
+             f"and {cpp} lines here, {cpp / python:.2f} times as many;\n"
+             "empty lines and comments do not count.")
     parts = []
     chapter = None
     for program in programs:
@@ -104,19 +105,19 @@ def misfit(program, folder):
     cpp = run([os.path.join(folder, program.name)], backend)
     if comparable(python) == comparable(cpp):
         return ""
-    return f"Python prints\n{python}and ours prints\n{cpp}"
+    return f"Python prints\n{python}and the C++ program prints\n{cpp}"
 
 
 def check(programs, folder):
     wrong = []
     files = {name[:-4] for name in os.listdir(FOLDER) if name.endswith(".cpp")}
     if files != {program.name for program in programs}:
-        wrong.append("programs.txt does not name every .cpp, and nothing else")
+        wrong.append("programs.txt must name every .cpp file, and no other file")
     python, cpp = totals(programs)
-    print(f"tutorials: {len(programs)} programs, {python} lines of Python, {cpp} of ours, "
+    print(f"tutorials: {len(programs)} programs, {python} lines of Python, {cpp} of C++, "
           f"{cpp / python:.2f} times as many")
     if cpp > MOST_LINES * python:
-        wrong.append(f"ours have more than {MOST_LINES} times as many lines")
+        wrong.append(f"the C++ programs have more than {MOST_LINES} times as many lines")
     with open(PAGE, encoding="utf-8") as file:
         if file.read() != page(programs):
             wrong.append("docs/tutorial-programs.md is not up to date: run tools/tutorials.py")

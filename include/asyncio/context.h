@@ -68,7 +68,7 @@ private:
             if (!context_) [[unlikely]]
                 internal::throw_empty("Context");
             if (std::exchange(context_.get()->entered, true))
-                throw RuntimeError("the context is in use already");
+                throw RuntimeError("Context::run(): a run of this context is in progress already");
             outer_ = std::exchange(internal::here.context, &context_);
         }
         Entry(const Entry&) = delete;
@@ -169,7 +169,7 @@ public:
     /// belongs to another variable or another context.
     void reset(ContextToken<T>& token) const {
         if (token.used_) throw RuntimeError("the token has been used already");
-        if (token.id_ != id_) throw std::invalid_argument("the token is another variable's");
+        if (token.id_ != id_) throw std::invalid_argument("the token belongs to another variable");
         internal::ContextRef& context = internal::current_context();
         if (token.context_.get() != context.get())
             throw std::invalid_argument("the token was made in another context");

@@ -98,10 +98,10 @@ struct PromiseBase : Pooled {
                                    std::source_location place = std::source_location::current()) {
         where = place;
         constexpr bool is_named_coro = is_lvalue_coro<Given>;
-        static_assert(!is_named_coro, "a Coro is awaited once: co_await std::move(coro)");
+        static_assert(!is_named_coro, "a Coro can be awaited only once: co_await std::move(coro)");
         static_assert(is_named_coro || Awaitable<Given>,
-                      "this cannot be awaited: give a coroutine, a task, a future, or what has an "
-                      "operator co_await");
+                      "this cannot be awaited: give a coroutine, a task, a future, or a type that "
+                      "has an operator co_await");
         if constexpr (is_named_coro || !Awaitable<Given>) {
             return std::suspend_never();
         } else {
@@ -312,7 +312,7 @@ public:
     using promise_type = internal::Promise<T>;
     using value_type = T;
 
-    Coro(const Coro&) = delete;  // a Coro is awaited once: hand it over with std::move
+    Coro(const Coro&) = delete;  // a Coro can be awaited only once: pass it with std::move
     Coro(Coro&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
     Coro& operator=(Coro&& other) noexcept {
         if (this != &other) {

@@ -120,11 +120,12 @@ public:
         requires(!std::same_as<Other, Clock>)
     constexpr Deadline(const std::chrono::time_point<Other, Span>&) {
         static_assert(internal::never_true<Other>,
-                      "a deadline is on the loop's clock: loop.time() + 1s");
+                      "a deadline must be a time of the loop's clock: loop.time() + 1s");
     }
     template <class Rep, class Period>
     constexpr Deadline(const std::chrono::duration<Rep, Period>&) {
-        static_assert(internal::never_true<Rep>, "a deadline is a point in time: loop.time() + 1s");
+        static_assert(internal::never_true<Rep>,
+                      "a deadline must be a point in time: loop.time() + 1s");
     }
     template <internal::BareNumber Number>
     constexpr Deadline(Number) {

@@ -56,7 +56,7 @@ class [[gnu::visibility("default")]] RuntimeError : public std::runtime_error {
 /// Python: `TimeoutError`.
 class [[gnu::visibility("default")]] TimeoutError : public std::runtime_error {
 public:
-    TimeoutError() : std::runtime_error("the time limit passed") {}
+    TimeoutError() : std::runtime_error("the time limit has passed") {}
     using std::runtime_error::runtime_error;
 };
 

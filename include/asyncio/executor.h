@@ -226,7 +226,7 @@ public:
 
 private:
     void call() noexcept override {
-        assert(call_.has_value() && "a job is called once");
+        assert(call_.has_value() && "a job can be called only once");
         try {
             if constexpr (std::is_void_v<Result>) {
                 (*call_)(stop_.get_token());
@@ -242,7 +242,7 @@ private:
     void drop_call() noexcept override { call_.reset(); }
     void fail_dropped() noexcept override {
         call_.reset();
-        outcome_.fail(cancellation_with("the executor has dropped the job"));
+        outcome_.fail(cancellation_with("the executor dropped the job without running it"));
     }
     void request_stop() noexcept override { stop_.request_stop(); }
     void deliver() noexcept override { future_->end(std::move(outcome_)); }
@@ -270,12 +270,11 @@ template <class Function, class... Arguments>
 constexpr void require_callable() {
     require_safe_closure<Function>();
     (require_safe_temporary<Arguments>(), ...);
-    static_assert(
-        std::is_invocable_v<std::decay_t<Function>, std::decay_t<Arguments>...> ||
-            std::is_invocable_v<std::decay_t<Function>, std::stop_token,
-                                std::decay_t<Arguments>...>,
-        "the function cannot be called with copies of these arguments: wrap what it takes by "
-        "reference in std::ref");
+    static_assert(std::is_invocable_v<std::decay_t<Function>, std::decay_t<Arguments>...> ||
+                      std::is_invocable_v<std::decay_t<Function>, std::stop_token,
+                                          std::decay_t<Arguments>...>,
+                  "the function cannot be called with copies of these arguments: wrap an argument "
+                  "that it takes by reference in std::ref");
 }
 
 template <class Function, class... Arguments>
@@ -328,7 +327,7 @@ auto EventLoop::run_in_executor(Pool&& executor, Function&& function, Arguments&
     } else {
         static_assert(
             requires { typename PlainPool::RunsInProcesses; },
-            "this is no executor: derive it from asyncio::Executor");
+            "this is not an executor: derive it from asyncio::Executor");
         return executor.start(threads, std::forward<Function>(function),
                               std::forward<Arguments>(arguments)...);
     }

@@ -217,8 +217,7 @@ Coro<BodyResult<Body, AsyncExitStack>> exit_stack_scope(Body body) {
         if constexpr (std::is_void_v<T>) {
             outcome.emplace();
         } else {
-            throw_runtime_error(
-                "a cleanup has dealt with the error of a body that had a value to return");
+            throw_runtime_error("a cleanup suppressed the error of a body that returns a value");
         }
     }
     co_return co_await leave_with(outcome);

@@ -288,7 +288,7 @@ auto gather(Given&&... awaitables) {
 /// once.
 template <class... Given>
     requires(internal::is_lvalue_coro<Given&> || ...)
-void gather(Given&...) = delete;  // a Coro is awaited once: hand it over with std::move
+void gather(Given&...) = delete;  // a Coro can be awaited only once: pass it with std::move
 
 /// The same for a range, `gather(std::move(coroutines))`. The future holds a vector of results, or
 /// no value if the parts have none.

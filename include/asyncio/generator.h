@@ -305,8 +305,9 @@ private:
 /// Python: an asynchronous generator; without `asend`.
 template <class T>
 class [[nodiscard]] AsyncGenerator {
-    static_assert(!std::is_reference_v<T> && !std::is_void_v<T>,
-                  "a generator yields values: use a pointer or a std::reference_wrapper");
+    static_assert(
+        !std::is_reference_v<T> && !std::is_void_v<T>,
+        "a generator yields values and not references: use a pointer or a std::reference_wrapper");
 
 public:
     using promise_type = internal::GeneratorPromise<T>;

@@ -64,10 +64,10 @@ public:
         waiting_.check_thread();
         if (!kept_) [[unlikely]]
             internal::throw_runtime_error(
-                locked_ ? "release: the lock is held by an object, which releases it; name yours: "
-                          "auto held = co_await lock.acquire()"
-                        : "release: the lock is not held; what acquire returns releases it, so "
-                          "name it: auto held = co_await lock.acquire()");
+                locked_ ? "release: the object that acquire() returned releases the lock; keep it "
+                          "in a variable: auto held = co_await lock.acquire()"
+                        : "release: the lock is not held; the object that acquire() returns holds "
+                          "it, so keep it in a variable: auto held = co_await lock.acquire()");
         unlock();
     }
 

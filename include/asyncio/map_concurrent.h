@@ -171,7 +171,7 @@ template <class Items, class Function>
 class Map final : public MapBase {
 public:
     using T = MapResult<Items, Function>;
-    static_assert(!std::is_reference_v<T>, "results are kept, so they cannot be references");
+    static_assert(!std::is_reference_v<T>, "the results are stored, so they cannot be references");
 
     Map(Items& items, Function& function, const MapOptions& options, MapKind kind)
         : MapBase(options, static_cast<std::size_t>(std::ranges::distance(items)), kind),

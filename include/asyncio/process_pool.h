@@ -108,8 +108,8 @@ private:
     auto start(internal::LoopThreads& threads, Function&& function, Arguments&&... arguments) {
         using Plain = std::decay_t<Function>;
         static_assert(internal::RemoteCallable<Plain>,
-                      "another process cannot call this: give a function, or a closure without "
-                      "captures whose parameters have types");
+                      "another process cannot call this: give a plain function, or a closure that "
+                      "captures nothing and has no auto parameter");
         using Call = typename internal::RemoteSignature<Plain>::Call;
         // A closure without captures has no address. The code that was made for its type calls it,
         // so the address of that code names it.

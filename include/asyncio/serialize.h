@@ -141,7 +141,8 @@ struct Serializer<std::vector<T>> {
         std::vector<T> list;
         const std::size_t count = from.take_count();
         if constexpr (is_one_piece) {
-            if (count > from.left() / sizeof(T)) throw SerializationError("a list that is cut off");
+            if (count > from.left() / sizeof(T))
+                throw SerializationError("the bytes end within a list");
             list.resize(count);
             if (count > 0) {
                 std::memcpy(list.data(), from.take_bytes(count * sizeof(T)).data(),

@@ -41,8 +41,9 @@ private:
             // The task that waited has been cancelled, so no task is left that could see this
             // error.
             inner_->mark_retrieved();
-            this->report_error("an exception in a shielded task, which nobody waits for any more",
-                               inner_->error(), {});
+            this->report_error(
+                "a shielded task ended with an exception, and no task waits for it any more",
+                inner_->error(), {});
         }
         AtClose::unlink();
         this->release();

@@ -179,7 +179,8 @@ template <class Functions>
 Coro<RaceResult<RunnerResult<Functions>>> race_scope(Functions functions,
                                                      std::optional<Duration> delay) {
     using T = RunnerResult<Functions>;
-    static_assert(!std::is_reference_v<T>, "what may not be there cannot be a reference");
+    static_assert(!std::is_reference_v<T>,
+                  "a runner must not return a reference: a race without a winner has no result");
     Race<T, Functions> race(functions, delay);
     // A cancellation of the race, or an exception of the range, of a move, or of an allocation.
     std::exception_ptr error;

@@ -308,7 +308,7 @@ auto coroutine_of(Given&& given) {
     using Plain = std::decay_t<Given>;
     if constexpr (is_coro<Plain>) {
         static_assert(!std::is_lvalue_reference_v<Given>,
-                      "a Coro is awaited once: hand it over with std::move");
+                      "a Coro can be awaited only once: pass it with std::move");
         return Plain(std::forward<Given>(given));
     } else if constexpr (CoroutineFunction<Given>) {
         return keep_and_call<Plain>(std::forward<Given>(given));

@@ -93,7 +93,7 @@ public:
     void started(Value&&... value) const {
         if (!state_) internal::throw_empty("TaskStatus");
         if (state_->told.is_open())
-            internal::throw_runtime_error("the task has said before that it is ready");
+            internal::throw_runtime_error("TaskStatus::started() was called twice");
         state_->outcome.emplace(std::forward<Value>(value)...);
         state_->told.open();
     }
@@ -273,7 +273,7 @@ Coro<T> TaskGroup::start_child(Function function, TaskOptions options) {
     if (waited.failed()) {
         state->outcome.fail(waited.error());
     } else if (state->outcome.empty()) {
-        internal::throw_runtime_error("the task ended before it was ready");
+        internal::throw_runtime_error("the task ended before it called TaskStatus::started()");
     }
     co_return co_await internal::leave_with(state->outcome);
 }
@@ -293,8 +293,7 @@ Coro<BodyResult<Body, TaskGroup>> task_group_scope(Body body) {
         if constexpr (std::is_void_v<T>) {
             outcome.emplace();
         } else {
-            throw_runtime_error(
-                "the task group was cancelled before its body had a value to return");
+            throw_runtime_error("the task group was cancelled before its body returned a value");
         }
     }
     co_return co_await leave_with(outcome);

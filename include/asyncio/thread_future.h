@@ -114,9 +114,10 @@ private:
 template <class Awaitable>
 auto run_coroutine_threadsafe(Awaitable&& coroutine, const LoopHandle& loop) {
     using Given = std::decay_t<Awaitable>;
-    static_assert(!internal::FutureLike<Given>, "a future belongs to its loop's thread");
+    static_assert(!internal::FutureLike<Given>,
+                  "a future belongs to the thread of its loop: give a coroutine");
     static_assert(!std::is_lvalue_reference_v<Awaitable>,
-                  "what is awaited goes to another thread: hand it over with std::move");
+                  "the awaitable goes to another thread: pass it with std::move");
     using Call = internal::ThreadCallOf<Given>;
     auto* call = new Call(loop.gate(), std::forward<Awaitable>(coroutine));
     ThreadFuture<typename Call::Result> future(*call);
@@ -158,7 +159,8 @@ public:
     ThreadFuture<T> future() {
         auto& state = existing();
         if (std::exchange(has_future_, true))
-            throw InvalidStateError("a ThreadPromise has one future");
+            throw InvalidStateError(
+                "future() was called twice: a ThreadPromise has only one future");
         state.retain();
         return ThreadFuture<T>(state);
     }
@@ -201,7 +203,7 @@ private:
         // it is touched after that.
         auto* const state = &existing();
         if (std::exchange(is_kept_, true))
-            throw InvalidStateError("the ThreadPromise is kept already");
+            throw InvalidStateError("the ThreadPromise has a result already");
         state->retain();
         const bool was_first = state->end(std::move(outcome));
         state->release();
@@ -266,8 +268,8 @@ private:
 template <class T>
 Future<T> wrap_future(ThreadFuture<T>&& future, EventLoop& loop) {
     if (loop.is_closed())
-        throw RuntimeError("the event loop is closed: asyncio::wrap_future() needs one that is "
-                           "open");
+        throw RuntimeError(
+            "the event loop is closed: asyncio::wrap_future() needs an open event loop");
     future.done();  // throws for an empty handle
     auto& threads = internal::LoopThreads::of(loop);
     return (new internal::WrapJob<T>(threads, std::move(future)))->start(threads);

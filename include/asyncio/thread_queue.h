@@ -185,7 +185,8 @@ private:
 template <class T>
 class ThreadQueue : public internal::ThreadQueueBase {
     static_assert(std::is_nothrow_move_constructible_v<T>,
-                  "an item changes hands where no error can be told to anybody");
+                  "the type of the items must be nothrow move constructible: the queue cannot "
+                  "report an error while it passes an item on");
     using Entry = internal::QueueEntry;
 
     /// The awaiter of `get`. Each awaiter tries twice. `await_ready` tries without a place, so an

@@ -50,7 +50,8 @@ namespace internal {
 /// an optional for a body with one.
 template <class T>
 struct MovedOn {
-    static_assert(!std::is_reference_v<T>, "a body that may be cut short returns no reference");
+    static_assert(!std::is_reference_v<T>,
+                  "the body must not return a reference: a body that is cut short has no value");
     using type = std::optional<T>;
 };
 template <>

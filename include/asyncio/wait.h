@@ -82,7 +82,7 @@ namespace no_adl {
 /// Python: `asyncio.wait`.
 template <internal::AnyHandle Handle>
 Coro<WaitResult<Handle>> wait(std::vector<Handle> handles, WaitOptions options = {}) {
-    if (handles.empty()) throw std::invalid_argument("wait: there is nothing to wait for");
+    if (handles.empty()) throw std::invalid_argument("wait(): the list of tasks is empty");
     lowlevel::Loop& loop = internal::running_task("asyncio::wait()").loop();
     internal::WaitState state(loop, options, handles.size());
     for (std::size_t index = 0; index < handles.size(); ++index) {

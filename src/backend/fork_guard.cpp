@@ -28,10 +28,9 @@ ForkGuard::ForkGuard() noexcept {
 }
 
 void ForkGuard::end_process() noexcept {
-    internal::log(
-        LogLevel::error,
-        "an event loop made before fork() is used in the child; it belongs to the parent. "
-        "Make a new loop in the child, or exec.");
+    internal::log(LogLevel::error,
+                  "an event loop that was made before fork() is used in the child process; it "
+                  "belongs to the parent process. Make a new loop in the child, or call exec.");
     std::abort();
 }
 

@@ -81,7 +81,7 @@
 #include <cerrno>
 
 std::unique_ptr<asyncio::lowlevel::Backend> asyncio::lowlevel::make_io_uring_backend(RingFlags) {
-    throw OsError(ENOSYS, "this library was built without io_uring (liburing was not there)");
+    throw OsError(ENOSYS, "this library was built without io_uring (liburing was not found)");
 }
 
 #else
@@ -330,7 +330,8 @@ void IoUringBackend::renew_ring() noexcept {
     } catch (const std::exception& refusal) {
         // Most likely there is no memory. A loop that cannot wait would spin without end, and there
         // is no caller to whom `wait` could report this.
-        std::fprintf(stderr, "asyncio: a ring for another thread: %s\n", refusal.what());
+        std::fprintf(stderr, "asyncio: cannot make a ring for the new thread: %s\n",
+                     refusal.what());
         std::abort();
     }
     wake_up_armed_ = false;

@@ -41,8 +41,9 @@ BackendKind kind_named(std::string_view word) {
     if (word == "io_uring") return BackendKind::io_uring;
     if (word == "epoll") return BackendKind::epoll;
     if (word == "simulated") return BackendKind::simulated;
-    throw std::invalid_argument(std::string(backend_variable) + "=" + std::string(word) +
-                                " names no back-end: there are io_uring, epoll and simulated");
+    throw std::invalid_argument(
+        std::string(backend_variable) + "=" + std::string(word) +
+        " is not a back-end; the back-ends are io_uring, epoll and simulated");
 }
 
 /// A decimal number, whole, and within 64 bits. A seed that was cut off at a letter would replay
@@ -53,7 +54,7 @@ std::uint64_t seed_from(std::string_view word) {
     const auto [stop, error] = std::from_chars(word.data(), end, seed);
     if (error == std::errc() && stop == end) return seed;
     throw std::invalid_argument(std::string(seed_variable) + "=" + std::string(word) +
-                                " is no seed: it takes a whole number from 0 to 2^64-1");
+                                " is not a seed: give a whole number from 0 to 2^64-1");
 }
 
 SimulationOptions simulation_from_environment() {
@@ -68,12 +69,12 @@ std::unique_ptr<Backend> demand_io_uring(const std::string& demanded_by) {
     try {
         return make_io_uring_backend();
     } catch (const OsError& refusal) {
-        throw OsError(refusal.error(), "the io_uring back-end, demanded by " + demanded_by +
-                                           ", cannot be had (" + refusal.what() +
-                                           "). Allow io_uring to this process, or set " +
-                                           std::string(backend_variable) +
-                                           "=epoll, or leave the choice to the "
-                                           "library. The kernel's word");
+        throw OsError(refusal.error(),
+                      "the io_uring back-end, requested by " + demanded_by +
+                          ", is not available (" + refusal.what() +
+                          "). Allow io_uring for this process, or set " +
+                          std::string(backend_variable) +
+                          "=epoll, or leave the choice to the library. Error of the kernel");
     }
 }
 
@@ -83,8 +84,8 @@ std::unique_ptr<Backend> io_uring_or_epoll() {
     try {
         return make_io_uring_backend();
     } catch (const OsError& refusal) {
-        internal::log(LogLevel::debug,
-                      "epoll is used, because io_uring cannot be: " + std::string(refusal.what()));
+        internal::log(LogLevel::debug, "using epoll, because io_uring is not available: " +
+                                           std::string(refusal.what()));
         return make_epoll_backend();
     }
 }
@@ -113,7 +114,7 @@ std::unique_ptr<Backend> make_backend(BackendKind kind) {
         case BackendKind::epoll: return make_epoll_backend();
         case BackendKind::simulated: return make_simulated_backend(SimulationOptions{});
     }
-    throw std::invalid_argument("not a BackendKind");
+    throw std::invalid_argument("the value is not a BackendKind");
 }
 
 }  // namespace asyncio::lowlevel

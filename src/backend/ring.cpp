@@ -84,7 +84,7 @@ const char* likely_reason(int error) noexcept {
         case ENOMEM: return "no memory, or the limit on locked memory (ulimit -l) is too low";
         case EMFILE: return "this process has no file descriptor left (ulimit -n)";
         case ENFILE: return "this system has no file descriptor left";
-        default: return "for a reason this library does not know";
+        default: return "the reason is not known";
     }
 }
 
@@ -243,7 +243,7 @@ void Ring::enter(unsigned wait_for, unsigned flags, const Duration* limit) noexc
         result == -EBUSY) {
         return;
     }
-    give_up(result == -EEXIST ? "io_uring_enter, called on another thread than the loop's"
+    give_up(result == -EEXIST ? "io_uring_enter, called on a thread other than the loop's"
                               : "io_uring_enter",
             -result);
 }

@@ -56,7 +56,8 @@ public:
 private:
     Fd eventfd_;
     std::atomic<bool> announced_{false};
-    static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may touch the flag");
+    static_assert(std::atomic<bool>::is_always_lock_free,
+                  "a signal handler uses the flag, so the flag must be lock-free");
 };
 
 }  // namespace asyncio::lowlevel

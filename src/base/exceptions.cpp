@@ -99,7 +99,8 @@ OsError::OsError(int error, std::string_view operation)
 ExceptionGroup::ExceptionGroup(std::string_view message, std::vector<std::exception_ptr> errors)
     : message_(message), errors_(std::move(errors)), what_(group_message(message_, errors_)) {
     if (errors_.empty() || std::ranges::find(errors_, nullptr) != errors_.end())
-        throw std::invalid_argument("an ExceptionGroup holds at least one error, and none is null");
+        throw std::invalid_argument(
+            "an ExceptionGroup needs at least one error, and no error may be null");
 }
 
 ExceptionGroup::Split

@@ -67,7 +67,8 @@ struct LargeAllocator {
         if constexpr (sizeof...(Arguments) > 0) {
             std::construct_at(place, std::forward<Arguments>(arguments)...);
         } else {
-            static_assert(std::is_trivially_copyable_v<Element>, "memory has to be enough");
+            static_assert(std::is_trivially_copyable_v<Element>,
+                          "the memory is used without a constructor");
         }
     }
     bool operator==(const LargeAllocator&) const noexcept { return true; }

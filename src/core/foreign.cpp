@@ -33,7 +33,8 @@ bool ForeignWait::begin_parking() noexcept {
 
 void ForeignWait::begin_inside(std::coroutine_handle<> waiting, PromiseBase* promise) noexcept {
     const std::lock_guard lock(mutex_);
-    assert(phase_ == Phase::starting && "awaits something of ours, and has finished");
+    assert(phase_ == Phase::starting &&
+           "the foreign coroutine awaits an object of the library after its end");
     waiting_ = waiting;
     waiting_promise_ = promise;
     phase_ = Phase::inside;
@@ -56,7 +57,9 @@ void ForeignWait::finish(std::coroutine_handle<> frame) noexcept {
             case Phase::parked: return wake(task_);
             case Phase::inside: return continue_inside();
             case Phase::abandoned: break;
-            case Phase::finished: assert(false && "resumed twice"); return;
+            case Phase::finished:
+                assert(false && "the foreign coroutine was resumed twice");
+                return;
         }
     }
     frame.destroy();

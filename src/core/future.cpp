@@ -119,7 +119,8 @@ void FutureBase::replace_cancel_message(std::unique_ptr<std::string> message) no
 /// Usually the loop runs here, and the list of loops is not searched.
 void FutureBase::require_existing_loop(const char* function) const {
     if (!loop_runs_here() && !loop_exists(loop_number_))
-        throw RuntimeError(std::string(function) + "(): the event loop of this future is gone");
+        throw RuntimeError(std::string(function) +
+                           "(): the event loop of this future has been destroyed");
 }
 
 /// A callback that is registered on a closed loop would never run.
@@ -205,8 +206,8 @@ void FutureWaiter::prefer_awaited() {
 }
 
 void throw_no_result(bool done) {
-    throw InvalidStateError(done ? "the result has been moved out, and somebody else has it"
-                                 : "the result is not there yet");
+    throw InvalidStateError(done ? "the result has been moved out already"
+                                 : "the result is not set yet");
 }
 
 }  // namespace asyncio::internal
@@ -265,7 +266,7 @@ void DoneCallback::run_node(Ready& node) noexcept {
         try {
             callback->function_(future);
         } catch (...) {
-            loop.call_exception_handler({.message = "an exception left a done-callback",
+            loop.call_exception_handler({.message = "a done-callback threw an exception",
                                          .exception = std::current_exception()});
         }
         here.context = nullptr;

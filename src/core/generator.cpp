@@ -59,11 +59,12 @@ void GeneratorCore::run_for(std::coroutine_handle<> asker, PromiseBase* asker_pr
                             std::exception_ptr thrown_in) {
     constexpr auto function = "AsyncGenerator::next(), athrow() or aclose()";
     EventLoop& asking = face_of(running_task(function).loop());
-    if (state_ == State::running) throw RuntimeError("the asynchronous generator runs already");
+    if (state_ == State::running)
+        throw RuntimeError("the asynchronous generator is already running");
     if (state_ == State::created) begin(asking);
     if (loop_ != &asking)
         throw RuntimeError(std::string(function) +
-                           " is to be awaited in the event loop in which the generator began");
+                           " must be awaited in the event loop in which the generator began");
     thrown_in_ = std::move(thrown_in);
     state_ = State::running;
     continuation = asker;
@@ -78,7 +79,7 @@ void GeneratorCore::run_for(std::coroutine_handle<> asker, PromiseBase* asker_pr
 void GeneratorCore::begin(EventLoop& loop) {
     loop_ = &loop;
     if (loop_->belongings().asyncgens.shut_down)
-        log(LogLevel::warning, "an asynchronous generator began after shutdown_asyncgens()");
+        log(LogLevel::warning, "an asynchronous generator was started after shutdown_asyncgens()");
     loop_->belongings().asyncgens.live.push_back(*this);
 }
 
@@ -163,8 +164,8 @@ struct ClosingGenerator {
 void GeneratorCore::adopt() noexcept {
     disowned_ = true;
     if (loop_->get_debug()) {
-        log(LogLevel::warning, "an asynchronous generator was dropped unclosed", [this] {
-            return std::string("an asynchronous generator was dropped unclosed, after its "
+        log(LogLevel::warning, "an asynchronous generator was dropped without aclose()", [this] {
+            return std::string("an asynchronous generator was dropped without aclose(), after its "
                                "co_yield at ") +
                    where.file_name() + ":" + std::to_string(where.line()) +
                    "; the loop closes it now";
@@ -241,7 +242,7 @@ namespace {
 Coro<> close_all(EventLoop& loop) {
     constexpr auto function = "EventLoop::shutdown_asyncgens()";
     if (&running_task(function).loop() != &loop)
-        throw RuntimeError(std::string(function) + " is to be awaited in a task of that loop");
+        throw RuntimeError(std::string(function) + " must be awaited in a task of that loop");
     AsyncGenerators& generators = loop.belongings().asyncgens;
     IntrusiveList<Resident> live;
     live.append(generators.live);

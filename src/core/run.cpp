@@ -111,7 +111,7 @@ Runner::~Runner() { close(); }
 EventLoop& Runner::get_loop() {
     if (closed_)
         throw RuntimeError(
-            "the runner is closed: Runner::run() and get_loop() need one that is open");
+            "the runner is closed: Runner::run() and get_loop() need an open runner");
     if (!loop_)
         loop_ = std::make_unique<EventLoop>(LoopOptions{.backend = options_.backend,
                                                         .debug = options_.debug,

@@ -346,10 +346,10 @@ std::exception_ptr& TaskCore::cancellation_to_throw() { return to_throw(take_can
 void throw_no_task(const char* function) {
     if (here.loop == nullptr)
         throw RuntimeError(std::string("no running event loop: ") + function +
-                           " is to be awaited in a coroutine that run() or create_task() runs");
-    throw RuntimeError(std::string("no running task: ") + function +
-                       " is to be awaited in a coroutine that run() or create_task() runs, not in "
-                       "a callback");
+                           " must be awaited in a coroutine that run() or create_task() runs");
+    throw RuntimeError(
+        std::string("no running task: ") + function +
+        " must be awaited in a coroutine that run() or create_task() runs, not in a callback");
 }
 
 // Holding cancellation back.
@@ -399,8 +399,8 @@ CancelMask::~CancelMask() {
 // Coroutines that never ran, and coroutines that are run twice.
 
 void throw_reused() {
-    throw RuntimeError("cannot reuse already awaited coroutine: this Coro is empty, for it was "
-                       "awaited, made a task or moved from");
+    throw RuntimeError("cannot reuse already awaited coroutine: this Coro is empty, because it was "
+                       "awaited, made a task, or moved from");
 }
 
 /// The coroutine function. No standard interface names it, but in the layout of every compiler a
@@ -416,9 +416,10 @@ static SourceFrame body_of(std::coroutine_handle<> coroutine) {
 /// mode.
 void report_dropped(std::coroutine_handle<> coroutine, std::source_location place) noexcept {
     if (place.line() != 0) {
-        log(LogLevel::error, "a coroutine was destroyed while it waits", [place] {
-            return std::string("a coroutine was destroyed while it waits at ") + place.file_name() +
-                   ":" + std::to_string(place.line()) + "; cancel its task instead";
+        log(LogLevel::error, "a coroutine was destroyed while it waited", [place] {
+            return std::string("a coroutine was destroyed while it waited at ") +
+                   place.file_name() + ":" + std::to_string(place.line()) +
+                   "; cancel its task instead";
         });
         std::terminate();
     }

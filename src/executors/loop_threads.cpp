@@ -194,7 +194,7 @@ ThreadPoolExecutor& LoopThreads::default_executor() {
 }
 
 void LoopThreads::set_default_executor(std::shared_ptr<ThreadPoolExecutor> executor) {
-    if (executor == nullptr) throw std::invalid_argument("there is no executor");
+    if (executor == nullptr) throw std::invalid_argument("the executor is null");
     // If this is the last handle of the old executor, dropping it would block the loop until the
     // jobs of that executor have ended.
     if (default_executor_.use_count() == 1) default_executor_->shutdown({.wait = false});
@@ -226,7 +226,7 @@ void warn_of_busy(const ThreadPoolExecutor& executor, const char* what) {
 Coro<void> LoopThreads::shutdown_default_executor(std::optional<Duration> limit) {
     constexpr auto function = "EventLoop::shutdown_default_executor()";
     if (&running_task(function).loop() != &loop_)
-        throw RuntimeError(std::string(function) + " is to be awaited in a task of that loop");
+        throw RuntimeError(std::string(function) + " must be awaited in a task of that loop");
     is_shut_down_ = true;
     const auto executor = default_executor_;
     if (executor == nullptr) co_return;
@@ -251,8 +251,7 @@ Coro<void> LoopThreads::shutdown_default_executor(std::optional<Duration> limit)
     // Any other failure is the limit's TimeoutError.
     if (outcome.cancelled()) outcome.value();
     if (outcome.failed())
-        warn_of_busy(*executor,
-                     "these threads have not ended in time, and are left to themselves:");
+        warn_of_busy(*executor, "these threads have not ended in time and still run:");
     executor->workers_->join_or_leave();
 }
 

@@ -101,7 +101,7 @@ std::string describe_error() {
     } catch (const CancelledError& error) {
         to.put(error.message());
     } catch (...) {
-        to.put(std::string("an exception that is no std::exception"));
+        to.put(std::string("an exception that is not a std::exception"));
     }
     return to.take();
 }
@@ -130,7 +130,9 @@ CodeName name_of(const void* code) {
         name = {module.dlpi_name, address - module.dlpi_addr};
         return found = true;
     });
-    if (!found) throw std::invalid_argument("another process does not have this function");
+    if (!found)
+        throw std::invalid_argument(
+            "the function is in no file of the program, so a worker process cannot find it");
     return name;
 }
 
@@ -145,7 +147,7 @@ const void* code_at(const CodeName& name) {
         return true;
     });
     if (address == 0)
-        throw SerializationError("a worker process has no such function: " + name.module);
+        throw SerializationError("the worker process cannot find the function in " + name.module);
     return reinterpret_cast<const void*>(address);
 }
 

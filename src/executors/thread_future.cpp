@@ -103,15 +103,15 @@ void ThreadCall::send() {
     if (gate_ != nullptr && gate_->leads_to(here.loop)) return here.loop->schedule(*this);
     if (gate_ != nullptr && gate_->post(*this)) return;
     release();
-    throw RuntimeError("the event loop is closed: asyncio::run_coroutine_threadsafe() needs one "
-                       "that is open");
+    throw RuntimeError(
+        "the event loop is closed: asyncio::run_coroutine_threadsafe() needs an open event loop");
 }
 
 /// A call that has ended may be asked from anywhere: nothing has to be waited for.
 void ThreadCall::require_other_thread() const {
     if (gate_->leads_to(here.loop) && !done())
-        throw RuntimeError("ThreadFuture::get() and wait() need another thread than the loop's, "
-                           "which would wait for itself; await the coroutine");
+        throw RuntimeError("ThreadFuture::get() and wait() cannot be called on the loop's thread, "
+                           "because the loop would wait for itself; await the coroutine");
 }
 
 /// The request to the task is a node of its own, because the call's node may be registered with the

@@ -251,7 +251,7 @@ std::string WorkerProcess::describe_end() noexcept {
     // A process that does not talk any more is of no use, whatever else it does.
     if (pid_ >= 0) end_within_patience();
     reap();
-    if (!status_) return "has ended, nobody knows how";
+    if (!status_) return "has ended with an unknown status";
     if (WIFSIGNALED(*status_)) {
         return "was killed by signal " + std::to_string(WTERMSIG(*status_)) + " (" +
                ::strsignal(WTERMSIG(*status_)) + ")";

@@ -103,9 +103,9 @@ void join_pool(Workers& pool, TimePoint deadline) {
     if (pool.is_left()) return;
     pool.close(nullptr);
     if (!pool.wait_until(std::min(deadline, Clock::now() + patience_at_exit))) {
-        warn_of_busy(pool, "the process ends when its worker threads have; waiting for ");
+        warn_of_busy(pool, "the process waits for its worker threads before it ends: ");
         if (!pool.wait_until(deadline))
-            warn_of_busy(pool, "the process ends, and does not wait any longer for ");
+            warn_of_busy(pool, "the process ends without waiting any longer for ");
     }
     pool.join_or_leave();
 }
@@ -224,7 +224,9 @@ std::size_t Workers::thread_count() const {
 void Workers::submit(WorkerJob& job) {
     // Asked before the mutex is taken: another thread of the parent may have held it during the
     // fork.
-    if (is_forked()) throw RuntimeError("the threads of this executor did not survive the fork");
+    if (is_forked())
+        throw RuntimeError(
+            "this executor was made before fork(); its threads do not exist in the child process");
     Worker* idle = nullptr;
     {
         const std::lock_guard lock(mutex_);

@@ -73,7 +73,7 @@ void CallbackNode::call() noexcept {
         function_();
     } catch (...) {
         loop_.call_exception_handler(
-            {.message = "an exception left a callback", .exception = std::current_exception()});
+            {.message = "a callback threw an exception", .exception = std::current_exception()});
     }
     here.context = nullptr;
     watch.end([] { return std::string("a callback"); });

@@ -67,8 +67,9 @@ void set_event_loop(std::nullptr_t) noexcept {
 EventLoop& internal::running_or_current_loop(const char* function) {
     if (here.loop != nullptr) return face_of(*here.loop);
     if (EventLoop* loop = current_loop()) return *loop;
-    throw RuntimeError(std::string("no running event loop, and no current one on this thread: ") +
-                       function + " needs one");
+    throw RuntimeError(
+        std::string("no running event loop, and no current event loop on this thread: ") +
+        function + " needs one");
 }
 
 }  // namespace asyncio

@@ -100,7 +100,7 @@ void EventLoop::call_exception_handler(const ErrorContext& context) noexcept {
     try {
         (*handler)(*this, context);
     } catch (...) {
-        default_exception_handler({.message = "the exception handler itself threw",
+        default_exception_handler({.message = "the exception handler threw an exception",
                                    .exception = std::current_exception()});
         default_exception_handler(context);
     }
@@ -129,7 +129,7 @@ ExceptionHandler EventLoop::get_exception_handler() const {
 
 void internal::throw_no_loop(const char* function) {
     throw RuntimeError(std::string("no running event loop: ") + function +
-                       " is to be called in a coroutine or a callback that a loop runs");
+                       " must be called in a coroutine or a callback that a loop runs");
 }
 
 }  // namespace asyncio

@@ -305,7 +305,7 @@ void Loop::collect_operations() {
 
 void Loop::refuse_closed(const char* function) {
     throw RuntimeError(std::string("the event loop is closed: ") + function +
-                       " needs one that is open");
+                       " needs an open event loop");
 }
 
 /// A loop that is closing may run inside another one: a loop object can be destroyed in a task of
@@ -317,7 +317,7 @@ void Loop::check_can_run() const {
                            "run_until_complete() was called inside it");
     if (internal::here.loop != nullptr && !closing_) {
         throw RuntimeError("run_forever() and run_until_complete() cannot run the event loop while "
-                           "another one runs on this thread");
+                           "another event loop runs on this thread");
     }
 }
 
@@ -347,7 +347,7 @@ void Loop::disarm(internal::Timer& timer) noexcept {
 /// one in flight on, each step asks whether a look is due.
 Backend::Submitted Loop::submit(Operation& operation) {
     if (operation.state == Operation::State::in_flight) [[unlikely]]
-        throw RuntimeError("an operation was submitted that is in flight already");
+        throw RuntimeError("the submitted operation is in flight already");
     const auto submitted = backend_->submit(operation);
     if (submitted == Backend::Submitted::in_flight) {
         ++in_flight_;

@@ -45,8 +45,8 @@ void LoopGate::shut() noexcept {
 void require_own_thread(const LoopGate& gate) { gate.require_own_thread(); }
 
 void LoopGate::refuse_thread() {
-    throw RuntimeError("used on another thread than its loop's: only call_soon_threadsafe, "
-                       "run_coroutine_threadsafe and a LoopHandle may be used there");
+    throw RuntimeError("used on a thread other than its loop's: another thread may use only "
+                       "call_soon_threadsafe, run_coroutine_threadsafe and a LoopHandle");
 }
 
 }  // namespace asyncio::internal

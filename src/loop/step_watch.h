@@ -1,5 +1,5 @@
 #pragma once
-// In debug mode: notices a step that holds the loop for too long, and says where it was stuck.
+// In debug mode: notices a step that blocks the loop for too long, and says where it was stuck.
 //
 // The duration of a step is known when it ends; the place where it was stuck can be seen only while
 // it runs. `StallWatch` knows both. Real time counts on every back-end: a step that blocks its

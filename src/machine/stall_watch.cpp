@@ -338,8 +338,8 @@ Nanoseconds Watchdog::look_for_note(Watched& watched, Nanoseconds now) noexcept 
 }
 
 std::string Watchdog::Lasting::text() const {
-    std::string line = name + " has held the loop for " + seconds_text(Duration(held)) +
-                       " and goes on (limit " + seconds_text(Duration(limit)) + ")";
+    std::string line = name + " has blocked the loop for " + seconds_text(Duration(held)) +
+                       " and still runs (limit " + seconds_text(Duration(limit)) + ")";
     const std::string where = chain_of_calls(stack);
     if (!where.empty()) line += "; it is at " + where;
     return line;

@@ -226,13 +226,13 @@ bool ProcessState::reap() noexcept {
 /// Without memory for the name of the process, the report is a fixed text.
 void ProcessState::report_lost_status() noexcept {
     try {
-        const std::string message = "the exit status of " + name() +
-                                    " was collected by somebody else; it is taken to be 255";
+        const std::string message =
+            "the exit status of " + name() +
+            " was collected by other code; the return code is reported as 255";
         loop_.call_exception_handler({.message = message});
     } catch (const std::bad_alloc&) {
-        loop_.call_exception_handler(
-            {.message = "the exit status of a process was collected by somebody else; it is taken "
-                        "to be 255"});
+        loop_.call_exception_handler({.message = "the exit status of a process was collected by "
+                                                 "other code; the return code is reported as 255"});
     }
 }
 
@@ -300,7 +300,9 @@ void ProcessState::send_signal(int signal_number) {
 /// Without a group of its own the child shares this process's group, and the signal would reach the
 /// program itself.
 void ProcessState::require_group() const {
-    if (!has_group_) throw RuntimeError(name() + " has no group of its own");
+    if (!has_group_)
+        throw RuntimeError(name() + " has no process group of its own; start it with "
+                                    "start_new_session or process_group = 0");
 }
 
 void ProcessState::send_signal_to_group(int signal_number) {
@@ -325,7 +327,8 @@ void ProcessState::begin_to_end_group() {
 /// when `communicate` is cancelled. A second `communicate` therefore has no input to give.
 void ProcessState::feed(std::string input) {
     if (!input.empty() && !stdin_)
-        throw std::invalid_argument("communicate: there is input, but no pipe to " + name());
+        throw std::invalid_argument("communicate: there is input, but stdin is not a pipe: " +
+                                    name());
     if (!input.empty() && has_communicated_)
         throw std::invalid_argument("communicate: the input was given in an earlier call");
     has_communicated_ = true;

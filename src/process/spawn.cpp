@@ -255,7 +255,8 @@ Fd pidfd_of(const SpawnRequest& request, pid_t pid) {
 /// another command.
 void require_no_zero(const std::string& text) {
     if (text.find('\0') != std::string::npos)
-        throw std::invalid_argument("a zero byte in an argument, the environment or the directory");
+        throw std::invalid_argument(
+            "an argument, the environment or the directory contains a zero byte");
 }
 
 }  // namespace
@@ -275,18 +276,21 @@ SpawnRequest::SpawnRequest(std::vector<std::string> given, const SubprocessOptio
 /// Mistakes of the caller are `invalid_argument`, so a program can distinguish them from refusals
 /// of the kernel, which are OsError.
 void SpawnRequest::check() const {
-    if (arguments.empty()) throw std::invalid_argument("there is no program to start");
+    if (arguments.empty())
+        throw std::invalid_argument(
+            "the list of arguments is empty; its first element is the program");
     // All texts, in the order in which a caller would look for the mistake.
     std::for_each(arguments.begin(), arguments.end(), require_no_zero);
     if (env) std::for_each(env->begin(), env->end(), require_no_zero);
     require_no_zero(cwd);
     if (standard[0].kind() == Stdio::Kind::output || standard[1].kind() == Stdio::Kind::output)
-        throw std::invalid_argument("STDOUT is for stderr alone");
+        throw std::invalid_argument("STDOUT can be given for stderr only");
     if (end_group_at_exit && !makes_group())
-        throw std::invalid_argument("end_group_at_exit needs a group of the child's own");
+        throw std::invalid_argument(
+            "end_group_at_exit needs start_new_session or process_group = 0");
     const auto negative = [](int fd) { return fd < 0; };
     if (std::any_of(pass_fds.begin(), pass_fds.end(), negative))
-        throw std::invalid_argument("a negative descriptor in pass_fds");
+        throw std::invalid_argument("pass_fds contains a negative descriptor");
 }
 
 /// The five steps at the top of this file. An exception at any of them leaves through

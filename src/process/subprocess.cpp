@@ -49,7 +49,7 @@ lowlevel::Line& ProcessWaiter::line() {
 int ProcessWaiter::await_resume() {
     resumed();
     const std::optional<int> status = process_->returncode();
-    assert(status.has_value() && "a wait ends with the process");
+    assert(status.has_value() && "a wait must end after the process has ended");
     return *status;
 }
 

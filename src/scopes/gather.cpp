@@ -86,9 +86,11 @@ void GatherBase::child_failed(FutureBase& child) {
         if (!cancel_requested_ && !outer().done()) set_error(std::move(error));
     } else if (outer().loop().get_debug()) {
         // Python drops it silently.
-        log(LogLevel::debug, "a part of a gather that had failed already ended with an error", [&] {
-            return "a part of a gather that had failed already ended with: " + describe(error);
-        });
+        log(LogLevel::debug,
+            "after the failure of a gather, another part of it ended with an error", [&] {
+                return "after the failure of a gather, another part of it ended with: " +
+                       describe(error);
+            });
     }
 }
 

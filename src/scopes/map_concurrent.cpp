@@ -33,7 +33,7 @@
 namespace asyncio::internal {
 
 Pace::Pace(double per_second) {
-    if (!(per_second >= 0)) throw std::invalid_argument("a rate per second is not negative");
+    if (!(per_second >= 0)) throw std::invalid_argument("the rate per second must be zero or more");
     if (per_second == 0) return;
     // With a rate so low that its period does not fit into a `Duration`, one item begins and the
     // next one never does in practice.
@@ -132,7 +132,7 @@ void MapBase::stop() noexcept {
 }
 
 std::exception_ptr MapBase::errors() const {
-    return joined_errors(errors_, "unhandled errors in a map_concurrent", SingleError::in_group);
+    return joined_errors(errors_, "unhandled errors in map_concurrent()", SingleError::in_group);
 }
 
 }  // namespace asyncio::internal

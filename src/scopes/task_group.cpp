@@ -96,14 +96,14 @@ TaskGroup::TaskGroup()
 
 /// Only the nodes of children that failed are left; their tasks have ended.
 TaskGroup::~TaskGroup() {
-    assert(children_.empty() && "a task group outlives its tasks");
+    assert(children_.empty() && "a task group must live longer than its tasks");
     while (!failed_.empty()) delete static_cast<Child*>(&failed_.pop_front());
 }
 
 /// CPython has the same two refusals. A group whose body has ended still takes tasks as long as a
 /// child runs, because a child may add further ones.
 void TaskGroup::require_open() const {
-    if (exiting_ && children_.empty()) throw RuntimeError("the task group is over");
+    if (exiting_ && children_.empty()) throw RuntimeError("the task group has ended");
     if (aborting_) throw RuntimeError("the task group is shutting down");
 }
 

@@ -35,7 +35,7 @@ void Timeout::reschedule(std::optional<Deadline> when) {
     switch (state_) {
         case State::expiring: throw RuntimeError("the timeout is expiring");
         case State::expired: throw RuntimeError("the timeout has expired");
-        case State::left: throw RuntimeError("the timeout is over");
+        case State::left: throw RuntimeError("the timeout has ended");
         case State::entered: break;
     }
     when_ = when;

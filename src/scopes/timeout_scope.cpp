@@ -6,14 +6,14 @@
 namespace asyncio::internal {
 
 void TimeoutRecord::enter() {
-    if (entered) throw RuntimeError("the timeout has been entered before");
+    if (entered) throw RuntimeError("the timeout has already been entered");
     entered = true;
 }
 
 void TimeoutRecord::reschedule(std::optional<TimePoint> to) {
     if (running != nullptr) return running->reschedule(to);
     throw RuntimeError(expired   ? "the timeout has expired"
-                       : entered ? "the timeout is over"
+                       : entered ? "the timeout has ended"
                                  : "the timeout has not been entered");
 }
 

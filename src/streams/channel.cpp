@@ -13,7 +13,7 @@ ChannelReports::ChannelReports(EventLoop& loop) noexcept : loop_(loop) {
 }
 
 ChannelReports::~ChannelReports() {
-    assert(finished_.empty() && "a channel lives until its operations are reported");
+    assert(finished_.empty() && "a channel must live until its operations are reported");
 }
 
 /// The object enters two lists of the loop, and the list that the loop reaches first delivers the

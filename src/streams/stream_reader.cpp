@@ -282,7 +282,8 @@ internal::Ref<internal::ReaderState> StreamReader::shared_state() const {
 /// Every read takes a reference of its own: what it returns may be awaited after the handle was
 /// destroyed.
 Read StreamReader::read(std::size_t most_bytes) const {
-    internal::require_count(most_bytes, "read: a negative count; read() reads until the end");
+    internal::require_count(
+        most_bytes, "read: the count is negative; read() without a count reads until the end");
     return Read(shared_state(), most_bytes);
 }
 
@@ -291,7 +292,7 @@ Coro<std::string> StreamReader::read() const { return internal::read_to_end(shar
 Coro<std::string> StreamReader::readline() const { return internal::read_line(shared_state()); }
 
 Coro<std::string> StreamReader::readexactly(std::size_t bytes) const {
-    internal::require_count(bytes, "readexactly: a negative count");
+    internal::require_count(bytes, "readexactly: the count is negative");
     return internal::read_exactly(shared_state(), bytes);
 }
 
@@ -304,7 +305,8 @@ Coro<std::string> StreamReader::readuntil(std::span<const std::string_view> sepa
     std::vector<std::string> copies(separators.begin(), separators.end());
     const auto is_empty = [](const std::string& separator) { return separator.empty(); };
     if (copies.empty() || std::any_of(copies.begin(), copies.end(), is_empty))
-        throw std::invalid_argument("readuntil: a separator has at least one byte");
+        throw std::invalid_argument(
+            "readuntil: there must be a separator, and no separator may be empty");
     return internal::read_until(shared_state(), std::move(copies));
 }
 

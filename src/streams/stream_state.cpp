@@ -23,8 +23,8 @@ StreamState::StreamState(EventLoop& loop, ChannelPtr channel, lowlevel::Channel:
     if (channel_ == nullptr)
         throw std::invalid_argument("a StreamReader or StreamWriter needs a channel");
     if (loop.is_closed())
-        throw RuntimeError("the event loop is closed: a StreamReader or StreamWriter needs one "
-                           "that is open");
+        throw RuntimeError(
+            "the event loop is closed: a StreamReader or StreamWriter needs an open event loop");
     close_.kind = lowlevel::OperationKind::close;
     close_.stream = this;
     close_.on_finished = &close_reported;

@@ -233,7 +233,7 @@ void WriterState::closed(int error) noexcept {
 
 /// New limits may end or begin a pause, so they count as progress.
 void WriterState::set_limits(std::size_t high, std::size_t low) {
-    if (low > high) throw std::invalid_argument("the low mark is above the high one");
+    if (low > high) throw std::invalid_argument("the low mark is above the high mark");
     high_ = high;
     low_ = low;
     note_progress();

@@ -146,7 +146,8 @@ void Condition::abandon() noexcept {
 void Condition::require_locked(const char* refusal) {
     if (!lock_.locked())
         throw RuntimeError(std::string(refusal) +
-                           "; name what holds it: auto held = co_await condition.acquire()");
+                           "; keep the object that acquire() returns in a variable: auto held = "
+                           "co_await condition.acquire()");
 }
 
 void Condition::notify(std::size_t count) {

@@ -15,7 +15,7 @@
 namespace asyncio {
 
 void Semaphore::refuse_value() {
-    throw std::invalid_argument("a semaphore starts with no less than 0 permits");
+    throw std::invalid_argument("the number of permits must not be negative");
 }
 
 void Semaphore::refuse_release() {
@@ -44,8 +44,9 @@ void Semaphore::check_unkept(std::size_t count) const {
     if (dropped_ == nullptr || internal::here.task == nullptr) return;
     const auto& tasks = dropped_->tasks;
     if (std::find(tasks.begin(), tasks.end(), internal::here.task->number()) == tasks.end()) return;
-    throw RuntimeError("release: this task's permit went back at once, for what held it had no "
-                       "name; write auto permit = co_await semaphore.acquire()");
+    throw RuntimeError(
+        "release: this task's permit was given back at once, because the object that held it was "
+        "not kept; write auto permit = co_await semaphore.acquire()");
 }
 
 }  // namespace asyncio

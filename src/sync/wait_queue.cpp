@@ -31,7 +31,7 @@ void WaitQueue::bind_first() {
 
 void WaitQueue::refuse_loop(const char* function) {
     throw RuntimeError(std::string(function) +
-                       " is to be awaited in the event loop in which it was awaited first");
+                       " must be awaited in the event loop in which it was awaited first");
 }
 
 /// Returns true if the task waits on. The counts of the queue are corrected, because its destructor
@@ -81,7 +81,7 @@ void WaitQueue::warn_of_waiters(const char* what, std::size_t waiters) noexcept 
     if (waiters == 0 || here.loop == nullptr || !here.loop->get_debug()) return;
     log(LogLevel::warning, what, [=] {
         return std::string(what) + " was destroyed while " + std::to_string(waiters) +
-               (waiters == 1 ? " task waits in it" : " tasks wait in it");
+               (waiters == 1 ? " task waited in it" : " tasks waited in it");
     });
 }
 

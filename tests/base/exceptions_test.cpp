@@ -60,7 +60,7 @@ TEST(exceptions, each_has_the_parent_its_python_counterpart_suggests) {
 }
 
 TEST(exceptions, a_time_limit_says_what_it_is) {
-    EXPECT_STREQ(asyncio::TimeoutError().what(), "the time limit passed");
+    EXPECT_STREQ(asyncio::TimeoutError().what(), "the time limit has passed");
     EXPECT_STREQ(asyncio::TimeoutError("too late").what(), "too late");
 }
 

@@ -30,11 +30,11 @@ Coro<> program() {
     co_await task_group([text](TaskGroup&) -> Coro<> { co_return; });
 #elif CASE == 3   // EXPECT any: the body must be a coroutine
     co_await timeout(1s, [&] { return 1; });
-#elif CASE == 4   // EXPECT any: a Coro is awaited once: co_await std::move(coro)
+#elif CASE == 4   // EXPECT any: a Coro can be awaited only once: co_await std::move(coro)
     // TASK_10: a coroutine that stays with the caller is not awaited
     Coro<int> made = number();
     co_await made;
-#elif CASE == 5   // EXPECT any: a Coro is awaited once
+#elif CASE == 5   // EXPECT any: a Coro can be awaited only once
     // TASK_10: nor gathered
     Coro<int> made = number();
     co_await gather(made);
@@ -196,13 +196,13 @@ Coro<> threads() {
 #elif CASE == 41  // EXPECT g++: capture by reference
     // CPP_11: nor does run_in_executor
     co_await loop.run_in_executor(nullptr, [text] { return text.size(); });
-#elif CASE == 42  // EXPECT any: this is no executor
+#elif CASE == 42  // EXPECT any: this is not an executor
     // EXE_05: a number is no executor
     co_await loop.run_in_executor(text, number);
 #elif CASE == 43  // EXPECT any: no
     // EXE_05: processes are no default executor
     loop.set_default_executor(std::make_shared<ProcessPoolExecutor>());
-#elif CASE == 44  // EXPECT any: wrap what it takes by
+#elif CASE == 44  // EXPECT any: wrap an argument that it takes by
     co_await to_thread([](std::string& given) { given.clear(); }, text);
 #elif CASE == 45  // EXPECT any: another process cannot call this
     co_await loop.run_in_executor(processes, [&] { return text.size(); });
@@ -210,7 +210,7 @@ Coro<> threads() {
     co_await loop.run_in_executor(processes, [](Changed given) { return given.number; }, Changed{});
 #elif CASE == 47  // EXPECT any: changes an argument
     co_await loop.run_in_executor(processes, [](std::string& given) { given.clear(); }, text);
-#elif CASE == 48  // EXPECT any: hand it over with std::move
+#elif CASE == 48  // EXPECT any: pass it with std::move
     Coro<int> made = number();
     run_coroutine_threadsafe(made, loop).get();
 #elif CASE == 49  // EXPECT g++: give it a constructor
@@ -252,9 +252,9 @@ Coro<> times() {
     loop.call_later(1, [] {});
 #elif CASE == 69  // EXPECT any: a time needs a unit: loop.time() + 1s
     co_await timeout_at(5, body);
-#elif CASE == 70  // EXPECT any: a deadline is a point in time: loop.time() + 1s
+#elif CASE == 70  // EXPECT any: a deadline must be a point in time: loop.time() + 1s
     loop.call_at(5s, [] {});
-#elif CASE == 71  // EXPECT any: a deadline is on the loop's clock: loop.time() + 1s
+#elif CASE == 71  // EXPECT any: a deadline must be a time of the loop's clock: loop.time() + 1s
     co_await timeout_at(std::chrono::system_clock::now() + 1s, body);
 #elif CASE == 72  // EXPECT any: a time needs a unit: sleep(1s)
     const unsigned long seconds = 3;

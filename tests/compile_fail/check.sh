@@ -35,7 +35,7 @@ compile() {  # compile CASE
 }
 
 if ! output=$(compile 0); then
-    printf 'FAILED: the program that is right does not compile\n%s\n' "$output"
+    printf 'FAILED: the correct program does not compile\n%s\n' "$output"
     exit 1
 fi
 failures=0
@@ -46,7 +46,7 @@ while read -r number who words; do
         printf 'FAILED: case %s compiles\n' "$number"
         failures=$((failures + 1))
     elif ! grep -qF "$words" <<<"$output"; then
-        printf 'FAILED: case %s is refused for another reason\n%s\n' "$number" "$output" |
+        printf 'FAILED: case %s is refused without the expected text\n%s\n' "$number" "$output" |
             head -20
         failures=$((failures + 1))
     fi

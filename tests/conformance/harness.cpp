@@ -103,7 +103,7 @@ void Conformance::SetUp() {
     } catch (const OsError& refused) {
         const bool a_ring = GetParam() == Tested::io_uring || GetParam() == Tested::io_uring_plain;
         if (!a_ring) throw;
-        GTEST_SKIP() << "NOT TESTED: no ring is to be had: " << refused.what();
+        GTEST_SKIP() << "NOT TESTED: io_uring is not available: " << refused.what();
     }
     driver_ = std::make_unique<Driver>(*backend_);
 }

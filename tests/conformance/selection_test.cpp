@@ -138,7 +138,8 @@ constexpr std::array refusals{
 };
 
 TEST(Selection, a_forced_ring_that_is_refused_is_an_error_that_says_what_to_do) {
-    if (!ring_is_granted()) GTEST_SKIP() << "NOT TESTED: there is no ring to refuse";
+    if (!ring_is_granted())
+        GTEST_SKIP() << "NOT TESTED: io_uring is not available, so it cannot be refused";
     for (const Refusal& refusal : refusals) {
         const ChildEnd end = in_child([&]() -> std::string {
             refuse_system_calls({&refusal.call, 1}, refusal.error);
@@ -162,7 +163,8 @@ std::string logged;
 int lines_logged = 0;
 
 TEST(Selection, where_nobody_asked_a_refused_ring_gives_epoll_and_one_line_in_the_debug_log) {
-    if (!ring_is_granted()) GTEST_SKIP() << "NOT TESTED: there is no ring to refuse";
+    if (!ring_is_granted())
+        GTEST_SKIP() << "NOT TESTED: io_uring is not available, so it cannot be refused";
     for (const Refusal& refusal : refusals) {
         const ChildEnd end = in_child([&]() -> std::string {
             refuse_system_calls({&refusal.call, 1}, refusal.error);

@@ -68,7 +68,7 @@ TEST(AsyncGenerator, debug_mode_names_the_place_of_one_that_was_dropped) {
     }
     const auto lines = LogCapture::take();
     ASSERT_EQ(lines.size(), 1u);
-    EXPECT_TRUE(contains(lines[0], "dropped unclosed")) << lines[0];
+    EXPECT_TRUE(contains(lines[0], "dropped without aclose()")) << lines[0];
     EXPECT_TRUE(contains(lines[0], "core_help.h:")) << lines[0];
 }
 
@@ -288,8 +288,8 @@ TEST(AsyncGenerator, one_of_another_loop_is_refused) {
     {
         TestLoop other;
         EXPECT_EQ(other->run_until_complete(ask()),
-                  "AsyncGenerator::next(), athrow() or aclose() is to be awaited in the event "
-                  "loop in which the generator began");
+                  "AsyncGenerator::next(), athrow() or aclose() must be awaited in the event loop "
+                  "in which the generator began");
     }
     loop->close();
 }

@@ -311,8 +311,8 @@ TEST(AsyncGenerator, two_cannot_ask_at_once) {
         const auto ask = [&]() -> Coro<int> { co_return *co_await numbers.next(); };
         auto first = create_task(ask());
         co_await sleep(0s);
-        EXPECT_EQ(co_await how(numbers.next()), "the asynchronous generator runs already");
-        EXPECT_EQ(co_await how(numbers.aclose()), "the asynchronous generator runs already");
+        EXPECT_EQ(co_await how(numbers.next()), "the asynchronous generator is already running");
+        EXPECT_EQ(co_await how(numbers.aclose()), "the asynchronous generator is already running");
         EXPECT_EQ(co_await first, 1);
         co_await numbers.aclose();
     });

@@ -108,7 +108,7 @@ TEST(loop_gone, what_needs_no_loop_works) {
 
 TEST(loop_gone, what_needs_one_throws_and_names_itself) {
     const Handles left = handles_of_a_loop_that_is_gone();
-    const char* const gone = "(): the event loop of this future is gone";
+    const char* const gone = "(): the event loop of this future has been destroyed";
     EXPECT_EQ(refusal_of([&] { left.pending.cancel(); }), "cancel" + std::string(gone));
     EXPECT_EQ(refusal_of([&] { left.all.cancel(); }), "cancel" + std::string(gone));
     EXPECT_EQ(refusal_of([&] { left.pending_heard.set_result(1); }),
@@ -134,9 +134,11 @@ TEST(loop_gone, a_loop_at_the_same_address_is_another_one) {
     auto* const second = new (place) EventLoop;
     const auto inside = [&]() -> Coro<> {
         co_await sleep(0s);
-        EXPECT_TRUE(contains(refusal_of([&] { left.pending.set_result(1); }), "is gone"));
-        EXPECT_TRUE(contains(refusal_of([&] { left.done.get_loop(); }), "is gone"));
-        EXPECT_TRUE(contains(refusal_of([&] { asyncio::ensure_future(left.done); }), "is gone"));
+        EXPECT_TRUE(
+            contains(refusal_of([&] { left.pending.set_result(1); }), "has been destroyed"));
+        EXPECT_TRUE(contains(refusal_of([&] { left.done.get_loop(); }), "has been destroyed"));
+        EXPECT_TRUE(
+            contains(refusal_of([&] { asyncio::ensure_future(left.done); }), "has been destroyed"));
         std::string refused;
         try {
             co_await left.pending;
@@ -312,7 +314,7 @@ TEST(nested_close, to_run_a_loop_inside_another_one_stays_refused) {
     run_test([]() -> Coro<> {
         EventLoop second;
         EXPECT_TRUE(contains(refusal_of([&] { second.run_forever(); }),
-                             "while another one runs on this thread"));
+                             "while another event loop runs on this thread"));
         co_return;
     });
 }

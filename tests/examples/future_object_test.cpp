@@ -12,8 +12,8 @@ TEST(future_object, shows_every_transition_and_every_refusal) {
     const Finished run = run_example("future_object");
     EXPECT_TRUE(examples::printed(
         run, {"pending: done false, cancelled false",
-              "  result() of a pending one: InvalidStateError: the result is not there yet",
-              "  exception() of a pending one: InvalidStateError: the result is not there yet",
+              "  result() of a pending one: InvalidStateError: the result is not set yet",
+              "  exception() of a pending one: InvalidStateError: the result is not set yet",
               "  second one removed: true",
               "with a result: done true, cancelled false",
               "  callbacks run in the next iteration of the loop",
@@ -34,7 +34,7 @@ TEST(future_object, shows_every_transition_and_every_refusal) {
               "  set_result: InvalidStateError: the future is done already",
               "  cancel() again: false",
               "task: done false",
-              "  result() of a running task: InvalidStateError: the result is not there yet",
+              "  result() of a running task: InvalidStateError: the result is not set yet",
               "  the task answer is done",
               "  awaited: 42",
               "task: done true, result 42"}));

@@ -86,14 +86,14 @@ TEST(sums, debug_mode_names_the_step_that_blocks_for_how_long_and_where) {
     // last look at either comes 0.2 s and more after its last sleep has begun and before it ends.
     const Finished run = run_example("sums", {"blocking", "0.6"}, {"ASYNCIO_DEBUG=1"});
     EXPECT_EQ(run.status, 0);
-    const std::size_t a = run.errors.find("Task-2 held");
-    const std::size_t b = run.errors.find("Task-3 held");
+    const std::size_t a = run.errors.find("Task-2 blocked");
+    const std::size_t b = run.errors.find("Task-3 blocked");
     ASSERT_NE(a, run.errors.npos) << run.errors;
     ASSERT_NE(b, run.errors.npos) << run.errors;
     const std::string report_a = run.errors.substr(a, run.errors.find('\n', a) - a);
     const std::string report_b = run.errors.substr(b, run.errors.find('\n', b) - b);
-    EXPECT_GE(examples::number_after(report_a, "held the loop for "), 1.2) << report_a;
-    EXPECT_GE(examples::number_after(report_b, "held the loop for "), 1.8) << report_b;
+    EXPECT_GE(examples::number_after(report_a, "blocked the loop for "), 1.2) << report_a;
+    EXPECT_GE(examples::number_after(report_b, "blocked the loop for "), 1.8) << report_b;
 
     if (!asyncio::internal::knows_lines()) return;
     const int line = examples::source_line("sums.cpp", "Coro<> blocking_sleep", "sleep_for");
@@ -132,7 +132,7 @@ TEST(sums, that_wait_leave_debug_mode_nothing_to_say) {
     const Finished run = run_example("sums", {"async", "1"}, {"ASYNCIO_DEBUG=1"});
     std::istringstream reports(run.errors);
     for (std::string report; std::getline(reports, report);) {
-        const double held = examples::number_after(report, "held the loop for ");
+        const double held = examples::number_after(report, "blocked the loop for ");
         EXPECT_FALSE(held >= 1) << report;
     }
 }

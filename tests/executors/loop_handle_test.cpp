@@ -64,7 +64,7 @@ std::string refusal_of(Call&& call) {
 }
 
 constexpr const char* closed =
-    "the event loop is closed: asyncio::run_coroutine_threadsafe() needs one that is open";
+    "the event loop is closed: asyncio::run_coroutine_threadsafe() needs an open event loop";
 
 /// Says when it is destroyed.
 std::shared_ptr<void> mark_end(bool& ended) {

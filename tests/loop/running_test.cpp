@@ -289,7 +289,7 @@ TEST(running, LOOP_17_the_exception_handler_is_told_what_happened) {
     loop->call_soon([] { throw std::runtime_error("broken"); });
     loop.run_until_idle();
     ASSERT_EQ(told.size(), 1u);
-    EXPECT_EQ(told[0], "an exception left a callback|broken|");
+    EXPECT_EQ(told[0], "a callback threw an exception|broken|");
     loop->set_exception_handler(nullptr);
     loop->call_soon([] { throw std::runtime_error("again"); });
     loop.run_until_idle();

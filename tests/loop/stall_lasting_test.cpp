@@ -1,6 +1,6 @@
 // Goal: debug mode names a step or a callback that does not end, while it lasts.
-// Method: the step holds the loop until the log says so, however long that takes. The watcher looks
-// by a signal; it is let in where the step means to be found.
+// Method: the step blocks the loop until the log says so, however long that takes. The watcher
+// looks by a signal; it is let in where the step means to be found.
 
 #include <asyncio.h>
 
@@ -22,7 +22,7 @@ std::vector<std::string> lasting_reports() {
     const std::lock_guard lock(logged_mutex);
     std::vector<std::string> found;
     std::ranges::copy_if(logged, std::back_inserter(found),
-                         [](const std::string& line) { return !!says(line, "and goes on"); });
+                         [](const std::string& line) { return !!says(line, "and still runs"); });
     return found;
 }
 
@@ -45,8 +45,8 @@ TEST_F(Stall, a_step_that_does_not_end_is_reported_while_it_lasts) {
     });
     ASSERT_GE(seen_meanwhile.size(), 2U) << all_reports();
     for (const std::string& report : seen_meanwhile) {
-        EXPECT_TRUE(says(report, "the task stuck has held the loop for "));
-        EXPECT_TRUE(says(report, "and goes on (limit 0.005 s); it is at "));
+        EXPECT_TRUE(says(report, "the task stuck has blocked the loop for "));
+        EXPECT_TRUE(says(report, "and still runs (limit 0.005 s); it is at "));
         EXPECT_TRUE(says(report, " in hold_until_reported ← "));
     }
 }
@@ -58,7 +58,7 @@ TEST_F(Stall, a_callback_that_does_not_end_is_reported_while_it_lasts) {
         co_await asyncio::sleep(0s);
     });
     ASSERT_FALSE(lasting_reports().empty()) << all_reports();
-    EXPECT_TRUE(says(lasting_reports()[0], "a callback has held the loop for "));
+    EXPECT_TRUE(says(lasting_reports()[0], "a callback has blocked the loop for "));
 }
 
 TEST_F(Stall, a_lasting_step_of_a_thread_that_cannot_be_looked_at_is_reported_without_a_place) {
@@ -69,7 +69,7 @@ TEST_F(Stall, a_lasting_step_of_a_thread_that_cannot_be_looked_at_is_reported_wi
         co_return;
     });
     ASSERT_FALSE(lasting_reports().empty()) << all_reports();
-    EXPECT_TRUE(says(lasting_reports()[0], "a step has held the loop for "));
+    EXPECT_TRUE(says(lasting_reports()[0], "a step has blocked the loop for "));
     EXPECT_FALSE(says(lasting_reports()[0], "it is at"));
 }
 

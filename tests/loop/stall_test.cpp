@@ -1,4 +1,4 @@
-// Debug mode names the step that holds the loop, for how long, and where in the source it was.
+// Debug mode names the step that blocks the loop, for how long, and where in the source it was.
 //
 // The steps here block in earnest, for blocking is what is tested: until the watcher has looked at
 // them, which is a matter of milliseconds. What the library logs is collected, and the lines are
@@ -63,7 +63,7 @@ std::vector<std::string> reports_at(Line line) {
 std::vector<std::string> reports_in(const std::string& function) {
     std::vector<std::string> found;
     for (const std::string& report : logged) {
-        if (!says(report, "goes on") && says(report + " ", " in " + function + " "))
+        if (!says(report, "still runs") && says(report + " ", " in " + function + " "))
             found.push_back(report);
     }
     return found;
@@ -134,7 +134,7 @@ TEST_F(Stall, a_step_is_reported_with_its_task_its_time_and_its_line) {
     ASSERT_EQ(reports_at(line).size(), 1U) << all_reports();
     const std::string report = reports_at(line)[0];
     EXPECT_TRUE(says(report, "the slow one"));
-    EXPECT_TRUE(says(report, "held the loop for "));
+    EXPECT_TRUE(says(report, "blocked the loop for "));
     EXPECT_TRUE(says(report, " s (limit 0.005 s); it was at "));
     EXPECT_TRUE(says(report, " in block ← "));
 }
@@ -154,7 +154,7 @@ TEST_F(Stall, the_time_in_the_report_is_that_of_the_step) {
     const Seconds all = asyncio::Clock::now() - before_all;
     ASSERT_EQ(reports_at(line).size(), 1U) << all_reports();
     const std::string report = reports_at(line)[0];
-    const std::string_view words = "held the loop for ";
+    const std::string_view words = "blocked the loop for ";
     const double said = std::stod(report.substr(report.find(words) + words.size()));
     EXPECT_GE(said, blocked.count() - rounded_off);
     EXPECT_LE(said, all.count() + rounded_off);

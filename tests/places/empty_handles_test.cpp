@@ -22,8 +22,8 @@ using namespace std::chrono_literals;
 using support::how;
 using support::run_test;
 
-constexpr auto reused = "cannot reuse already awaited coroutine: this Coro is empty, for it was "
-                        "awaited, made a task or moved from";
+constexpr auto reused = "cannot reuse already awaited coroutine: this Coro is empty, because it "
+                        "was awaited, made a task, or moved from";
 
 std::string empty(const std::string& type) {
     return "this " + type + " is empty: it was default-constructed or moved from";

@@ -443,11 +443,11 @@ const std::vector<places::Row> tasks_and_scopes{
     thing("Future::add_done_callback()", pending_future, call<Future<int>>([](Future<int>& it) {
               it.add_done_callback([] {});
           }),           {works,      works,      refused_as("event loop of this future is closed"),
-                                                             refused_as("this future is gone"),
+                                                             refused_as("has been destroyed"),
                                                                          works}),
     thing("Future::set_result()", pending_future, call<Future<int>>([](Future<int>& it) {
               it.set_result(1);
-          }),           {works,      works,      works,      refused_as("this future is gone"),
+          }),           {works,      works,      works,      refused_as("has been destroyed"),
                                                                          works}),
     thing("a Task, done", done_task, [](Task<int>& it) -> Coro<> { co_await it; },
                         {works,      works,      works,      works,      works}),

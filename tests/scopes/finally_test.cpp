@@ -200,13 +200,13 @@ TEST(finally_, a_limit_outside_waits_for_the_cleanup) {
         const std::string expired_in_body = co_await how(timeout(1ms, [&]() -> Coro<> {
             co_await finally_([]() -> Coro<> { co_await sleep(1h); }, cleanup);
         }));
-        EXPECT_EQ(expired_in_body, "the time limit passed");
+        EXPECT_EQ(expired_in_body, "the time limit has passed");
         const std::string expired_in_cleanup = co_await how(timeout(1ms, [&]() -> Coro<> {
             co_await finally_([]() -> Coro<> { co_return; }, cleanup);
             co_await sleep(0s);
             trace += "went on";
         }));
-        EXPECT_EQ(expired_in_cleanup, "the time limit passed");
+        EXPECT_EQ(expired_in_cleanup, "the time limit has passed");
         EXPECT_EQ(trace, "cleaned cleaned ");
         EXPECT_EQ(current_task().cancelling(), 0u);
         co_await sleep(0s);
@@ -259,7 +259,7 @@ TEST(finally_, cleanups_inside_cleanups_hold_back_what_is_outside_of_them) {
         co_await sleep(1ms);
         task.cancel("outside");
         EXPECT_EQ(co_await how(task), "cancelled: outside");
-        EXPECT_EQ(trace, "inner the time limit passed outer");
+        EXPECT_EQ(trace, "inner the time limit has passed outer");
         EXPECT_EQ(task.cancelling(), 1u);
     });
 }

@@ -135,7 +135,7 @@ TEST(map_concurrent, a_rate_spaces_the_beginnings_evenly) {
         EXPECT_EQ(
             co_await how(map_concurrent(std::views::iota(0, 4), [](int) -> Coro<> { co_return; },
                                         {.per_second = -1})),
-            "a rate per second is not negative");
+            "the rate per second must be zero or more");
     });
 }
 
@@ -183,7 +183,7 @@ TEST(map_concurrent, carrying_on_all_items_are_done_and_all_errors_are_thrown) {
                                    throw std::runtime_error("item " + std::to_string(item));
                            },
                            {.limit = 2, .on_error = OnError::carry_on}));
-        EXPECT_EQ(end, "unhandled errors in a map_concurrent (2 errors): item 1; item 3");
+        EXPECT_EQ(end, "unhandled errors in map_concurrent() (2 errors): item 1; item 3");
         EXPECT_EQ(crew.begun, 5);
     });
 }
@@ -383,7 +383,7 @@ TEST(map_as_completed, an_error_cancels_the_body_or_is_thrown_after_it) {
         taken.clear();
         EXPECT_EQ(co_await how(map_as_completed(std::views::iota(1, 5), work, body,
                                                 {.on_error = OnError::carry_on})),
-                  "unhandled errors in a map_concurrent (1 error): two");
+                  "unhandled errors in map_concurrent() (1 error): two");
         EXPECT_EQ(taken, (std::vector<int>{1, 3, 4}));
         EXPECT_EQ(current_task().cancelling(), 0u);
     });
@@ -446,7 +446,7 @@ TEST(map_as_completed, failed_items_make_room_too) {
                                                     EXPECT_FALSE(co_await results.next());
                                                 },
                                                 {.limit = 1, .on_error = OnError::carry_on})),
-                  "unhandled errors in a map_concurrent (3 errors): no; no; no");
+                  "unhandled errors in map_concurrent() (3 errors): no; no; no");
     });
 }
 

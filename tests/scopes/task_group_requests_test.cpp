@@ -281,7 +281,7 @@ TEST(task_group_requests, TG_28_a_body_with_a_value_that_was_stopped_has_none) {
             co_await sleep(1h);
             co_return 1;
         }));
-        EXPECT_TRUE(support::contains(stopped, "before its body had a value")) << stopped;
+        EXPECT_TRUE(support::contains(stopped, "before its body returned a value")) << stopped;
         std::string trace;
         const int value = co_await task_group([&](TaskGroup& group) -> Coro<int> {
             group.create_task(wait_for_the_end(trace, "child"));

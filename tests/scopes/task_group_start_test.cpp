@@ -113,7 +113,7 @@ TEST(task_group_start, F18_a_child_that_ends_or_is_cancelled_without_being_ready
         co_await task_group([](TaskGroup& group) -> Coro<> {
             const std::string ended =
                 co_await how(group.start([](TaskStatus<>) -> Coro<> { co_return; }));
-            EXPECT_EQ(ended, "the task ended before it was ready");
+            EXPECT_EQ(ended, "the task ended before it called TaskStatus::started()");
             const std::string cancelled = co_await how(group.start([](TaskStatus<>) -> Coro<> {
                 current_task().cancel("itself");
                 co_await sleep(1h);
@@ -335,7 +335,7 @@ TEST(task_group_start, F18_in_a_group_that_is_over_it_is_refused) {
             });
             co_return;
         });
-        EXPECT_EQ(end, "the task group is over");
+        EXPECT_EQ(end, "the task group has ended");
     });
 }
 

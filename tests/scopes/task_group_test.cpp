@@ -459,7 +459,7 @@ TEST(task_group, TASK_12_a_group_that_is_over_takes_no_task_and_destroys_the_cor
             });
             co_return;
         });
-        EXPECT_EQ(refusal, "the task group is over");
+        EXPECT_EQ(refusal, "the task group has ended");
     });
 }
 

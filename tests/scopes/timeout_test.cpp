@@ -91,7 +91,7 @@ TEST(timeout, an_absolute_deadline_is_on_the_loops_clock) {
             co_await sleep(1h);
         };
         const std::string end = co_await how(timeout_at(when, body));
-        EXPECT_EQ(end, "the time limit passed");
+        EXPECT_EQ(end, "the time limit has passed");
         EXPECT_GE(loop.time(), when);
         const std::string none =
             co_await how(timeout_at(std::nullopt, []() -> Coro<> { co_return; }));
@@ -110,7 +110,7 @@ TEST(timeout, TO_04_a_deadline_in_the_past_lets_the_body_begin_and_fires_at_its_
                     ADD_FAILURE() << "went on";
                 };
                 const std::string end = co_await how(timeout(delay, body));
-                EXPECT_EQ(end, "the time limit passed");
+                EXPECT_EQ(end, "the time limit has passed");
                 EXPECT_TRUE(began);
             }
         }
@@ -151,7 +151,7 @@ TEST(timeout, TO_06_of_two_nested_with_one_deadline_the_outer_one_raises_and_bot
         };
         const std::string end = co_await how(timeout_at(when, outer_body));
         EXPECT_EQ(trace, "both cancelled");
-        EXPECT_EQ(end, "the time limit passed");
+        EXPECT_EQ(end, "the time limit has passed");
         EXPECT_EQ(current_task().cancelling(), 0u);
     });
 }
@@ -169,7 +169,7 @@ TEST(timeout, TO_07_a_longer_inner_limit_passes_the_cancellation_of_the_outer_on
         };
         const std::string end = co_await how(timeout(2ms, outer_body));
         EXPECT_EQ(inner_end, "cancelled");
-        EXPECT_EQ(end, "the time limit passed");
+        EXPECT_EQ(end, "the time limit has passed");
     });
 }
 
@@ -184,7 +184,7 @@ TEST(timeout, TO_08_when_the_loop_was_busy_past_both_deadlines_the_outer_one_sti
             co_await sleep(1h);
         };
         const std::string end = co_await how(timeout_at(start, outer_body));
-        EXPECT_EQ(end, "the time limit passed");
+        EXPECT_EQ(end, "the time limit has passed");
         EXPECT_EQ(current_task().cancelling(), 0u);
         EXPECT_LT(asyncio::get_running_loop().time() - start, 10s);
     });
@@ -200,7 +200,7 @@ TEST(timeout, the_inner_of_two_nested_limits_may_expire_alone) {
         };
         const std::string end = co_await how(timeout(1h, outer_body));
         EXPECT_EQ(end, "value");
-        EXPECT_EQ(trace, "the time limit passed, and on");
+        EXPECT_EQ(trace, "the time limit has passed, and on");
     });
 }
 
@@ -279,7 +279,7 @@ TEST(timeout, TO_12_the_deadline_can_be_moved_and_taken_away_by_another_task) {
         auto earlier = create_task(sleep_within(1h, 1h));
         co_await sleep(0s);
         limit->reschedule(loop.time() + 1ms);
-        EXPECT_EQ(co_await earlier, "the time limit passed");
+        EXPECT_EQ(co_await earlier, "the time limit has passed");
         auto none = create_task(sleep_within(35ms, 30ms));
         co_await sleep(0s);
         limit->reschedule(std::nullopt);
@@ -288,7 +288,7 @@ TEST(timeout, TO_12_the_deadline_can_be_moved_and_taken_away_by_another_task) {
         auto past = create_task(sleep_within(1h, 1h));
         co_await sleep(0s);
         limit->reschedule(TimePoint::min());
-        EXPECT_EQ(co_await past, "the time limit passed");
+        EXPECT_EQ(co_await past, "the time limit has passed");
     });
 }
 
@@ -339,7 +339,7 @@ TEST(timeout, TO_15_a_limit_on_the_cleanup_after_a_cancellation_counts_its_own_r
         co_await sleep(0s);
         task.cancel();
         co_await asyncio::gather_settled(task);
-        EXPECT_EQ(trace, "the time limit passed, 1");
+        EXPECT_EQ(trace, "the time limit has passed, 1");
         EXPECT_TRUE(task.cancelled());
     });
 }

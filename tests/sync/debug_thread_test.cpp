@@ -47,8 +47,9 @@ std::string refusal_elsewhere(const std::function<void()>& use) {
     return text;
 }
 
-#define EXPECT_REFUSED_ELSEWHERE(...)                                                        \
-    EXPECT_TRUE(contains(refusal_elsewhere([&] { __VA_ARGS__; }), "used on another thread")) \
+#define EXPECT_REFUSED_ELSEWHERE(...)                               \
+    EXPECT_TRUE(contains(refusal_elsewhere([&] { __VA_ARGS__; }),   \
+                         "used on a thread other than its loop's")) \
         << #__VA_ARGS__
 
 /// As `support::run_test`, in debug mode.

@@ -406,7 +406,7 @@ TEST(lifetime, debug_mode_tells_how_many_tasks_a_queue_left_behind) {
     int sum = 0;
     asyncio::run(leave_workers_behind(workers, sum), {.debug = true});
     EXPECT_EQ(LogCapture::take(),
-              std::vector<std::string>{"a queue was destroyed while 3 tasks wait in it"});
+              std::vector<std::string>{"a queue was destroyed while 3 tasks waited in it"});
 }
 
 TEST(lifetime, what_is_destroyed_between_two_runs_of_a_loop_detaches_its_waiters_too) {

@@ -81,7 +81,7 @@ class BudgetTest(unittest.TestCase):
         self.write_budget({"old": 100})
         status, output = self.run_with({"new": 100})
         self.assertEqual(status, 1)
-        self.assertIn("not in the budget yet", output)
+        self.assertIn("not in the budget", output)
         self.assertIn("no longer measured", output)
 
     def test_update_makes_what_was_measured_the_budget(self):

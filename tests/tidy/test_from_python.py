@@ -33,15 +33,15 @@ class FromPython(unittest.TestCase):
 
     def test_a_name_of_ours_that_does_not_exist_is_found(self):
         found = misfits_of(lambda page: page.replace("| `Lock` |\n", "| `Look` |\n"))
-        self.assertEqual(found, ["Lock: no public header knows Look"])
+        self.assertEqual(found, ["Lock: no public header contains Look"])
 
     def test_a_name_that_stands_there_twice_is_found(self):
         found = misfits_of(lambda page: page + "| `Lock` | `Lock` |\n")
-        self.assertEqual(found, ["Lock stands there twice"])
+        self.assertEqual(found, ["Lock appears twice in the left column"])
 
     def test_a_row_without_an_answer_is_found(self):
         found = misfits_of(lambda page: page + "| `new` | |\n")
-        self.assertEqual(found, ["new has nothing on the right"])
+        self.assertEqual(found, ["new has an empty right column"])
 
     def test_code_on_the_right_becomes_a_piece_of_the_source_to_compile(self):
         page = ("```cpp\nextern int given;\n```\n"

@@ -105,7 +105,7 @@ class Semantics(unittest.TestCase):
         self.write("tests/core/balloon_test.cpp", "TEST(rise, TG_01_a_balloon_rises) {}")
         status, said = self.run_tool("--check")
         self.assertEqual(status, 1)
-        self.assertIn("docs/semantics.md is not what the tests' names tell", said)
+        self.assertIn("docs/semantics.md does not fit the names of the tests", said)
 
     def expect_misfit(self, words):
         status, said = self.run_tool()

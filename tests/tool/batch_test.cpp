@@ -399,7 +399,7 @@ TEST(BatchLog, resume_says_when_the_commands_are_not_the_same) {
     batch({"--joblog", log.path(), "echo one"});
     const Ended ended = batch({"--joblog", log.path(), "--resume", "echo other"});
     EXPECT_EQ(ended.output, "");
-    EXPECT_TRUE(contains(ended.errors, "number 1 was another command when it ran: echo one"))
+    EXPECT_TRUE(contains(ended.errors, "the job log has another command for number 1: echo one"))
         << ended.errors;
 }
 

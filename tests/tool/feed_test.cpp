@@ -201,7 +201,7 @@ TEST(Feed, a_quotation_without_an_end_is_refused_before_anything_runs) {
     EXPECT_TRUE(
         contains(ended.errors, "standard input, line 3: a command has a quotation without an end"))
         << ended.errors;
-    EXPECT_TRUE(contains(ended.errors, "give them as values")) << ended.errors;
+    EXPECT_TRUE(contains(ended.errors, "give the names as values")) << ended.errors;
     EXPECT_EQ(batch({"-0"}, {.input = std::string("echo no\0echo \"\0", 15)}).output, "");
     EXPECT_EQ(batch({"--dry-run"}, {.input = "echo no\nls 'it's'\n"}).output, "");
     // The shell's own message is a verdict of the command that a user has typed.
@@ -240,7 +240,7 @@ TEST(Feed, the_log_of_a_pipe_is_resumed) {
     batch(arguments, {.input = "echo 1\necho 2\n"});
     const Ended ended = batch(arguments, {.input = "echo 1\necho other\necho 3\necho 4\n"});
     EXPECT_EQ(ended.output, "3\n4\n");
-    EXPECT_TRUE(contains(ended.errors, "number 2 was another command when it ran: echo 2"))
+    EXPECT_TRUE(contains(ended.errors, "the job log has another command for number 2: echo 2"))
         << ended.errors;
     EXPECT_TRUE(contains(ended.errors, "4 commands: 2 complete, 2 in the log")) << ended.errors;
 }

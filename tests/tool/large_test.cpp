@@ -72,7 +72,7 @@ TEST(Large, output_stays_in_memory_where_there_is_no_room_for_a_file) {
     EXPECT_EQ(ended.status, 0);
     EXPECT_EQ(ended.output.size(), 6888896U);
     EXPECT_TRUE(ended.output.ends_with("\n999999\n1000000\n"));
-    EXPECT_TRUE(contains(ended.errors, "kept in memory, for want of a temporary file: File too"))
+    EXPECT_TRUE(contains(ended.errors, "because no temporary file could be made: File too"))
         << ended.errors;
 }
 
@@ -108,7 +108,7 @@ TEST(Large, five_hundred_at_once_with_64_descriptors_are_throttled_and_none_is_d
         batch({"-j", "0"}, {.input = repeated("sleep .05; echo x\n", 500), .descriptors = 64});
     EXPECT_EQ(ended.status, 0);
     EXPECT_EQ(ended.output, repeated("x\n", 500));
-    EXPECT_EQ(count_lines(ended.errors, "commands run at once, not more: more need"), 1)
+    EXPECT_EQ(count_lines(ended.errors, "commands run at once; a higher `ulimit -n`"), 1)
         << ended.errors;
     EXPECT_EQ(count_lines(ended.errors, "500 commands: 500 complete;"), 1) << ended.errors;
     EXPECT_LE(lines(ended.errors).size(), 4U);
@@ -124,7 +124,7 @@ TEST(Large, when_descriptors_run_out_commands_wait_for_others_to_end) {
                                             .inherited_descriptors = 40});
     EXPECT_EQ(ended.status, 0);
     EXPECT_EQ(ended.output, repeated("x\n", 300));
-    EXPECT_EQ(count_lines(ended.errors, "run at once, not more: Too many open files"), 1)
+    EXPECT_EQ(count_lines(ended.errors, "commands run at once: Too many open files"), 1)
         << ended.errors;
     EXPECT_EQ(count_lines(ended.errors, "300 commands: 300 complete;"), 1) << ended.errors;
 }

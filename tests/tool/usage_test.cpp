@@ -38,21 +38,21 @@ TEST(Usage, a_file_that_cannot_be_read_is_named_with_the_reason) {
 
 TEST(Usage, a_duration_nobody_can_read_is_named) {
     expect_refused({"-t", "soon", "echo no"},
-                   "--timeout: \"soon\" is no duration; write 2 (seconds)");
-    expect_refused({"-t", "-1", "echo no"}, "--timeout: \"-1\" is no duration");
-    expect_refused({"--grace", "1x", "echo no"}, "--grace: \"1x\" is no duration");
+                   "--timeout: \"soon\" is not a duration; write 2 (seconds)");
+    expect_refused({"-t", "-1", "echo no"}, "--timeout: \"-1\" is not a duration");
+    expect_refused({"--grace", "1x", "echo no"}, "--grace: \"1x\" is not a duration");
 }
 
 TEST(Usage, a_number_that_is_none_is_named) {
-    expect_refused({"-j", "-1", "echo no"}, "--jobs: \"-1\" is no number of jobs");
-    expect_refused({"-j", "many", "echo no"}, "--jobs: \"many\" is no number of jobs");
-    expect_refused({"--jobs=1.5", "echo no"}, "--jobs: \"1.5\" is no number of jobs");
-    expect_refused({"--retries", "-2", "echo no"}, "--retries: \"-2\" is no number of tries");
+    expect_refused({"-j", "-1", "echo no"}, "--jobs: \"-1\" is not a number of jobs");
+    expect_refused({"-j", "many", "echo no"}, "--jobs: \"many\" is not a number of jobs");
+    expect_refused({"--jobs=1.5", "echo no"}, "--jobs: \"1.5\" is not a number of jobs");
+    expect_refused({"--retries", "-2", "echo no"}, "--retries: \"-2\" is not a number of tries");
 }
 
 TEST(Usage, an_unknown_halt_is_named) {
     expect_refused({"--halt", "later,fail=1", "echo no"},
-                   "--halt: \"later,fail=1\" is no condition");
+                   "--halt: \"later,fail=1\" is not a condition");
 }
 
 TEST(Usage, an_unknown_option_is_named) {

@@ -139,14 +139,15 @@ TEST(Values, that_cannot_be_meant_are_refused) {
     };
     EXPECT_TRUE(contains(refusal({"echo {2}", ":::", "a"}), "the template names {2}"));
     EXPECT_TRUE(contains(refusal({":::", "a"}), "there is no command before :::"));
-    EXPECT_TRUE(contains(refusal({"-f", "/dev/null", "x", ":::", "a"}), "not both"));
+    EXPECT_TRUE(contains(refusal({"-f", "/dev/null", "x", ":::", "a"}),
+                         "-f and ::: cannot be used together"));
     EXPECT_TRUE(contains(refusal({"x", "::::", "-", "-"}), "standard input can be read only once"));
     EXPECT_TRUE(contains(refusal({"-f", "-", "-f", "-"}), "standard input can be read only once"));
     EXPECT_TRUE(contains(refusal({"x", "::::", "/nosuchfile"}), "cannot read /nosuchfile"));
     // A variable that is empty: the template must not run without its values.
-    EXPECT_TRUE(contains(refusal({"echo {}", "::::"}), "there is no file behind ::::"));
-    EXPECT_TRUE(contains(refusal({"echo", ":::", "a", "::::+"}), "there is no file behind ::::+"));
-    EXPECT_TRUE(contains(refusal({"echo", "::::", ":::", "a"}), "there is no file behind ::::"));
+    EXPECT_TRUE(contains(refusal({"echo {}", "::::"}), "there is no file after ::::"));
+    EXPECT_TRUE(contains(refusal({"echo", ":::", "a", "::::+"}), "there is no file after ::::+"));
+    EXPECT_TRUE(contains(refusal({"echo", "::::", ":::", "a"}), "there is no file after ::::"));
 }
 
 TEST(Values, words_before_them_are_one_template) {
@@ -308,7 +309,7 @@ TEST(Results, that_cannot_be_written_are_named) {
     const Ended cut = batch({"--results", folder.path(), "echo shown"});
     EXPECT_EQ(cut.status, 255);
     EXPECT_EQ(cut.output, "shown\n");
-    EXPECT_TRUE(contains(cut.errors, "they are not complete")) << cut.errors;
+    EXPECT_TRUE(contains(cut.errors, "are not complete: they could not be written")) << cut.errors;
 }
 
 TEST(Results, wait_for_no_reader) {
@@ -319,7 +320,8 @@ TEST(Results, wait_for_no_reader) {
     const Ended unread = batch({"--results", folder.path(), "echo shown"});
     EXPECT_EQ(unread.status, 255);
     EXPECT_EQ(unread.output, "shown\n");
-    EXPECT_TRUE(contains(unread.errors, "they are not complete")) << unread.errors;
+    EXPECT_TRUE(contains(unread.errors, "are not complete: they could not be written"))
+        << unread.errors;
     const int reader = ::open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     EXPECT_EQ(batch({"--results", folder.path(), "head -c 1000000 /dev/zero"}).status, 255);
     ::close(reader);

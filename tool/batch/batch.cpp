@@ -128,13 +128,13 @@ int report(const Options& options, Ledger& ledger, const Result& result,
     const bool none_came = ledger.totals().commands == 0 && !result.input_error.empty();
     if (!options.quiet && !none_came) print_table(options, ledger, result);
     say_what_failed(result.input_error, result.output_error);
-    if (result.log_is_incomplete) say("write the job log: it is not complete");
+    if (result.log_is_incomplete) say("the job log is not complete: it could not be written");
     if (const int error = OverflowFile::refusal(); error != 0 && !options.quiet) {
-        say(fmt::format("outputs were kept in memory, for want of a temporary file: {}",
+        say(fmt::format("outputs were kept in memory, because no temporary file could be made: {}",
                         std::strerror(error)));
     }
     if (result.results_are_incomplete)
-        say("write the results to " + options.results + ": they are not complete");
+        say("the results in " + options.results + " are not complete: they could not be written");
     if (!json) return status;
     const int error =
         json->write(json_report(ledger.jobs(), ledger.totals(), status), result.patience);

@@ -34,7 +34,7 @@ void require_files(const std::vector<ListWords>& lists) {
     for (const ListWords& list : lists) {
         if (list.in_files && list.words.empty()) {
             throw TemplateError(
-                fmt::format("there is no file behind ::::{}", list.linked ? "+" : ""));
+                fmt::format("there is no file after ::::{}", list.linked ? "+" : ""));
         }
     }
 }
@@ -63,7 +63,8 @@ Plan make_plan(const Options& options) {
     }
     if (options.words.empty()) throw TemplateError("there is no command before :::");
     if (!options.files.empty()) {
-        throw TemplateError("-f gives commands, and ::: gives values to one: not both");
+        throw TemplateError("-f and ::: cannot be used together: -f gives commands, ::: gives "
+                            "values to one command");
     }
     require_files(options.lists);
     auto values = std::make_unique<ValueFeed>(options.lists, options.item_end);

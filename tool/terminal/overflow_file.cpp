@@ -71,7 +71,7 @@ std::string OverflowFile::take_front(std::size_t most) {
             ::pread(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(begin_));
         if (count < 0 && errno == EINTR) continue;
         if (count <= 0) {
-            throw asyncio::OsError(count < 0 ? errno : EIO, "read what a command has written");
+            throw asyncio::OsError(count < 0 ? errno : EIO, "read the stored output of a command");
         }
         bytes.resize(static_cast<std::size_t>(count));
         begin_ += bytes.size();

@@ -20,7 +20,7 @@ struct LogCapture::Lines {
     explicit Lines(LogLevel level) : least(level) {}
 
     void keep(LogLevel level, std::string_view line) {
-        if (level < least || line.find(" held the loop for ") != line.npos) return;
+        if (level < least || line.find(" blocked the loop for ") != line.npos) return;
         const std::lock_guard lock(mutex);
         kept.emplace_back(line);
     }

@@ -37,10 +37,11 @@ TimePoint TestLoop::run_until_idle() {
 void TestLoop::check_idle() {
     const TimePoint deadline = run_until_idle();
     if (!all_tasks(loop_).empty()) {
-        throw AssertionError("the test has ended, and these tasks are left:\n" +
+        throw AssertionError("these tasks are left at the end of the test:\n" +
                              format_tasks(loop_));
     }
-    if (deadline != TimePoint::max()) throw AssertionError("the test has ended, a timer is left");
+    if (deadline != TimePoint::max())
+        throw AssertionError("a timer is left at the end of the test");
 }
 
 void TestLoop::close() {

@@ -118,7 +118,7 @@ TEST(Simulate, a_timer_that_is_left_is_a_failure) {
             co_return;
         });
     });
-    EXPECT_EQ(message, "the test has ended, a timer is left");
+    EXPECT_EQ(message, "a timer is left at the end of the test");
 }
 
 TEST(Simulate, a_warning_in_the_log_is_a_failure) {

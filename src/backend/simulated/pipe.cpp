@@ -84,7 +84,8 @@ int Pipe::read(Operation& operation, std::size_t most, Surroundings& around) {
     if (operation.receive == nullptr) {
         take(operation.buffer, count);
     } else {
-        static_assert(capacity_bytes <= Scratch::size_bytes, "nothing is cut off");
+        static_assert(capacity_bytes <= Scratch::size_bytes,
+                      "the scratch memory must hold all that a pipe can hold");
         const std::span<char> room = around.scratch.take(count);
         if (room.data() == nullptr) return -ENOMEM;
         take(room.data(), count);

@@ -227,8 +227,7 @@ Backend::Submitted finish_at_once(Operation& operation, int result) noexcept {
 
 Backend::Submitted World::submit(Operation& operation) noexcept {
     fork_guard_.check();
-    assert(operation.state != Operation::State::in_flight &&
-           "an operation is submitted once at a time");
+    assert(operation.state != Operation::State::in_flight && "the operation is in flight already");
     if (is_real(operation)) return submit_outside(operation);
 
     // The plan is asked only where there is a choice. An operation that must wait waits. An
@@ -269,7 +268,7 @@ Backend::Submitted World::submit_outside(Operation& operation) {
 
 void World::cancel(Operation& operation) noexcept {
     assert(operation.state == Operation::State::in_flight &&
-           "only what is in flight can be cancelled");
+           "only an operation in flight can be cancelled");
     Ticket& ticket = in_flight_.ticket_of(operation);
     // A close cannot be cancelled: the contract promises that the number is free afterwards.
     if (ticket.state == Ticket::State::done || operation.kind == OperationKind::close) return;

@@ -112,7 +112,7 @@ bool ValueFeed::is_finite() const noexcept {
 
 std::string ValueFeed::remark() const {
     if (!lengths_differ_) return {};
-    return "the linked lists are of different lengths; what has no partner is left out";
+    return "the linked lists have different lengths; values without a partner are skipped";
 }
 
 }  // namespace tool::batch

@@ -24,12 +24,12 @@ namespace {
 asyncio::Duration read_duration(const std::string& option, const std::string& text) {
     if (const auto duration = parse_duration(text)) return *duration;
     throw CLI::ValidationError(
-        option, fmt::format("\"{}\" is no duration; write {}", text, duration_forms));
+        option, fmt::format("\"{}\" is not a duration; write {}", text, duration_forms));
 }
 
 std::size_t read_number(const std::string& option, const std::string& text, const char* meaning) {
     if (const auto number = parse_number<std::size_t>(text)) return *number;
-    throw CLI::ValidationError(option, fmt::format("\"{}\" is no {}", text, meaning));
+    throw CLI::ValidationError(option, fmt::format("\"{}\" is not a {}", text, meaning));
 }
 
 /// A larger percentage, multiplied by the number of cores, could overflow.
@@ -49,7 +49,7 @@ Halt read_halt(const std::string& text) {
     if (const auto halt = parse_halt(text)) return *halt;
     throw CLI::ValidationError(
         "--halt",
-        fmt::format("\"{}\" is no condition; write never, soon,fail=N or now,fail=N", text));
+        fmt::format("\"{}\" is not a condition; write never, soon,fail=N or now,fail=N", text));
 }
 
 /// Adds an option whose text `read` converts into a value. If the option is repeated, the last one
@@ -74,19 +74,20 @@ CLI::Option* add_path(CLI::App& app, const char* names, const char* value, std::
 
 void add_input(CLI::App& app, Options& options) {
     app.add_option("COMMAND", options.words,
-                   "A command of the shell; anything behind -- is one. Before :::, all of them are "
-                   "one template")
+                   "A command of the shell; every word after -- is a command. The words before ::: "
+                   "are one template")
         ->type_name("");
     app.add_option("-f,--file", options.files,
                    "One command per line from FILE, - for standard input (the default if no "
-                   "command is given and standard input is no terminal); may be repeated")
+                   "command is given and standard input is not a terminal); may be repeated")
         ->type_name("FILE")
         ->allow_extra_args(false);
     app.add_flag_callback(
         "-0,--null", [&] { options.item_end = ItemEnd::nul; },
-        "What is read ends with NUL bytes, not lines (`find -print0`), and is taken as it is");
+        "The items of the input end with NUL bytes, not with lines (`find -print0`), and are taken "
+        "unchanged");
     app.add_flag("--close-fds", options.close_descriptors,
-                 "Leave commands no descriptors beyond the standard ones");
+                 "Give the commands no descriptors except the three standard ones");
 }
 
 void add_limits(CLI::App& app, Options& options) {
@@ -99,26 +100,26 @@ void add_limits(CLI::App& app, Options& options) {
             options.timeout.reset();
             if (limit > asyncio::Duration::zero()) options.timeout = limit;
         },
-        fmt::format("Limit for each command: {}; 0 is none", duration_forms));
+        fmt::format("Limit for each command: {}; 0 means no limit", duration_forms));
     add(
         app, "--grace", "DURATION",
         [&](const std::string& text) { options.grace = read_duration("--grace", text); },
-        "Time between SIGTERM and SIGKILL, 0 to kill at once (default 1s)");
+        "Time between SIGTERM and SIGKILL; 0 kills at once (default 1s)");
     add(
         app, "-j,--jobs", "N", [&](const std::string& text) { options.jobs = read_jobs(text); },
-        fmt::format(
-            "At most N at a time, 0 for all at once; N% of the cores (default: the cores, {})",
-            options.jobs));
+        fmt::format("Run at most N commands at a time; 0 means all at once, N% means that part of "
+                    "the cores (default: the number of cores, {})",
+                    options.jobs));
     add(
         app, "--retries", "N",
         [&](const std::string& text) {
             options.tries = read_number("--retries", text, "number of tries");
         },
-        "Try a failing command N times in all, 0 for ever; the last try counts");
+        "Try a failing command N times in all; 0 means until it succeeds; the last try counts");
     add(
         app, "--halt", "WHEN", [&](const std::string& text) { options.halt = read_halt(text); },
-        "soon,fail=N: when N have failed, start no more; now,fail=N: and end those that run; "
-        "also success=N, done=N, and never (the default)");
+        "soon,fail=N: after N failures, start no more commands; now,fail=N: also end the commands "
+        "that run; success=N and done=N count other results; never is the default");
 }
 
 void add_output(CLI::App& app, Options& options) {
@@ -127,25 +128,29 @@ void add_output(CLI::App& app, Options& options) {
     app.add_flag("--tty", options.tty,
                  "Give each command the terminal, one after another; its output is not kept");
     app.add_flag("--line-buffer", options.line_buffer,
-                 "Show whole lines while commands run; with -k, those of the first one");
-    app.add_flag("--dry-run", options.dry_run, "Run nothing, show what would be run");
+                 "Show whole lines while commands run; with -k, only the lines of the first "
+                 "running command");
+    app.add_flag("--dry-run", options.dry_run, "Show the commands without running them");
     add_path(app, "--results", "DIR", options.results,
-             "Write what each command writes to DIR/SEQ/stdout and stderr as well");
+             "Also write the output of each command to DIR/SEQ/stdout and DIR/SEQ/stderr");
     app.add_flag("--timeline", options.timeline, "Draw when each command ran");
-    app.add_flag("--no-progress", options.no_progress,
-                 "No progress line, which is shown on a terminal unless NO_COLOR is set");
-    app.add_flag("--quiet", options.quiet, "Only what the commands write: no table, no remarks");
+    app.add_flag(
+        "--no-progress", options.no_progress,
+        "Show no progress line (it is shown only on a terminal, and not if NO_COLOR is set)");
+    app.add_flag("--quiet", options.quiet,
+                 "Show only the output of the commands: no table, no remarks");
     add_path(app, "--json", "FILE", options.json,
-             "Write a report to FILE; with - it has standard output to itself, and what commands "
-             "write all goes to standard error");
+             "Write a report to FILE, or to standard output if FILE is -; the output of the "
+             "commands then goes to standard error");
 }
 
 void add_log(CLI::App& app, Options& options) {
     CLI::Option* log = add_path(app, "--joblog", "FILE", options.job_log,
                                 "Log every command, in GNU parallel's columns");
-    app.add_flag("--resume", options.resume, "Leave out what is in the job log")->needs(log);
+    app.add_flag("--resume", options.resume, "Skip the commands that are in the job log")
+        ->needs(log);
     app.add_flag("--resume-failed", options.resume_failed,
-                 "Leave out what has succeeded by the job log")
+                 "Skip the commands that succeeded according to the job log")
         ->needs(log);
 }
 
@@ -170,8 +175,9 @@ void parse(CLI::App& app, Options& options, int argc, char** argv) {
         all.insert(all.end(), line.options.begin(), line.options.end());
     }
     if (!is_batch && !all.empty() && !all.front().starts_with('-')) {
-        throw CLI::ValidationError(fmt::format("\"{}\"", all.front()),
-                                   fmt::format("there is no such subcommand, only {}", batch_name));
+        throw CLI::ValidationError(
+            fmt::format("\"{}\"", all.front()),
+            fmt::format("there is no such subcommand; the only subcommand is {}", batch_name));
     }
     // CLI11 takes the words in reverse order.
     std::reverse(all.begin(), all.end());

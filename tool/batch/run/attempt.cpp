@@ -23,8 +23,8 @@ using namespace asyncio;
 constexpr Duration drain_limit = 50ms;
 
 constexpr std::string_view terminal_refused =
-    "asyncio batch: the command asked the terminal for input, which it cannot have "
-    "without --tty: it was ended\n";
+    "asyncio batch: the command was ended, because it asked the terminal for input; with --tty it "
+    "gets the terminal\n";
 
 /// Reads `pipe` to its end. This coroutine owns the reader, so the reader lives as long as the
 /// task, even if the attempt that started the task has ended.

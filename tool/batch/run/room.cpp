@@ -38,7 +38,7 @@ bool Room::has_one_more(std::size_t workplaces) {
     descriptors_for_ = make_room_for(wanted);
     if (descriptors_for_ >= wanted) return true;
     if (!std::exchange(limit_was_noted_, true)) {
-        remark_(fmt::format("{} commands run at once, not more: more need a higher `ulimit -n`",
+        remark_(fmt::format("only {} commands run at once; a higher `ulimit -n` allows more",
                             workplaces));
     }
     return false;
@@ -68,7 +68,7 @@ Coro<> Room::wake_one() {
 
 void Room::note_shortage(const std::string& reason) {
     if (std::exchange(shortage_was_noted_, true)) return;
-    remark_(fmt::format("{} commands run at once, not more: {}", running_, reason));
+    remark_(fmt::format("only {} commands run at once: {}", running_, reason));
 }
 
 }  // namespace tool::batch

@@ -294,7 +294,8 @@ void Runner::was_done(const Command& command, const std::string& logged) {
     Job job = launcher_.job_of(command, 0);
     job.status = Status::skipped;
     if (launcher_.text_is_fixed() && logged != job.command) {
-        remark(fmt::format("number {} was another command when it ran: {}", job.number, logged));
+        remark(
+            fmt::format("the job log has another command for number {}: {}", job.number, logged));
     }
     printer_.pass_over(job.number);
     ledger_.add(std::move(job));

@@ -16,9 +16,8 @@
 namespace tool::batch {
 namespace {
 
-constexpr const char* fault =
-    "has a quotation without an end; if it was made from names, give them as values: "
-    "asyncio batch 'ls -- {}' :::: -";
+constexpr const char* fault = "has a quotation without an end; if the line was made from file "
+                              "names, give the names as values: asyncio batch 'ls -- {}' :::: -";
 
 constexpr auto none = std::string_view::npos;
 

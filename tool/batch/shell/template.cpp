@@ -198,9 +198,9 @@ private:
     /// appear in place of the value.
     void require_expansion() const {
         if (!is_in_document() || !documents_.front().is_literal) return;
-        throw TemplateError(
-            fmt::format("the shell puts no value into <<'{0}' ... {0}: write <<{0}, or \\{{}}",
-                        documents_.front().end));
+        throw TemplateError(fmt::format("the shell expands nothing in <<'{0}' ... {0}: write "
+                                        "<<{0}, or \\{{}} for the text {{}}",
+                                        documents_.front().end));
     }
 
     void read_character() {
@@ -327,7 +327,8 @@ Template::Template(std::string_view text, std::size_t lists) : lists_(lists) {
     const auto is_mark = [](const Piece& piece) { return piece.kind != Kind::literal; };
     if (std::ranges::none_of(pieces_, is_mark)) {
         if (parser.ends_with_document()) {
-            throw TemplateError("nothing can stand behind the end of a here-document: write {}");
+            throw TemplateError("no value can be added after the end of a here-document: write {} "
+                                "where the value belongs");
         }
         pieces_.push_back({.literal = " "});
         pieces_.push_back({.kind = Kind::value});
@@ -358,7 +359,7 @@ void Template::add_to_script(const Piece& piece) {
     }
     if (piece.list > lists_) {
         throw TemplateError(
-            fmt::format("the template names {{{}}}, and there {} {} list{} of values", piece.list,
+            fmt::format("the template names {{{}}}, but there {} {} list{} of values", piece.list,
                         lists_ == 1 ? "is" : "are", lists_, lists_ == 1 ? "" : "s"));
     }
     names_slot_ |= piece.kind == Kind::slot;

@@ -11,5 +11,5 @@
 #endif
 
 #if !defined(__cpp_rtti)
-#error "asyncio asks for the types of errors: compile without -fno-rtti"
+#error "asyncio needs run-time type information: compile without -fno-rtti"
 #endif

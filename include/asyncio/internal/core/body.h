@@ -34,11 +34,10 @@ constexpr void require_safe_closure() {
 template <class Manager>
 constexpr void require_safe_temporary() {
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
-    static_assert(
-        std::is_lvalue_reference_v<Manager> || !std::is_aggregate_v<Manager> ||
-            std::is_trivially_destructible_v<Manager>,
-        "this aggregate has a destructor, and g++ 12 would destroy a temporary one twice: "
-        "give it a constructor");
+    static_assert(std::is_lvalue_reference_v<Manager> || !std::is_aggregate_v<Manager> ||
+                      std::is_trivially_destructible_v<Manager>,
+                  "this aggregate has a destructor, and g++ 12 would destroy a temporary of this "
+                  "type twice: give it a constructor");
 #endif
 }
 

@@ -55,7 +55,7 @@ struct RemoteCallOf {
     static_assert((Serializable<std::decay_t<P>> && ...), "an argument has no asyncio::Serializer");
     static_assert(
         (!(std::is_lvalue_reference_v<P> && !std::is_const_v<std::remove_reference_t<P>>) && ...),
-        "the function changes an argument, which the other process cannot give back");
+        "the function changes an argument, but the change would stay in the other process");
 
     /// Each argument is converted to the parameter's type before it is written: the worker reads
     /// that type and knows no other.

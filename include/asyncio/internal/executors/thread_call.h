@@ -201,7 +201,7 @@ public:
     void drop() noexcept {
         if (!this->done() && this->is_awaited())
             this->end(Outcome<T>::failure(
-                error_with<RuntimeError>("a ThreadPromise was destroyed before it was kept")));
+                error_with<RuntimeError>("a ThreadPromise was destroyed before it had a result")));
         this->release();
     }
 };

@@ -45,7 +45,7 @@ private:
     static constexpr std::uint32_t was_set = 2;
 
     std::atomic<std::uint32_t> state_{unset};
-    static_assert(sizeof(std::atomic<std::uint32_t>) == 4, "the kernel looks at 32 bits");
+    static_assert(sizeof(std::atomic<std::uint32_t>) == 4, "futex(2) compares 32 bits");
 };
 
 }  // namespace asyncio::internal

@@ -77,7 +77,7 @@ public:
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
         if (&task("AsCompleted::next()").loop() != &completions_.loop_) [[unlikely]]
             throw_runtime_error(
-                "AsCompleted::next() is to be awaited in the event loop of its tasks");
+                "AsCompleted::next() must be awaited in the event loop of its tasks");
         // A waiting task will get a number, so the number counts as promised from here on.
         ++completions_.promised_;
         wait_in(completions_.waiting_, coroutine, &abort);

@@ -125,7 +125,7 @@ public:
     WaitQueue() noexcept = default;
     WaitQueue(const WaitQueue&) = delete;
     WaitQueue& operator=(const WaitQueue&) = delete;
-    ~WaitQueue() { assert(!in_use() && "whoever has the queue detaches its waiters"); }
+    ~WaitQueue() { assert(!in_use() && "the owner of the queue must detach its waiters first"); }
 
     /// Whether a waiter still refers to this queue; a cancelled waiter that has not left yet
     /// counts.

@@ -21,8 +21,8 @@ namespace asyncio::testing {
 /// exception. Captures may be nested; the innermost one gets the lines. They end in the opposite
 /// order of their beginning, as local variables do.
 ///
-/// Lines about a step that held the loop for too long are left out: on a busy machine any step may
-/// be slow.
+/// Lines about a step that blocked the loop for too long are left out: on a busy machine any step
+/// may be slow.
 ///
 /// Thread-safety: any thread may log; the object itself belongs to one thread.
 /// Python: `unittest.TestCase.assertLogs`.
