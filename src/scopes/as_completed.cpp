@@ -1,6 +1,6 @@
 // `as_completed`: a watch over all futures, and one alarm for the limit.
 //
-// One iteration after a future has ended, `future_ended` puts its number into `completions`:
+// In the iteration after the end of a future, `future_ended` puts its number into `completions`:
 // CPython's `_on_completion` is a done-callback as well. The iteration may be dropped early.
 // Neither the timer nor a future may then point into this object: the destructors of the watch and
 // of the alarm see to that. The futures themselves continue; nothing here cancels them.

@@ -1,10 +1,10 @@
 // `wait`: a watch over all futures, an alarm for the limit, and one future (`released_`) that says
 // when enough has ended.
 //
-// One iteration after a future has ended, `future_ended` counts it. If that is enough, `released_`
-// is set, and the waiting task runs one iteration after that. CPython's `_wait` has the same two
-// steps (`_on_completion` sets a `waiter` future). The task sorts the futures when it runs, not
-// when `released_` was set: futures that have ended in between count as done.
+// In the iteration after the end of a future, `future_ended` counts it. If that is enough,
+// `released_` is set, and the waiting task runs one iteration after that. CPython's `_wait` has the
+// same two steps (`_on_completion` sets a `waiter` future). The task sorts the futures when it
+// runs, not when `released_` was set: futures that have ended in between count as done.
 //
 // This object neither owns nor cancels the futures. Its watch ends when the call ends, also when
 // the call is cancelled.

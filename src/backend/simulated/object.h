@@ -107,7 +107,7 @@ public:
     Changes() = default;
     Changes(const Changes&) = delete;
     Changes& operator=(const Changes&) = delete;
-    /// One by one: the destructor of a long chain would recurse.
+    /// Takes the objects off in a loop: the destructor of a long chain would recurse.
     ~Changes() {
         while (!empty()) pop();
     }
