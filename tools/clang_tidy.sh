@@ -2,7 +2,7 @@
 # Runs clang-tidy on the sources of the library, libs/, the tool and the examples. The checks are in
 # .clang-tidy. Headers are checked through the files that include them.
 #
-# usage: tools/clang_tidy.sh BUILD_DIR [JOBS]   BUILD_DIR is (or will be) that of preset clang
+# usage: tools/clang_tidy.sh BUILD_DIR [JOBS]   BUILD_DIR is that of preset tidy, configured
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,10 +11,6 @@ jobs=${2:-$(nproc)}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-cmake --preset "$(basename "$build_dir")" >"$log" 2>&1 || {
-    cat "$log"
-    exit 1
-}
 files="^$PWD/(src|libs|tool|examples)/"
 if run-clang-tidy-19 -quiet -p "$build_dir" -j "$jobs" "$files" >"$log" 2>&1; then
     echo "   clean"

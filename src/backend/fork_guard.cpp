@@ -8,22 +8,22 @@
 
 #include "backend/fork_guard.h"
 
+#include "base/after_fork.h"
 #include "base/log.h"
 
 #include <cstdlib>
-
-#include <pthread.h>
 
 namespace asyncio::lowlevel {
 
 std::atomic<unsigned> ForkGuard::current_generation{0};
 
 ForkGuard::ForkGuard() noexcept {
-    // Registered once for the process and never removed. If there is no memory for the
-    // registration, forks go unnoticed, as they would without this class; refusing to make a loop
-    // would be worse.
-    [[maybe_unused]] static const int registered = ::pthread_atfork(
-        nullptr, nullptr, [] { current_generation.fetch_add(1, std::memory_order_relaxed); });
+    // If there is no memory for the registration, forks go unnoticed, as they would without this
+    // class. Refusing to make a loop would be worse.
+    [[maybe_unused]] static const bool registered =
+        (internal::call_in_forked_children(
+             [] { current_generation.fetch_add(1, std::memory_order_relaxed); }),
+         true);
     generation_ = current_generation.load(std::memory_order_relaxed);
 }
 

@@ -28,14 +28,13 @@
 
 #include "base/frame_stock.h"
 
+#include "base/after_fork.h"
 #include "base/large_memory.h"
 
 #include <bit>
 #include <functional>
 #include <new>
 #include <utility>
-
-#include <pthread.h>
 
 namespace asyncio::internal {
 namespace {
@@ -295,12 +294,11 @@ union Lasting {
 
 constinit Lasting lasting;
 
-void before_fork() noexcept { lasting.depot.mutex.lock(); }
-void after_fork() noexcept { lasting.depot.mutex.unlock(); }
-
 /// The process does not fork while the depot is locked: the child would find it locked for ever,
 /// and half changed. Registered before `main`, when there is one thread.
-[[maybe_unused]] const int registered = ::pthread_atfork(&before_fork, &after_fork, &after_fork);
+[[maybe_unused]] const bool safe_after_fork =
+    (lock_across_forks([] { lasting.depot.mutex.lock(); }, [] { lasting.depot.mutex.unlock(); }),
+     true);
 
 }  // namespace
 

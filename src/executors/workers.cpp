@@ -41,6 +41,7 @@
 
 #include <asyncio/exceptions.h>
 
+#include "base/after_fork.h"
 #include "base/log.h"
 #include "machine/call_stack.h"
 
@@ -126,22 +127,13 @@ void join_at_exit() {
     }
 }
 
-/// The process may fork while another thread holds the mutex, and the child has no such thread to
-/// release it. So `fork` itself takes the mutex before, and both processes release it after.
-void keep_usable_after_fork() noexcept {
-    ::pthread_atfork([] { all_pools().mutex.lock(); }, [] { all_pools().mutex.unlock(); },
-                     [] {
-                         generation.fetch_add(1);
-                         all_pools().mutex.unlock();
-                     });
-}
-
 /// The first call prepares fork and exit. atexit(3) runs in reverse order of registration, so
 /// static objects that are made before the first pool outlive its workers.
 AllPools& all_pools() {
     static AllPools& all = *[] {
         auto* made = new AllPools;
-        keep_usable_after_fork();
+        call_in_forked_children([] { generation.fetch_add(1); });
+        lock_across_forks([] { all_pools().mutex.lock(); }, [] { all_pools().mutex.unlock(); });
         std::atexit(&join_at_exit);
         return made;
     }();

@@ -8,9 +8,9 @@
 
 #include <asyncio/event_loop.h>
 
-#include <mutex>
+#include "base/after_fork.h"
 
-#include <pthread.h>
+#include <mutex>
 
 namespace asyncio::internal {
 namespace {
@@ -25,17 +25,12 @@ IntrusiveList<LiveLoop>& live() noexcept {
 /// Guarded by the mutex. 0 is the number of no loop.
 std::uint32_t last_number = 0;
 
-/// A fork may come while another thread holds the lock, and in the child that thread does not
-/// exist, so nothing would release it. So the lock is taken around the fork.
-void keep_usable_after_fork() noexcept {
-    ::pthread_atfork([] { mutex.lock(); }, [] { mutex.unlock(); }, [] { mutex.unlock(); });
-}
-
 }  // namespace
 
 /// The handler of forks is installed with the first loop: a program without loops does not get one.
 LiveLoop::LiveLoop() noexcept {
-    [[maybe_unused]] static const bool kept = (keep_usable_after_fork(), true);
+    [[maybe_unused]] static const bool safe =
+        (lock_across_forks([] { mutex.lock(); }, [] { mutex.unlock(); }), true);
     const std::lock_guard lock(mutex);
     number_ = ++last_number;
     live().push_back(*this);

@@ -18,6 +18,7 @@
 
 #include "machine/call_stack.h"
 
+#include "base/after_fork.h"
 #include "machine/inside_unwinder.h"
 
 #include <array>
@@ -30,7 +31,6 @@
 
 #include <cxxabi.h>
 #include <dlfcn.h>
-#include <pthread.h>
 #include <unwind.h>
 
 #ifdef ASYNCIO_WITH_BACKTRACE
@@ -192,10 +192,10 @@ constinit std::mutex debug_information_mutex;
 /// The debug information of the process. It is never freed, because libbacktrace has no function
 /// for that.
 backtrace_state* debug_information() {
-    static const auto lock = []() noexcept { debug_information_mutex.lock(); };
-    static const auto unlock = []() noexcept { debug_information_mutex.unlock(); };
-    static const int registered = ::pthread_atfork(lock, unlock, unlock);
-    static_cast<void>(registered);
+    [[maybe_unused]] static const bool safe =
+        (lock_across_forks([] { debug_information_mutex.lock(); },
+                           [] { debug_information_mutex.unlock(); }),
+         true);
     static backtrace_state* const state =
         backtrace_create_state(nullptr, 0, &ignore_error, nullptr);
     return state;

@@ -31,6 +31,7 @@
 
 #include "machine/stall_watch.h"
 
+#include "base/after_fork.h"
 #include "base/log.h"
 
 #include <algorithm>
@@ -152,7 +153,7 @@ namespace {
 /// that a leak checker does not report it.
 constinit std::atomic<Watchdog*> left_behind{nullptr};
 
-void after_fork_in_child() noexcept { left_behind.store(Watchdog::current.exchange(nullptr)); }
+void leave_behind() noexcept { left_behind.store(Watchdog::current.exchange(nullptr)); }
 
 /// Does nothing if the program has a handler of its own for the signal. With SA_RESTART the system
 /// calls of the stuck step continue.
@@ -172,8 +173,7 @@ bool install_handler(void (*handler)(int)) noexcept {
 /// Two threads may come at once: the first exchange wins, and the other thread destroys its own
 /// object, which has no thread yet.
 Watchdog& Watchdog::of_process() {
-    static const int registered = ::pthread_atfork(nullptr, nullptr, &after_fork_in_child);
-    static_cast<void>(registered);
+    [[maybe_unused]] static const bool safe = (call_in_forked_children(&leave_behind), true);
     if (current.load() == nullptr) {
         auto made = std::make_unique<Watchdog>();
         Watchdog* other = nullptr;

@@ -2,7 +2,7 @@
 // few. Method: deadlines in orders that are easy and hard to split, taken out all at once, or while
 // more arrive; compared with a sort.
 
-#include "base/timer_heap.h"
+#include "base/timer_heap_help.h"
 #include "support/random.h"
 
 #include <algorithm>
@@ -18,20 +18,13 @@
 namespace {
 
 using asyncio::TimePoint;
-using asyncio::internal::BasicTimerHeap;
 using asyncio::internal::never;
+using timer_heap_test::at;
+using timer_heap_test::Heap;
+using timer_heap_test::Item;
+using timer_heap_test::none;
 
-constexpr std::uint32_t none = ~std::uint32_t{0};
 constexpr int count = 20'000;
-
-struct Item {
-    std::uint32_t slot = none;
-    int number = 0;
-};
-
-using Heap = BasicTimerHeap<Item>;
-
-TimePoint at(std::int64_t nanoseconds) { return TimePoint{} + asyncio::Duration(nanoseconds); }
 
 std::vector<Item> numbered_items() {
     std::vector<Item> items(count);

@@ -38,19 +38,19 @@ namespace {
 using asyncio::TimePoint;
 using std::chrono::seconds;
 
-struct Item {
+struct Second {
     std::uint32_t slot = none;
     int second = 0;
     static constexpr std::uint32_t none = ~0U;
 };
 
-using Heap = asyncio::internal::BasicTimerHeap<Item>;
+using HeapOfSeconds = asyncio::internal::BasicTimerHeap<Second>;
 
 /// Takes out everything, in the heap's order.
-std::vector<int> drain(Heap& heap) {
+std::vector<int> drain(HeapOfSeconds& heap) {
     std::vector<int> seconds_taken;
-    std::array<Item*, 16> due{};
-    while (const std::size_t count = heap.take_due(TimePoint(seconds(1 << 30)), Item::none, due))
+    std::array<Second*, 16> due{};
+    while (const std::size_t count = heap.take_due(TimePoint(seconds(1 << 30)), Second::none, due))
         for (std::size_t i = 0; i < count; ++i) seconds_taken.push_back(due[i]->second);
     return seconds_taken;
 }
@@ -58,12 +58,12 @@ std::vector<int> drain(Heap& heap) {
 TEST(timer_heap_memory, what_could_not_be_armed_is_not_in_the_heap) {
     int refused = 0;
     for (std::uint32_t seed = 1; seed <= 20; ++seed) {
-        Heap heap;
+        HeapOfSeconds heap;
         std::mt19937 random(seed);
-        std::vector<std::unique_ptr<Item>> armed;
+        std::vector<std::unique_ptr<Second>> armed;
         std::vector<int> expected;
         for (int i = 0; i < 1000; ++i) {
-            auto item = std::make_unique<Item>();
+            auto item = std::make_unique<Second>();
             item->second = static_cast<int>(random() % 100'000);
             allocations_left = random() % 2 == 0 ? static_cast<int>(random() % 3) : -1;
             try {
@@ -71,7 +71,7 @@ TEST(timer_heap_memory, what_could_not_be_armed_is_not_in_the_heap) {
                 expected.push_back(item->second);
                 armed.push_back(std::move(item));
             } catch (const std::bad_alloc&) {
-                EXPECT_EQ(item->slot, Item::none);
+                EXPECT_EQ(item->slot, Second::none);
                 ++refused;
             }
             if (i % 5 == 0) heap.earliest();
@@ -85,11 +85,11 @@ TEST(timer_heap_memory, what_could_not_be_armed_is_not_in_the_heap) {
 }
 
 TEST(timer_heap_memory, one_whose_split_fails_still_gives_all_in_order) {
-    Heap heap;
-    std::vector<std::unique_ptr<Item>> items;
+    HeapOfSeconds heap;
+    std::vector<std::unique_ptr<Second>> items;
     std::vector<int> expected;
     const auto push = [&](int second) {
-        items.push_back(std::make_unique<Item>());
+        items.push_back(std::make_unique<Second>());
         items.back()->second = second;
         heap.push(*items.back(), TimePoint(seconds(second)));
         expected.push_back(second);

@@ -2,7 +2,7 @@
 // off in between, and its memory follows the living timers.
 // Method: small cases by hand; random programs held against a `std::map` as the model.
 
-#include "base/timer_heap.h"
+#include "base/timer_heap_help.h"
 #include "support/random.h"
 
 #include <array>
@@ -16,20 +16,12 @@
 namespace {
 
 using asyncio::TimePoint;
-using asyncio::internal::BasicTimerHeap;
 using asyncio::internal::never;
 using support::Random;
-
-constexpr std::uint32_t none = ~std::uint32_t{0};
-
-struct Item {
-    std::uint32_t slot = none;
-    int number = 0;
-};
-
-using Heap = BasicTimerHeap<Item>;
-
-TimePoint at(std::int64_t nanoseconds) { return TimePoint{} + asyncio::Duration(nanoseconds); }
+using timer_heap_test::at;
+using timer_heap_test::Heap;
+using timer_heap_test::Item;
+using timer_heap_test::none;
 
 std::vector<int> drain(Heap& heap) {
     std::vector<int> order;

@@ -20,7 +20,7 @@ import sys
 # Each stands for a kind: a function, a variable with one instance per thread, the type information
 # of an exception, a virtual table, a function that only templates call.
 NEEDED = (
-    "asyncio::EventLoop::run_forever()",
+    "asyncio::lowlevel::Loop::run_forever()",
     "asyncio::internal::here",
     "typeinfo for asyncio::CancelledError",
     "vtable for asyncio::OsError",

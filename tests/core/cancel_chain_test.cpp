@@ -152,17 +152,17 @@ TEST(cancel_chain, shields_waits_groups_and_limits_one_inside_the_other) {
     });
 }
 
-Coro<> descend(int levels) {
+Coro<> nest(int levels) {
     if (levels == 0) {
         co_await sleep(1h);
     } else {
-        co_await descend(levels - 1);
+        co_await nest(levels - 1);
     }
 }
 
 TEST(cancel_chain, coroutines_that_await_each_other) {
     run_test([]() -> Coro<> {
-        const Task<> task = create_task(descend(many));
+        const Task<> task = create_task(nest(many));
         co_await sleep(0s);
         task.cancel("deep");
         EXPECT_EQ(co_await end_of(task), "cancelled: deep");

@@ -10,7 +10,7 @@ using examples::on_simulated_backend;
 using examples::run_example;
 
 /// Takes the times off the beginnings of the lines; −1 where there is none.
-std::vector<double> take_times(Finished& run) {
+std::vector<double> take_leading_times(Finished& run) {
     std::vector<double> times;
     for (std::string& line : run.lines) {
         const std::size_t blank = line.find(' ');
@@ -23,7 +23,7 @@ std::vector<double> take_times(Finished& run) {
 
 TEST(loop_by_hand, runs_callbacks_when_they_are_due_and_run_does_the_same) {
     Finished run = run_example("loop_by_hand", {on_simulated_backend() ? "100" : "0.1"});
-    const std::vector<double> times = take_times(run);
+    const std::vector<double> times = take_leading_times(run);
     ASSERT_TRUE(
         examples::printed(run, {"run_until_complete", "the answer is 42", "run_forever",
                                 "call_soon", "call_later", "call_at", "call_later: stop", "close",

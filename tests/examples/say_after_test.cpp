@@ -31,7 +31,7 @@ int seconds_of_day(const std::string& line) {
 
 /// Takes the times of day off the lines. Returns them as seconds since the first of them; −1 where
 /// a line has none.
-std::vector<int> take_times(Finished& run) {
+std::vector<int> take_times_of_day(Finished& run) {
     std::vector<int> times;
     int first = -1;
     for (std::string& line : run.lines) {
@@ -60,7 +60,7 @@ void put_ends_in_order(std::vector<std::string>& lines) {
 void check(const char* version, const std::vector<std::string>& lines, std::vector<int> times,
            double total) {
     Finished run = run_version(version);
-    const std::vector<int> printed_times = take_times(run);
+    const std::vector<int> printed_times = take_times_of_day(run);
     if (on_simulated_backend()) {
         for (int& time : times) time *= time < 0 ? 1 : simulated_second;
         EXPECT_EQ(printed_times, times);
@@ -94,7 +94,7 @@ TEST(say_after, two_tasks_awaited_take_two_seconds) {
 TEST(say_after, real_seconds_are_on_the_clock) {
     if (on_simulated_backend()) return;
     Finished run = run_example("say_after", {"a"});
-    const std::vector<int> times = take_times(run);
+    const std::vector<int> times = take_times_of_day(run);
     ASSERT_EQ(times.size(), 6U);
     EXPECT_GE(times[5], 2);
     EXPECT_LT(times[5], examples::soon);

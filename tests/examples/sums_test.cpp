@@ -14,7 +14,7 @@ using examples::on_simulated_backend;
 using examples::run_example;
 
 /// Takes the times off the "Time: " lines.
-std::vector<double> take_times(Finished& run) {
+std::vector<double> take_sum_times(Finished& run) {
     std::vector<double> times;
     for (std::string& line : run.lines) {
         if (!line.starts_with("Time: ")) continue;
@@ -66,7 +66,7 @@ void expect_real_times(const std::vector<double>& times, const std::vector<doubl
 
 TEST(sums, of_plain_functions_are_added_up_one_after_the_other) {
     Finished run = run_example("sums", {"plain", "0.1"});
-    const std::vector<double> times = take_times(run);
+    const std::vector<double> times = take_sum_times(run);
     EXPECT_TRUE(examples::printed(run, one_after_another));
     expect_real_times(times, {0, 1, 2, 3, 4, 5});
     EXPECT_GE(run.seconds, 0.5);
@@ -74,7 +74,7 @@ TEST(sums, of_plain_functions_are_added_up_one_after_the_other) {
 
 TEST(sums, of_coroutines_that_block_take_just_as_long) {
     Finished run = run_example("sums", {"blocking", "0.1"});
-    const std::vector<double> times = take_times(run);
+    const std::vector<double> times = take_sum_times(run);
     EXPECT_TRUE(examples::printed(run, one_after_another));
     expect_real_times(times, {0, 1, 2, 3, 4, 5});
     EXPECT_GE(run.seconds, 0.5);
@@ -119,7 +119,7 @@ TEST(sums, of_coroutines_that_wait_are_added_up_together) {
     const bool is_simulated = on_simulated_backend();
     Finished run =
         is_simulated ? run_example("sums", {"async", "100"}) : run_example("sums", {"async"});
-    const std::vector<double> times = take_times(run);
+    const std::vector<double> times = take_sum_times(run);
     EXPECT_TRUE(examples::printed(run, interleaved));
     const std::vector<double> expected = {0, 0, 1, 1, 2, 3};
     ASSERT_EQ(times.size(), expected.size());

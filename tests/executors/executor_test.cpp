@@ -39,10 +39,9 @@ using support::TestLoop;
 using threads_test::Counted;
 using threads_test::ends_cancelled;
 using threads_test::Semaphore;
+using threads_test::square;
 using threads_test::until;
 using namespace std::chrono_literals;
-
-int square(int number) { return number * number; }
 
 // Calling.
 

@@ -30,7 +30,16 @@ private:
     }
 };
 
-/// Gives the loop turns until `condition` holds.
+/// For an executor.
+inline int square(int number) { return number * number; }
+
+/// A coroutine for another loop.
+inline asyncio::Coro<int> add(int a, int b) {
+    co_await asyncio::sleep(std::chrono::milliseconds(1));
+    co_return a + b;
+}
+
+/// Waits, and lets the loop run, until `condition` holds.
 inline asyncio::Coro<> until(const std::atomic<bool>& condition) {
     while (!condition) co_await asyncio::sleep(std::chrono::milliseconds(1));
 }

@@ -38,10 +38,9 @@ using support::LogCapture;
 using support::run_test;
 using support::TestLoop;
 using threads_test::Semaphore;
+using threads_test::square;
 using threads_test::until;
 using namespace std::chrono_literals;
-
-int square(int number) { return number * number; }
 
 TEST(default_executor, EXE_04_takes_nothing_after_its_shutdown) {
     run_test([]() -> Coro<> {

@@ -49,14 +49,10 @@ using asyncio::to_thread;
 using support::LogCapture;
 using support::run_test;
 using support::TestLoop;
+using threads_test::add;
 using threads_test::FailsToMove;
 using threads_test::until;
 using namespace std::chrono_literals;
-
-Coro<int> add(int a, int b) {
-    co_await sleep(1ms);
-    co_return a + b;
-}
 
 Coro<int> fail() {
     co_await sleep(0s);

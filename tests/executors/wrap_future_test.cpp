@@ -38,6 +38,7 @@ using asyncio::wrap_future;
 using support::LogCapture;
 using support::run_test;
 using support::TestLoop;
+using threads_test::add;
 using threads_test::ends_cancelled;
 using threads_test::until;
 using namespace std::chrono_literals;
@@ -264,12 +265,7 @@ private:
     std::thread thread_;
 };
 
-Coro<int> add(int a, int b) {
-    co_await sleep(1ms);
-    co_return a + b;
-}
-
-Coro<> wait_long(std::atomic<bool>& began, std::atomic<bool>& cancelled) {
+Coro<> wait_for_thread(std::atomic<bool>& began, std::atomic<bool>& cancelled) {
     ThreadPromise<> never;
     began = true;
     try {
@@ -293,7 +289,7 @@ TEST(wrap_future, FUT_09_a_cancellation_reaches_the_coroutine_of_another_loop) {
         std::atomic<bool> began = false;
         std::atomic<bool> cancelled = false;
         auto waits = create_task([&]() -> Coro<> {
-            co_await wrap_future(run_coroutine_threadsafe(wait_long(began, cancelled), *other));
+            co_await wrap_future(run_coroutine_threadsafe(wait_for_thread(began, cancelled), *other));
         });
         co_await until(began);
         waits.cancel();
@@ -309,7 +305,7 @@ TEST(wrap_future, FUT_09_the_cancelled_coroutine_of_another_loop_cancels_who_awa
         Future<> future;
         {
             const OtherLoop other;
-            future = wrap_future(run_coroutine_threadsafe(wait_long(began, cancelled), *other));
+            future = wrap_future(run_coroutine_threadsafe(wait_for_thread(began, cancelled), *other));
             co_await until(began);
         }
         EXPECT_TRUE(co_await ends_cancelled(future));

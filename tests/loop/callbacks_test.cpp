@@ -25,18 +25,12 @@ using support::TestLoop;
 using support::Tracked;
 using namespace std::chrono_literals;
 
-/// One iteration that does not wait.
-void run_once(TestLoop& loop) {
-    loop->stop();
-    loop->run_forever();
-}
-
 TEST(callbacks, LOOP_01_run_in_the_order_in_which_they_came) {
     const LogCapture log;
     TestLoop loop;
     std::string trace;
     for (char name : {'a', 'b', 'c'}) loop->call_soon([&trace, name] { trace += name; });
-    run_once(loop);
+    loop.run_once();
     EXPECT_EQ(trace, "abc");
 }
 
@@ -49,9 +43,9 @@ TEST(callbacks, LOOP_02_one_that_is_added_by_a_callback_runs_in_the_next_iterati
         loop->call_soon([&] { trace += 'c'; });
     });
     loop->call_soon([&] { trace += 'b'; });
-    run_once(loop);
+    loop.run_once();
     EXPECT_EQ(trace, "ab");
-    run_once(loop);
+    loop.run_once();
     EXPECT_EQ(trace, "abc");
 }
 
@@ -67,7 +61,7 @@ TEST(callbacks, LOOP_03_one_that_is_cancelled_does_not_run_and_releases_its_capt
     EXPECT_EQ(Tracked::alive(), 0);
     handle.cancel();
     EXPECT_TRUE(handle.cancelled());
-    run_once(loop);
+    loop.run_once();
     EXPECT_FALSE(ran);
 }
 
@@ -82,7 +76,7 @@ TEST(callbacks, LOOP_03_one_may_cancel_another_of_the_same_iteration) {
     });
     second = loop->call_soon([&] { trace += 'b'; });
     loop->call_soon([&] { trace += 'c'; });
-    run_once(loop);
+    loop.run_once();
     EXPECT_EQ(trace, "ac");
 }
 
@@ -95,7 +89,7 @@ TEST(callbacks, cancelling_one_that_runs_or_has_run_has_no_effect) {
         handle.cancel();
         ++runs;
     });
-    run_once(loop);
+    loop.run_once();
     handle.cancel();
     EXPECT_EQ(runs, 1);
     EXPECT_FALSE(handle.cancelled());
@@ -113,7 +107,7 @@ TEST(callbacks, a_handle_can_be_dropped_copied_and_empty) {
     Handle empty;
     empty.cancel();
     EXPECT_FALSE(empty.cancelled());
-    run_once(loop);
+    loop.run_once();
     EXPECT_EQ(runs, 1);
 }
 
@@ -122,7 +116,7 @@ TEST(callbacks, captures_are_released_when_the_callback_has_run_though_the_handl
     TestLoop loop;
     const Handle handle = loop->call_soon([tracked = Tracked(1)] {});
     EXPECT_EQ(Tracked::alive(), 1);
-    run_once(loop);
+    loop.run_once();
     EXPECT_EQ(Tracked::alive(), 0);
 }
 
@@ -150,7 +144,7 @@ TEST(callbacks, LOOP_17_an_error_is_reported_and_the_next_callback_runs) {
     bool next_ran = false;
     loop->call_soon([] { throw std::runtime_error("broken"); });
     loop->call_soon([&] { next_ran = true; });
-    run_once(loop);
+    loop.run_once();
     EXPECT_TRUE(next_ran);
     const std::vector<std::string> lines = LogCapture::take();
     ASSERT_EQ(lines.size(), 1u);
@@ -162,7 +156,7 @@ TEST(callbacks, whatever_one_throws_is_reported) {
     TestLoop loop;
     loop->call_soon([] { throw 42; });
     loop->call_soon([] { throw asyncio::CancelledError("why"); });
-    run_once(loop);
+    loop.run_once();
     const std::vector<std::string> lines = LogCapture::take();
     ASSERT_EQ(lines.size(), 2u);
     EXPECT_TRUE(support::contains(lines[0], "int")) << lines[0];
@@ -183,7 +177,7 @@ TEST(callbacks, LOOP_11_stop_lets_the_rest_of_the_iteration_run_and_keeps_what_w
     loop->call_soon([&] { trace += 'b'; });
     loop->run_forever();
     EXPECT_EQ(trace, "ab");
-    run_once(loop);
+    loop.run_once();
     EXPECT_EQ(trace, "abc");
 }
 
@@ -231,7 +225,7 @@ TEST(callbacks, LOOP_15_a_running_loop_cannot_be_closed) {
             refused = true;
         }
     });
-    run_once(loop);
+    loop.run_once();
     EXPECT_TRUE(refused);
     EXPECT_FALSE(loop->is_closed());
 }

@@ -30,7 +30,7 @@ using support::TestLoop;
 using namespace std::chrono_literals;
 
 /// Longer than what the back-ends take for short.
-void compute() {
+void compute_a_little() {
     const asyncio::TimePoint end = Clock::now() + 300us;
     while (Clock::now() < end) {
     }
@@ -72,7 +72,7 @@ Coro<> slices(Scene& scene, bool writes) {
         const bool time_to_write = writes && i % 20 == 10;
         if (i == 90) scene.end = true;
         if (time_to_write) scene.write();
-        compute();
+        compute_a_little();
         co_await asyncio::sleep(0s);
     }
 }
@@ -129,7 +129,7 @@ TEST(fairness, a_descriptor_is_served_within_one_slice_of_callbacks_and_of_timer
             if (--left == 5) scene.end = true;
             if (left % 20 == 10) scene.write();
             if (left == 5) scene.write();
-            compute();
+            compute_a_little();
             if (left == 0) return loop->stop();
             by_timer ? void(loop->call_later(0s, again)) : void(loop->call_soon(again));
         };
@@ -153,7 +153,7 @@ Coro<> bounce(Scene& from, Scene& to, int& rounds) {
         co_await asyncio::lowlevel::perform(
             {.kind = OperationKind::read, .fd = from.reading.get(), .buffer = &byte, .size = 1});
         last = ++rounds >= most_rounds;
-        compute();
+        compute_a_little();
         to.write();
     }
 }
@@ -171,7 +171,7 @@ TEST(fairness, LOOP_30_descriptors_that_are_always_ready_do_not_starve_a_task) {
             co_await asyncio::sleep(1ms);
             there.write();
             for (int i = 0; i < 40; ++i) {
-                compute();
+                compute_a_little();
                 co_await asyncio::sleep(0s);
             }
             rounds_meanwhile = rounds;

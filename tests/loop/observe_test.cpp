@@ -23,12 +23,6 @@ using support::TestLoop;
 using namespace std::chrono_literals;
 using Submitted = asyncio::lowlevel::Backend::Submitted;
 
-/// One iteration that does not wait.
-void run_once(TestLoop& loop) {
-    loop->stop();
-    loop->run_forever();
-}
-
 /// An operation that notes that the loop was told of its end.
 struct Noted : Operation {
     explicit Noted(OperationKind wanted) {
@@ -65,7 +59,7 @@ public:
 private:
     void finish(Noted& operation) {
         if (loop_->submit(operation) == Submitted::finished) return;
-        while (!operation.told) run_once(loop_);
+        while (!operation.told) loop_.run_once();
     }
 
     TestLoop& loop_;
@@ -144,12 +138,12 @@ TEST(observe, LOOP_12_an_iteration_by_hand_looks_once) {
     WaitingRead waiting(loop);
     for (int i = 0; i < 5; ++i) {
         const int before = loop.probe().waits;
-        run_once(loop);
+        loop.run_once();
         EXPECT_EQ(loop.probe().waits, before + 1);
     }
     loop->cancel(waiting.read);
     // A seeded world may put the end off, but not for ever.
-    for (int i = 0; i < 10'000 && !waiting.read.told; ++i) run_once(loop);
+    for (int i = 0; i < 10'000 && !waiting.read.told; ++i) loop.run_once();
     EXPECT_TRUE(waiting.read.told);
 }
 
@@ -159,7 +153,7 @@ TEST(observe, an_operation_in_flight_is_not_submitted_a_second_time) {
     WaitingRead waiting(loop);
     EXPECT_THROW(loop->submit(waiting.read), asyncio::RuntimeError);
     loop->cancel(waiting.read);
-    for (int i = 0; i < 10'000 && !waiting.read.told; ++i) run_once(loop);
+    for (int i = 0; i < 10'000 && !waiting.read.told; ++i) loop.run_once();
     EXPECT_TRUE(waiting.read.told);
     EXPECT_EQ(waiting.read.result, -ECANCELED) << "and is as it was";
 }

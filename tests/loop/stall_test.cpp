@@ -219,7 +219,7 @@ TEST_F(Stall, a_step_is_reported_where_it_was_looked_at_last) {
     EXPECT_EQ(reports_at(second).size(), 1U) << all_reports();
 }
 
-[[gnu::noinline]] void compute() {
+[[gnu::noinline]] void compute_until_seen() {
     const SignalMask seen_here(SIG_UNBLOCK);
     const auto is_seen = [] { return StallWatch::of_this_thread()->stack().count > 0; };
     const asyncio::TimePoint start = asyncio::Clock::now();
@@ -231,7 +231,7 @@ TEST_F(Stall, a_step_is_reported_where_it_was_looked_at_last) {
 
 TEST_F(Stall, computing_is_found_as_blocking_is) {
     run_watched([&]() -> Coro<> {
-        compute();
+        compute_until_seen();
         co_return;
     });
     EXPECT_EQ(reports_in("compute").size(), 1U) << all_reports();

@@ -24,11 +24,6 @@ using support::TestLoop;
 using support::Tracked;
 using namespace std::chrono_literals;
 
-void run_once(TestLoop& loop) {
-    loop->stop();
-    loop->run_forever();
-}
-
 void run_for(TestLoop& loop, Duration delay) {
     loop->call_later(delay, [&] { loop->stop(); });
     loop->run_forever();
@@ -67,7 +62,7 @@ TEST(timers, LOOP_04_overdue_ones_run_in_the_next_iteration_the_more_overdue_fir
     std::string trace;
     loop->call_later(-1s, [&] { trace += 'b'; });
     loop->call_later(-2s, [&] { trace += 'a'; });
-    run_once(loop);
+    loop.run_once();
     EXPECT_EQ(trace, "ab");
 }
 
@@ -77,7 +72,7 @@ TEST(timers, one_that_is_due_now_runs_behind_what_is_ready) {
     std::string trace;
     loop->call_later(0s, [&] { trace += 'b'; });
     loop->call_soon([&] { trace += 'a'; });
-    run_once(loop);
+    loop.run_once();
     EXPECT_EQ(trace, "ab");
 }
 
@@ -103,7 +98,7 @@ TEST(timers, LOOP_07_time_goes_on_within_a_callback) {
         std::this_thread::sleep_for(5ms);
         EXPECT_GE(loop->time() - before, 5ms);
     });
-    run_once(loop);
+    loop.run_once();
 }
 
 TEST(timers, LOOP_08_a_deadline_far_away_does_not_overflow_and_does_not_fire) {
@@ -126,7 +121,7 @@ TEST(timers, the_distant_past_is_a_deadline_too) {
     int fired = 0;
     loop->call_later(Duration::min(), [&] { ++fired; });
     loop->call_at(TimePoint::min(), [&] { ++fired; });
-    run_once(loop);
+    loop.run_once();
     EXPECT_EQ(fired, 2);
 }
 
@@ -178,9 +173,9 @@ TEST(timers, one_armed_by_another_with_a_deadline_that_has_passed_runs_in_the_ne
         loop->call_later(-1s, [&] { trace += 'c'; });
     });
     loop->call_later(0s, [&] { trace += 'b'; });
-    run_once(loop);
+    loop.run_once();
     EXPECT_EQ(trace, "ab");
-    run_once(loop);
+    loop.run_once();
     EXPECT_EQ(trace, "abc");
 }
 

@@ -7,8 +7,6 @@ namespace {
 using namespace oracle;
 using asyncio::current_task;
 
-Coro<> sleeper() { co_await tell("sleep", sleep(forever)); }
-
 template <class T>
 Coro<T> tell_of(std::string what, Future<T> future) {
     co_return co_await tell(std::move(what), std::move(future));

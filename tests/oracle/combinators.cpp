@@ -13,18 +13,6 @@ using asyncio::as_completed;
 using asyncio::AsyncExitStack;
 using asyncio::AsyncGenerator;
 
-Coro<int> number(Duration delay, int value) {
-    co_await sleep(delay);
-    say("returns " + std::to_string(value));
-    co_return value;
-}
-
-Coro<int> failing(Duration delay, std::string text) {
-    co_await sleep(delay);
-    say("fails with " + text);
-    throw Error(text);
-}
-
 /// In Python the iteration gives the result or the error at once, here the task.
 template <class Done>
 Coro<std::optional<int>> next_result(Done& done) {

@@ -12,25 +12,13 @@ namespace {
 using namespace oracle;
 using asyncio::Outcome;
 
-Coro<int> number(Duration delay, int value) {
-    co_await sleep(delay);
-    say("returns " + std::to_string(value));
-    co_return value;
-}
-
-Coro<int> failing(Duration delay, std::string text) {
-    co_await sleep(delay);
-    say("fails with " + text);
-    throw Error(text);
-}
-
-Coro<int> sleeper() {
+Coro<int> sleeping_int() {
     co_await tell("sleep", sleep(forever));
     co_return 0;
 }
 
 /// Needs some ticks to end when it is cancelled.
-Coro<int> stubborn(int count) {
+Coro<int> stubborn_int(int count) {
     try {
         co_await sleep(forever);
     } catch (const CancelledError&) {
@@ -114,13 +102,13 @@ SCENARIO(gather_wait, GATH_04_the_first_error_leaves_and_the_others_go_on) {
 SCENARIO(gather_wait, GATH_05_errors_as_values) {
     const auto a = spawn("a", number(2s, 1));
     const auto b = spawn("b", failing(1s, "boom"));
-    const auto c = spawn("c", sleeper());
+    const auto c = spawn("c", sleeping_int());
     call_later(1s, [&] { c.cancel(); });
     co_await say_results("gather", gather_settled(a, b, c));
 }
 
 SCENARIO(gather_wait, GATH_06_a_part_that_is_cancelled) {
-    const auto a = spawn("a", sleeper());
+    const auto a = spawn("a", sleeping_int());
     const auto b = spawn("b", number(2s, 1));
     const auto gathered = gather(a, b);
     call_later(1s, [&] { a.cancel(); });
@@ -131,7 +119,7 @@ SCENARIO(gather_wait, GATH_06_a_part_that_is_cancelled) {
 }
 
 SCENARIO(gather_wait, GATH_07_cancelling_it_cancels_the_parts) {
-    const auto a = spawn("a", sleeper());
+    const auto a = spawn("a", sleeping_int());
     const auto b = spawn("b", number(0s, 2));
     const auto worker = [&]() -> Coro<> { co_await tell("gather", without_value(gather(a, b))); };
     const auto task = spawn("worker", worker());
@@ -153,8 +141,8 @@ SCENARIO(gather_wait, GATH_07_when_the_parts_have_ended_the_results_stand) {
 }
 
 SCENARIO(gather_wait, GATH_08_errors_as_values_and_the_caller_is_cancelled) {
-    const auto a = spawn("a", sleeper());
-    const auto b = spawn("b", stubborn(2));
+    const auto a = spawn("a", sleeping_int());
+    const auto b = spawn("b", stubborn_int(2));
     const auto worker = [&]() -> Coro<> {
         co_await tell("gather", without_value(gather_settled(a, b)));
     };
@@ -165,8 +153,8 @@ SCENARIO(gather_wait, GATH_08_errors_as_values_and_the_caller_is_cancelled) {
 }
 
 SCENARIO(gather_wait, GATH_09_a_cancelled_gather_and_a_part_that_cleans_up) {
-    const auto a = spawn("a", sleeper());
-    const auto b = spawn("b", stubborn(2));
+    const auto a = spawn("a", sleeping_int());
+    const auto b = spawn("b", stubborn_int(2));
     const auto worker = [&]() -> Coro<> {
         try {
             co_await tell("gather", without_value(gather(a, b)));
@@ -237,7 +225,7 @@ SCENARIO(gather_wait, GATH_19_the_waiter_is_cancelled_and_the_inner_task_goes_on
 }
 
 SCENARIO(gather_wait, GATH_19_the_inner_task_is_cancelled) {
-    const auto inner = spawn("inner", sleeper());
+    const auto inner = spawn("inner", sleeping_int());
     const auto worker = [&]() -> Coro<> { co_await tell("shield", shield(inner)); };
     const auto task = spawn("worker", worker());
     co_await turns(2);
@@ -270,7 +258,7 @@ SCENARIO(gather_wait, GATH_21_an_error_after_the_waiter_is_gone_is_reported_once
 
 SCENARIO(gather_wait, GATH_23_a_shield_inside_a_gather) {
     const auto a = spawn("a", number(2s, 1));
-    const auto b = spawn("b", sleeper());
+    const auto b = spawn("b", sleeping_int());
     const auto worker = [&]() -> Coro<> {
         co_await tell("gather", without_value(gather(shield(a), b)));
     };

@@ -185,6 +185,31 @@ Coro<> turns(int count) {
     for (int i = 0; i < count; ++i) co_await sleep(0s);
 }
 
+Coro<int> number(Duration delay, int value) {
+    co_await sleep(delay);
+    say("returns " + std::to_string(value));
+    co_return value;
+}
+
+Coro<int> failing(Duration delay, std::string text) {
+    co_await sleep(delay);
+    say("fails with " + text);
+    throw Error(text);
+}
+
+Coro<> sleeper() { co_await tell("sleep", sleep(forever)); }
+
+Coro<> stubborn(int count) {
+    try {
+        co_await sleep(forever);
+    } catch (const CancelledError&) {
+        say("cleaning up");
+    }
+    co_await turns(count);
+    say("clean");
+    throw CancelledError();
+}
+
 void trace_reports(EventLoop& loop) {
     loop.set_exception_handler([](EventLoop&, const asyncio::ErrorContext& context) {
         say("report " + text_of(context.exception));

@@ -85,7 +85,7 @@ inline asyncio::TimerHandle call_later(Duration delay,
     return asyncio::get_running_loop().call_later(delay, std::move(callback));
 }
 
-/// Awaits, says how that ended, and ends the same.
+/// Awaits, says how the awaitable ended, and ends in the same way.
 template <class Given>
 Coro<asyncio::internal::AwaitResult<Given>> tell(std::string what, Given awaitable) {
     using T = asyncio::internal::AwaitResult<Given>;
@@ -105,7 +105,7 @@ Coro<asyncio::internal::AwaitResult<Given>> tell(std::string what, Given awaitab
     }
 }
 
-/// As `tell`, and keeps to itself how it ended.
+/// As `tell`, but neither returns nor throws what came out.
 template <class Given>
 Coro<> end_of(std::string what, Given awaitable) {
     try {
@@ -114,17 +114,28 @@ Coro<> end_of(std::string what, Given awaitable) {
     }
 }
 
-/// As many ticks.
+/// Waits this number of ticks.
 Coro<> turns(int count);
+
+// Coroutines that most scenarios run.
+
+/// Sleeps, and returns the value.
+Coro<int> number(Duration delay, int value);
+/// Sleeps, and throws an Error.
+Coro<int> failing(Duration delay, std::string text);
+/// Sleeps until it is cancelled, and says how that ended.
+Coro<> sleeper();
+/// Sleeps until it is cancelled, and needs this number of ticks to end then.
+Coro<> stubborn(int count);
 
 /// Runs the scenario and compares its trace with that of its twin in `theme`.py.
 void compare(const char* theme, const char* name, Coro<> (*scenario)());
-/// The same for one that starts loops itself.
+/// The same for a scenario that starts loops itself.
 void compare(const char* theme, const char* name, void (*scenario)());
 /// For scenarios that start loops themselves: reports go into the trace.
 void trace_reports(EventLoop& loop);
 
-// For those who compare by themselves.
+// For scenarios that compare by themselves.
 
 /// What a command prints; its exit status goes to `status`.
 std::string output_of(const std::string& command, int& status);

@@ -41,20 +41,6 @@ void run(Body body) {
     end_of_run("run", runner, body);
 }
 
-Coro<> sleeper() { co_await tell("sleep", sleep(forever)); }
-
-/// Needs some ticks to end when it is cancelled.
-Coro<> stubborn(int count) {
-    try {
-        co_await sleep(forever);
-    } catch (const CancelledError&) {
-        say("cleaning up");
-    }
-    co_await turns(count);
-    say("clean");
-    throw CancelledError();
-}
-
 RUN_SCENARIO(shutdown, RUN_01_a_value_and_an_error) {
     run([]() -> Coro<int> {
         co_await sleep(0s);

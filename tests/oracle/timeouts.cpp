@@ -11,21 +11,8 @@ using namespace oracle;
 using asyncio::current_task;
 
 Coro<> sleep_and_tell(Duration delay) { co_await tell("sleep", sleep(delay)); }
-Coro<> sleeper() { co_await tell("sleep", sleep(forever)); }
 
 std::string cancelling() { return "cancelling " + std::to_string(current_task().cancelling()); }
-
-/// Needs some ticks to end when it is cancelled.
-Coro<> stubborn(int turns_to_clean_up) {
-    try {
-        co_await sleep(forever);
-    } catch (const CancelledError&) {
-        say("cleaning up");
-    }
-    co_await turns(turns_to_clean_up);
-    say("clean");
-    throw CancelledError();
-}
 
 SCENARIO(timeouts, TO_02_a_body_that_ends_in_time) {
     const auto body = []() -> Coro<int> {

@@ -11,8 +11,6 @@ namespace {
 using namespace asyncio;
 using namespace process_test;
 
-constexpr SubprocessOptions all_pipes{.stdin = PIPE, .stdout = PIPE, .stderr = PIPE};
-
 std::string lines_up_to(int count) {
     std::string text;
     for (int i = 0; i < count; ++i) text += "line " + std::to_string(i) + '\n';

@@ -17,8 +17,6 @@ namespace {
 using namespace asyncio;
 using namespace process_test;
 
-constexpr SubprocessOptions all_pipes{.stdin = PIPE, .stdout = PIPE, .stderr = PIPE};
-
 /// Lowers the limit of descriptors while it lives.
 class DescriptorLimit {
 public:

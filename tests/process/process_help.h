@@ -25,6 +25,9 @@ namespace process_test {
 using support::open_descriptors;
 using namespace std::chrono_literals;
 
+inline constexpr asyncio::SubprocessOptions all_pipes{
+    .stdin = asyncio::PIPE, .stdout = asyncio::PIPE, .stderr = asyncio::PIPE};
+
 /// No child is left, dead or alive.
 inline void expect_no_child() {
     siginfo_t info{};

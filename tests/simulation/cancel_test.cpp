@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint64_t seeds = 200;
+constexpr std::uint64_t cancel_seeds = 200;
 
 TEST(Cancel, a_waiting_operation_is_given_back_by_the_next_wait_and_not_before) {
     World world;
@@ -28,7 +28,7 @@ TEST(Cancel, a_waiting_operation_is_given_back_by_the_next_wait_and_not_before) 
 }
 
 TEST(Cancel, asking_twice_is_answered_once) {
-    for (std::uint64_t seed = 0; seed < seeds; ++seed) {
+    for (std::uint64_t seed = 0; seed < cancel_seeds; ++seed) {
         World world(seed);
         char byte = 0;
         Read read(world.pipe().read_end, &byte, 1);
@@ -44,7 +44,7 @@ TEST(Cancel, asking_twice_is_answered_once) {
 }
 
 TEST(Cancel, asking_again_and_again_does_not_put_off_the_answer) {
-    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    for (std::uint64_t seed = 1; seed <= cancel_seeds; ++seed) {
         World world(seed);
         char byte = 0;
         Read read(world.pipe().read_end, &byte, 1);
@@ -94,7 +94,7 @@ TEST(Cancel, an_operation_can_be_submitted_again_after_it_was_cancelled) {
 
 TEST(Cancel, a_read_cancelled_in_the_step_in_which_data_came_has_it_or_leaves_it) {
     int had_it = 0;
-    for (std::uint64_t seed = 0; seed < seeds; ++seed) {
+    for (std::uint64_t seed = 0; seed < cancel_seeds; ++seed) {
         World world(seed);
         const Pipe pipe = world.pipe();
         std::string bytes(10, '?');
@@ -125,13 +125,13 @@ TEST(Cancel, a_read_cancelled_in_the_step_in_which_data_came_has_it_or_leaves_it
         ASSERT_TRUE(seed != 0 || read.result == -ECANCELED) << "the plain world";
     }
     EXPECT_GT(had_it, 20);
-    EXPECT_LT(had_it, static_cast<int>(seeds) - 20);
+    EXPECT_LT(had_it, static_cast<int>(cancel_seeds) - 20);
 }
 
 TEST(Cancel, a_write_put_off_by_the_plan_is_written_or_not_as_its_result_says) {
     int written = 0;
     int cancelled = 0;
-    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    for (std::uint64_t seed = 1; seed <= cancel_seeds; ++seed) {
         World world(seed);
         const Pipe pipe = world.pipe();
         Write write(pipe.write_end, "abc", 3);
@@ -154,7 +154,7 @@ TEST(Cancel, a_write_put_off_by_the_plan_is_written_or_not_as_its_result_says) {
 
 TEST(Cancel, the_answer_may_take_its_time) {
     int late = 0;
-    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    for (std::uint64_t seed = 1; seed <= cancel_seeds; ++seed) {
         World world(seed);
         char byte = 0;
         Read read(world.pipe().read_end, &byte, 1);
@@ -188,7 +188,7 @@ TEST(Cancel, what_is_done_and_not_yet_reported_keeps_its_result) {
 
 TEST(Cancel, a_cancelled_close_closes_all_the_same) {
     int put_off = 0;
-    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    for (std::uint64_t seed = 1; seed <= cancel_seeds; ++seed) {
         World world(seed);
         const Pipe pipe = world.pipe();
         Close close(pipe.write_end);
@@ -206,7 +206,7 @@ TEST(Cancel, a_cancelled_close_closes_all_the_same) {
 TEST(Cancel, a_cancelled_pipe_exists_or_does_not) {
     int made = 0;
     int cancelled = 0;
-    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    for (std::uint64_t seed = 1; seed <= cancel_seeds; ++seed) {
         World world(seed);
         std::array<int, 2> ends{-1, -1};
         MakePipe request(ends);

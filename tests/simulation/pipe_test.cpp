@@ -251,10 +251,10 @@ TEST(Pipe, an_operation_on_a_number_that_was_closed_under_it_fails_and_spares_th
 }
 
 /// A real pipe, asked the same questions in the same words.
-class RealPipe {
+class KernelPipe {
 public:
-    RealPipe() { EXPECT_EQ(::pipe2(ends_, O_NONBLOCK | O_CLOEXEC), 0); }
-    ~RealPipe() {
+    KernelPipe() { EXPECT_EQ(::pipe2(ends_, O_NONBLOCK | O_CLOEXEC), 0); }
+    ~KernelPipe() {
         for (int end : ends_) {
             if (end >= 0) ::close(end);
         }
@@ -332,7 +332,7 @@ std::string walk(AnyPipe& pipe, std::uint64_t seed) {
 TEST(Pipe, it_answers_as_a_real_one_step_by_step) {
     const auto before = std::signal(SIGPIPE, SIG_IGN);
     for (std::uint64_t seed = 0; seed < 200; ++seed) {
-        RealPipe real;
+        KernelPipe real;
         SimulatedPipe simulated;
         ASSERT_EQ(walk(simulated, seed), walk(real, seed)) << "walk " << seed;
     }

@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint64_t seeds = 100;
+constexpr std::uint64_t plan_seeds = 100;
 
 TEST(Plan, the_same_seed_gives_the_same_run_to_the_last_tick) {
     for (std::uint64_t seed = 0; seed < 50; ++seed) {
@@ -31,14 +31,14 @@ TEST(Plan, the_same_seed_gives_the_same_run_to_the_last_tick) {
 TEST(Plan, different_seeds_give_different_runs) {
     std::set<std::uint64_t> traces;
     std::set<std::vector<int>> orders;
-    for (std::uint64_t seed = 0; seed < seeds; ++seed) {
+    for (std::uint64_t seed = 0; seed < plan_seeds; ++seed) {
         Storm storm(seed, 1, {.operations = 400});
         storm.run();
         traces.insert(storm.trace());
         orders.insert(storm.order());
     }
-    EXPECT_EQ(traces.size(), seeds);
-    EXPECT_EQ(orders.size(), seeds);
+    EXPECT_EQ(traces.size(), plan_seeds);
+    EXPECT_EQ(orders.size(), plan_seeds);
 }
 
 /// Twenty readers of twenty pipes, all served in one step: the order in which they are reported.
@@ -74,13 +74,13 @@ TEST(Plan, what_finishes_together_is_reported_in_any_order) {
     std::vector<int> in_order(20);
     std::iota(in_order.begin(), in_order.end(), 0);
     std::set<std::vector<int>> orders;
-    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    for (std::uint64_t seed = 1; seed <= plan_seeds; ++seed) {
         std::vector<int> order = order_of_finishing_together(seed);
         orders.insert(order);
         std::sort(order.begin(), order.end());
         ASSERT_EQ(order, in_order) << "seed " << seed;
     }
-    EXPECT_EQ(orders.size(), seeds);
+    EXPECT_EQ(orders.size(), plan_seeds);
     EXPECT_EQ(orders.count(in_order), 0u);
 }
 
@@ -107,7 +107,7 @@ When when_a_write_finishes(std::uint64_t seed) {
 
 TEST(Plan, what_could_finish_now_finishes_in_submit_or_in_the_next_wait_or_later) {
     std::multiset<When> seen;
-    for (std::uint64_t seed = 1; seed <= seeds; ++seed) seen.insert(when_a_write_finishes(seed));
+    for (std::uint64_t seed = 1; seed <= plan_seeds; ++seed) seen.insert(when_a_write_finishes(seed));
     EXPECT_GT(seen.count(When::in_submit), 10u);
     EXPECT_GT(seen.count(When::in_the_next_wait), 10u);
     EXPECT_GT(seen.count(When::later), 10u);
@@ -117,7 +117,7 @@ TEST(Plan, what_could_finish_now_finishes_in_submit_or_in_the_next_wait_or_later
 TEST(Plan, reads_and_big_writes_may_be_short_but_never_empty) {
     std::set<int> written;
     std::set<std::size_t> read;
-    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    for (std::uint64_t seed = 1; seed <= plan_seeds; ++seed) {
         World world(seed);
         const Pipe pipe = world.pipe();
         written.insert(world.write(pipe.write_end, std::string(20'000, 'x')));
@@ -130,7 +130,7 @@ TEST(Plan, reads_and_big_writes_may_be_short_but_never_empty) {
 }
 
 TEST(Plan, a_write_of_pipe_buf_bytes_is_never_short) {
-    for (std::uint64_t seed = 0; seed < seeds; ++seed) {
+    for (std::uint64_t seed = 0; seed < plan_seeds; ++seed) {
         World world(seed);
         const Pipe pipe = world.pipe();
         for (int i = 0; i < 16; ++i) {
@@ -162,7 +162,7 @@ int early_waits(std::uint64_t seed) {
 
 TEST(Plan, a_wait_may_end_early_but_not_always) {
     std::vector<int> early;
-    for (std::uint64_t seed = 1; seed <= seeds; ++seed) early.push_back(early_waits(seed));
+    for (std::uint64_t seed = 1; seed <= plan_seeds; ++seed) early.push_back(early_waits(seed));
     EXPECT_GT(*std::max_element(early.begin(), early.end()), 10);
     EXPECT_LT(*std::max_element(early.begin(), early.end()), 60);
     EXPECT_EQ(*std::min_element(early.begin(), early.end()), 0) << "some worlds never do";

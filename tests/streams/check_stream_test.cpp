@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 using namespace streams_test;
 
 /// More than any of the channels and the high mark hold together.
-constexpr std::size_t too_much = 600'000;
+constexpr std::size_t more_than_fits = 600'000;
 
 std::shared_ptr<Channel> faulty(std::shared_ptr<Channel> inner) {
     return std::make_shared<FaultyChannel>(get_running_loop(), std::move(inner),
@@ -157,14 +157,14 @@ TEST_P(check_stream, an_early_end_gives_the_bytes_that_came) {
 TEST_P(check_stream, a_writer_waits_for_a_slow_reader) {
     run_fed_test([]() -> Coro<> {
         Pipe pipe = co_await make();
-        pipe.writer.write(numbered_text(too_much));
+        pipe.writer.write(numbered_text(more_than_fits));
         auto drained = create_task(
             [](const StreamWriter& writer) -> Coro<> { co_await writer.drain(); }(pipe.writer));
         co_await sleep(1ms);
         EXPECT_FALSE(drained.done());
-        auto reading = create_task(pipe.reader.readexactly(too_much));
+        auto reading = create_task(pipe.reader.readexactly(more_than_fits));
         const std::string got = co_await reading;
-        EXPECT_TRUE(got == numbered_text(too_much));
+        EXPECT_TRUE(got == numbered_text(more_than_fits));
         co_await drained;
         co_await pipe.writer.send("");
         EXPECT_EQ(pipe.writer.get_write_buffer_size(), 0U);
@@ -220,7 +220,7 @@ TEST_P(check_stream, a_cancelled_send_is_sent_as_a_whole) {
     run_fed_test([]() -> Coro<> {
         Pipe pipe = co_await make();
         auto sending = create_task([](const StreamWriter& writer) -> Coro<> {
-            co_await writer.send(numbered_text(too_much));
+            co_await writer.send(numbered_text(more_than_fits));
         }(pipe.writer));
         co_await sleep(1ms);
         sending.cancel();
@@ -228,7 +228,7 @@ TEST_P(check_stream, a_cancelled_send_is_sent_as_a_whole) {
         EXPECT_TRUE(outcome.cancelled());
         pipe.writer.close();
         const std::string got = co_await pipe.reader.read();
-        EXPECT_TRUE(got == numbered_text(too_much));
+        EXPECT_TRUE(got == numbered_text(more_than_fits));
     });
 }
 
@@ -252,7 +252,7 @@ TEST_P(check_stream, a_writer_that_waits_learns_that_the_reader_is_gone) {
     run_fed_test([]() -> Coro<> {
         Pipe pipe = co_await make();
         auto sending = create_task([](const StreamWriter& writer) -> Coro<> {
-            co_await writer.send(std::string(too_much, 'x'));
+            co_await writer.send(std::string(more_than_fits, 'x'));
         }(pipe.writer));
         co_await sleep(1ms);
         pipe.reader = StreamReader();
@@ -266,14 +266,14 @@ TEST_P(check_stream, a_writer_that_waits_learns_that_the_reader_is_gone) {
 TEST_P(check_stream, an_aborted_writer_sends_no_more) {
     run_fed_test([]() -> Coro<> {
         Pipe pipe = co_await make();
-        pipe.writer.write(numbered_text(too_much));
+        pipe.writer.write(numbered_text(more_than_fits));
         pipe.writer.abort();
         EXPECT_TRUE(pipe.writer.is_closing());
         co_await pipe.writer.wait_closed();
         EXPECT_EQ(pipe.writer.get_write_buffer_size(), 0U);
         const std::string got = co_await pipe.reader.read();
-        EXPECT_LT(got.size(), too_much);
-        EXPECT_TRUE(got == numbered_text(too_much).substr(0, got.size()));
+        EXPECT_LT(got.size(), more_than_fits);
+        EXPECT_TRUE(got == numbered_text(more_than_fits).substr(0, got.size()));
         const int error = co_await error_of(pipe.writer.send("late"));
         EXPECT_EQ(error, ECONNRESET);
     });
@@ -285,12 +285,12 @@ TEST_P(check_stream, handles_may_go_at_any_time) {
             Pipe pipe = co_await make();
             auto reading = create_task(pipe.reader.read());
             for (int i = 0; i < steps; ++i) co_await sleep(0ns);
-            pipe.writer.write(numbered_text(too_much));
+            pipe.writer.write(numbered_text(more_than_fits));
             for (int i = 0; i < steps; ++i) co_await sleep(0ns);
             pipe.writer = StreamWriter();
             pipe.reader = StreamReader();
             const std::string got = co_await reading;
-            EXPECT_LT(got.size(), too_much);
+            EXPECT_LT(got.size(), more_than_fits);
         }
     });
 }
@@ -302,7 +302,7 @@ TEST_P(check_stream, a_loop_that_closes_ends_the_streams_that_are_left) {
         support::TestLoop loop;
         loop->run_until_complete([&]() -> Coro<> {
             left = co_await make();
-            left.writer.write(numbered_text(too_much));
+            left.writer.write(numbered_text(more_than_fits));
         }());
         loop->close();
         EXPECT_TRUE(left.reader.is_closing());

@@ -24,11 +24,12 @@ using asyncio::writable;
 using support::run_test;
 using namespace std::chrono_literals;
 
-struct RealPipe {
-    RealPipe() { EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0); }
-    RealPipe(const RealPipe&) = delete;
-    RealPipe& operator=(const RealPipe&) = delete;
-    ~RealPipe() {
+/// A blocking pipe whose ends are plain numbers, as a shell gives them to a program.
+struct NumberedPipe {
+    NumberedPipe() { EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0); }
+    NumberedPipe(const NumberedPipe&) = delete;
+    NumberedPipe& operator=(const NumberedPipe&) = delete;
+    ~NumberedPipe() {
         ::close(ends[0]);
         close_writing();
     }
@@ -63,7 +64,7 @@ private:
 
 /// The simulated world has pipes of its own, and sees real ones when it has nothing else to do.
 TEST(standard_streams, input_is_read_line_by_line) {
-    RealPipe pipe;
+    NumberedPipe pipe;
     const Led led(STDIN_FILENO, pipe.ends[0]);
     pipe.write("one\ntwo\nthr");
     run_test([&]() -> Coro<> {
@@ -79,7 +80,7 @@ TEST(standard_streams, input_is_read_line_by_line) {
 }
 
 TEST(standard_streams, input_stays_open_when_its_reader_goes) {
-    RealPipe pipe;
+    NumberedPipe pipe;
     const Led led(STDIN_FILENO, pipe.ends[0]);
     run_test([&]() -> Coro<> {
         static_cast<void>(open_stdin());
@@ -89,7 +90,7 @@ TEST(standard_streams, input_stays_open_when_its_reader_goes) {
 }
 
 TEST(standard_streams, stay_open_when_the_stream_cannot_be_made) {
-    RealPipe pipe;
+    NumberedPipe pipe;
     const Led led(STDIN_FILENO, pipe.ends[0]);
     try {
         static_cast<void>(open_stdin());
@@ -109,7 +110,7 @@ TEST(standard_streams, stay_open_when_the_stream_cannot_be_made) {
 }
 
 TEST(standard_streams, output_goes_out) {
-    RealPipe pipe;
+    NumberedPipe pipe;
     std::fflush(stdout);
     {
         const Led led(STDOUT_FILENO, pipe.ends[1]);
@@ -124,7 +125,7 @@ TEST(standard_streams, output_goes_out) {
 }
 
 TEST(readiness, comes_when_there_is_something_to_read) {
-    RealPipe pipe;
+    NumberedPipe pipe;
     run_test([&]() -> Coro<> {
         std::string trace;
         const auto waiting = create_task([&]() -> Coro<> {
@@ -140,7 +141,7 @@ TEST(readiness, comes_when_there_is_something_to_read) {
 }
 
 TEST(readiness, comes_with_the_end) {
-    RealPipe pipe;
+    NumberedPipe pipe;
     pipe.close_writing();
     run_test([&]() -> Coro<> { co_await readable(pipe.ends[0]); });
 }
@@ -154,7 +155,7 @@ TEST(readiness, of_a_file_is_always_there) {
 }
 
 TEST(readiness, is_cancelled_where_it_waits) {
-    RealPipe pipe;
+    NumberedPipe pipe;
     run_test([&]() -> Coro<> {
         const auto waiting = create_task(readable(pipe.ends[0]));
         co_await sleep(0ms);
@@ -167,7 +168,7 @@ TEST(readiness, is_cancelled_where_it_waits) {
 }
 
 TEST(readiness, of_what_is_no_descriptor_is_refused) {
-    RealPipe pipe;
+    NumberedPipe pipe;
     // A number that nothing takes meanwhile: descriptors get the lowest one that is free.
     const int number = ::fcntl(pipe.ends[0], F_DUPFD_CLOEXEC, 500);
     ::close(number);
@@ -184,7 +185,7 @@ TEST(readiness, of_what_is_no_descriptor_is_refused) {
 }
 
 TEST(readiness, of_a_limit_is_a_limit) {
-    RealPipe pipe;
+    NumberedPipe pipe;
     run_test([&]() -> Coro<> {
         bool late = false;
         try {

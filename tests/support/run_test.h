@@ -17,7 +17,13 @@ class TestLoop : public asyncio::testing::TestLoop {
 public:
     using asyncio::testing::TestLoop::TestLoop;
 
-    /// Nothing is left that could ever run.
+    /// Runs one iteration, which does not wait.
+    void run_once() {
+        (*this)->stop();
+        (*this)->run_forever();
+    }
+
+    /// Checks that nothing is left that could ever run.
     void expect_idle() {
         EXPECT_EQ(run_until_idle(), asyncio::TimePoint::max()) << "a timer is left";
         EXPECT_TRUE(asyncio::all_tasks(**this).empty()) << "a task is left";

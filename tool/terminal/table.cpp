@@ -12,7 +12,7 @@ namespace tool {
 namespace {
 
 /// The blanks between two columns.
-constexpr std::size_t gap = 2;
+constexpr std::size_t column_gap = 2;
 
 /// The width that each column needs for its texts.
 std::vector<std::size_t> widths_of(std::span<const TableColumn> columns,
@@ -32,7 +32,7 @@ std::vector<std::size_t> widths_of(std::span<const TableColumn> columns,
 std::size_t room_for(std::size_t cut, std::span<const std::size_t> widths, std::size_t width) {
     std::size_t others = 0;
     for (std::size_t index = 0; index < widths.size(); ++index) {
-        if (index != cut) others += widths[index] + gap;
+        if (index != cut) others += widths[index] + column_gap;
     }
     return width > others ? width - others : 0;
 }
@@ -60,7 +60,7 @@ std::string draw_row(std::span<const TableColumn> columns, const TableRow& row,
                      std::span<const std::size_t> widths, Charset charset) {
     std::string line;
     for (std::size_t index = 0; index < columns.size(); ++index) {
-        if (index > 0) line.append(gap, ' ');
+        if (index > 0) line.append(column_gap, ' ');
         line += draw_cell(columns[index], row[index], widths[index], charset);
     }
     return line + "\n";

@@ -16,7 +16,7 @@
 namespace tool {
 namespace {
 
-constexpr std::size_t gap = 2;
+constexpr std::size_t label_gap = 2;
 constexpr std::size_t narrowest_axis = 20;
 /// The room for a label on the axis, with a blank on both sides.
 constexpr double columns_per_label = 10;
@@ -88,14 +88,14 @@ std::string draw_timeline(std::span<const TimelineBar> bars, asyncio::Duration w
                           std::size_t width, Charset charset) {
     if (bars.empty()) return {};
     const std::size_t label = label_width(bars, width, charset);
-    const std::size_t room = width > label + gap ? width - label - gap : 0;
+    const std::size_t room = width > label + label_gap ? width - label - label_gap : 0;
     const Axis axis{std::max(in_seconds(whole), 1e-3), std::max(room, narrowest_axis)};
 
-    std::string text = std::string(label + gap, ' ') + axis_line(axis) + "\n";
+    std::string text = std::string(label + label_gap, ' ') + axis_line(axis) + "\n";
     for (const TimelineBar& bar : bars) {
         const double from = axis.position(in_seconds(bar.begin));
         const double to = axis.position(in_seconds(bar.end));
-        text += padded(shortened(bar.label, label, charset), label + gap, charset);
+        text += padded(shortened(bar.label, label, charset), label + label_gap, charset);
         text += charset == Charset::utf8 ? bar_of_blocks(from, to) : bar_of_ascii(from, to);
         text += "\n";
     }
