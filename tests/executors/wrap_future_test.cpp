@@ -289,7 +289,8 @@ TEST(wrap_future, FUT_09_a_cancellation_reaches_the_coroutine_of_another_loop) {
         std::atomic<bool> began = false;
         std::atomic<bool> cancelled = false;
         auto waits = create_task([&]() -> Coro<> {
-            co_await wrap_future(run_coroutine_threadsafe(wait_for_thread(began, cancelled), *other));
+            co_await wrap_future(
+                run_coroutine_threadsafe(wait_for_thread(began, cancelled), *other));
         });
         co_await until(began);
         waits.cancel();
@@ -305,7 +306,8 @@ TEST(wrap_future, FUT_09_the_cancelled_coroutine_of_another_loop_cancels_who_awa
         Future<> future;
         {
             const OtherLoop other;
-            future = wrap_future(run_coroutine_threadsafe(wait_for_thread(began, cancelled), *other));
+            future =
+                wrap_future(run_coroutine_threadsafe(wait_for_thread(began, cancelled), *other));
             co_await until(began);
         }
         EXPECT_TRUE(co_await ends_cancelled(future));

@@ -234,7 +234,7 @@ TEST_F(Stall, computing_is_found_as_blocking_is) {
         compute_until_seen();
         co_return;
     });
-    EXPECT_EQ(reports_in("compute").size(), 1U) << all_reports();
+    EXPECT_EQ(reports_in("compute_until_seen").size(), 1U) << all_reports();
 }
 
 TEST_F(Stall, every_slow_step_is_found_also_after_the_watcher_has_slept) {

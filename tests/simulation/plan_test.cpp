@@ -107,7 +107,8 @@ When when_a_write_finishes(std::uint64_t seed) {
 
 TEST(Plan, what_could_finish_now_finishes_in_submit_or_in_the_next_wait_or_later) {
     std::multiset<When> seen;
-    for (std::uint64_t seed = 1; seed <= plan_seeds; ++seed) seen.insert(when_a_write_finishes(seed));
+    for (std::uint64_t seed = 1; seed <= plan_seeds; ++seed)
+        seen.insert(when_a_write_finishes(seed));
     EXPECT_GT(seen.count(When::in_submit), 10u);
     EXPECT_GT(seen.count(When::in_the_next_wait), 10u);
     EXPECT_GT(seen.count(When::later), 10u);
