@@ -93,6 +93,15 @@ int open_input(const std::optional<std::string>& text) {
     return ::open(file.path().c_str(), O_RDONLY | O_CLOEXEC);
 }
 
+/// The memory that this process uses now.
+long resident_kilobytes() {
+    std::ifstream file("/proc/self/statm");
+    long size = 0;
+    long resident = 0;
+    file >> size >> resident;
+    return resident * (::sysconf(_SC_PAGESIZE) / 1024);
+}
+
 }  // namespace
 
 TemporaryFile::TemporaryFile(const std::string& text) {
@@ -136,8 +145,8 @@ Program::Program(Arguments arguments, Setting setting)
     const int errors_there = setting.terminal >= 0 ? setting.terminal
                              : setting.errors >= 0 ? setting.errors
                                                    : errors.writer;
-    // The memory a process had when it was forked counts as that of the program it becomes.
     ::malloc_trim(0);
+    inherited_kilobytes_ = resident_kilobytes();
     pid_ = ::fork();
     if (pid_ == 0) become(arguments, setting, mark_, input, output_there, errors_there);
     ::close(input);
@@ -195,7 +204,8 @@ Ended Program::wait() {
             output_,
             errors_,
             seconds,
-            usage.ru_maxrss};
+            usage.ru_maxrss,
+            inherited_kilobytes_};
 }
 
 std::vector<pid_t> Program::alive() const {

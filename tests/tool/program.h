@@ -87,8 +87,10 @@ struct Ended {
     std::string output;
     std::string errors;
     Seconds seconds{};
-    /// The largest of its processes.
+    /// The largest of its processes. At least `inherited_kilobytes`: the kernel counts the memory
+    /// of the process that was forked as memory of the program.
     long peak_memory_kilobytes = 0;
+    long inherited_kilobytes = 0;
 };
 
 class Program {
@@ -121,6 +123,7 @@ private:
     std::string mark_;
     pid_t pid_ = -1;
     std::chrono::steady_clock::time_point start_;
+    long inherited_kilobytes_ = 0;
     std::string output_;
     std::string errors_;
     std::vector<std::jthread> readers_;
