@@ -1,5 +1,6 @@
 #include "tool/program.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -129,6 +130,14 @@ ProgramFolder::~ProgramFolder() { std::filesystem::remove_all(path_); }
 
 std::string ProgramFolder::path_variable() const {
     return "PATH=" + path_ + ":" + std::getenv("PATH");
+}
+
+testing::AssertionResult Ended::needed_less_than(long megabytes) const {
+    constexpr long start_up = 1024;
+    const long most = std::max(megabytes * 1024, inherited_kilobytes + start_up);
+    if (peak_memory_kilobytes < most) return testing::AssertionSuccess();
+    return testing::AssertionFailure()
+           << peak_memory_kilobytes << " KB at most; " << inherited_kilobytes << " KB inherited";
 }
 
 Program::Program(Arguments arguments, Setting setting)

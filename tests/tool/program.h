@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include <gtest/gtest.h>
 #include <sys/types.h>
 
 namespace tool_tests {
@@ -91,6 +92,9 @@ struct Ended {
     /// of the process that was forked as memory of the program.
     long peak_memory_kilobytes = 0;
     long inherited_kilobytes = 0;
+
+    /// Checks that the program needed less memory than `megabytes`, as far as the kernel tells.
+    testing::AssertionResult needed_less_than(long megabytes) const;
 };
 
 class Program {

@@ -45,7 +45,7 @@ void cut(std::span<const TableColumn> columns, std::vector<TableRow>& rows, std:
     if (column == columns.end()) return;
     const auto index = static_cast<std::size_t>(column - columns.begin());
     const std::size_t room = room_for(index, widths_of(columns, rows, charset), width);
-    const std::size_t limit = std::max(*column->can_be_cut_to, room);
+    const std::size_t limit = std::max(column->can_be_cut_to.value_or(0), room);
     for (TableRow& row : rows) row[index] = shortened(row[index], limit, charset);
 }
 
