@@ -256,4 +256,15 @@ private:
     State state_ = State::empty;
 };
 
+namespace internal {
+
+/// How a wait without a value has ended: as cancelled, unless `cancellation` is null.
+inline Outcome<void> outcome_of_wait(std::exception_ptr cancellation) noexcept {
+    Outcome<void> outcome;
+    outcome.emplace();
+    if (cancellation != nullptr) outcome.fail(std::move(cancellation));
+    return outcome;
+}
+
+}  // namespace internal
 }  // namespace asyncio

@@ -36,6 +36,7 @@
 #include <asyncio/internal/core/body.h>
 #include <asyncio/internal/core/own_request.h>
 #include <asyncio/internal/scopes/gate.h>
+#include <asyncio/lowlevel/line.h>
 #include <asyncio/task.h>
 
 #include <cstdint>
@@ -248,8 +249,8 @@ private:
     /// The error or the CancelledError with which the body has ended; null if it returned.
     std::exception_ptr body_error_;
     bool body_cancelled_ = false;
-    /// The parent, while it waits for the children after the body; null otherwise.
-    internal::TaskCore* waiting_ = nullptr;
+    /// The parent, while it waits for the children after the body.
+    lowlevel::Line at_the_end_;
     /// The body has ended.
     bool exiting_ = false;
     /// The children have been cancelled; no new ones are taken.

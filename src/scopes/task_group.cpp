@@ -59,33 +59,21 @@ struct TaskGroup::Child final : internal::Ready, internal::Resident, internal::P
 /// The wait for the children that are left. Unlike most waits with an effect, this one also throws
 /// a request that came after the last child had ended. CPython delivers the request here, too: the
 /// group is about to end and to return to the program's code.
-class TaskGroup::Rest : public lowlevel::Waiter {
+class TaskGroup::Rest : public lowlevel::LineWaiter {
 public:
+    using Wait = lowlevel::Awaiting<Rest, TaskGroup&>;
+
     explicit Rest(TaskGroup& group) noexcept : group_(group) {}
 
     bool await_ready() const noexcept { return false; }
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
-        group_.waiting_ = &task();
-        park(coroutine, &stop_waiting);
+        wait_in(group_.at_the_end_, coroutine);
     }
     void await_resume() { resumed(); }
-    Outcome<void> take_outcome() {
-        Outcome<void> outcome;
-        outcome.emplace();
-        if (std::exception_ptr cancellation = resumed_quietly())
-            outcome.fail(std::move(cancellation));
-        return outcome;
-    }
+    Outcome<void> take_outcome() { return internal::outcome_of_wait(resumed_quietly()); }
 
 private:
-    static Abort stop_waiting(lowlevel::Waiter& waiter, std::string_view) noexcept {
-        TaskGroup& group = static_cast<Rest&>(waiter).group_;
-        if (group.waiting_ == nullptr) return Abort::too_late;
-        group.waiting_ = nullptr;
-        return Abort::removed;
-    }
-
     TaskGroup& group_;
 };
 
@@ -136,8 +124,7 @@ void TaskGroup::child_done(internal::Ready& node) noexcept {
     TaskGroup& group = child->group;
     internal::FutureBase& task = *child->task;
     child->Resident::unlink();
-    if (group.children_.empty() && group.waiting_ != nullptr)
-        group.loop_.schedule(*std::exchange(group.waiting_, nullptr));
+    if (group.children_.empty() && !group.at_the_end_.empty()) group.at_the_end_.front().wake();
     internal::StartBase* const starting = child->starting.get();
     if (starting != nullptr && !starting->told.is_open() && !starting->abandoned)
         return ended_unready(task, *starting);
@@ -214,7 +201,7 @@ Coro<TaskGroup::End> TaskGroup::finish() {
     std::exception_ptr cancellation = body_cancelled_ ? body_error_ : nullptr;
     if (body_error_ != nullptr && !aborting_) abort();
     while (!children_.empty()) {
-        const Outcome<void> waited = co_await internal::settle(Rest(*this));
+        const Outcome<void> waited = co_await internal::settle(Rest::Wait(*this));
         // A cancellation that comes while the children are ending already changes nothing for them.
         // The request is not lost: the parent's count keeps it, and `conclude` looks there.
         if (waited.cancelled() && !aborting_) {

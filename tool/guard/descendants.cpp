@@ -132,16 +132,16 @@ std::vector<pid_t> own_children() {
 bool end_descendants() {
     using Clock = std::chrono::steady_clock;
     const bool sees_all = proc_is_ours();
-    auto last_success = Clock::now();
-    for (;;) {
+    auto limit = Clock::time_point::max();
+    for (bool is_first = true;; is_first = false) {
         const Reaped reaped = reap();
         if (!reaped.children_left) return true;
-        // The limit starts again after each death: a large tree may need long, but it makes
-        // progress.
-        if (reaped.any) last_success = Clock::now();
-        if (Clock::now() - last_success > patience) return false;
+        if (Clock::now() > limit) return false;
         const auto victims = sees_all ? tree_below(::getpid()) : children_by_number();
         for (const pid_t process : victims) ::kill(process, SIGKILL);
+        // The limit starts again after each death: a large tree may need long, but it makes
+        // progress. It starts behind the search, because a search by number may take longer.
+        if (is_first || reaped.any) limit = Clock::now() + patience;
         std::this_thread::sleep_for(between_passes);
     }
 }

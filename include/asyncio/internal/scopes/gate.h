@@ -12,8 +12,6 @@
 #include <asyncio/outcome.h>
 
 #include <coroutine>
-#include <exception>
-#include <utility>
 
 namespace asyncio::internal {
 
@@ -53,13 +51,7 @@ public:
         wait_in(gate_.waiting_, coroutine);
     }
     void await_resume() { resumed_with_effect(); }
-    Outcome<void> take_outcome() {
-        Outcome<void> outcome;
-        outcome.emplace();
-        if (std::exception_ptr cancellation = interrupted_quietly())
-            outcome.fail(std::move(cancellation));
-        return outcome;
-    }
+    Outcome<void> take_outcome() { return outcome_of_wait(interrupted_quietly()); }
 
 private:
     Gate& gate_;
