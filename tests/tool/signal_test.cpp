@@ -239,6 +239,12 @@ bool end_behind_its_back(const Program& program, const TemporaryFile& go) {
         [&] { return is_in_state(shell, 'Z') || status_of(shell, "State").empty(); });
 }
 
+/// Whether the process has a signal that waits until it continues.
+bool is_pending(int signal, pid_t process) {
+    const std::string pending = status_of(process, "ShdPnd");
+    return !pending.empty() && (std::stoull(pending, nullptr, 16) >> (signal - 1) & 1) == 1;
+}
+
 TEST(Stopped, verdict_is_that_of_a_command_that_ended_in_time_though_it_is_seen_late) {
     with_limit(
         [](const Program& program, const TemporaryFile& go, Seconds limit) {
@@ -259,9 +265,11 @@ TEST(Stopped, verdict_is_that_of_a_command_that_ended_before_the_interruption_wa
     ASSERT_TRUE(program.wait_until_alive(4));
     ASSERT_TRUE(end_behind_its_back(program, go));
     program.signal(SIGINT);
+    // The guard passes the signal on. When all commands have ended, it would end the worker.
+    EXPECT_TRUE(becomes_true([&] { return is_pending(SIGINT, program.worker()); }));
     ::kill(program.worker(), SIGCONT);
     const Ended ended = program.wait();
-    EXPECT_TRUE(contains(ended.errors, "exit 3")) << ended.errors;
+    EXPECT_TRUE(contains(ended.errors, "exit 3")) << ended.status << " " << ended.errors;
     EXPECT_FALSE(contains(ended.errors, "interrupted")) << ended.errors;
 }
 
