@@ -5,6 +5,7 @@
 #
 # usage: tests/consumer/matrix.sh STATIC_PREFIX SHARED_PREFIX
 #   the folders into which the two have been installed
+# As many sets are tried at once as there are processors.
 # Prints one line for each set, and at the end `matrix: N passed, M failed, K skipped`; a compiler
 # that is not installed is skipped, and said so.
 set -euo pipefail
@@ -14,9 +15,7 @@ static=$1
 shared=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-passed=0
-failed=0
-skipped=0
+source "$consumer_dir/checks.sh"
 
 warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold-style-cast
     -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-align -Wdouble-promotion -Wformat=2
@@ -33,28 +32,9 @@ clang_flags=("${static_flags[@]/-fno-tree-slp-vectorize/}")
 shared_lib=$(find "$shared" -name 'libasyncio.so' | head -n 1)
 export LD_LIBRARY_PATH=${shared_lib%/*}
 
-count() {  # count NAME STATUS
-    if (($2 == 0)); then
-        printf '   ok      %s\n' "$1"
-        passed=$((passed + 1))
-    else
-        printf '   FAILED  %s\n' "$1"
-        sed 's/^/           /' "$work/log" | tail -n 60
-        failed=$((failed + 1))
-    fi
-}
-
-check() {  # check NAME COMMAND...
-    local name=$1 status=0
-    shift
-    "$@" >"$work/log" 2>&1 || status=$?
-    count "$name" "$status"
-}
-
 has() {  # has COMPILER NAME: else the check NAME is skipped
     command -v "$1" >/dev/null && return
-    printf '   skipped %s: %s is not installed\n' "$2" "$1"
-    skipped=$((skipped + 1))
+    checks_skip "$2" "$1 is not installed"
     return 1
 }
 
@@ -66,21 +46,20 @@ build() {  # build PROGRAM COMPILER OPTION...
 }
 
 runs() {  # runs COMPILER OPTION...: builds and runs
-    build "$work/program" "$@"
-    timeout 120 "$work/program"
+    build "$work/program" "$@" && timeout 120 "$work/program"
 }
 
 g() {  # g NAME OPTION...: with g++, against the static library
     local name=$1
     shift
-    check "g++ $name" runs g++ -std=c++20 "$@" "${static_flags[@]}"
+    checks_run "g++ $name" runs g++ -std=c++20 "$@" "${static_flags[@]}"
 }
 
 c() {  # c COMPILER NAME OPTION...: the same with a clang
     local compiler=$1 name=$2
     shift 2
     has "$compiler" "$compiler $name" || return 0
-    check "$compiler $name" runs "$compiler" -std=c++20 "$@" "${clang_flags[@]}"
+    checks_run "$compiler $name" runs "$compiler" -std=c++20 "$@" "${clang_flags[@]}"
 }
 
 # -------------------------------------------------------------------------------- what must work
@@ -92,17 +71,17 @@ g "-O2 -D_GLIBCXX_ASSERTIONS, sections and gc" -O2 -D_GLIBCXX_ASSERTIONS -ffunct
     -Wl,--gc-sections
 g "-static" -O1 -static
 g "hidden symbols" -O1 -fvisibility=hidden -fvisibility-inlines-hidden
-check "g++ -std=c++23" runs g++ -std=c++23 -O1 "${static_flags[@]}"
+checks_run "g++ -std=c++23" runs g++ -std=c++23 -O1 "${static_flags[@]}"
 
-check "g++, shared" runs g++ -std=c++20 -O1 "${shared_flags[@]}"
-check "g++, shared, hidden symbols" runs g++ -std=c++20 -O1 -fvisibility=hidden \
+checks_run "g++, shared" runs g++ -std=c++20 -O1 "${shared_flags[@]}"
+checks_run "g++, shared, hidden symbols" runs g++ -std=c++20 -O1 -fvisibility=hidden \
     -fvisibility-inlines-hidden "${shared_flags[@]}"
 
 c clang++-16 "-O0" -O0
 c clang++-16 "-O2" -O2
 c clang++-19 "-O2 -std=c++23" -O2 -std=c++23
 if has clang++-19 "clang++-19, shared, hidden symbols"; then
-    check "clang++-19, shared, hidden symbols" runs clang++-19 -std=c++20 -O1 -fvisibility=hidden \
+    checks_run "clang++-19, shared, hidden symbols" runs clang++-19 -std=c++20 -O1 -fvisibility=hidden \
         -fvisibility-inlines-hidden "${shared_flags[@]/-fno-tree-slp-vectorize/}"
 fi
 
@@ -124,7 +103,7 @@ nothing_is_there_twice() {
     cat "$work/twice"
     [[ -s $work/own && -s $work/exported && ! -s $work/twice ]]
 }
-check "g++, shared, hidden symbols: no variable and no type is there twice" nothing_is_there_twice
+checks_run "g++, shared, hidden symbols: no variable and no type is there twice" nothing_is_there_twice
 
 # ----------------------------------------------------------------- sanitizers in the program alone
 
@@ -138,43 +117,46 @@ reports() {  # reports TEXT COMMAND...: the command fails with that text
     grep -q "$text" "$work/said" || { cat "$work/said"; return 1; }
 }
 
-g "-fsanitize=address" -O1 -g -fsanitize=address
-if [[ -x $work/program ]]; then
-    check "g++ -fsanitize=address sees the use of a frame that is gone" \
+asan_sees_it() {
+    build "$work/program" g++ -std=c++20 -O1 -g -fsanitize=address "${static_flags[@]}" &&
         reports heap-use-after-free "$work/program" use-after-free
-fi
+}
+valgrind_sees_it() {
+    build "$work/program" g++ -std=c++20 -O0 -g "${static_flags[@]}" &&
+        ASYNCIO_FRAME_POOL=0 ASYNCIO_BACKEND=epoll reports "Invalid read" \
+            valgrind --error-exitcode=9 "$work/program" use-after-free
+}
+
+g "-fsanitize=address" -O1 -g -fsanitize=address
+checks_run "g++ -fsanitize=address sees the use of a frame that is gone" asan_sees_it
 g "-fsanitize=undefined" -O1 -g -fsanitize=undefined -fno-sanitize-recover=all
 g "-fsanitize=thread" -O1 -g -fsanitize=thread
-check "g++, shared, -fsanitize=address" \
+checks_run "g++, shared, -fsanitize=address" \
     runs g++ -std=c++20 -O0 -g -fsanitize=address "${shared_flags[@]}"
 c clang++-19 "-fsanitize=address" -O1 -g -fsanitize=address
 c clang++-19 "-fsanitize=thread" -O1 -g -fsanitize=thread
 if has valgrind "valgrind sees the use of a frame that is gone"; then
-    build "$work/plain" g++ -std=c++20 -O0 -g "${static_flags[@]}"
-    check "valgrind sees the use of a frame that is gone" env ASYNCIO_FRAME_POOL=0 \
-        ASYNCIO_BACKEND=epoll bash -c 'source /dev/stdin; reports "Invalid read" \
-        valgrind --error-exitcode=9 "$1" use-after-free' _ "$work/plain" \
-        <<<"work=$work; $(declare -f reports)"
+    checks_run "valgrind sees the use of a frame that is gone" valgrind_sees_it
 fi
 
 # -------------------------------------------------------------- debug mode, in the midst of throws
 
 stalls() {
-    build "$work/stall" g++ -std=c++20 -O1 "$@" "${static_flags[@]}"
-    timeout 120 "$work/stall" stall
+    build "$work/stall" g++ -std=c++20 -O1 "$@" "${static_flags[@]}" &&
+        timeout 120 "$work/stall" stall
 }
-check "g++: the watcher of debug mode interrupts throws" stalls
-check "g++ -static: the watcher of debug mode interrupts throws" stalls -static
+checks_run "g++: the watcher of debug mode interrupts throws" stalls
+checks_run "g++ -static: the watcher of debug mode interrupts throws" stalls -static
 
 # -------------------------------------------------------------------- what must be refused, clearly
 
 refuses() {  # refuses TEXT OPTION...
     reports "$1" g++ -fsyntax-only "${static_flags[0]}" "${@:2}" "$consumer_dir/main.cpp"
 }
-check "-fno-exceptions is refused in a sentence" \
+checks_run "-fno-exceptions is refused in a sentence" \
     refuses 'compile without -fno-exceptions' -std=c++20 -fno-exceptions
-check "-fno-rtti is refused in a sentence" refuses 'compile without -fno-rtti' -std=c++20 -fno-rtti
-check "-std=c++17 is refused in a sentence" refuses 'compile with -std=c++20' -std=c++17
+checks_run "-fno-rtti is refused in a sentence" refuses 'compile without -fno-rtti' -std=c++20 -fno-rtti
+checks_run "-std=c++17 is refused in a sentence" refuses 'compile with -std=c++20' -std=c++17
 
 # ---------------------------------------------------------------------------------------- warnings
 
@@ -184,13 +166,14 @@ clean() {
 }
 # c++2b is c++23 by the name that clang 16 knows, too.
 for standard in c++20 c++2b; do
-    check "g++ -std=$standard: no warnings" \
+    checks_run "g++ -std=$standard: no warnings" \
         clean g++ -std=$standard -Wuseless-cast -Wlogical-op -Wduplicated-cond
     for compiler in clang++-16 clang++-19; do
         has "$compiler" "$compiler -std=$standard: no warnings" || continue
-        check "$compiler -std=$standard: no warnings" clean "$compiler" -std=$standard
+        checks_run "$compiler -std=$standard: no warnings" clean "$compiler" -std=$standard
     done
 done
 
+checks_end
 printf 'matrix: %d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
 ((failed == 0))

@@ -16,54 +16,46 @@ build_dir=$(cd "${1:-$source_dir/build/release}" && pwd)
 program=$source_dir/tests/consumer/quick_throw.cpp
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cd "$work"  # where coverage and profiles are written
+source "$source_dir/tests/consumer/checks.sh"
 # What the library needs, as its pkg-config file says.
 read -ra needed <<<"$(sed -n 's/^Libs://p' "$build_dir/asyncio.pc")"
 libraries=("$build_dir/libasyncio.a")
 for word in "${needed[@]}"; do
     [[ $word != -l* || $word == -lasyncio ]] || libraries+=("$word")
 done
-passed=0
-failed=0
-skipped=0
 
 trace() {  # trace NAME QUICK: runs ./program
     ASYNCIO_QUICK_THROW=$2 timeout 120 ./program >"$1" 2>"$1.count"
 }
 
+# The trace to compare with.
+expected=$work/expected
+
 compare() {  # compare OPTION...
+    set -e
     "$@" -std=c++20 -I"$source_dir/include" "$program" -o program "${libraries[@]}"
     trace usual 0
     trace quick 1
-    [[ -e expected ]] || cp usual expected
-    diff expected usual
-    diff expected quick
+    [[ -e $expected ]] || cp usual "$expected"
+    diff "$expected" usual
+    diff "$expected" quick
     grep -qx '0 of 3000' usual.count || { cat usual.count; return 1; }
     grep -qx '3000 of 3000' quick.count || { cat quick.count; return 1; }
 }
 
 try() {  # try COMPILER OPTION...
     if ! command -v "$1" >/dev/null; then
-        printf '   skipped %s: not installed\n' "$*"
-        skipped=$((skipped + 1))
+        checks_skip "$*" "not installed"
         return
     fi
-    local status=0
-    set +e
-    (set -e; compare "$@") >log 2>&1
-    status=$?
-    set -e
-    if ((status == 0)); then
-        printf '   ok      %s\n' "$*"
-        passed=$((passed + 1))
-    else
-        printf '   FAILED  %s\n' "$*"
-        tail -n 30 log | sed 's/^/           /'
-        failed=$((failed + 1))
-    fi
+    checks_run "$*" bash -c "$(declare -p expected source_dir program libraries)
+        $(declare -f trace compare); compare \"\$@\"" compare "$@"
 }
 
-for level in -O0 -Og -O1 -O2 -O3 -Os; do
+# The first one makes the trace for all others.
+try g++ -O0 -fno-tree-slp-vectorize
+wait
+for level in -Og -O1 -O2 -O3 -Os; do
     try g++ $level -fno-tree-slp-vectorize
 done
 for options in -fcf-protection=full "-no-pie -fno-pie" -static -flto \
@@ -85,5 +77,6 @@ if command -v ld.lld-19 >/dev/null; then
     try clang++-19 -O2 -fuse-ld=lld -Wl,--icf=all
 fi
 
+checks_end
 printf 'test: %d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
 ((failed == 0))
