@@ -81,8 +81,9 @@ c clang++-16 "-O0" -O0
 c clang++-16 "-O2" -O2
 c clang++-19 "-O2 -std=c++23" -O2 -std=c++23
 if has clang++-19 "clang++-19, shared, hidden symbols"; then
-    checks_run "clang++-19, shared, hidden symbols" runs clang++-19 -std=c++20 -O1 -fvisibility=hidden \
-        -fvisibility-inlines-hidden "${shared_flags[@]/-fno-tree-slp-vectorize/}"
+    checks_run "clang++-19, shared, hidden symbols" runs clang++-19 -std=c++20 -O1 \
+        -fvisibility=hidden -fvisibility-inlines-hidden \
+        "${shared_flags[@]/-fno-tree-slp-vectorize/}"
 fi
 
 # Nothing the program and the library both have may be there twice: no variable, and no type that
@@ -103,7 +104,8 @@ nothing_is_there_twice() {
     cat "$work/twice"
     [[ -s $work/own && -s $work/exported && ! -s $work/twice ]]
 }
-checks_run "g++, shared, hidden symbols: no variable and no type is there twice" nothing_is_there_twice
+checks_run "g++, shared, hidden symbols: no variable and no type is there twice" \
+    nothing_is_there_twice
 
 # ----------------------------------------------------------------- sanitizers in the program alone
 
@@ -155,7 +157,8 @@ refuses() {  # refuses TEXT OPTION...
 }
 checks_run "-fno-exceptions is refused in a sentence" \
     refuses 'compile without -fno-exceptions' -std=c++20 -fno-exceptions
-checks_run "-fno-rtti is refused in a sentence" refuses 'compile without -fno-rtti' -std=c++20 -fno-rtti
+checks_run "-fno-rtti is refused in a sentence" \
+    refuses 'compile without -fno-rtti' -std=c++20 -fno-rtti
 checks_run "-std=c++17 is refused in a sentence" refuses 'compile with -std=c++20' -std=c++17
 
 # ---------------------------------------------------------------------------------------- warnings
