@@ -12,21 +12,16 @@ namespace {
 using namespace oracle;
 using asyncio::Outcome;
 
+// The same as `sleeper` and `stubborn`, for lists of tasks with an int.
+
 Coro<int> sleeping_int() {
-    co_await tell("sleep", sleep(forever));
+    co_await sleeper();
     co_return 0;
 }
 
-/// Needs some ticks to end when it is cancelled.
 Coro<int> stubborn_int(int count) {
-    try {
-        co_await sleep(forever);
-    } catch (const CancelledError&) {
-        say("cleaning up");
-    }
-    co_await turns(count);
-    say("clean");
-    throw CancelledError();
+    co_await stubborn(count);
+    co_return 0;
 }
 
 std::string names(const std::vector<Task<int>>& tasks) {

@@ -15,18 +15,6 @@ Coro<> failing(Duration delay, std::string text) {
     throw Error(text);
 }
 
-/// Needs some ticks to end when it is cancelled.
-Coro<> stubborn(int count) {
-    try {
-        co_await sleep(forever);
-    } catch (const CancelledError&) {
-        say("cleaning up");
-    }
-    co_await turns(count);
-    say("clean");
-    throw CancelledError();
-}
-
 Coro<> failing_cleanup(std::string text) {
     try {
         co_await sleep(forever);
