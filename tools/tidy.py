@@ -30,6 +30,7 @@ ALLOWED = {
     ("blocking", "examples/waiting_or_computing.cpp"): "functions for threads and processes",
     ("blocking", "examples/sums.cpp"): "plain functions, and the coroutine done wrong",
     ("blocking", "bench/compare/late_reader.cpp"): "a thread without a loop writes time stamps",
+    ("blocking", "bench/limits/load.cpp"): "clients without a loop, the same for every server",
     ("resume", "bench/micro/bare.cpp"): "a loop to compare with, which has nothing of ours",
     ("blocking", "tool/guard/guard.cpp"): "the guard is a process of its own, without a loop",
     ("blocking", "tool/guard/descendants.cpp"): "runs when no loop does: before or after it",
