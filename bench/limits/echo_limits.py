@@ -110,8 +110,8 @@ def summary_of(name, rounds):
         "best_ns": round(min(costs), 1),
         "spread": round((max(costs) - min(costs)) / median, 3),
         "per_second": round(statistics.median(figures[name]["per_second"] for figures in rounds)),
-        "p50_us": statistics.median(figures[name]["p50_us"] for figures in rounds),
-        "p99_us": statistics.median(figures[name]["p99_us"] for figures in rounds),
+        "p50_us": round(statistics.median(figures[name]["p50_us"] for figures in rounds), 1),
+        "p99_us": round(statistics.median(figures[name]["p99_us"] for figures in rounds), 1),
     }
 
 
