@@ -84,7 +84,7 @@ ROOMS_OF_TOOL = ("terminal guard batch/shell batch/input batch/job batch/options
 # The floors of the public headers, which lie flat in include/asyncio. A header in internal/FLOOR
 # says its floor by its path. `include/asyncio.h` is the umbrella over them.
 HEADERS_OF_FLOOR = {
-    "base": "exceptions debug delay lowlevel/awaiting lowlevel/fd",
+    "base": "exceptions debug delay address lowlevel/awaiting lowlevel/fd",
     "backend": "lowlevel/backend lowlevel/operation",
     "loop": "event_loop loop_handle lowlevel/alarm lowlevel/loop",
     "core": "outcome coro task future sleep run main context generator inspect "
