@@ -87,13 +87,14 @@ ROOMS_OF_TOOL = ("terminal guard batch/shell batch/input batch/job batch/options
 HEADERS_OF_FLOOR = {
     "base": "exceptions debug delay address lowlevel/awaiting lowlevel/fd",
     "backend": "lowlevel/backend lowlevel/operation",
-    "loop": "event_loop loop_handle lowlevel/alarm lowlevel/loop",
+    "loop": "event_loop loop_handle lowlevel/alarm lowlevel/loop "
+            "lowlevel/loop_fd lowlevel/perform_now",
     "core": "outcome coro task future sleep run main context generator inspect "
             "lowlevel/waiter lowlevel/line",
     "sync": "sync lock event condition semaphore barrier held queue",
     "scopes": "gather wait as_completed staggered_race shield timeout timeout_scope task_group "
               "finally exit_stack map_concurrent",
-    "streams": "streams standard_streams net datagram dns file signals lowlevel/operation_awaiter "
+    "streams": "stream streams standard_streams net datagram dns file signals lowlevel/operation_awaiter "
                "lowlevel/channel",
     "executors": "executor thread_future thread_queue process_pool serialize",
     "process": "subprocess",
