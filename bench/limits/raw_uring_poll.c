@@ -68,7 +68,8 @@ static void begin_to_end(int descriptor) {
     connections[descriptor].ending = true;
     if (!connections[descriptor].watched) return;
     struct io_uring_sqe* entry = request();
-    io_uring_prep_poll_remove(entry, name_of(ready, descriptor));
+    // POLL_REMOVE would answer EALREADY, and leave the poll, while the poll is about to report.
+    io_uring_prep_cancel64(entry, name_of(ready, descriptor), 0);
     entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
     entry->user_data = name_of(removed, descriptor);
 }
