@@ -11,10 +11,11 @@
 // in flight.
 //
 // Why an attempt does not block. The contract asks for descriptors in non-blocking mode. A regular
-// file has no such mode, and a call on it waits for the disk. So a back-end asks `attempt_may_block`
-// first. It tries such an operation with what the kernel has in memory (`attempt_from_cache`), and
-// leaves the rest to the kernel's workers (io_uring) or to a thread. (MSG_DONTWAIT makes the calls
-// of sockets independent of the mode, except accept and connect, which have no flags of this kind.)
+// file has no such mode, and a call on it waits for the disk. So a back-end first asks
+// `attempt_may_block`. It tries such an operation with what the kernel has in memory
+// (`attempt_from_cache`), and leaves the rest to the kernel's workers (io_uring) or to a thread.
+// (MSG_DONTWAIT makes the calls of sockets independent of the mode, except accept and connect,
+// which have no flags of this kind.)
 //
 // Kernel facts that this file relies on
 //  - read(2) and write(2) move at most 0x7ffff000 bytes in one call (2 GiB minus a page).

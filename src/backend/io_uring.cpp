@@ -123,15 +123,6 @@ int answers_of(const Operation& operation) noexcept {
     return events_of(operation) | POLLERR | POLLHUP;
 }
 
-bool waits_for_disk(const Operation& operation) noexcept {
-    return facts_of(operation.kind).call == Call::disk;
-}
-
-/// The name of an operation in the ring. No object has the address 0 or 1, the two values below.
-std::uint64_t address_of(Operation& operation) noexcept {
-    return reinterpret_cast<std::uintptr_t>(&operation);
-}
-
 /// The operations in flight on one descriptor number.
 struct RingSlot {
     OperationList polled;
@@ -510,7 +501,7 @@ void IoUringBackend::handle(const Completion& completion) noexcept {
     if (outcome != would_block) {
         operation.unlink();
         settle(operation, outcome);
-    } else if (waits_for_disk(operation) && completion.result == -EAGAIN) {
+    } else if (waits_for_disk(operation.kind) && completion.result == -EAGAIN) {
         // The answer of a file that another process has to release first. A thread waits for that.
         operation.unlink();
         give_to_threads(operation);
@@ -546,7 +537,7 @@ int IoUringBackend::outcome_of(Operation& operation, int result) noexcept {
     }
     if (!has(operation, in_kernel_hands)) {
         result = outcome_of_poll(operation, result);
-    } else if (result == -EAGAIN && !waits_for_disk(operation)) {
+    } else if (result == -EAGAIN && !waits_for_disk(operation.kind)) {
         // The descriptor is non-blocking after all: another process may have changed its mode.
         unmark(operation, in_kernel_hands);
     }

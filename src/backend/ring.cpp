@@ -93,8 +93,8 @@ const char* likely_reason(int error) noexcept {
     throw OsError(error, std::string(call) + ": " + likely_reason(error));
 }
 
-/// The requests that the kernel knows, a bit for each of the first 64. A sandbox may refuse to tell,
-/// as it may refuse every call.
+/// The requests that the kernel knows, a bit for each of the first 64. A sandbox may refuse to
+/// tell, as it may refuse every call.
 std::uint64_t ask_for_requests(const io_uring& ring) {
     constexpr unsigned most = 64;
     alignas(

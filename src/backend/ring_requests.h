@@ -3,8 +3,8 @@
 // although their descriptor is ready, or has no readiness.
 //
 // Which requests a kernel knows differs: RENAMEAT and UNLINKAT came with 5.11, MKDIRAT with 5.15.
-// The ring asks once (`Ring::knows`). A call for which it has no request goes to a thread. Listing a
-// folder has none in any kernel. Changing the length of a file has one from 6.9 on, whose worker
+// The ring asks once (`Ring::knows`). A call for which it has no request goes to a thread. Listing
+// a folder has none in any kernel. Changing the length of a file has one from 6.9 on, whose worker
 // costs what a thread costs, so it goes to a thread, too.
 //
 // Thread-safety: stateless.
@@ -19,6 +19,11 @@
 #include <liburing.h>
 
 namespace asyncio::lowlevel {
+
+/// The name of an operation in the ring. No object has the address 0 or 1, the two values below.
+inline std::uint64_t address_of(Operation& operation) noexcept {
+    return reinterpret_cast<std::uintptr_t>(&operation);
+}
 
 /// The request for a kind whose call may wait; `no_request` if there is none. The kinds of the last
 /// group never wait, so the workers never get them (`KindFacts::call`).

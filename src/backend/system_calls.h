@@ -48,8 +48,8 @@ int attempt_recvmmsg(const Operation& operation) noexcept;
 int attempt_sendmmsg(const Operation& operation) noexcept;
 int attempt_sendfile(const Operation& operation) noexcept;
 
-// Files, from what the kernel has in memory. `would_block` if that is not enough, or if the kernel or
-// the file system cannot tell.
+// Files, from what the kernel has in memory. `would_block` if that is not enough, or if the kernel
+// or the file system cannot tell.
 
 ssize_t read_from_cache(int fd, std::span<char> room, std::int64_t offset) noexcept;
 int pread_from_cache(const Operation& operation) noexcept;

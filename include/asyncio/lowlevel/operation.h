@@ -124,9 +124,9 @@ enum class OperationKind : std::uint8_t {
     /// thread may wait for the disk.
     sendfile,
 
-    // Files. The calls may wait for the disk, and there is no readiness to wait for. So the kernel's
-    // workers or a thread carry them out, unless the kernel has at hand what they need. `fd` is the
-    // folder from which a relative path starts (AT_FDCWD: the working folder).
+    // Files. The calls may wait for the disk, and there is no readiness to wait for. So a worker of
+    // the kernel or a thread carries them out, unless the kernel has at hand what they need. `fd`
+    // is the folder from which a relative path starts (AT_FDCWD: the working folder).
 
     /// The result is a descriptor, non-blocking and close-on-exec. The mode has no effect on files.
     /// It lets the open of a named pipe or a device return at once, where it would wait for the
