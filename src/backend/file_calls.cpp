@@ -20,6 +20,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -130,6 +131,21 @@ int attempt_rename(const Operation& operation) noexcept {
     return retried([&] {
         return ::renameat2(operation.fd, path_of(operation), operation.second_fd, to, flags);
     });
+}
+
+int attempt_inotify_init() noexcept {
+    return clear_of_standard_number(
+        retried([] { return ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC); }));
+}
+
+int attempt_inotify_add_watch(const Operation& operation) noexcept {
+    const auto mask = static_cast<std::uint32_t>(operation.size);
+    return retried([&] { return ::inotify_add_watch(operation.fd, path_of(operation), mask); });
+}
+
+int attempt_inotify_rm_watch(const Operation& operation) noexcept {
+    return retried(
+        [&] { return ::inotify_rm_watch(operation.fd, static_cast<int>(operation.offset)); });
 }
 
 }  // namespace asyncio::lowlevel

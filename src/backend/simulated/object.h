@@ -32,6 +32,7 @@
 //
 // Thread-safety: none. An object belongs to one world.
 
+#include <asyncio/internal/base/time.h>
 #include <asyncio/lowlevel/operation.h>
 
 #include "backend/attempt.h"
@@ -83,6 +84,9 @@ constexpr int error_without_support(OperationKind kind, bool names_socket) noexc
         case OperationKind::sendfile:
         case OperationKind::fsync:
         case OperationKind::ftruncate:
+        case OperationKind::inotify_init:
+        case OperationKind::inotify_add_watch:
+        case OperationKind::inotify_rm_watch:
         case OperationKind::socket:
         case OperationKind::pipe:
         case OperationKind::close: break;
@@ -98,6 +102,8 @@ struct Surroundings {
     Changes& changes;
     /// For reads that bring no buffer of their own.
     Scratch& scratch;
+    /// The world's clock.
+    const TimePoint& now;
 };
 
 class Object : public std::enable_shared_from_this<Object> {

@@ -36,8 +36,9 @@
 //  5. Operations due at the new time are carried out. Everything that is done is reported, in an
 //     order that the plan shuffles.
 //
-// Objects. A descriptor of the world names an `Object` (object.h), and pipes are the only objects
-// yet. The world never asks what kind of object it has. It asks an object what would happen
+// Objects. A descriptor of the world names an `Object` (object.h): an end of a pipe, an open file.
+// An operation on a path names none, and goes to the file system (files.h). The world never asks
+// what kind of object it has. It asks an object what would happen
 // (`foresee`), asks the plan whether now is the time, and lets the object do it (`carry_out`). Two
 // kinds of operations are the world's own affair: making a pipe, which names no object, and
 // closing, which removes a number from the table. `part_of` says this for every kind, and is the
@@ -75,6 +76,7 @@
 #include "backend/fork_guard.h"
 #include "backend/operation_kind.h"
 #include "backend/simulated/descriptors.h"
+#include "backend/simulated/files.h"
 #include "backend/simulated/in_flight.h"
 #include "backend/simulated/object.h"
 #include "backend/simulated/pipe.h"
@@ -101,6 +103,7 @@ constexpr TimePoint beginning = TimePoint{} + std::chrono::seconds{1};
 enum class Part : std::uint8_t {
     new_pipe,  ///< `make_pipe`. The operation names no descriptor.
     table,     ///< The table of descriptors.
+    files,     ///< The file system. The operation names a path.
     object,    ///< The object that the operation's descriptor names.
     nothing,   ///< The world does not have it.
 };
@@ -109,12 +112,13 @@ constexpr Part part_of(OperationKind kind) noexcept {
     switch (kind) {
         case OperationKind::pipe: return Part::new_pipe;
         case OperationKind::close: return Part::table;
-        case OperationKind::socket:
+        case OperationKind::socket: return Part::nothing;
         case OperationKind::open:
         case OperationKind::statx:
         case OperationKind::unlink:
         case OperationKind::mkdir:
-        case OperationKind::rename: return Part::nothing;
+        case OperationKind::rename:
+        case OperationKind::inotify_init: return Part::files;
         case OperationKind::read:
         case OperationKind::write:
         case OperationKind::poll:
@@ -138,7 +142,9 @@ constexpr Part part_of(OperationKind kind) noexcept {
         case OperationKind::pwrite:
         case OperationKind::fsync:
         case OperationKind::ftruncate:
-        case OperationKind::getdents: break;
+        case OperationKind::getdents:
+        case OperationKind::inotify_add_watch:
+        case OperationKind::inotify_rm_watch: break;
     }
     return Part::object;
 }
@@ -152,7 +158,9 @@ constexpr bool names_descriptor(const Operation& operation) noexcept {
 class World final : public Backend {
 public:
     explicit World(SimulationOptions options)
-        : plan_(options.seed), descriptors_(plan_.reuses_numbers()) {
+        : plan_(options.seed),
+          files_(descriptors_, options.disk_size_bytes, beginning),
+          descriptors_(plan_.reuses_numbers()) {
         ignore_sigpipe();
     }
 
@@ -186,21 +194,25 @@ private:
 
     ForkGuard fork_guard_;
     Plan plan_;
+    TimePoint now_ = beginning;
+    /// Before all that owns open files, which give their bytes back to the disk.
+    Files files_;
     Descriptors descriptors_;
     RealDescriptors real_;
     Changes changes_;
-    Surroundings surroundings_{plan_, descriptors_, changes_, real_.scratch()};
+    Surroundings surroundings_{plan_, descriptors_, changes_, real_.scratch(), now_};
     InFlight in_flight_;
-    TimePoint now_ = beginning;
 
     /// How many waits in a row found something to do and took no time; see `grow_older`.
     int waits_without_time_ = 0;
 };
 
 /// Whether the operation goes to the kernel. A pipe that an operation makes always belongs to the
-/// world, so a program without children is deterministic.
+/// world, and so does a path, unless it starts at a real folder. So a program without children is
+/// deterministic.
 bool is_real(const Operation& operation) noexcept {
-    return names_descriptor(operation) && operation.fd < first_number;
+    const bool starts_at_folder = part_of(operation.kind) == Part::files && operation.fd >= 0;
+    return (names_descriptor(operation) || starts_at_folder) && operation.fd < first_number;
 }
 
 /// The object that the operation's number means now; null if it means none.
@@ -213,12 +225,14 @@ ObjectPtr World::object_of(const Operation& operation) const {
 /// `would_block`. `object` is what its number meant when it was submitted. If the number means
 /// something else by now, the descriptor was closed in between, which has ended the operation.
 int World::foresee(const Operation& operation, const ObjectPtr& object) const noexcept {
-    if (part_of(operation.kind) == Part::nothing) return -ENOSYS;
-    if (!names_descriptor(operation)) return 0;
+    const Part part = part_of(operation.kind);
+    if (part == Part::nothing) return -ENOSYS;
+    if (part == Part::files && object == nullptr) return files_.foresee(operation);
+    if (!names_descriptor(operation) && part != Part::files) return 0;
     const End* end = descriptors_.find(operation.fd);
     if (end == nullptr || end->object != object) return object == nullptr ? -EBADF : -ECANCELED;
-    const bool closes = part_of(operation.kind) == Part::table;
-    return closes ? 0 : object->foresee(operation, end->side);
+    if (part == Part::files) return files_.foresee(operation);
+    return part == Part::table ? 0 : object->foresee(operation, end->side);
 }
 
 /// Like a kernel's, the world's memory can be used up: the operation then ends with ENOMEM, and
@@ -235,6 +249,7 @@ int World::carry_out(Operation& operation, int foreseen) {
     switch (part_of(operation.kind)) {
         case Part::new_pipe: return make_pipe(operation, surroundings_);
         case Part::table: return close(operation.fd);
+        case Part::files: return files_.carry_out(operation, surroundings_);
         case Part::nothing:
         case Part::object: break;
     }
