@@ -30,6 +30,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -98,27 +99,32 @@ struct NameCacheOptions {
 ///
 /// An answer is kept for the question, which is the host and the hints. The port does not matter
 /// unless it is the name of a service.
-/// Thread-safety: loop thread only. Lifetime: the loop must be open when a function is called.
+/// Throws, every function: RuntimeError if the loop is closed, or has been destroyed;
+/// `std::bad_alloc`.
+/// Thread-safety: loop thread only.
 /// Python: none.
 class NameCache {
 public:
-    /// As `EventLoop::name_cache`. Throws: `std::bad_alloc`.
-    explicit NameCache(EventLoop& loop);
+    /// As `EventLoop::name_cache`.
+    explicit NameCache(EventLoop& loop) noexcept;
 
-    NameCacheOptions options() const noexcept;
+    NameCacheOptions options() const;
     /// The limits hold for answers that come after this call. Answers beyond `max_answers` go at
     /// once, and all of them if the cache is switched off.
-    void set_options(NameCacheOptions options) noexcept;
+    void set_options(NameCacheOptions options) const;
     /// Forgets every answer. A lookup that is in flight answers the tasks that wait for it, and no
     /// others: a task that asks after this call gets an answer that was looked up after it.
-    void clear() noexcept;
+    void clear() const;
     /// The same for one host, whose addresses turned out to be useless. Cost: O(answers).
-    void forget(std::string_view host) noexcept;
+    void forget(std::string_view host) const;
     /// The number of answers that are kept, those included whose time has passed.
-    std::size_t size() const noexcept;
+    std::size_t size() const;
 
 private:
-    internal::LoopNames* names_;
+    internal::LoopNames& names(const char* function) const;
+
+    EventLoop* loop_;
+    std::uint32_t loop_number_;
 };
 
 /// Sets the largest number of threads of this process that look up names at the same time; 4 if

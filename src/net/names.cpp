@@ -9,6 +9,7 @@
 #include <asyncio/executor.h>
 #include <asyncio/sleep.h>
 
+#include "loop/live_loop.h"
 #include "net/lookup.h"
 #include "net/loop_names.h"
 #include "net/name_pool.h"
@@ -27,12 +28,19 @@ namespace {
 
 using lowlevel::Names;
 
-/// The loop of the running task. `wanted` is the loop whose member function was called; null for a
-/// free function.
-EventLoop& loop_for_names(EventLoop* wanted, const char* function) {
-    EventLoop& loop = face_of(running_task(function).loop());
-    if (wanted != nullptr && wanted != &loop)
-        throw RuntimeError(std::string(function) + " must be awaited in a task of that loop");
+/// The function that the program has called, and its loop; null for a free function.
+struct Called {
+    const char* function;
+    EventLoop* loop = nullptr;
+};
+
+/// The loop of the running task. Throws: RuntimeError if there is no task, or if it belongs to
+/// another loop than the function.
+EventLoop& loop_of(Called called) {
+    EventLoop& loop = face_of(running_task(called.function).loop());
+    if (called.loop != nullptr && called.loop != &loop)
+        throw RuntimeError(std::string(called.function) +
+                           " must be awaited in a task of that loop");
     return loop;
 }
 
@@ -64,9 +72,9 @@ bool port_can_be_added(const std::string& host, const std::string& service,
     return !host.empty() && is_usual && port_number(service);
 }
 
-Coro<std::vector<AddressInfo>> look_up(EventLoop* wanted, std::string host, std::string service,
+Coro<std::vector<AddressInfo>> look_up(Called called, std::string host, std::string service,
                                        AddressHints hints) {
-    EventLoop& loop = loop_for_names(wanted, "asyncio::getaddrinfo()");
+    EventLoop& loop = loop_of(called);
     require_no_nul(host);
     require_no_nul(service);
     if (auto numbers = addresses_of_numbers(host, service, hints)) {
@@ -108,8 +116,8 @@ Coro<Names::Name> ask_for_name(EventLoop& loop, Address address, int flags) {
     co_return co_await loop.run_in_executor(name_executor(), &ask_system_for_name, address, flags);
 }
 
-Coro<NameInfo> look_up_name(EventLoop* wanted, Address address, int flags) {
-    EventLoop& loop = loop_for_names(wanted, "asyncio::getnameinfo()");
+Coro<NameInfo> look_up_name(Called called, Address address, int flags) {
+    EventLoop& loop = loop_of(called);
     if (auto numbers = name_of_numbers(address, flags)) co_return std::move(numbers->name);
     Names::Name answer = co_await ask_for_name(loop, address, flags);
     if (answer.error != 0) {
@@ -126,34 +134,40 @@ namespace no_adl {
 
 Coro<std::vector<AddressInfo>> getaddrinfo(std::string host, std::string service,
                                            AddressHints hints) {
-    return internal::look_up(nullptr, std::move(host), std::move(service), hints);
+    return internal::look_up({"asyncio::getaddrinfo()"}, std::move(host), std::move(service),
+                             hints);
 }
 
 Coro<std::vector<AddressInfo>> getaddrinfo(std::string host, int port, AddressHints hints) {
-    return internal::look_up(nullptr, std::move(host), internal::checked_port(port), hints);
+    return internal::look_up({"asyncio::getaddrinfo()"}, std::move(host),
+                             internal::checked_port(port), hints);
 }
 
 Coro<NameInfo> getnameinfo(Address address, int flags) {
-    return internal::look_up_name(nullptr, address, flags);
+    return internal::look_up_name({"asyncio::getnameinfo()"}, address, flags);
 }
 
 }  // namespace no_adl
 
 Coro<std::vector<AddressInfo>> EventLoop::getaddrinfo(std::string host, std::string service,
                                                       AddressHints hints) {
-    check_open("EventLoop::getaddrinfo()");
-    return internal::look_up(this, std::move(host), std::move(service), hints);
+    constexpr auto function = "EventLoop::getaddrinfo()";
+    check_open(function);
+    return internal::look_up({function, this}, std::move(host), std::move(service), hints);
 }
 
 Coro<std::vector<AddressInfo>> EventLoop::getaddrinfo(std::string host, int port,
                                                       AddressHints hints) {
-    check_open("EventLoop::getaddrinfo()");
-    return internal::look_up(this, std::move(host), internal::checked_port(port), hints);
+    constexpr auto function = "EventLoop::getaddrinfo()";
+    check_open(function);
+    return internal::look_up({function, this}, std::move(host), internal::checked_port(port),
+                             hints);
 }
 
 Coro<NameInfo> EventLoop::getnameinfo(Address address, int flags) {
-    check_open("EventLoop::getnameinfo()");
-    return internal::look_up_name(this, address, flags);
+    constexpr auto function = "EventLoop::getnameinfo()";
+    check_open(function);
+    return internal::look_up_name({function, this}, address, flags);
 }
 
 NameCache EventLoop::name_cache() {
@@ -162,13 +176,27 @@ NameCache EventLoop::name_cache() {
     return NameCache(*this);
 }
 
-NameCache::NameCache(EventLoop& loop) : names_(&internal::LoopNames::of(loop)) {}
+// --- The answers that a loop keeps ---------------------------------------------------------------
 
-NameCacheOptions NameCache::options() const noexcept { return names_->options(); }
-void NameCache::set_options(NameCacheOptions options) noexcept { names_->set_options(options); }
-void NameCache::clear() noexcept { names_->clear(); }
-void NameCache::forget(std::string_view host) noexcept { names_->forget(host); }
-std::size_t NameCache::size() const noexcept { return names_->size(); }
+NameCache::NameCache(EventLoop& loop) noexcept : loop_(&loop), loop_number_(loop.number()) {}
+
+/// The number tells the loop from a later one at the same address.
+internal::LoopNames& NameCache::names(const char* function) const {
+    if (!internal::loop_exists(loop_number_) || loop_->is_closed())
+        throw RuntimeError(std::string("NameCache::") + function + "(): the event loop is closed");
+    loop_->check_thread();
+    return internal::LoopNames::of(*loop_);
+}
+
+NameCacheOptions NameCache::options() const { return names("options").options(); }
+
+void NameCache::set_options(NameCacheOptions options) const {
+    names("set_options").set_options(options);
+}
+
+void NameCache::clear() const { names("clear").clear(); }
+void NameCache::forget(std::string_view host) const { names("forget").forget(host); }
+std::size_t NameCache::size() const { return names("size").size(); }
 
 void set_max_name_threads(std::size_t count) {
     if (count == 0) throw std::invalid_argument("names need at least one thread");

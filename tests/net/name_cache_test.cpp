@@ -8,6 +8,7 @@
 #include "net/names_help.h"
 
 #include <chrono>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -18,10 +19,11 @@ namespace {
 using namespace names_test;
 using namespace std::chrono_literals;
 using asyncio::Coro;
+using asyncio::EventLoop;
 using asyncio::get_running_loop;
 using asyncio::NameCache;
 
-TEST(name_cache, keeps_addresses_for_thirty_seconds_and_no_longer) {
+TEST(name_cache, NET_40_keeps_addresses_for_thirty_seconds_and_no_longer) {
     FakeNames names;
     names.hosts["a.test"] = found("192.0.2.1", 1s);
     run_with(names, [&]() -> Coro<> {
@@ -199,6 +201,31 @@ TEST(name_cache, every_loop_has_its_own) {
         run_with(names, []() -> Coro<> { co_await look_up("a.test"); });
     }
     EXPECT_EQ(names.count(), 2u);
+}
+
+TEST(name_cache, of_a_loop_that_is_closed_or_gone_is_refused) {
+    std::optional<EventLoop> loop(std::in_place);
+    NameCache cache = loop->name_cache();
+    EXPECT_EQ(cache.size(), 0u);
+    loop->close();
+    const auto expect_refused = [&] {
+        EXPECT_THROW(cache.clear(), asyncio::RuntimeError);
+        EXPECT_THROW(cache.forget("a.test"), asyncio::RuntimeError);
+        EXPECT_THROW(cache.set_options({}), asyncio::RuntimeError);
+        EXPECT_THROW(static_cast<void>(cache.options()), asyncio::RuntimeError);
+        try {
+            static_cast<void>(cache.size());
+            ADD_FAILURE() << "no error";
+        } catch (const asyncio::RuntimeError& error) {
+            EXPECT_STREQ(error.what(), "NameCache::size(): the event loop is closed");
+        }
+    };
+    expect_refused();
+    EXPECT_THROW(static_cast<void>(loop->name_cache()), asyncio::RuntimeError);
+    loop.reset();
+    expect_refused();
+    loop.emplace();  // at the same address
+    expect_refused();
 }
 
 TEST(name_cache, a_caller_may_change_the_list_that_it_gets) {
