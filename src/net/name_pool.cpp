@@ -2,7 +2,8 @@
 
 #include "net/name_pool.h"
 
-#include "executors/workers.h"
+#include "base/workers.h"
+#include "executors/submit_to.h"
 
 #include <atomic>
 #include <memory>

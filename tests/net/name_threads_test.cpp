@@ -182,8 +182,9 @@ TEST(name_threads, a_lookup_in_the_queue_stays_while_one_of_its_tasks_waits) {
         EXPECT_THROW(co_await tasks[4], asyncio::CancelledError);
         EXPECT_THROW(co_await tasks[6], asyncio::CancelledError);
         system.door.open();
-        EXPECT_EQ(co_await tasks[5], "192.0.2.1:80");
-        EXPECT_EQ(co_await tasks[7], "192.0.2.1:80");
+        for (const std::size_t staying : {0, 1, 2, 3, 5, 7}) {
+            EXPECT_EQ(co_await tasks[staying], "192.0.2.1:80");
+        }
     });
     const std::vector<Asked> asked = system.names.asked();
     EXPECT_EQ(std::ranges::count(asked, "e", &Asked::host), 1);
@@ -208,8 +209,9 @@ TEST(name_threads, a_forgotten_lookup_that_is_given_up_leaves_the_one_in_its_pla
         tasks.push_back(asyncio::create_task(look_up("e")));
         co_await asyncio::sleep(0s);
         system.door.open();
-        EXPECT_EQ(co_await tasks[5], "192.0.2.1:80");
-        EXPECT_EQ(co_await tasks[6], "192.0.2.1:80");
+        for (const std::size_t staying : {0, 1, 2, 3, 5, 6}) {
+            EXPECT_EQ(co_await tasks[staying], "192.0.2.1:80");
+        }
     });
     EXPECT_EQ(std::ranges::count(system.names.asked(), "e", &Asked::host), 1);
     system.wait_until_threads_are_free();
