@@ -316,7 +316,7 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
 /// The plan is not asked.
 Backend::Submitted World::submit_outside(Operation& operation) {
     const bool ours = operation.fd == real_.doorbell().number();
-    const int result = ours ? -EBADF : attempt(operation, real_.scratch());
+    const int result = ours ? -EBADF : real_.attempt(operation);
     if (result != would_block) return finish_at_once(operation, result);
     try {
         in_flight_.add_outside(operation);
@@ -337,7 +337,11 @@ void World::cancel(Operation& operation) noexcept {
 
     // The world knows nothing about an operation outside, and looking would cost a system call. So
     // it ends as −ECANCELED, and what arrived meanwhile stays in the kernel for the next operation.
-    const bool gives_up = ticket.state == Ticket::State::outside || plan_.cancel_wins();
+    if (ticket.state == Ticket::State::outside) {
+        if (real_.cancel(operation)) in_flight_.settle(operation, ticket, -ECANCELED);
+        return;
+    }
+    const bool gives_up = plan_.cancel_wins();
     in_flight_.leave_list(operation, ticket);
     if (gives_up) {
         in_flight_.settle(operation, ticket, -ECANCELED);
