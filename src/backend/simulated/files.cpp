@@ -89,10 +89,10 @@ Place Files::place_of(int fd, const void* path) const noexcept {
     const std::string_view text = path_of(path);
     if (fd == AT_FDCWD || text.starts_with('/')) return walk(*root_, *root_, text);
     Place nowhere;
-    const End* end = descriptors_.find(fd);
-    nowhere.error = end == nullptr ? -EBADF : -ENOTDIR;
-    if (end == nullptr) return nowhere;
-    auto* folder = dynamic_cast<OpenFolder*>(end->object.get());
+    const Descriptor* start = descriptors_.find(fd);
+    nowhere.error = start == nullptr ? -EBADF : -ENOTDIR;
+    if (start == nullptr) return nowhere;
+    auto* folder = dynamic_cast<OpenFolder*>(start->file->object.get());
     return folder == nullptr ? nowhere : walk(*root_, folder->folder(), text);
 }
 
@@ -184,10 +184,11 @@ Node* Files::asked_node(const Operation& operation, int& error) const noexcept {
     const bool of_descriptor = (operation.flags & AT_EMPTY_PATH) != 0 && *text == 0;
     if (of_descriptor && operation.fd == AT_FDCWD) return root_.get();
     if (of_descriptor) {
-        const End* end = descriptors_.find(operation.fd);
-        auto* open = end == nullptr ? nullptr : dynamic_cast<OpenNode*>(end->object.get());
+        const Descriptor* asked = descriptors_.find(operation.fd);
+        auto* open =
+            asked == nullptr ? nullptr : dynamic_cast<OpenNode*>(asked->file->object.get());
         if (open != nullptr) return &open->node();
-        error = end == nullptr ? -EBADF : -ENOSYS;
+        error = asked == nullptr ? -EBADF : -ENOSYS;
         return nullptr;
     }
     const Place place = place_of(operation.fd, text);

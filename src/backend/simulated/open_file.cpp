@@ -48,9 +48,11 @@ void write_record(char* to, std::string_view name, const Node& node) noexcept {
 // --- Files and folders ---------------------------------------------------------------------------
 
 /// A file that has lost its name lives until the last close, and its watchers are told then. The
-/// close changes nothing for other operations on the file, since none ever waits.
+/// node is let go here and not in the destructor, because the world may keep the object for a
+/// while. No operation comes to an object that is closed.
 void OpenNode::close(int, Surroundings& around) noexcept {
-    if (--node_->openings == 0 && !node_->is_named()) tell_gone(*node_, around.changes);
+    const NodePtr node = std::move(node_);
+    if (--node->openings == 0 && !node->is_named()) tell_gone(*node, around.changes);
 }
 
 int OpenNode::events(int) const noexcept { return POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM; }
