@@ -26,6 +26,7 @@
 #include <asyncio/run.h>
 #include <asyncio/shield.h>
 #include <asyncio/sleep.h>
+#include <asyncio/socket.h>
 #include <asyncio/staggered_race.h>
 #include <asyncio/standard_streams.h>
 #include <asyncio/stream.h>

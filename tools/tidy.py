@@ -65,6 +65,7 @@ MAY_INCLUDE = {
     "scopes": {"base", "loop", "core", "sync"},
     "streams": {"base", "backend", "loop", "core"},
     "executors": {"base", "machine", "loop", "core", "scopes"},
+    "net": {"base", "backend", "loop", "core", "scopes", "streams", "executors"},
     "process": {"base", "backend", "loop", "core", "scopes", "streams"},
     "testing": {"base", "backend", "loop", "core", "sync", "scopes", "streams", "executors"},
     "protocol": {"base", "core", "sync", "scopes", "streams", "executors"},
@@ -94,8 +95,9 @@ HEADERS_OF_FLOOR = {
     "sync": "sync lock event condition semaphore barrier held queue",
     "scopes": "gather wait as_completed staggered_race shield timeout timeout_scope task_group "
               "finally exit_stack map_concurrent",
-    "streams": "stream streams standard_streams net datagram dns file signals lowlevel/operation_awaiter "
+    "streams": "stream streams standard_streams file signals lowlevel/operation_awaiter "
                "lowlevel/channel",
+    "net": "names net datagram socket connection server",
     "executors": "executor thread_future thread_queue process_pool serialize",
     "process": "subprocess",
     "protocol": "tls http/* db/*",
