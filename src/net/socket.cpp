@@ -4,9 +4,8 @@
 // The others need memory for addresses and headers besides the operation. They are coroutines: the
 // memory lies in their frame, which stays until the operation is reported.
 //
-// The program may close or destroy the socket while a coroutine of it waits. The operation then ends
-// with an error, and the coroutine must not touch the socket any more: it has copied what the message
-// needs.
+// The program may close the socket while a coroutine of it waits. The operation then ends with an
+// error, whose message still needs the number. So the coroutines copy it.
 //
 // An error says what was done and to what: "connect to 127.0.0.1:80: Connection refused". The
 // address is known to the caller of `connect` and `sendto`; for the rest the descriptor names the
@@ -104,32 +103,14 @@ BytesAwaiter::BytesAwaiter(const BytesRequest& request)
 
 namespace {
 
-/// A request that a coroutine has filled in, and that lives in its frame.
-struct CallRequest {
-    const Socket* socket;
-    OperationRequest* request;
-};
-
-class CallAwaiter final : public internal::SocketAwaiter {
-public:
-    explicit CallAwaiter(const CallRequest& call)
-        : SocketAwaiter(*call.socket, call.request->kind, ""), request_(call.request) {
-        request_->fd = operation_.fd;
-        static_cast<OperationRequest&>(operation_) = *request_;
-    }
-    /// ≥ 0, or −errno. A length that the call has written is in the request afterwards.
-    int await_resume() {
-        request_->size = operation_.size;
-        return result();
-    }
-
-private:
-    OperationRequest* request_;
-};
-
-lowlevel::Awaiting<CallAwaiter, CallRequest> call(const Socket& socket,
-                                                  OperationRequest& request) {
-    return lowlevel::Awaiting<CallAwaiter, CallRequest>(CallRequest{&socket, &request});
+/// The call of a coroutine, whose frame has the request. A task of another loop would put the
+/// operation into a back-end that does not know the socket.
+lowlevel::PerformInPlace call(const Socket& socket, lowlevel::Loop* loop,
+                              OperationRequest& request) {
+    if (loop != nullptr && loop != &internal::running_task("a function of Socket").loop())
+        throw RuntimeError(named(socket.fileno()) + " is a socket of another event loop");
+    request.fd = socket.fileno();
+    return lowlevel::perform_in_place(request);
 }
 
 /// The memory of a message: one buffer, an address, and room for descriptors.
@@ -274,7 +255,7 @@ Coro<void> Socket::connect(Address address) const {
                              .buffer = const_cast<sockaddr*>(address.data()),
                              .size = address.size()};
     for (;;) {
-        const int result = co_await call(*this, request);
+        const int result = co_await call(*this, fd_.loop(), request);
         if (result >= 0) co_return;
         if (result != -EBUSY) throw_failed(result, "connect to", address.to_string());
         co_await sleep(pause);
@@ -289,7 +270,7 @@ Coro<Accepted> Socket::accept() const {
     sockaddr_storage storage{};
     OperationRequest request{
         .kind = OperationKind::accept, .buffer = &storage, .size = sizeof storage};
-    const int result = co_await call(*this, request);
+    const int result = co_await call(*this, fd_.loop(), request);
     if (result < 0) throw_failed(result, "accept on", named(fd));
     Accepted accepted{Socket(lowlevel::LoopFd(*loop, lowlevel::Fd(result))), {}};
     const auto size = static_cast<std::uint32_t>(std::min(request.size, sizeof storage));
@@ -310,7 +291,7 @@ Coro<ReceivedIntoFrom> Socket::recvfrom_into(std::span<char> room) const {
     const int fd = fileno();
     Message message(room);
     message.with_room_for_address();
-    const int result = co_await call(*this, message.as(OperationKind::recvmsg));
+    const int result = co_await call(*this, fd_.loop(), message.as(OperationKind::recvmsg));
     if (result < 0) throw_failed(result, "receive from", named(fd));
     co_return ReceivedIntoFrom{static_cast<std::size_t>(result), message.address(),
                                message.truncated()};
@@ -325,7 +306,7 @@ Coro<void> Socket::sendall(std::string_view data) const {
 Coro<std::size_t> Socket::sendto(std::string_view data, Address address) const {
     Message message(data);
     message.to(address);
-    const int result = co_await call(*this, message.as(OperationKind::sendmsg));
+    const int result = co_await call(*this, fd_.loop(), message.as(OperationKind::sendmsg));
     if (result < 0) throw_failed(result, "send to", address.to_string());
     co_return static_cast<std::size_t>(result);
 }
@@ -346,7 +327,7 @@ Coro<std::size_t> Socket::send_fds(std::string_view data, std::span<const int> f
         header->cmsg_len = CMSG_LEN(fds.size_bytes());
         std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
     }
-    const int result = co_await call(*this, message.as(OperationKind::sendmsg));
+    const int result = co_await call(*this, fd_.loop(), message.as(OperationKind::sendmsg));
     if (result < 0) throw_failed(result, "send descriptors to", named(fd));
     co_return static_cast<std::size_t>(result);
 }
@@ -379,7 +360,7 @@ Coro<ReceivedFds> Socket::recv_fds(std::size_t most_bytes, std::size_t most_fds)
     Message message(received.data);
     message.header.msg_control = control.data();
     message.header.msg_controllen = control.size();
-    const int result = co_await call(*this, message.as(OperationKind::recvmsg));
+    const int result = co_await call(*this, fd_.loop(), message.as(OperationKind::recvmsg));
     if (result < 0) throw_failed(result, "receive descriptors from", named(fd));
     take_fds(message.header, received.fds);
     received.data.resize(static_cast<std::size_t>(result));
