@@ -52,6 +52,7 @@ SERVERS = {
     "raw_epoll_level": lambda build: program(build, "raw_epoll") + ["level"],
     "raw_uring": lambda build: program(build, "raw_uring") + ["multishot"],
     "raw_uring_plain": lambda build: program(build, "raw_uring") + ["plain"],
+    "raw_uring_poll": lambda build: program(build, "raw_uring_poll"),
     "asio": asio,
     "tokio": tokio,
     "uvloop": lambda build: python(build, "--uvloop"),
