@@ -3,6 +3,7 @@
 
 #include <asyncio/address.h>
 #include <asyncio/as_completed.h>
+#include <asyncio/connection.h>
 #include <asyncio/context.h>
 #include <asyncio/coro.h>
 #include <asyncio/debug.h>
@@ -24,6 +25,7 @@
 #include <asyncio/process_pool.h>
 #include <asyncio/queue.h>
 #include <asyncio/run.h>
+#include <asyncio/server.h>
 #include <asyncio/shield.h>
 #include <asyncio/sleep.h>
 #include <asyncio/socket.h>

@@ -2,10 +2,14 @@
 
 #include <asyncio/server.h>
 
+#include <asyncio/finally.h>
 #include <asyncio/names.h>
 #include <asyncio/timeout.h>
 
 #include "net/server_state.h"
+
+#include <algorithm>
+#include <stdexcept>
 
 #include <netdb.h>
 #include <sys/socket.h>
@@ -47,7 +51,7 @@ Coro<Server> serve(ClientHandler handler, std::vector<std::string> hosts, int po
     const std::vector<Address> addresses =
         co_await addresses_of(std::move(hosts), port, options.family);
     Server server = server_of(loop, std::move(handler), limits);
-    for (const Address& address : addresses) server.add(listen_on(address, listen));
+    for (const Address& address : addresses) server.state().add(listen_on(address, listen));
     if (options.start_serving) server.start_serving();
     co_return server;
 }
@@ -61,7 +65,9 @@ Coro<Server> serve_at(ClientHandler handler, std::string path, UnixServerOptions
                               .no_delay = false,
                               .keep_alive = false};
     Server server = server_of(loop, std::move(handler), limits);
-    server.add(co_await listen_at(std::move(path), options.backlog, options.cleanup_socket));
+    Listener listener =
+        co_await listen_at(std::move(path), options.backlog, options.cleanup_socket);
+    server.state().add(std::move(listener));
     if (options.start_serving) server.start_serving();
     co_return server;
 }
@@ -188,7 +194,8 @@ Coro<void> Server::wait_closed() const {
 }
 
 Coro<bool> Server::shutdown(Delay grace) const {
-    return internal::end_server(internal::StateRef::share(&state()), grace / 2, grace / 2);
+    const Duration half = Duration(grace) / 2;
+    return internal::end_server(internal::StateRef::share(&state()), half, half);
 }
 
 Coro<void> Server::serve_forever() const {

@@ -69,17 +69,18 @@ void set_option(lowlevel::Loop& loop, int fd, int level, int option) {
 /// The error of a handler goes to the exception handler. A cancellation is an order of the server
 /// or of the program, and no error. An error of the connection itself, at its end, concerns bytes
 /// that the handler did not wait for.
-Coro<void> serve_client(ServerRef server, lowlevel::LoopFd socket, Address peer) {
-    ServerState::Client client(*server, running_task("asyncio::Server"));
-    EventLoop& loop = server->loop();
-    const ServerLimits& limits = server->limits();
+Coro<void> serve_client(ServerState::Counted counted, lowlevel::LoopFd socket, Address peer) {
+    ServerState& server = *counted;
+    ServerState::Client client(server, running_task("asyncio::Server"));
+    EventLoop& loop = server.loop();
+    const ServerLimits& limits = server.limits();
     if (peer.is_ip() && limits.no_delay)
         set_option(loop, socket.get(), IPPROTO_TCP, TCP_NODELAY);
     if (peer.is_ip() && limits.keep_alive)
         set_option(loop, socket.get(), SOL_SOCKET, SO_KEEPALIVE);
     Stream stream = stream_over_socket(loop, std::move(socket), peer, {.limit = limits.stream_limit});
     client.watch(stream.writer);
-    const auto handle = [&] { return server->handler()(std::move(stream)); };
+    const auto handle = [&] { return server.handler()(std::move(stream)); };
     const Outcome<void> outcome = co_await settled_call(handle);
     if (outcome.failed()) client.writer.close();
     if (outcome.cancelled()) client.writer.abort();
@@ -101,7 +102,7 @@ void take(ServerState& server, int fd, const sockaddr_storage& storage, std::siz
     if (!server.is_serving()) return;
     const auto length = static_cast<std::uint32_t>(std::min(size, sizeof storage));
     const auto* address = reinterpret_cast<const sockaddr*>(&storage);
-    server.loop().create_task(serve_client(ServerRef::share(&server), std::move(socket),
+    server.loop().create_task(serve_client(ServerState::Counted(server), std::move(socket),
                                            Address::from_sockaddr(address, length)));
 }
 
@@ -151,13 +152,6 @@ Coro<void> accept_on(ServerState& server, const Listener& listener) {
 
 ServerState::Client::Client(ServerState& to, TaskCore& runs_in) : server(to), task(runs_in) {
     server.clients_.push_back(*this);
-    ++server.count_;
-}
-
-ServerState::Client::~Client() {
-    unlink();
-    --server.count_;
-    server.note_change();
 }
 
 void ServerState::Client::watch(const StreamWriter& of) {

@@ -49,10 +49,30 @@ public:
         if (--references_ == 0) delete this;
     }
 
+    /// Counts a connection from the moment in which it was accepted, before its task runs, so that
+    /// the limit holds for many that come at once. Keeps the state alive.
+    class Counted {
+    public:
+        explicit Counted(ServerState& server) noexcept : server_(Ref<ServerState>::share(&server)) {
+            ++server.count_;
+        }
+        Counted(Counted&&) noexcept = default;
+        Counted& operator=(Counted&&) = delete;
+        ~Counted() {
+            if (!server_) return;
+            --server_->count_;
+            server_->note_change();
+        }
+        ServerState& operator*() const noexcept { return *server_; }
+
+    private:
+        Ref<ServerState> server_;
+    };
+
     /// A connection, in the frame of its task.
     struct Client : ListNode {
         Client(ServerState& to, TaskCore& runs_in);
-        ~Client();
+        ~Client() { unlink(); }
         /// Keeps a second handle of the stream of the connection.
         void watch(const StreamWriter& of);
 

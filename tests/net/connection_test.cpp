@@ -157,7 +157,7 @@ TEST(connection, WRT_03_a_write_to_a_peer_that_is_gone_ends_with_an_error) {
         int error = 0;
         for (int round = 0; round < 1000 && error == 0; ++round) {
             stream.write("x");
-            error = co_await error_of(stream.drain());
+            error = co_await error_number(stream.drain());
             co_await sleep(1ms);
         }
         EXPECT_TRUE(error == ECONNRESET || error == EPIPE) << error;
@@ -188,7 +188,7 @@ TEST(connection, a_port_without_a_server_is_refused_with_host_port_and_reason) {
         const int port = server.port();
         server.close();
         co_await server.wait_closed();
-        const std::string message = co_await message_of(open_connection(loopback, port));
+        const std::string message = co_await error_text(open_connection(loopback, port));
         EXPECT_EQ(message, "connect to 127.0.0.1:" + std::to_string(port) + ": Connection refused");
     });
 }
@@ -197,7 +197,7 @@ TEST(connection, NET_03_a_local_address_of_another_family_fails_for_that_address
     run_test([]() -> Coro<> {
         Server server = co_await start_server(echo, loopback, 0);
         const ConnectOptions options{.local_addr = Address::loopback_v6(0)};
-        const int error = co_await error_of(open_connection(loopback, server.port(), options));
+        const int error = co_await error_number(open_connection(loopback, server.port(), options));
         EXPECT_EQ(error, EAFNOSUPPORT);
         server.close();
         co_await server.wait_closed();
@@ -259,7 +259,7 @@ TEST(connection, a_cancelled_connect_leaves_no_descriptor) {
             Task<Stream> connecting = create_task(open_connection(loopback, server.port()));
             for (int step = 0; step < steps; ++step) co_await sleep(0ms);
             connecting.cancel();
-            co_await wait(std::vector{connecting});
+            co_await until_done(connecting);
         }
         const bool all_gone = co_await becomes([&] { return server.connections() == 0; });
         EXPECT_TRUE(all_gone);

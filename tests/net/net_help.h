@@ -33,7 +33,7 @@ inline Coro<> wait_for_end(Stream stream) { co_await stream.read(); }
 
 /// The errno with which awaiting ends; 0 if it ends well.
 template <class Awaitable>
-Coro<int> error_of(Awaitable awaitable) {
+Coro<int> error_number(Awaitable awaitable) {
     try {
         co_await std::move(awaitable);
         co_return 0;
@@ -44,13 +44,19 @@ Coro<int> error_of(Awaitable awaitable) {
 
 /// The message with which awaiting ends; "" if it ends well.
 template <class Awaitable>
-Coro<std::string> message_of(Awaitable awaitable) {
+Coro<std::string> error_text(Awaitable awaitable) {
     try {
         co_await std::move(awaitable);
         co_return "";
     } catch (const std::exception& error) {
         co_return error.what();
     }
+}
+
+/// Waits for the end of the task, however it ends.
+template <class T>
+Coro<> until_done(Task<T> task) {
+    while (!task.done()) co_await sleep(1ms);
 }
 
 /// Waits until `condition()` holds, for a second at the most.

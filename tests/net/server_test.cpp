@@ -163,7 +163,7 @@ TEST(server, a_closed_server_refuses_connections_and_keeps_those_that_it_has) {
         server.close();
         server.close();
         EXPECT_FALSE(server.is_serving());
-        const int error = co_await error_of(open_connection(loopback, port));
+        const int error = co_await error_number(open_connection(loopback, port));
         EXPECT_EQ(error, ECONNREFUSED);
         co_await client.send("x");
         const std::string got = co_await client.readexactly(1);
@@ -190,7 +190,7 @@ TEST(server, NET_20_abort_clients_does_not_wait_for_a_peer_that_does_not_read) {
     run_test([]() -> Coro<> {
         const std::string much(20'000'000, 'x');
         const auto handler = [&much](Stream stream) -> Coro<> {
-            co_await error_of(stream.send(much));
+            co_await error_number(stream.send(much));
         };
         Server server = co_await start_server(handler, loopback, 0);
         Stream client = co_await open_connection(loopback, server.port());
@@ -209,7 +209,7 @@ TEST(server, serve_forever_ends_with_idle_clients_when_it_is_cancelled) {
         Task<> serving = create_task(server.serve_forever());
         co_await sleep(1ms);
         serving.cancel();
-        co_await wait(std::vector{serving});
+        co_await until_done(serving);
         EXPECT_TRUE(serving.cancelled());
         EXPECT_EQ(server.connections(), 0u);
         EXPECT_FALSE(server.is_serving());
@@ -221,7 +221,7 @@ TEST(server, serve_forever_is_awaited_once) {
         Server server = co_await start_server(echo, loopback, 0);
         Task<> serving = create_task(server.serve_forever());
         co_await sleep(1ms);
-        const std::string message = co_await message_of(server.serve_forever());
+        const std::string message = co_await error_text(server.serve_forever());
         EXPECT_EQ(message, "serve_forever() was called twice");
         server.close();
         co_await serving;
@@ -318,7 +318,7 @@ TEST(server, NET_13_an_address_in_use_is_named_and_nothing_listens) {
         Server server = co_await start_server(echo, loopback, 0);
         const std::string address = server.addresses().front().to_string();
         const std::string message =
-            co_await message_of(start_server(echo, loopback, server.port()));
+            co_await error_text(start_server(echo, loopback, server.port()));
         EXPECT_EQ(message, "bind to " + address + ": Address already in use");
         co_await end(server);
     });
