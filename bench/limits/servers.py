@@ -61,6 +61,15 @@ SERVERS = {
 ENVIRONMENT = {}
 
 
+def output_of(command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def buffer_for(size):
+    """The size of the servers' buffers: a whole message, and not less than examples have."""
+    return max(size, 1024)
+
+
 def is_raw(name):
     return name.startswith("raw_")
 
@@ -110,7 +119,7 @@ class Server:
     def end(self):
         self.process.terminate()
         try:
-            self.process.wait(5)
+            self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
