@@ -1,8 +1,8 @@
 // A server that sends back what it receives: `echo_server PORT`.
 //
 // Each connection is a coroutine that reads and writes, as if it were alone. Port 0 lets the system
-// choose, and the first line of the output says which port it is. Ctrl-C ends the server: it accepts
-// no more, and closes the connections that are open.
+// choose, and the first line of the output says which port it is. Ctrl-C ends the server: it
+// accepts no more, and closes the connections that are open.
 #include <asyncio.h>
 
 #include <charconv>
@@ -43,7 +43,9 @@ int port_of(std::string_view text) {
 int main(int argc, char** argv) {
     const int port = argc == 2 ? port_of(argv[1]) : -1;
     if (port < 0) {
-        fmt::print(stderr, "usage: echo_server PORT\n\nPORT is between 0 and 65535; 0 lets the system choose.\n");
+        fmt::print(
+            stderr,
+            "usage: echo_server PORT\n\nPORT is between 0 and 65535; 0 lets the system choose.\n");
         return 2;
     }
     try {

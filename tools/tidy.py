@@ -100,7 +100,6 @@ HEADERS_OF_FLOOR = {
                "lowlevel/channel",
     "net": "names net datagram socket connection server",
     "executors": "executor thread_future thread_queue process_pool serialize",
-    "net": "names net datagram",
     "process": "subprocess",
     "protocol": "tls http/* db/*",
     "testing": "testing testing/*",

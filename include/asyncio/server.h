@@ -13,9 +13,9 @@
 // has, and it can end them: when it is destroyed, no connection and no task of it is left.
 //
 // A connection ends when its handler has returned and everything that it has written is sent. The
-// handler need not close its stream, which is closed when it is destroyed. (In Python the connection
-// stays open until the program closes it.) An exception of a handler goes to the loop's exception
-// handler.
+// handler need not close its stream, which is closed when it is destroyed. (In Python the
+// connection stays open until the program closes it.) An exception of a handler goes to the loop's
+// exception handler.
 //
 // When the process has no descriptors left, the server goes on with the connections that it has. It
 // logs the reason, and tries to accept again when a connection ends, and at least once a second.
@@ -134,8 +134,8 @@ ClientHandler client_handler(Handler&& handler) {
 /// A function that handles a connection: it takes a `Stream`, or a `StreamReader` and a
 /// `StreamWriter`, and is a coroutine or a plain function.
 template <class Handler>
-concept ConnectionHandler = internal::TakesStream<std::decay_t<Handler>> ||
-                            internal::TakesPair<std::decay_t<Handler>>;
+concept ConnectionHandler =
+    internal::TakesStream<std::decay_t<Handler>> || internal::TakesPair<std::decay_t<Handler>>;
 
 /// A server. Move-only; made by `start_server`. An empty one throws RuntimeError when it is used.
 /// Python: `asyncio.Server`.
@@ -200,8 +200,7 @@ public:
 private:
     friend Coro<Server> internal::serve(internal::ClientHandler, std::vector<std::string>, int,
                                         ServerOptions);
-    friend Coro<Server> internal::serve_at(internal::ClientHandler, std::string,
-                                           UnixServerOptions);
+    friend Coro<Server> internal::serve_at(internal::ClientHandler, std::string, UnixServerOptions);
     internal::ServerState& state() const;
 
     internal::Ref<internal::ServerState> state_;

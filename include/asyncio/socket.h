@@ -187,16 +187,16 @@ public:
     /// Receives at most `most_bytes` bytes, and at most 64 KiB, as soon as there are any. Returns
     /// "" at the end of the stream. No memory is used while it waits.
     /// Python: `loop.sock_recv`.
-    lowlevel::Awaiting<internal::RecvAwaiter, internal::RecvRequest> recv(
-        std::size_t most_bytes) const {
+    lowlevel::Awaiting<internal::RecvAwaiter, internal::RecvRequest>
+    recv(std::size_t most_bytes) const {
         return lowlevel::Awaiting<internal::RecvAwaiter, internal::RecvRequest>(
             internal::RecvRequest{this, most_bytes});
     }
     /// Receives into `room`, which must live until the await returns, also when the task is
     /// cancelled. Returns how many bytes were received; 0 at the end of the stream.
     /// Python: `loop.sock_recv_into`.
-    lowlevel::Awaiting<internal::BytesAwaiter, internal::BytesRequest> recv_into(
-        std::span<char> room) const {
+    lowlevel::Awaiting<internal::BytesAwaiter, internal::BytesRequest>
+    recv_into(std::span<char> room) const {
         return bytes(lowlevel::OperationKind::recv, "receive from", room.data(), room.size());
     }
     /// Receives one message of at most `most_bytes` bytes, with the address of its sender. What
@@ -208,8 +208,8 @@ public:
 
     /// Sends a part of `data` as soon as there is room, and returns how many bytes it was. `data`
     /// must live until the await returns.
-    lowlevel::Awaiting<internal::BytesAwaiter, internal::BytesRequest> send(
-        std::string_view data) const {
+    lowlevel::Awaiting<internal::BytesAwaiter, internal::BytesRequest>
+    send(std::string_view data) const {
         return bytes(lowlevel::OperationKind::send, "send to", const_cast<char*>(data.data()),
                      data.size());
     }
@@ -247,8 +247,8 @@ private:
 
     explicit Socket(lowlevel::LoopFd fd) noexcept : fd_(std::move(fd)) {}
 
-    lowlevel::Awaiting<internal::BytesAwaiter, internal::BytesRequest> bytes(
-        lowlevel::OperationKind kind, const char* function, char* data, std::size_t size) const {
+    lowlevel::Awaiting<internal::BytesAwaiter, internal::BytesRequest>
+    bytes(lowlevel::OperationKind kind, const char* function, char* data, std::size_t size) const {
         return lowlevel::Awaiting<internal::BytesAwaiter, internal::BytesRequest>(
             internal::BytesRequest{this, kind, function, data, size});
     }

@@ -46,6 +46,8 @@ std::string described(const std::string& to, const std::vector<FailedConnect>& a
     return "connect to " + to + (tried == to ? "" : " (" + tried + ")");
 }
 
+/// A socket for one attempt, from the address that the caller wants. An address of the other family
+/// fails here, and the attempts to addresses of its own family are still made.
 Socket bound_socket(const Address& to, const Address& local) {
     Socket socket(to.family(), SOCK_STREAM);
     if (local.is_empty()) return socket;
@@ -54,7 +56,9 @@ Socket bound_socket(const Address& to, const Address& local) {
     return socket;
 }
 
-/// One attempt. The socket is closed unless it is returned.
+/// One attempt. The socket is closed unless it is returned. Without TCP_NODELAY the kernel would
+/// hold small writes back until the peer has acknowledged the ones before, which is what a program
+/// that asks and waits for an answer wants least.
 Coro<Socket> connected_socket(Address to, const ConnectOptions& options) {
     Socket socket = bound_socket(to, options.local_addr);
     if (to.is_ip() && options.no_delay) socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1);
@@ -96,17 +100,17 @@ int number_of(const std::exception_ptr& error) {
     throw ConnectError(to, std::move(attempts));
 }
 
+/// The attempts refer to the addresses and the options in this frame, which lives until the race
+/// has ended with all of them.
 Coro<Stream> race_to(std::string to, std::vector<Address> addresses, ConnectOptions options) {
     std::vector<std::function<Coro<Socket>()>> attempts;
     for (const Address& address : addresses)
         attempts.emplace_back([&address, &options] { return connected_socket(address, options); });
-    RaceResult<Socket> result =
-        co_await staggered_race(attempts, options.happy_eyeballs_delay);
+    RaceResult<Socket> result = co_await staggered_race(attempts, options.happy_eyeballs_delay);
     if (!result.winner_index) throw_failed(to, addresses, result.exceptions);
     EventLoop& loop = internal::running_loop("asyncio::open_connection()");
     lowlevel::LoopFd socket(loop, result.winner_result->detach());
-    co_return internal::stream_over_socket(loop, std::move(socket),
-                                           addresses[*result.winner_index],
+    co_return internal::stream_over_socket(loop, std::move(socket), addresses[*result.winner_index],
                                            {.limit = options.limit});
 }
 

@@ -1,10 +1,10 @@
 // Listening sockets.
 //
 // A Unix socket has a file, which stays when the socket is closed, and then keeps the next server
-// from using the path. So an old socket at the path is removed before the bind, and the file of this
-// server at its end. Neither may remove a file of another program. At the path a socket alone is
-// replaced. At the end the file must still have the device and the inode that it had after the bind:
-// another server may have replaced it meanwhile. There is no way to do the comparison and the
+// from using the path. So an old socket at the path is removed before the bind, and the file of
+// this server at its end. Neither may remove a file of another program. At the path a socket alone
+// is replaced. At the end the file must still have the device and the inode that it had after the
+// bind: another server may have replaced it meanwhile. There is no way to do the comparison and the
 // removal in one step, so a very late replacement can be hit. Python has the same gap.
 
 #include "net/listener.h"
@@ -23,7 +23,8 @@
 namespace asyncio::internal {
 namespace {
 
-/// What is at `path`, without following a link. The result is the one of statx(2).
+/// What is at `path`, as an operation of the back-end, since a path of the simulated world is known
+/// to it alone. Without following a link: a link to a socket is no socket of a server.
 Coro<int> look_at(const std::string& path, struct statx& answer) {
     co_return co_await lowlevel::perform({.kind = lowlevel::OperationKind::statx,
                                           .fd = AT_FDCWD,
@@ -46,6 +47,8 @@ std::uint64_t device_of(const struct statx& about) noexcept {
 
 }  // namespace
 
+/// Without IPV6_V6ONLY a socket of IPv6 would take the connections of IPv4 as well, and the two
+/// families could not use the same port.
 Listener listen_on(const Address& address, const ListenOptions& options) {
     Socket socket(address.family(), SOCK_STREAM);
     if (options.reuse_address) socket.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1);
@@ -57,6 +60,8 @@ Listener listen_on(const Address& address, const ListenOptions& options) {
     return Listener{std::move(socket), bound, {}};
 }
 
+/// The file exists from the bind on. Its identity is asked for before the socket listens, so no
+/// client can have replaced it by then.
 Coro<Listener> listen_at(std::string path, int backlog, bool cleanup) {
     const Address address = Address::local(path);
     const bool has_file = path.front() != '\0';

@@ -74,7 +74,8 @@ Coro<bool> send_by_kernel(int socket, Part& part) {
                                                        .size = part.next(piece_bytes),
                                                        .offset = part.offset()});
         if (part.sent() == 0 && is_not_available(result)) co_return false;
-        if (result < 0) throw OsError(-result, "send a file to descriptor " + std::to_string(socket));
+        if (result < 0)
+            throw OsError(-result, "send a file to descriptor " + std::to_string(socket));
         if (result == 0) break;  // the end of the file
         part.count(static_cast<std::size_t>(result));
     }

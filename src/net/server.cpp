@@ -1,4 +1,13 @@
 // `start_server`, and the handle of a server.
+//
+// A server is made in four steps: the names become addresses, each address becomes a socket that
+// listens, the state takes the sockets over, and an accepting task starts for each of them. An
+// error in any step leaves nothing behind, because the handle that is being made owns what there
+// is.
+//
+// The end of a server, `end_server`, is a scope of its own (`finally_`): the patient part waits,
+// and can be cancelled; the part behind it ends what is left, and cannot. When everything has ended
+// by itself, the second part finds nothing to do.
 
 #include <asyncio/server.h>
 
@@ -23,7 +32,8 @@ Server server_of(EventLoop& loop, ClientHandler handler, const ServerLimits& lim
     return Server(Ref<ServerState>::adopt(new ServerState(loop, std::move(handler), limits)));
 }
 
-/// The addresses to listen on. A name and a number of the same address give one socket.
+/// The addresses to listen on, in the order of the hosts. A name and a number of the same address
+/// give one socket.
 Coro<std::vector<Address>> addresses_of(std::vector<std::string> hosts, int port, int family) {
     const AddressHints hints{.family = family, .type = SOCK_STREAM, .flags = AI_PASSIVE};
     std::vector<Address> addresses;
@@ -144,13 +154,16 @@ Coro<void> wait_for_end(StateRef server) {
     while (!server->has_ended()) co_await server->changed();
 }
 
-/// Returns whether the server has ended within `limit`.
+/// Returns whether the server has ended within `limit`. A handler that is busy, or a peer that does
+/// not read, makes it last longer.
 Coro<bool> ends_within(StateRef server, Duration limit) {
     const auto end = [&]() -> Coro<void> { co_await wait_for_end(server); };
     const bool cut_short = co_await move_on_after(limit, end);
     co_return !cut_short;
 }
 
+/// The cancellation reaches handlers that wait, and the abort those that wait for their peer. A
+/// handler that ignores both keeps the server waiting, as a task of a task group would.
 Coro<void> end_by_force(StateRef server) {
     server->cancel_handlers();
     server->abort_clients();
@@ -173,6 +186,8 @@ Coro<bool> end_server(StateRef server, Duration patience, Duration grace) {
     co_return has_ended;
 }
 
+/// A program that awaits this twice has two owners for one server, and each would end it for the
+/// other.
 Coro<void> serve_until_the_end(StateRef server) {
     if (std::exchange(server->is_awaited, true))
         throw RuntimeError("serve_forever() was called twice");

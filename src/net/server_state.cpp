@@ -7,15 +7,15 @@
 //     wait; the budget of operations (`must_yield`) lets other tasks run in between.
 //  3. It starts the task of the connection. If the server was closed in the meantime, the new
 //     connection is closed.
-//  4. Without descriptors or memory it reports the reason and waits: until a connection ends, or for
-//     a second. The connections in the kernel's queue are not lost.
+//  4. Without descriptors or memory it reports the reason and waits: until a connection ends, or
+//     for a second. The connections in the kernel's queue are not lost.
 //  5. It ends when the listener is closed: the close ends its operation.
 //
-// A connection that the kernel has handed out belongs to the server, whatever happens to the task in
-// the same iteration: the result of the operation has an owner before the task can throw.
+// A connection that the kernel has handed out belongs to the server, whatever happens to the task
+// in the same iteration: the result of the operation has an owner before the task can throw.
 //
-// A task of a connection (`serve_client`) awaits the handler, and then waits until the connection is
-// closed. The handler has the stream. When it returns, the stream goes with its frame. It closes
+// A task of a connection (`serve_client`) awaits the handler, and then waits until the connection
+// is closed. The handler has the stream. When it returns, the stream goes with its frame. It closes
 // then, and does not abort (`send_rest_when_dropped`): what the handler has written is sent. A
 // handler that has moved its stream to another place decides itself when the connection ends. The
 // task has a second handle, so that the server can close the connection at any time.
@@ -74,11 +74,10 @@ Coro<void> serve_client(ServerState::Counted counted, lowlevel::LoopFd socket, A
     ServerState::Client client(server, running_task("asyncio::Server"));
     EventLoop& loop = server.loop();
     const ServerLimits& limits = server.limits();
-    if (peer.is_ip() && limits.no_delay)
-        set_option(loop, socket.get(), IPPROTO_TCP, TCP_NODELAY);
-    if (peer.is_ip() && limits.keep_alive)
-        set_option(loop, socket.get(), SOL_SOCKET, SO_KEEPALIVE);
-    Stream stream = stream_over_socket(loop, std::move(socket), peer, {.limit = limits.stream_limit});
+    if (peer.is_ip() && limits.no_delay) set_option(loop, socket.get(), IPPROTO_TCP, TCP_NODELAY);
+    if (peer.is_ip() && limits.keep_alive) set_option(loop, socket.get(), SOL_SOCKET, SO_KEEPALIVE);
+    Stream stream =
+        stream_over_socket(loop, std::move(socket), peer, {.limit = limits.stream_limit});
     client.watch(stream.writer);
     const auto handle = [&] { return server.handler()(std::move(stream)); };
     const Outcome<void> outcome = co_await settled_call(handle);
@@ -154,11 +153,13 @@ ServerState::Client::Client(ServerState& to, TaskCore& runs_in) : server(to), ta
     server.clients_.push_back(*this);
 }
 
+/// From here on the server can close and abort the connection, whatever the handler does with it.
 void ServerState::Client::watch(const StreamWriter& of) {
     writer = of.alias();
     of.state().send_rest_when_dropped();
 }
 
+/// Wakes every task that waits for a change. Each looks for itself whether its time has come.
 void ServerState::note_change() noexcept {
     while (!waiting_.empty()) waiting_.front().wake();
 }
@@ -182,6 +183,8 @@ Coro<void> run_listener(ServerRef server, const Listener& listener) {
 
 }  // namespace
 
+/// Without memory for a later task the server is left with the earlier ones, and its owner, who
+/// gets the exception, destroys it.
 void ServerState::start() {
     if (closed_) throw RuntimeError("the server is closed");
     if (std::exchange(serving_, true)) return;
@@ -201,6 +204,7 @@ void ServerState::close() noexcept {
     note_change();
 }
 
+/// The tasks of the clients end later, so the list does not change during the walk.
 void ServerState::close_clients() noexcept {
     clients_.for_each([](Client& client) { client.writer.close(); });
 }

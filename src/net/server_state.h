@@ -2,13 +2,13 @@
 // A server: its listening sockets, a task for each of them, and a task for each connection.
 //
 // The state is shared by the handle of the program and by the tasks, so each may end before the
-// others. A task of a connection (`serve_client` in server_state.cpp) counts itself as a client from
-// its begin to its end, and the end comes when the handler has returned and the connection is
+// others. A task of a connection (`serve_client` in server_state.cpp) counts itself as a client
+// from its begin to its end, and the end comes when the handler has returned and the connection is
 // closed. So "no client is left" means that nothing of the server runs any more.
 //
 // Everything that a waiting task may wait for (a client ends, the server closes) is one event,
-// `changed`. The tasks look again whether what they wait for has come. There are few such tasks: the
-// ones of the listeners, and those that wait for the end.
+// `changed`. The tasks look again whether what they wait for has come. There are few such tasks:
+// the ones of the listeners, and those that wait for the end.
 //
 // Thread-safety: loop thread only.
 

@@ -133,8 +133,7 @@ struct Message {
         header.msg_namelen = sizeof from;
     }
     Address address() const {
-        return Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&from),
-                                      header.msg_namelen);
+        return Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&from), header.msg_namelen);
     }
     bool truncated() const noexcept { return (header.msg_flags & MSG_TRUNC) != 0; }
 
@@ -197,7 +196,8 @@ void Socket::shutdown(int how) const {
 }
 
 void Socket::setsockopt(int level, int option, int value) const {
-    setsockopt(level, option, std::string_view(reinterpret_cast<const char*>(&value), sizeof value));
+    setsockopt(level, option,
+               std::string_view(reinterpret_cast<const char*>(&value), sizeof value));
 }
 
 void Socket::setsockopt(int level, int option, std::string_view value) const {

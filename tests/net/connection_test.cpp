@@ -149,10 +149,12 @@ TEST(connection, TRN_09_refuses_a_write_behind_its_own_write_eof) {
 
 TEST(connection, WRT_03_a_write_to_a_peer_that_is_gone_ends_with_an_error) {
     run_test([]() -> Coro<> {
-        Server server = co_await start_server([](Stream stream) -> Coro<> {
-            stream.abort();
-            co_return;
-        }, loopback, 0);
+        Server server = co_await start_server(
+            [](Stream stream) -> Coro<> {
+                stream.abort();
+                co_return;
+            },
+            loopback, 0);
         Stream stream = co_await open_connection(loopback, server.port());
         int error = 0;
         for (int round = 0; round < 1000 && error == 0; ++round) {
@@ -168,11 +170,13 @@ TEST(connection, WRT_03_a_write_to_a_peer_that_is_gone_ends_with_an_error) {
 
 TEST(connection, an_answer_can_be_read_after_a_write_has_failed) {
     run_test([]() -> Coro<> {
-        Server server = co_await start_server([](Stream stream) -> Coro<> {
-            co_await stream.readexactly(1);
-            co_await stream.send("enough");
-            // The reading side is closed with nothing unread, so that the client gets no reset.
-        }, loopback, 0);
+        Server server = co_await start_server(
+            [](Stream stream) -> Coro<> {
+                co_await stream.readexactly(1);
+                co_await stream.send("enough");
+                // The reading side is closed with nothing unread, so that the client gets no reset.
+            },
+            loopback, 0);
         Stream stream = co_await open_connection(loopback, server.port());
         co_await stream.send("x");
         const std::string answer = co_await stream.read();

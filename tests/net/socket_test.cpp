@@ -73,7 +73,9 @@ TEST(socket, SCK_02_much_arrives_whole_and_in_order) {
 TEST(socket, SCK_03_a_receive_after_a_cancelled_one_gets_the_bytes) {
     run_test([]() -> Coro<> {
         Pair pair = co_await connected_pair();
-        const auto receive = [&]() -> Coro<std::string> { co_return co_await pair.server.recv(10); };
+        const auto receive = [&]() -> Coro<std::string> {
+            co_return co_await pair.server.recv(10);
+        };
         Task<std::string> first = create_task(receive());
         co_await sleep(1ms);
         first.cancel();
@@ -135,8 +137,8 @@ TEST(socket, SCK_17_a_closed_listener_keeps_no_connection_waiting) {
         listener.bind(Address::ip(loopback, 0));
         listener.listen();
         const Address address = listener.getsockname();
-        const bool cut_short = co_await move_on_after(
-            5ms, [&]() -> Coro<> { co_await listener.accept(); });
+        const bool cut_short =
+            co_await move_on_after(5ms, [&]() -> Coro<> { co_await listener.accept(); });
         EXPECT_TRUE(cut_short);
         listener.close();
         co_await sleep(1ms);
@@ -149,7 +151,9 @@ TEST(socket, SCK_17_a_closed_listener_keeps_no_connection_waiting) {
 TEST(socket, a_close_ends_a_receive_that_waits) {
     run_test([]() -> Coro<> {
         Pair pair = co_await connected_pair();
-        const auto receive = [&]() -> Coro<std::string> { co_return co_await pair.server.recv(10); };
+        const auto receive = [&]() -> Coro<std::string> {
+            co_return co_await pair.server.recv(10);
+        };
         Task<std::string> receiving = create_task(receive());
         co_await sleep(1ms);
         pair.server.close();
