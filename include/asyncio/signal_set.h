@@ -43,6 +43,11 @@ public:
             if (contains(signal)) visit(signal);
     }
 
+    /// The signals of both sets.
+    friend constexpr SignalSet operator|(SignalSet one, SignalSet other) noexcept {
+        one.bits_ |= other.bits_;
+        return one;
+    }
     friend constexpr bool operator==(SignalSet, SignalSet) noexcept = default;
 
 private:

@@ -32,6 +32,7 @@
 
 #include <coroutine>
 #include <cstddef>
+#include <initializer_list>
 #include <memory>
 #include <utility>
 
@@ -169,6 +170,8 @@ public:
     /// Throws: RuntimeError if no loop runs, or one of the signals cannot be caught; the message
     /// names it. No subscription is left then.
     explicit SignalStream(SignalSet signals);
+    /// The same. This overload is for braces: `{SIGTERM}` could otherwise mean a set or a stream.
+    explicit SignalStream(std::initializer_list<int> signals);
     SignalStream(const SignalStream&) = delete;
     SignalStream& operator=(const SignalStream&) = delete;
     /// Ends the subscriptions. Signals that were not taken are dropped.

@@ -247,6 +247,18 @@ SignalStream::SignalStream(SignalSet signals)
     state_->subscribe(signals);
 }
 
+namespace {
+
+SignalSet set_of(std::initializer_list<int> signals) {
+    SignalSet set;
+    for (const int signal : signals) set = set | signal;
+    return set;
+}
+
+}  // namespace
+
+SignalStream::SignalStream(std::initializer_list<int> signals) : SignalStream(set_of(signals)) {}
+
 /// The state lives on while tasks wait in it.
 SignalStream::~SignalStream() { state_->close(); }
 

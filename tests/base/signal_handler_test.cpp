@@ -31,6 +31,10 @@ namespace {
 using namespace asyncio::internal;
 using asyncio::signal_name;
 using asyncio::SignalSet;
+using support::as_expected;
+using support::check;
+using support::end_of;
+using support::in_child;
 
 struct Counter : SignalListener {
     explicit Counter(int signal)
@@ -77,18 +81,6 @@ private:
 volatile std::sig_atomic_t own_calls = 0;
 void own_handler(int) { own_calls = own_calls + 1; }
 void other_handler(int) {}
-
-/// How a child ended that runs `scene`, as waitpid says.
-int in_child(const std::function<int()>& scene) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-        ::alarm(20);
-        ::_exit(scene());
-    }
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    return status;
-}
 
 TEST(signal_handler, the_first_listener_installs_it_and_the_last_restores_exactly_what_was) {
     struct sigaction before{};
@@ -291,10 +283,9 @@ TEST(signal_handler, SIG_07_a_child_has_the_dispositions_from_before_and_an_empt
         ::raise(SIGUSR1);
         if (own.heard != 1 || of_parent.heard != 0) return 4;
         stop_listening(own);
-        return present(SIGUSR1).sa_handler == &own_handler ? 42 : 5;
+        return present(SIGUSR1).sa_handler == &own_handler ? as_expected : 5;
     });
-    EXPECT_TRUE(WIFEXITED(status));
-    EXPECT_EQ(WEXITSTATUS(status), 42);
+    EXPECT_EQ(end_of(status), "exit 42");
     ::raise(SIGUSR1);
     EXPECT_EQ(of_parent.heard, 1);
 }
@@ -317,18 +308,16 @@ TEST(signal_handler, SIG_07_a_signal_that_is_faster_than_the_child_gets_its_old_
         ::kill(static_cast<pid_t>(::syscall(SYS_getpid)), SIGUSR1);
         return 1;
     });
-    EXPECT_TRUE(WIFSIGNALED(killed));
-    EXPECT_EQ(WTERMSIG(killed), SIGUSR1);
+    EXPECT_EQ(end_of(killed), "signal USR1");
     const Disposition own(SIGUSR2, &own_handler);
     Counter second(SIGUSR2);
     listen_to_signal(second);
     const int went_on = in_bare_child([&] {
         own_calls = 0;
         ::kill(static_cast<pid_t>(::syscall(SYS_getpid)), SIGUSR2);
-        return own_calls == 1 && second.heard == 0 ? 42 : 1;
+        return own_calls == 1 && second.heard == 0 ? as_expected : 1;
     });
-    EXPECT_TRUE(WIFEXITED(went_on));
-    EXPECT_EQ(WEXITSTATUS(went_on), 42);
+    EXPECT_EQ(end_of(went_on), "exit 42");
 }
 
 TEST(signal_handler, SIG_07_a_fork_beside_a_thread_that_subscribes_leaves_the_child_free) {
@@ -346,10 +335,9 @@ TEST(signal_handler, SIG_07_a_fork_beside_a_thread_that_subscribes_leaves_the_ch
             listen_to_signal(own);
             ::raise(SIGUSR1);
             stop_listening(own);
-            return own.heard == 1 ? 42 : 1;
+            return own.heard == 1 ? as_expected : 1;
         });
-        EXPECT_TRUE(WIFEXITED(status)) << "it hangs, and is ended by its alarm";
-        EXPECT_EQ(WEXITSTATUS(status), 42);
+        EXPECT_EQ(end_of(status), "exit 42") << "SIGALRM: it hangs";
     }
     over = true;
     busy.join();
@@ -398,6 +386,7 @@ TEST(signal_set, holds_what_it_was_given) {
     static_assert(!set.contains(-63), "no shift by a negative number");
     static_assert(SignalSet().empty() && !set.empty());
     static_assert(SignalSet(SIGTERM) == SignalSet{SIGTERM});
+    static_assert((SignalSet(SIGTERM) | SIGHUP) == SignalSet(SIGHUP, SIGTERM));
     std::vector<int> visited;
     set.for_each([&](int signal) { visited.push_back(signal); });
     EXPECT_EQ(visited, (std::vector<int>{1, SIGTERM, 64}));
@@ -415,14 +404,12 @@ TEST(end_process_by, a_signal_also_where_it_is_blocked_or_ignored) {
         ::sigprocmask(SIG_BLOCK, &all, nullptr);
         end_process_by(SIGTERM);
     });
-    EXPECT_TRUE(WIFSIGNALED(status));
-    EXPECT_EQ(WTERMSIG(status), SIGTERM);
+    EXPECT_EQ(end_of(status), "signal TERM");
 }
 
 TEST(end_process_by, a_signal_that_ends_no_process_becomes_the_exit_status) {
     const int status = in_child([]() -> int { end_process_by(SIGWINCH); });
-    EXPECT_TRUE(WIFEXITED(status));
-    EXPECT_EQ(WEXITSTATUS(status), 128 + SIGWINCH);
+    EXPECT_EQ(end_of(status), "exit " + std::to_string(128 + SIGWINCH));
 }
 
 // Guards of a request to end.
@@ -435,10 +422,9 @@ TEST(termination_guard, a_second_request_in_a_moment_belongs_to_the_first) {
         };
         const TerminationGuard guard(SIGTERM, count, &calls);
         for (int time = 0; time < 3; ++time) ::raise(SIGTERM);
-        return calls == 1 && guard.count() == 3 ? 42 : 1;
+        return calls == 1 && guard.count() == 3 ? as_expected : 1;
     });
-    EXPECT_TRUE(WIFEXITED(status));
-    EXPECT_EQ(WEXITSTATUS(status), 42);
+    EXPECT_EQ(end_of(status), "exit 42");
 }
 
 TEST(termination_guard, a_second_request_half_a_second_later_ends_the_process) {
@@ -449,8 +435,7 @@ TEST(termination_guard, a_second_request_half_a_second_later_ends_the_process) {
         ::raise(SIGTERM);
         return 1;
     });
-    EXPECT_TRUE(WIFSIGNALED(status));
-    EXPECT_EQ(WTERMSIG(status), SIGTERM);
+    EXPECT_EQ(end_of(status), "signal TERM");
 }
 
 TEST(termination_guard, it_replaces_a_handler_and_leaves_an_ignored_signal_alone) {
