@@ -8,6 +8,7 @@
 
 #include "places/places.h"
 
+#include <csignal>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -184,6 +185,21 @@ Made<Process> ended_process() {
         co_await create_subprocess_exec("true", SubprocessOptions{.stdout = PIPE}));
     co_await made->wait();
     co_return made;
+}
+
+/// SIGURG does nothing by default, so a subscription that has gone harms nobody.
+Made<SignalStream> signals() { co_return std::make_shared<SignalStream>(SIGURG); }
+
+/// One that has a signal to give.
+Made<SignalStream> arrived_signals() {
+    auto made = co_await signals();
+    ::raise(SIGURG);
+    while (made->pending() == 0) co_await asyncio::sleep(0s);
+    co_return made;
+}
+
+Made<SignalSubscription> subscription() {
+    co_return std::make_shared<SignalSubscription>(on_signal(SIGURG, [] {}));
 }
 
 Made<EventLoop*> own_loop() { co_return std::make_shared<EventLoop*>(&get_running_loop()); }
@@ -427,6 +443,22 @@ const std::vector<places::Row> streams_and_processes{
           }),           {works,      works,      works,      works,      works}),
 };
 
+const std::vector<places::Row> signals_of_loops{
+    thing("SignalStream::next()", signals, [](SignalStream& it) -> Coro<> { co_await it.next(); },
+                        {refused,    refused,    refused,    refused,    refused}),
+    thing("SignalStream::next()", arrived_signals,
+          [](SignalStream& it) -> Coro<> { co_await it.next(); },
+                        {refused,    refused,    refused,    refused,    refused}),
+    thing("SignalStream::pending()", arrived_signals, call<SignalStream>([](SignalStream& it) {
+              if (it.pending() != 1) throw std::logic_error("not one");
+          }),           {works,      works,      works,      works,      works}),
+    thing("SignalSubscription::remove()", subscription,
+          call<SignalSubscription>([](SignalSubscription& it) {
+              static_cast<bool>(it);
+              it.remove();
+          }),           {works,      works,      works,      works,      works}),
+};
+
 const std::vector<places::Row> tasks_and_scopes{
     thing("a Future or Task", pending_future, [](Future<int>& it) -> Coro<> { co_await it; },
                         {refused,    refused_as("future of another event loop"),
@@ -541,6 +573,12 @@ const std::vector<places::Row> loops{
               const auto nothing = []() -> Coro<> { co_return; };
               it->run_until_complete(nothing());
           }),           {works,      refused,    refused,    not_asked,  refused}),
+    thing("EventLoop::add_signal_handler()", own_loop, call<EventLoop*>([](EventLoop*& it) {
+              it->add_signal_handler(SIGURG, [] {});
+          }),           {works,      works,      refused,    not_asked,  works}),
+    thing("EventLoop::remove_signal_handler()", own_loop, call<EventLoop*>([](EventLoop*& it) {
+              it->remove_signal_handler(SIGURG);
+          }),           {works,      works,      works,      not_asked,  works}),
     thing("EventLoop::close()", own_loop, call<EventLoop*>([](EventLoop*& it) { it->close(); }),
                         {works,      works,      works,      not_asked,  refused}),
     thing("EventLoop::shutdown_asyncgens()", own_loop,
@@ -577,6 +615,8 @@ const std::vector<places::Row> loops{
 TEST(places, locks_and_queues) { expect_in_table(locks_and_queues); }
 
 TEST(places, streams_and_processes) { expect_in_table(streams_and_processes); }
+
+TEST(places, signals_of_loops) { expect_in_table(signals_of_loops); }
 
 TEST(places, tasks_and_scopes) { expect_in_table(tasks_and_scopes); }
 
