@@ -8,6 +8,7 @@
 
 #include "base/interrupt.h"
 #include "base/signal_handler.h"
+#include "support/child.h"
 
 #include <array>
 #include <atomic>
@@ -32,7 +33,6 @@ using namespace asyncio::internal;
 using asyncio::signal_name;
 using asyncio::SignalSet;
 using support::as_expected;
-using support::check;
 using support::end_of;
 using support::in_child;
 
@@ -82,7 +82,7 @@ volatile std::sig_atomic_t own_calls = 0;
 void own_handler(int) { own_calls = own_calls + 1; }
 void other_handler(int) {}
 
-TEST(signal_handler, the_first_listener_installs_it_and_the_last_restores_exactly_what_was) {
+TEST(signal_handler, SIG_08_the_first_listener_installs_it_and_the_last_restores_exactly_what_was) {
     struct sigaction before{};
     before.sa_handler = &own_handler;
     before.sa_flags = SA_NODEFER | SA_RESTART;
@@ -345,7 +345,7 @@ TEST(signal_handler, SIG_07_a_fork_beside_a_thread_that_subscribes_leaves_the_ch
 
 // Which signals.
 
-TEST(signal_handler, a_signal_that_makes_no_sense_is_refused_by_name) {
+TEST(signal_handler, SIG_10_a_signal_that_makes_no_sense_is_refused_by_name) {
     const auto refusal = [](int signal) -> std::string {
         try {
             require_catchable(signal);

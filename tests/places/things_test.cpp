@@ -22,15 +22,15 @@ namespace {
 
 using namespace asyncio;
 using namespace std::chrono_literals;
+using places::call;
+using places::expect_in_table;
+using places::Made;
 using places::not_asked;
 using places::refused;
 using places::refused_as;
 using places::thing;
 using places::throws;
 using places::works;
-
-template <class Thing>
-using Made = Coro<std::shared_ptr<Thing>>;
 
 template <class Waiting>
 Coro<> await_in_task(Waiting waiting) {
@@ -187,21 +187,6 @@ Made<Process> ended_process() {
     co_return made;
 }
 
-/// SIGURG does nothing by default, so a subscription that has gone harms nobody.
-Made<SignalStream> signals() { co_return std::make_shared<SignalStream>(SIGURG); }
-
-/// One that has a signal to give.
-Made<SignalStream> arrived_signals() {
-    auto made = co_await signals();
-    ::raise(SIGURG);
-    while (made->pending() == 0) co_await asyncio::sleep(0s);
-    co_return made;
-}
-
-Made<SignalSubscription> subscription() {
-    co_return std::make_shared<SignalSubscription>(on_signal(SIGURG, [] {}));
-}
-
 Made<EventLoop*> own_loop() { co_return std::make_shared<EventLoop*>(&get_running_loop()); }
 
 Made<AsyncExitStack> popped_stack() {
@@ -281,26 +266,6 @@ Made<Context> context() { co_return std::make_shared<Context>(copy_context()); }
 Made<Coro<int>> fresh_coroutine() {
     const auto seven = []() -> Coro<int> { co_return 7; };
     co_return std::make_shared<Coro<int>>(seven());
-}
-
-/// What is used is a statement, and waits for nothing.
-template <class Thing, class Function>
-auto call(Function function) {
-    return [function](Thing& thing) -> Coro<> {
-        function(thing);
-        co_return;
-    };
-}
-
-void expect_in_table(const std::vector<places::Row>& table) {
-    for (const places::Row& row : table) {
-        for (std::size_t place = 0; place < places::every_place.size(); ++place) {
-            if (row.ends[place].kind == places::End::Kind::not_asked) continue;
-            const std::string end = places::use_in(row, places::every_place[place]);
-            EXPECT_TRUE(places::is_as_expected(end, row, row.ends[place]))
-                << row.entry << ", " << places::name_of(places::every_place[place]) << ": " << end;
-        }
-    }
 }
 
 using asyncio::sleep;
@@ -440,22 +405,6 @@ const std::vector<places::Row> streams_and_processes{
               it.terminate();
               it.kill();
               it.take_output();
-          }),           {works,      works,      works,      works,      works}),
-};
-
-const std::vector<places::Row> signals_of_loops{
-    thing("SignalStream::next()", signals, [](SignalStream& it) -> Coro<> { co_await it.next(); },
-                        {refused,    refused,    refused,    refused,    refused}),
-    thing("SignalStream::next()", arrived_signals,
-          [](SignalStream& it) -> Coro<> { co_await it.next(); },
-                        {refused,    refused,    refused,    refused,    refused}),
-    thing("SignalStream::pending()", arrived_signals, call<SignalStream>([](SignalStream& it) {
-              if (it.pending() != 1) throw std::logic_error("not one");
-          }),           {works,      works,      works,      works,      works}),
-    thing("SignalSubscription::remove()", subscription,
-          call<SignalSubscription>([](SignalSubscription& it) {
-              static_cast<bool>(it);
-              it.remove();
           }),           {works,      works,      works,      works,      works}),
 };
 
@@ -615,8 +564,6 @@ const std::vector<places::Row> loops{
 TEST(places, locks_and_queues) { expect_in_table(locks_and_queues); }
 
 TEST(places, streams_and_processes) { expect_in_table(streams_and_processes); }
-
-TEST(places, signals_of_loops) { expect_in_table(signals_of_loops); }
 
 TEST(places, tasks_and_scopes) { expect_in_table(tasks_and_scopes); }
 

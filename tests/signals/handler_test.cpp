@@ -19,7 +19,7 @@ using namespace asyncio;
 using namespace std::chrono_literals;
 using namespace signal_test;
 
-TEST(add_signal_handler, the_handler_is_an_ordinary_callback_with_its_arguments) {
+TEST(add_signal_handler, SIG_11_the_handler_is_an_ordinary_callback_with_its_arguments) {
     run_test([]() -> Coro<> {
         std::string order;
         auto& loop = get_running_loop();
@@ -86,7 +86,7 @@ TEST(add_signal_handler, a_handler_may_replace_and_remove_itself) {
     });
 }
 
-TEST(add_signal_handler, a_refusal_names_the_signal_and_changes_nothing) {
+TEST(add_signal_handler, SIG_10_a_refusal_names_the_signal_and_changes_nothing) {
     run_test([]() -> Coro<> {
         auto& loop = get_running_loop();
         int calls = 0;

@@ -32,7 +32,7 @@ TEST(signal_stream, a_task_waits_for_the_next_signal_of_the_set) {
     });
 }
 
-TEST(signal_stream, signals_between_two_calls_are_counted_and_kept_in_order) {
+TEST(signal_stream, SIG_09_signals_between_two_calls_are_counted_and_kept_in_order) {
     run_test([]() -> Coro<> {
         const SignalStream signals({SIGUSR1, SIGUSR2, SIGHUP});
         for (const int signal : {SIGHUP, SIGUSR1, SIGHUP, SIGUSR2}) ::raise(signal);
@@ -106,7 +106,7 @@ TEST(signal_stream, two_streams_and_a_callback_all_get_the_signal) {
 
 // Cancellation.
 
-TEST(signal_stream, a_cancelled_wait_leaves_the_stream_usable) {
+TEST(signal_stream, SIG_09_a_cancelled_wait_leaves_the_stream_usable) {
     run_test([]() -> Coro<> {
         const SignalStream signals({SIGUSR1});
         auto waits = create_task(next_of(signals));
@@ -119,7 +119,7 @@ TEST(signal_stream, a_cancelled_wait_leaves_the_stream_usable) {
     });
 }
 
-TEST(signal_stream, a_cancellation_in_any_iteration_around_a_signal_does_not_lose_it) {
+TEST(signal_stream, SIG_09_a_cancellation_in_any_iteration_around_a_signal_does_not_lose_it) {
     for (int moment = 0; moment < 8; ++moment) {
         run_test([=]() -> Coro<> {
             const SignalStream signals({SIGUSR1});
@@ -136,7 +136,7 @@ TEST(signal_stream, a_cancellation_in_any_iteration_around_a_signal_does_not_los
     }
 }
 
-TEST(signal_stream, a_request_that_comes_after_the_signal_was_handed_over_stays_pending) {
+TEST(signal_stream, SIG_09_a_request_that_comes_after_the_signal_was_handed_over_stays_pending) {
     run_test([]() -> Coro<> {
         const SignalStream signals({SIGUSR1});
         int signal = 0;
@@ -157,7 +157,7 @@ TEST(signal_stream, a_request_that_comes_after_the_signal_was_handed_over_stays_
     });
 }
 
-TEST(signal_stream, a_limit_and_a_signal_in_the_same_moment_lose_nothing) {
+TEST(signal_stream, SIG_09_a_limit_and_a_signal_in_the_same_moment_lose_nothing) {
     for (int moment = 0; moment < 6; ++moment) {
         const Ignored ignored(SIGUSR1);
         support::run_simulated([=]() -> Coro<> {
@@ -181,7 +181,7 @@ TEST(signal_stream, a_limit_and_a_signal_in_the_same_moment_lose_nothing) {
 
 // Life.
 
-TEST(signal_stream, its_end_restores_the_dispositions_and_drops_what_was_not_taken) {
+TEST(signal_stream, SIG_08_its_end_restores_the_dispositions_and_drops_what_was_not_taken) {
     run_test([]() -> Coro<> {
         {
             const SignalStream signals({SIGUSR1, SIGUSR2});
@@ -196,7 +196,7 @@ TEST(signal_stream, its_end_restores_the_dispositions_and_drops_what_was_not_tak
     });
 }
 
-TEST(signal_stream, a_set_with_a_signal_that_cannot_be_caught_subscribes_to_none_of_it) {
+TEST(signal_stream, SIG_10_a_set_with_a_signal_that_cannot_be_caught_subscribes_to_none_of_it) {
     run_test([]() -> Coro<> {
         EXPECT_EQ(refusal_of([] { const SignalStream signals({SIGUSR1, SIGKILL, SIGUSR2}); }),
                   "RuntimeError: SIGKILL cannot be caught");

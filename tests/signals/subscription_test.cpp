@@ -17,7 +17,7 @@ using namespace asyncio;
 using namespace std::chrono_literals;
 using namespace signal_test;
 
-TEST(on_signal, calls_back_in_the_next_iteration_and_not_in_the_handler) {
+TEST(on_signal, SIG_11_calls_back_in_the_next_iteration_and_not_in_the_handler) {
     run_test([]() -> Coro<> {
         auto& loop = get_running_loop();
         std::uint64_t called_in = 0;
@@ -49,7 +49,7 @@ TEST(on_signal, SIG_06_every_subscriber_gets_the_signal_in_the_order_of_subscrip
     });
 }
 
-TEST(on_signal, the_last_subscriber_that_leaves_restores_the_disposition) {
+TEST(on_signal, SIG_08_the_last_subscriber_that_leaves_restores_the_disposition) {
     const Ignored ignored(SIGUSR1);
     support::run_test([&]() -> Coro<> {
         std::optional<SignalSubscription> first = on_signal(SIGUSR1, [] {});
@@ -233,7 +233,8 @@ TEST(on_signal, a_callback_may_leave_and_subscribe_again_as_the_only_one) {
     });
 }
 
-TEST(on_signal, an_exception_of_a_callback_goes_to_the_exception_handler_and_others_are_called) {
+TEST(on_signal,
+     SIG_11_an_exception_of_a_callback_goes_to_the_exception_handler_and_others_are_called) {
     run_test([]() -> Coro<> {
         std::string reported;
         get_running_loop().set_exception_handler([&](EventLoop&, const ErrorContext& context) {
@@ -250,7 +251,7 @@ TEST(on_signal, an_exception_of_a_callback_goes_to_the_exception_handler_and_oth
     });
 }
 
-TEST(on_signal, the_callback_runs_in_a_copy_of_the_context_of_the_subscription) {
+TEST(on_signal, SIG_11_the_callback_runs_in_a_copy_of_the_context_of_the_subscription) {
     run_test([]() -> Coro<> {
         static ContextVar<int> variable("variable", 0);
         std::vector<int> seen;
@@ -294,7 +295,7 @@ TEST(on_signal, a_callback_that_can_only_be_moved_is_taken) {
     });
 }
 
-TEST(on_signal, a_signal_that_cannot_be_caught_is_refused_by_name_and_nothing_is_kept) {
+TEST(on_signal, SIG_10_a_signal_that_cannot_be_caught_is_refused_by_name_and_nothing_is_kept) {
     run_test([]() -> Coro<> {
         auto captured = std::make_shared<int>(7);
         const auto subscribe = [&](int signal) {

@@ -1,6 +1,6 @@
-// Goal: a signal of `RunOptions::terminate_on` ends a run as Ctrl-C does: the main task is cancelled
-// and cleans up, `run` throws Terminated, and uncaught the process ends by the signal. Signals that
-// come later are neither lost nor harmful.
+// Goal: a signal of `RunOptions::terminate_on` ends a run as Ctrl-C does: the main task is
+// cancelled and cleans up, `run` throws Terminated, and uncaught the process ends by the signal.
+// Signals that come later are neither lost nor harmful.
 // Method: each case in a forked child, which sends itself real signals. What the child found out is
 // its exit status, or the signal by which it died.
 
