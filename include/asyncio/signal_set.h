@@ -5,15 +5,18 @@
 // purpose, but that type takes 128 bytes, has no equality, and is filled by calls. The options of
 // `run` must be trivially destructible and are written in braces, and so are the sets in them.
 //
+// The header includes `<csignal>`, so a program that uses a signal has its number.
+//
 // Thread-safety: any thread.
 
 #include <concepts>
+#include <csignal>
 #include <cstdint>
 #include <string>
 
 namespace asyncio {
 
-/// A set of signals, which are given by their numbers (`<csignal>`).
+/// A set of signals, which are given by their numbers.
 /// Python: the set of numbers that `signal.pthread_sigmask` takes.
 class SignalSet {
 public:
