@@ -1,6 +1,7 @@
 #pragma once
 // The whole library.
 
+#include <asyncio/address.h>
 #include <asyncio/as_completed.h>
 #include <asyncio/context.h>
 #include <asyncio/coro.h>
@@ -29,6 +30,7 @@
 #include <asyncio/sleep.h>
 #include <asyncio/staggered_race.h>
 #include <asyncio/standard_streams.h>
+#include <asyncio/stream.h>
 #include <asyncio/streams.h>
 #include <asyncio/subprocess.h>
 #include <asyncio/sync.h>

@@ -30,6 +30,7 @@ ALLOWED = {
     ("blocking", "examples/waiting_or_computing.cpp"): "functions for threads and processes",
     ("blocking", "examples/sums.cpp"): "plain functions, and the coroutine done wrong",
     ("blocking", "bench/compare/late_reader.cpp"): "a thread without a loop writes time stamps",
+    ("blocking", "bench/limits/load.cpp"): "clients without a loop, the same for every server",
     ("resume", "bench/micro/bare.cpp"): "a loop to compare with, which has nothing of ours",
     ("blocking", "tool/guard/guard.cpp"): "the guard is a process of its own, without a loop",
     ("blocking", "tool/guard/descendants.cpp"): "runs when no loop does: before or after it",
@@ -50,8 +51,8 @@ RESUME_PLACES = {
 }
 
 # Where a call may block the thread (law 2).
-MAY_BLOCK = ("src/backend/*", "src/executors/worker*", "src/machine/stall_watch.cpp",
-             "src/process/spawn*", "tests/*", "libs/*/tests/*")
+MAY_BLOCK = ("src/backend/*", "src/base/workers*", "src/executors/worker*",
+             "src/machine/stall_watch.cpp", "src/process/spawn*", "tests/*", "libs/*/tests/*")
 
 # The floors that each floor may include, besides itself (the table of ARCHITECTURE.md).
 MAY_INCLUDE = {
@@ -85,15 +86,16 @@ ROOMS_OF_TOOL = ("terminal guard batch/shell batch/input batch/job batch/options
 # The floors of the public headers, which lie flat in include/asyncio. A header in internal/FLOOR
 # says its floor by its path. `include/asyncio.h` is the umbrella over them.
 HEADERS_OF_FLOOR = {
-    "base": "exceptions debug delay signal_set lowlevel/awaiting lowlevel/fd",
+    "base": "exceptions debug delay address signal_set lowlevel/awaiting lowlevel/fd",
     "backend": "lowlevel/backend lowlevel/operation",
-    "loop": "event_loop loop_handle lowlevel/alarm lowlevel/loop",
+    "loop": "event_loop loop_handle lowlevel/alarm lowlevel/loop "
+            "lowlevel/loop_fd lowlevel/perform_now",
     "core": "outcome coro task future sleep run main context generator inspect "
             "lowlevel/waiter lowlevel/line",
     "sync": "sync lock event condition semaphore barrier held queue",
     "scopes": "gather wait as_completed staggered_race shield timeout timeout_scope task_group "
               "finally exit_stack map_concurrent",
-    "streams": "streams standard_streams net datagram dns file lowlevel/operation_awaiter "
+    "streams": "stream streams standard_streams net datagram dns file lowlevel/operation_awaiter "
                "lowlevel/channel",
     "signals": "signals",
     "executors": "executor thread_future thread_queue process_pool serialize",
@@ -110,10 +112,11 @@ FORBIDDEN_INCLUDES = (
      "operating system headers stop at the back-end"),
     (set(MAY_INCLUDE) - {"backend"}, r"<liburing\.h>", "only a back-end knows the ring"),
 )
-# The files that may start threads: the executors, the watch over long steps, and the roof like any
-# user.
-MAY_START_THREADS = ("src/machine/stall_watch*", "src/executors/*", "include/asyncio/executor.h",
-                     "examples/*", "tool/*", "bench/*", "tests/*", "libs/*/tests/*", "fuzz/*")
+# The files that may start threads: the pool of workers, the executors, the watch over long steps,
+# and the roof like any user.
+MAY_START_THREADS = ("src/base/workers*", "src/machine/stall_watch*", "src/executors/*",
+                     "include/asyncio/executor.h", "examples/*", "tool/*", "bench/*", "tests/*",
+                     "libs/*/tests/*", "fuzz/*")
 
 # An `#if` outside src/backend and src/machine may ask only about the compiler (law 3).
 COMPILER_WORD = re.compile(
@@ -406,12 +409,12 @@ def rooms_of_the_tool(source):
 
 @rule
 def thread(source):
-    """Threads are started in the room of the executors, and by the watch over long steps."""
+    """Threads are started by the pool of workers, the executors, and the watch over long steps."""
     if not source.is_code or source.matches(MAY_START_THREADS):
         return
     for number, line in enumerate(source.code, 1):
         if re.search(r"\bstd::j?thread\b(?!::)", line) or re.search(r"\bpthread_create\b", line):
-            yield number, "threads are started in src/executors only"
+            yield number, "threads are started in src/base/workers and src/executors only"
 
 
 @rule

@@ -13,15 +13,19 @@
 
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 
 namespace asyncio::lowlevel::conformance {
 
@@ -76,6 +80,13 @@ struct MakePipe : Operation {
         buffer = ends;
     }
     int ends[2] = {-1, -1};
+};
+
+/// Any other request, as `Asked({.kind = OperationKind::accept, .fd = listener})`.
+struct Asked : Operation {
+    explicit Asked(const OperationRequest& request) {
+        static_cast<OperationRequest&>(*this) = request;
+    }
 };
 
 /// Drives a back-end and checks, at every step, what must hold at every step: states change when
@@ -157,12 +168,77 @@ protected:
     std::unique_ptr<Backend> backend_;
     std::unique_ptr<Driver> driver_;
 
-private:
+    /// The descriptors that `TearDown` closes.
     std::vector<int> open_;
 };
 
 /// For rules that only a back-end on the kernel can break.
 class OnKernel : public Conformance {};
+
+/// A socket address of any family, with the length that the calls give it.
+struct SocketAddress {
+    sockaddr_storage storage{};
+    socklen_t length = sizeof storage;
+
+    sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
+};
+
+/// Sockets that the back-end makes.
+class Sockets : public Conformance {
+protected:
+    /// A number ≥ 0 that `TearDown` closes.
+    int make_socket(int family, int type);
+    /// A listener on the loopback address and a port that the system chooses.
+    int listener(SocketAddress& address, int backlog = 16);
+    /// A connected pair over TCP: the one that connected, and the accepted one.
+    std::pair<int, int> connection();
+    /// A datagram socket bound to a port of the loopback address.
+    int bound_datagram_socket(SocketAddress& address);
+
+    int run(const OperationRequest& request);
+    int connect(int fd, SocketAddress& to);
+    int accept(int listening);
+    int send(int fd, std::string_view text, int flags = 0);
+    std::string recv(int fd, std::size_t size = 4096);
+    int close(int fd);
+    /// To be closed in the end, if the test has not done so.
+    int keep(int fd);
+};
+
+/// Files in an empty folder: a real one, or a folder of the simulated world.
+class Files : public Conformance {
+protected:
+    void SetUp() override;
+    void TearDown() override;
+
+    /// The path of a name in the folder. Lives as long as the test.
+    const char* path(std::string_view name);
+
+    int run(const OperationRequest& request);
+    int open(const char* path, int flags, unsigned mode = 0600);
+    /// An open that must succeed. `TearDown` closes the number.
+    int opened(const char* path, int flags, unsigned mode = 0600);
+    int close(int fd);
+    /// Makes a file with this content.
+    void make_file(const char* path, std::string_view content);
+    /// All that the file holds; "error N" if it cannot be opened.
+    std::string content(const char* path);
+    int pread(int fd, std::span<char> into, std::int64_t offset);
+    int pwrite(int fd, std::string_view bytes, std::int64_t offset);
+    /// Asks for all that is known of a file. Returns the result of the call.
+    int stat(const char* path, struct statx& about);
+    bool exists(const char* path);
+    int unlink(const char* path, int flags = 0);
+    int mkdir(const char* path);
+    int rename(const char* from, const char* to, int flags = 0);
+    /// The names in a folder, sorted, without "." and "..".
+    std::vector<std::string> names_in(const char* path);
+
+private:
+    std::string folder_;
+    /// A deque, because the texts must stay where they are.
+    std::deque<std::string> paths_;
+};
 
 /// A real pipe, non-blocking unless asked otherwise: read end, write end.
 std::pair<Fd, Fd> real_pipe(int flags = O_NONBLOCK | O_CLOEXEC);

@@ -16,24 +16,26 @@
 //     back-end. It is never called inside `submit`, `cancel` or `close`, whose callers are in the
 //     middle of their work. `ChannelReports` does this for operations that the channel itself ends.
 //  3. In between, the operation and its buffer belong to the channel, and `state` is `in_flight`.
-//     The channel may link the operation into a list, and use `fd`, `events`, `blocking` and
-//     `marks`. It does not touch the operation after the report.
+//     The channel may link the operation into a list, and use `kind`, `fd`, `events`, `blocking`,
+//     `flags` and `marks`. It does not touch the operation after the report.
 //  4. Results are those of read(2) and write(2): ≥ 0, or −errno. EINTR and EAGAIN are never
 //     reported. 0 is the end of the stream for a read; a write never gives 0.
-//  5. A read has no buffer. The channel calls `receive` once with 1 to `size` bytes, in `submit` or
-//     before `on_finished`. The result is their number. A read does not wait for more bytes than
-//     have come.
+//  5. A read has a buffer or a `receive`. The channel moves 1 to `size` bytes there once, in `submit`
+//     or before `on_finished` (`deliver` does it). The result is their number. A read does not wait
+//     for more bytes than have come.
 //  6. `cancel` is a request. The result says what happened: −ECANCELED if there was no effect;
 //     otherwise the bytes that were moved. A channel never drops bytes that were moved.
 //  7. At most one read and one write are in flight at a time.
 //
-// What `close` must do. Each stream closes its side once: the reader when it is closed or dropped,
-// the writer when everything is sent, or after an error or `abort`. No operation of that side is in
-// flight then, and none follows. After the writing side is closed, the peer sees the end of the
-// stream behind the bytes that were written. A channel that serves both sides decides what the
-// close of one side means for the other. Whatever it decides, operations of the other side must
-// still finish: a read that can bring no more bytes gives 0, and a write that cannot be sent gives
-// −EPIPE.
+// What `close` must do. A stream closes its side once, and no operation of that side is in flight
+// then or follows.
+//  - `reading`: no more bytes are read. The writing side goes on.
+//  - `writing`: the peer sees the end of the stream behind the bytes that were written. The reading
+//    side goes on.
+//  - `both`: both of these. A read that is in flight ends, and every read from then on gives 0.
+// A channel that serves both sides gives up its resources when both are closed, in whatever order
+// this happens. Operations of a side that is not closed must still finish: a read that can bring no
+// more bytes gives 0, and a write that cannot be sent gives −EPIPE.
 //
 // Owners. The streams share the channel by `std::shared_ptr`. Each holds it until its last
 // operation is reported, so a channel is never destroyed with an operation in flight. When the loop
@@ -42,11 +44,14 @@
 //
 // Thread-safety: loop thread only.
 
+#include <asyncio/address.h>
 #include <asyncio/event_loop.h>
 #include <asyncio/lowlevel/backend.h>
 #include <asyncio/lowlevel/operation.h>
 
 #include <cstdint>
+#include <cstring>
+#include <span>
 #include <string>
 
 namespace asyncio::lowlevel {
@@ -55,7 +60,7 @@ namespace asyncio::lowlevel {
 class [[gnu::visibility("default")]] Channel {
 public:
     using Submitted = Backend::Submitted;
-    enum class Side : std::uint8_t { reading, writing };
+    enum class Side : std::uint8_t { reading, writing, both };
 
     Channel() = default;
     Channel(const Channel&) = delete;
@@ -72,10 +77,22 @@ public:
     /// Asking twice is allowed.
     virtual void cancel(Operation& operation) noexcept = 0;
 
-    /// Starts the close of a side. The kind of `operation` is `close`, and its result is 0, or
-    /// −errno if something that was written may be lost. The side is closed in every case. A close
-    /// is never cancelled.
+    /// Starts the close of a side, or of both. The kind of `operation` is `close`. Its result is 0,
+    /// or −errno if something that was written may be lost. The side is closed in every case. A
+    /// close is never cancelled.
     virtual Submitted close(Side side, Operation& operation) noexcept = 0;
+
+    /// Whether both sides belong to one connection, as those of a socket do. `StreamWriter::close`
+    /// then closes both sides, and `write_eof` only its own. The two sides of a pipe do not: the
+    /// reader has still to read what the writer has written.
+    virtual bool is_connection() const noexcept { return false; }
+
+    /// The addresses of a connection: of the other end, and of this one. Empty if there is none.
+    virtual Address peer() const { return {}; }
+    virtual Address local() const { return {}; }
+
+    /// The descriptor behind the channel; −1 if there is none. It stays the channel's.
+    virtual int fd() const noexcept { return -1; }
 
     /// Whether a read that failed with this errno has met the end of the stream. A terminal whose
     /// other side is gone reports EIO, for example. ECANCELED is never the end.
@@ -84,6 +101,12 @@ public:
         return false;
     }
 };
+
+/// Moves `bytes`, at most `size` of them, to where the read wants them. For channels.
+inline void deliver(Operation& read, std::span<const char> bytes) noexcept {
+    if (read.receive != nullptr) return read.receive(read, bytes);
+    std::memcpy(read.buffer, bytes.data(), bytes.size());
+}
 
 /// Reports operations that a channel has finished by itself, in the next iteration of the loop; or
 /// when the loop closes, if that comes first. A channel has one as a member.
