@@ -264,11 +264,28 @@ std::pair<int, int> Sockets::connection() {
 }
 
 int Sockets::send(int fd, std::string_view text, int flags) {
-    return run({.kind = OperationKind::send,
-                .fd = fd,
-                .flags = flags,
-                .buffer = const_cast<char*>(text.data()),
-                .size = text.size()});
+    int sent = 0;
+    do {
+        const int count = run({.kind = OperationKind::send,
+                               .fd = fd,
+                               .flags = flags,
+                               .buffer = const_cast<char*>(text.data()),
+                               .size = text.size()});
+        if (count < 0) return count;
+        sent += count;
+        text.remove_prefix(static_cast<std::size_t>(count));
+    } while (!text.empty());
+    return sent;
+}
+
+std::string Sockets::recv_exactly(int fd, std::size_t size) {
+    std::string bytes;
+    while (bytes.size() < size) {
+        const std::string more = recv(fd, size - bytes.size());
+        if (more.empty()) break;
+        bytes += more;
+    }
+    return bytes;
 }
 
 std::string Sockets::recv(int fd, std::size_t size) {
@@ -461,7 +478,7 @@ constexpr Tested on_kernel[] = {Tested::io_uring, Tested::io_uring_plain, Tested
 }  // namespace
 
 INSTANTIATE_TEST_SUITE_P(, Conformance, testing::ValuesIn(all), name_of_instance);
-INSTANTIATE_TEST_SUITE_P(, Sockets, testing::ValuesIn(on_kernel), name_of_instance);
+INSTANTIATE_TEST_SUITE_P(, Sockets, testing::ValuesIn(all), name_of_instance);
 INSTANTIATE_TEST_SUITE_P(, Files, testing::ValuesIn(on_kernel), name_of_instance);
 INSTANTIATE_TEST_SUITE_P(, OnKernel, testing::ValuesIn(on_kernel), name_of_instance);
 

@@ -198,8 +198,12 @@ protected:
     int run(const OperationRequest& request);
     int connect(int fd, SocketAddress& to);
     int accept(int listening);
+    /// Sends everything, in as many calls as that takes. The number of bytes, or the first error.
     int send(int fd, std::string_view text, int flags = 0);
+    /// One receive: what has come, or a datagram.
     std::string recv(int fd, std::size_t size = 4096);
+    /// As many receives as it takes; less only at the end of the stream.
+    std::string recv_exactly(int fd, std::size_t size);
     int close(int fd);
     /// To be closed in the end, if the test has not done so.
     int keep(int fd);
