@@ -29,6 +29,8 @@
 #include <asyncio/run.h>
 #include <asyncio/server.h>
 #include <asyncio/shield.h>
+#include <asyncio/signal_set.h>
+#include <asyncio/signals.h>
 #include <asyncio/sleep.h>
 #include <asyncio/socket.h>
 #include <asyncio/staggered_race.h>

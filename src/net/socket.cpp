@@ -40,6 +40,7 @@ std::string named(int fd) { return "descriptor " + std::to_string(fd); }
     throw OsError(-result, std::string(function) + " " + what);
 }
 
+/// A blocking socket would hold the loop (rule 6 of the back-end's contract).
 void set_non_blocking(int fd) {
     const int flags = ::fcntl(fd, F_GETFL);
     if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
@@ -177,6 +178,7 @@ int Socket::perform_now(OperationRequest request, const char* function) const {
     return result;
 }
 
+/// Not `perform_now`, because the message names the address and not the socket.
 void Socket::bind(const Address& address) const {
     OperationRequest request{.kind = OperationKind::bind,
                              .fd = fileno(),
@@ -280,6 +282,7 @@ Coro<Accepted> Socket::accept() const {
 
 // --- Messages -----------------------------------------------------------------------------------
 
+/// The text is as long as the longest message that is wanted, and is cut afterwards.
 Coro<ReceivedFrom> Socket::recvfrom(std::size_t most_bytes) const {
     std::string data(most_bytes, '\0');
     ReceivedIntoFrom received = co_await recvfrom_into(data);
@@ -297,6 +300,7 @@ Coro<ReceivedIntoFrom> Socket::recvfrom_into(std::span<char> room) const {
                                message.truncated()};
 }
 
+/// Empty data is sent once, which says whether the connection stands.
 Coro<void> Socket::sendall(std::string_view data) const {
     do {
         data.remove_prefix(co_await send(data));
@@ -313,6 +317,8 @@ Coro<std::size_t> Socket::sendto(std::string_view data, Address address) const {
 
 // --- Descriptors --------------------------------------------------------------------------------
 
+/// The descriptors travel in a control message beside the first byte. The kernel has its own
+/// references to the open files from the call on.
 Coro<std::size_t> Socket::send_fds(std::string_view data, std::span<const int> fds) const {
     const int fd = fileno();
     if (data.empty()) throw std::invalid_argument("send_fds: at least one byte must be sent");
