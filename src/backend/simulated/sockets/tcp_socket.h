@@ -40,6 +40,10 @@ public:
     // For the connection.
     std::size_t send_limit() const noexcept { return buffer_bytes(SO_SNDBUF); }
     std::size_t receive_limit() const noexcept { return buffer_bytes(SO_RCVBUF); }
+    /// Whether bytes that arrive are answered by RST.
+    bool refuses_bytes() const noexcept {
+        return shut_reading_ && shut_writing_ && !peer_has_finished_;
+    }
     void peer_has_finished(Surroundings& around) noexcept;
     void peer_has_reset(Surroundings& around) noexcept;
     /// Nothing has come from the peer for too long.

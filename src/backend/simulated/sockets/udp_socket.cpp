@@ -116,8 +116,8 @@ int UdpSocket::send(const Transfer& transfer, Surroundings& around) {
     Ip source;
     if (const int error = destination_of(transfer, to); error != 0) return error;
     if (transfer.size > largest_datagram(to.ip)) return -EMSGSIZE;
-    if (shut_writing_) return -EPIPE;
     if (error_ != 0) return take_error();
+    if (shut_writing_) return -EPIPE;
     if (to.ip.is_for_many()) return -ENETUNREACH;
     if (const int error = choose_source(to, around, source); error != 0) return error;
     if (!is_bound()) {

@@ -99,17 +99,17 @@ int UnixStream::connect(const Operation& operation, Surroundings& around) {
 int UnixStream::can_receive(const Transfer& transfer) const noexcept {
     if ((transfer.flags & MSG_OOB) != 0) return -EINVAL;
     if (state_ != State::connected) return -EINVAL;
-    if (bytes_.size() > 0 || transfer.size == 0 || error_ != 0 || shut_reading_) return 0;
+    if (bytes_.size() > 0 || error_ != 0 || shut_reading_) return 0;
     return would_block;
 }
 
 /// The bytes come first, then the error, then the end of the stream.
 int UnixStream::receive(const Transfer& transfer, Surroundings& around) {
-    if (bytes_.size() == 0 || transfer.size == 0) {
+    if (bytes_.size() == 0) {
         if (transfer.header != nullptr) transfer.header->msg_controllen = 0;
         transfer.answer_name({});
         transfer.answer_flags(0);
-        return transfer.size == 0 ? 0 : take_error();
+        return take_error();
     }
     std::size_t count = around.plan.shortened(std::min(transfer.size, bytes_.size()));
     const bool reaches = !messages_.empty() && messages_.front().begin < place_ + count;
