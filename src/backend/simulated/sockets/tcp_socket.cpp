@@ -81,8 +81,8 @@ int TcpSocket::accept(Operation& operation, Surroundings& around) {
     const std::shared_ptr<TcpSocket> accepted = std::move(queue_.front());
     queue_.pop_front();
     if (operation.buffer != nullptr) {
-        const SocketName peer = name_of(accepted->peer(), family());
-        operation.size = peer.copy_to(operation.buffer, operation.size);
+        const Address peer = address_of(accepted->peer(), family());
+        operation.size = copy_out(peer, operation.buffer, operation.size);
     }
     return number;
 }
@@ -181,7 +181,7 @@ int TcpSocket::can_receive(const Transfer& transfer) const noexcept {
 /// The bytes come first, then the end of the stream or the error.
 int TcpSocket::receive(const Transfer& transfer, Surroundings& around) {
     if (transfer.header != nullptr) transfer.header->msg_controllen = 0;
-    transfer.answer_name({});
+    transfer.answer_address({});
     transfer.answer_flags(0);
     if (!has_bytes()) return peer_has_finished_ ? 0 : take_error();
     const auto bytes = connection_->arrived_at(end_);
@@ -229,9 +229,9 @@ int TcpSocket::shutdown(int how, Surroundings& around) {
     return was_over ? -ENOTCONN : 0;
 }
 
-int TcpSocket::peer_name(SocketName& name) const noexcept {
+int TcpSocket::peer_address(Address& address) const noexcept {
     if (connection_ == nullptr || is_over()) return -ENOTCONN;
-    name = name_of(peer_, family());
+    address = address_of(peer_, family());
     return 0;
 }
 

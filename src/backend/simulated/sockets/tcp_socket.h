@@ -63,7 +63,7 @@ private:
     int send(const Transfer& transfer, Surroundings& around) override;
     int listen(int backlog, Surroundings& around) override;
     int shutdown(int how, Surroundings& around) override;
-    int peer_name(SocketName& name) const noexcept override;
+    int peer_address(Address& address) const noexcept override;
 
     int begin_connect(const Operation& operation, Surroundings& around);
     int end_failed_connect() noexcept;

@@ -139,7 +139,7 @@ void UdpSocket::take(const Endpoint& from, ByteQueue bytes, Surroundings& around
     // One datagram always fits, as in the kernel.
     if (!queue_.empty() && queue_.size_bytes() + bytes.size() > buffer_bytes(SO_RCVBUF)) return;
     try {
-        queue_.push({name_of(from, family()), std::move(bytes), {}});
+        queue_.push({address_of(from, family()), std::move(bytes), {}});
     } catch (const std::bad_alloc&) {
         return;
     }
@@ -159,9 +159,9 @@ int UdpSocket::shutdown(int how, Surroundings& around) {
     return peer_.port != 0 ? 0 : -ENOTCONN;
 }
 
-int UdpSocket::peer_name(SocketName& name) const noexcept {
+int UdpSocket::peer_address(Address& address) const noexcept {
     if (peer_.port == 0) return -ENOTCONN;
-    name = name_of(peer_, family());
+    address = address_of(peer_, family());
     return 0;
 }
 

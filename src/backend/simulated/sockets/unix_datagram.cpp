@@ -131,7 +131,7 @@ int UnixDatagram::send(const Transfer& transfer, Surroundings& around) {
     if (!destination->takes_from(*this)) return -EPERM;
     if (destination->shut_reading_) return -EPIPE;
     Datagram datagram;
-    if (!name_.empty()) datagram.from = name_of_unix(name_);
+    if (!name_.empty()) datagram.from = address_of_name(name_);
     if (const int error = board_all(transfer, datagram.passengers, around); error != 0)
         return error;
     transfer.collect(transfer.size, datagram.bytes);
@@ -159,10 +159,10 @@ int UnixDatagram::shutdown(int how, Surroundings& around) {
     return 0;
 }
 
-int UnixDatagram::peer_name(SocketName& name) const noexcept {
+int UnixDatagram::peer_address(Address& address) const noexcept {
     if (!is_connected_) return -ENOTCONN;
     const Destination peer = peer_.lock();
-    name = name_of_unix(peer == nullptr ? std::string() : peer->name_);
+    address = address_of_name(peer == nullptr ? std::string() : peer->name_);
     return 0;
 }
 

@@ -31,7 +31,7 @@ private:
     int receive(const Transfer& transfer, Surroundings& around) override;
     int send(const Transfer& transfer, Surroundings& around) override;
     int shutdown(int how, Surroundings& around) override;
-    int peer_name(SocketName& name) const noexcept override;
+    int peer_address(Address& address) const noexcept override;
 
     using Destination = std::shared_ptr<UnixDatagram>;
     int destination_of(const Transfer& transfer, Destination& destination) const;
