@@ -27,6 +27,8 @@
 #include <asyncio/queue.h>
 #include <asyncio/run.h>
 #include <asyncio/shield.h>
+#include <asyncio/signal_set.h>
+#include <asyncio/signals.h>
 #include <asyncio/sleep.h>
 #include <asyncio/staggered_race.h>
 #include <asyncio/standard_streams.h>
