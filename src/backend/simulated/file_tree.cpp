@@ -28,6 +28,7 @@ std::string_view take_part(std::string_view& path) noexcept {
 /// The folder above. The root is above itself. A removed folder has none above it.
 Folder* above(Folder& folder) noexcept { return folder.folder; }
 
+/// The walk has failed on its way.
 Place nowhere(int error) noexcept {
     Place place;
     place.error = error;
@@ -45,6 +46,7 @@ Place at_folder(Folder* folder, bool upwards) noexcept {
     return place;
 }
 
+/// The last part is a name, whether the folder has it or not.
 Place at_name(Folder& folder, std::string_view name, bool means_folder) noexcept {
     Place place;
     place.folder = &folder;

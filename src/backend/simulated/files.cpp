@@ -1,8 +1,12 @@
 // The operations on paths: open, statx, unlink, mkdir, rename, and making a watcher.
 //
 // Each has two halves. `foresee_…` finds the errors, in the order in which Linux looks for them.
-// The other half relies on it, and can fail only for lack of memory; it then leaves the tree as it
-// was.
+// The order matters where two things are wrong at once: programs react to one error and not to the
+// other. The second half relies on the first, and can fail only for lack of memory; it then leaves
+// the tree as it was. Both halves walk the path, because the tree may have changed in between.
+//
+// Watchers are told at the end of an operation, in the order in which Linux tells them: first what
+// happened to the names, then what happened to the files.
 
 #include "backend/simulated/files.h"
 
@@ -28,8 +32,11 @@ constexpr unsigned mask_of_new = 022;
 /// The present of a world that has just begun, for programs that show times: the year 2000.
 constexpr std::int64_t seconds_of_beginning = 946'684'800;
 
+/// A path of an operation. It belongs to the caller, and lives until the operation is reported.
 std::string_view path_of(const void* path) noexcept { return static_cast<const char*>(path); }
 
+/// The virtual clock counts from the beginning of the world, and files have a date. So two runs
+/// with the same seed see the same dates.
 statx_timestamp as_timestamp(TimePoint time) noexcept {
     const Duration passed = time.time_since_epoch();
     const auto seconds = std::chrono::floor<std::chrono::seconds>(passed);
@@ -54,12 +61,14 @@ ObjectPtr as_object(const NodePtr& node, int flags) {
     return std::make_shared<OpenFile>(std::static_pointer_cast<File>(node), flags);
 }
 
+/// A folder refuses such an open. Truncating counts, also together with O_RDONLY.
 bool wants_to_write(int flags) noexcept {
     return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0;
 }
 
 }  // namespace
 
+/// The root is above itself, so a walk along ".." ends there without a special case.
 Files::Files(const Descriptors& descriptors, std::uint64_t disk_size_bytes, TimePoint now)
     : descriptors_(descriptors),
       disk_{disk_size_bytes},
@@ -96,11 +105,13 @@ Place Files::place_of(int fd, const void* path) const noexcept {
     return folder == nullptr ? nowhere : walk(*root_, folder->folder(), text);
 }
 
+/// A rename has two paths, and each may start at a folder of its own.
 Files::Ends Files::ends_of(const Operation& operation) const noexcept {
     return {place_of(operation.fd, operation.buffer),
             place_of(operation.second_fd, operation.second)};
 }
 
+/// Only these kinds come here (`part_of` in world.cpp). Making a watcher always succeeds.
 int Files::foresee(const Operation& operation) const noexcept {
     const OperationKind kind = operation.kind;
     if (kind == OperationKind::open) return foresee_open(operation);
@@ -123,6 +134,9 @@ int Files::carry_out(Operation& operation, Surroundings& around) {
 
 // --- Open ----------------------------------------------------------------------------------------
 
+/// What is refused here on purpose: O_TMPFILE, which some file systems of Linux refuse, too, and
+/// O_PATH, whose descriptors no caller of this library uses. O_NOFOLLOW and the like have no
+/// effect, because there are no links.
 int Files::foresee_open(const Operation& operation) const noexcept {
     const int flags = operation.flags;
     if ((flags & O_TMPFILE) == O_TMPFILE) return -EOPNOTSUPP;
@@ -160,6 +174,7 @@ int Files::open(const Operation& operation, Surroundings& around) {
     return number;
 }
 
+/// A new file has its name at once. `open` takes the name back if the descriptor cannot be made.
 NodePtr Files::make_file(const Place& place, const Operation& operation, Surroundings& around) {
     const auto mode = static_cast<unsigned>(operation.size);
     auto file = std::make_shared<File>(++last_number_, S_IFREG | (mode & 07777 & ~mask_of_new),
@@ -198,12 +213,15 @@ Node* Files::asked_node(const Operation& operation, int& error) const noexcept {
     return error == 0 ? place.node : nullptr;
 }
 
+/// Every question about an existing node has an answer: there are no permissions to ask for.
 int Files::foresee_statx(const Operation& operation) const noexcept {
     int error = 0;
     asked_node(operation, error);
     return error;
 }
 
+/// All that is known is told, whatever was asked for; statx(2) allows that. A folder counts one
+/// name in its folder and one "." in itself. (Linux also counts the ".." of the folders in it.)
 int Files::statx(const Operation& operation) const noexcept {
     int error = 0;
     Node& node = *asked_node(operation, error);
@@ -238,6 +256,7 @@ void Files::note_nameless(Node& node, Surroundings& around) noexcept {
     if (node.openings == 0) tell_gone(node, around.changes);
 }
 
+/// "." and ".." and the root are no names that could be removed, and Linux has an error for each.
 int Files::foresee_unlink(const Operation& operation) const noexcept {
     const bool wants_folder = (operation.flags & AT_REMOVEDIR) != 0;
     const Place place = place_of(operation.fd, operation.buffer);
@@ -254,6 +273,7 @@ int Files::foresee_unlink(const Operation& operation) const noexcept {
     return folder->entries.empty() ? 0 : -ENOTEMPTY;
 }
 
+/// The number of links of a file is what its own watchers hear of first; a folder has none to lose.
 int Files::unlink(const Operation& operation, Surroundings& around) noexcept {
     const Place place = place_of(operation.fd, operation.buffer);
     const NodePtr node = place.folder->remove(*place.node);
@@ -263,12 +283,14 @@ int Files::unlink(const Operation& operation, Surroundings& around) noexcept {
     return 0;
 }
 
+/// A slash at the end is allowed here, and "." exists.
 int Files::foresee_mkdir(const Operation& operation) const noexcept {
     const Place place = place_of(operation.fd, operation.buffer);
     if (place.error != 0) return place.error;
     return place.node == nullptr ? 0 : -EEXIST;
 }
 
+/// The sticky bit is the only one of the three special bits that mkdir(2) takes over.
 int Files::mkdir(const Operation& operation, Surroundings& around) {
     const Place place = place_of(operation.fd, operation.buffer);
     const auto mode = static_cast<unsigned>(operation.size);

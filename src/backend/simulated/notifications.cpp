@@ -38,10 +38,12 @@ int check_watched(const Place& place, std::size_t mask) noexcept {
 
 // --- The descriptor ------------------------------------------------------------------------------
 
+/// A path starts at the root, which is the working folder; inotify knows no other start.
 Place Notifications::place_of(const Operation& operation) const noexcept {
     return walk(root_, root_, static_cast<const char*>(operation.buffer));
 }
 
+/// Each watcher has one descriptor, so the side has no meaning.
 int Notifications::foresee(const Operation& operation, int side) const noexcept {
     const OperationKind kind = operation.kind;
     if (kind == OperationKind::read) return readable(room_of(operation));
@@ -53,6 +55,8 @@ int Notifications::foresee(const Operation& operation, int side) const noexcept 
     return error_without_support(kind, false);
 }
 
+/// The plan does not shorten a read: a part of an event would be of no use, and Linux gives all
+/// that fit.
 int Notifications::carry_out(Operation& operation, int, int foreseen, Surroundings& around) {
     if (operation.kind == OperationKind::inotify_add_watch)
         return add_watch(*place_of(operation).node, static_cast<std::uint32_t>(operation.size));
@@ -63,6 +67,7 @@ int Notifications::carry_out(Operation& operation, int, int foreseen, Surroundin
     return give_bytes(operation, size, around.scratch, [&](char* to) { take_events(to, size); });
 }
 
+/// A watcher can be read and never be written.
 int Notifications::events(int) const noexcept {
     return queue_.empty() && !overflowed_ ? 0 : POLLIN | POLLRDNORM;
 }
@@ -89,6 +94,7 @@ void Notifications::take_events(char* to, std::size_t size) noexcept {
     for (const char* end = to + size; to != end; queue_.pop_front()) to = write(queue_.front(), to);
 }
 
+/// As a record in the memory of the reader.
 std::size_t Notifications::size_of(const Event& event) noexcept {
     return sizeof(inotify_event) + room_for_name(event.name);
 }
@@ -109,7 +115,8 @@ char* Notifications::write(const Event& event, char* to) noexcept {
 
 // --- Watches -------------------------------------------------------------------------------------
 
-/// All or nothing, as the rest of the world.
+/// All or nothing, as the rest of the world. A program that watches a file under two names, or
+/// twice, gets one number: the node decides, and not the path.
 int Notifications::add_watch(Node& node, std::uint32_t mask) {
     for (Watch& watch : node.watches) {
         if (watch.notifications != this) continue;
@@ -123,21 +130,25 @@ int Notifications::add_watch(Node& node, std::uint32_t mask) {
     return last_number_;
 }
 
+/// The node no longer tells this watcher anything.
 void Notifications::leave(Node& node) noexcept {
     std::erase_if(node.watches, [this](const Watch& watch) { return watch.notifications == this; });
 }
 
+/// The program hears of the end as if the node had gone. So it can forget the number at one place.
 void Notifications::remove_watch(int number, Changes& changes) noexcept {
     const NodePtr node = watched_.at(number).lock();
     if (node != nullptr) leave(*node);
     forget(number, changes);
 }
 
+/// IN_IGNORED comes whether it was asked for or not. Numbers are not given out again.
 void Notifications::forget(int number, Changes& changes) noexcept {
     put(number, IN_IGNORED, 0, {}, changes);
     watched_.erase(number);
 }
 
+/// The nodes would otherwise keep the address of an object that is about to go.
 void Notifications::close(int, Surroundings& around) noexcept {
     for (const auto& [number, weak] : watched_) {
         if (const NodePtr node = weak.lock()) leave(*node);
@@ -170,6 +181,7 @@ bool Notifications::equals_last(int number, std::uint32_t mask,
     return last.cookie == 0 && last.number == number && last.mask == mask && last.name == name;
 }
 
+/// An event of a file itself has no name. Linux leaves IN_ISDIR out here, also for folders.
 void tell_own(Node& node, std::uint32_t event, Changes& changes) noexcept {
     for (const Watch& watch : node.watches) {
         if ((watch.mask & event) != 0)
@@ -186,11 +198,13 @@ void tell_of_name(Folder& folder, std::string_view name, std::uint32_t event, bo
     }
 }
 
+/// The folder's watchers come first, as in Linux.
 void tell(Node& node, std::uint32_t event, Changes& changes) noexcept {
     if (node.is_named()) tell_of_name(*node.folder, node.name, event, node.is_folder(), changes);
     tell_own(node, event, changes);
 }
 
+/// The list is emptied after the walk: `forget` does not touch it.
 void tell_gone(Node& node, Changes& changes) noexcept {
     tell_own(node, IN_DELETE_SELF, changes);
     for (const Watch& watch : node.watches) watch.notifications->forget(watch.number, changes);

@@ -1,4 +1,8 @@
 // Reading, writing and listing in memory, with the results of Linux.
+//
+// An open file has one position, which all its descriptors share, and `read` and `write` move it
+// when they are carried out. So two reads in flight at the same time get different bytes, in an
+// order that the plan decides, as two threads would in a kernel.
 
 #include "backend/simulated/open_file.h"
 
@@ -55,6 +59,7 @@ void OpenNode::close(int, Surroundings& around) noexcept {
     if (--node->openings == 0 && !node->is_named()) tell_gone(*node, around.changes);
 }
 
+/// Also at the end of the file and on a full disk: readiness promises no success.
 int OpenNode::events(int) const noexcept { return POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM; }
 
 /// EPERM: an event that a file never reports is refused, as the back-ends of the kernel do it.
@@ -70,12 +75,14 @@ int OpenNode::foresee_common(const Operation& operation, int side) const noexcep
 bool OpenFile::may_read() const noexcept { return (flags_ & O_ACCMODE) != O_WRONLY; }
 bool OpenFile::may_write() const noexcept { return (flags_ & O_ACCMODE) != O_RDONLY; }
 
+/// A place behind the end has nothing to read, and is no error.
 std::size_t OpenFile::available(std::int64_t offset, std::size_t most) const noexcept {
     const std::size_t length = file_.bytes.size();
     const auto start = static_cast<std::size_t>(std::max<std::int64_t>(offset, 0));
     return start >= length ? 0 : std::min(most, length - start);
 }
 
+/// A read that brings no memory gets no more than the world's scratch buffer holds.
 int OpenFile::readable(const Operation& operation, std::int64_t offset) const noexcept {
     if (!may_read()) return -EBADF;
     if (offset < 0) return -EINVAL;
@@ -100,12 +107,15 @@ int OpenFile::writable(const Operation& operation, std::int64_t offset) const no
     return static_cast<int>(std::min(wanted, end_of_room - place));
 }
 
+/// Linux answers EINVAL, and not EBADF, if the file was opened for reading.
 int OpenFile::resizable(std::int64_t size) const noexcept {
     if (size < 0 || !may_write()) return -EINVAL;
     const std::uint64_t end_of_room = file_.bytes.size() + file_.disk.free_bytes();
     return static_cast<std::uint64_t>(size) > end_of_room ? -ENOSPC : 0;
 }
 
+/// No operation of a file ever has to wait. What takes time in a kernel takes the time that the
+/// plan appoints.
 int OpenFile::foresee(const Operation& operation, int side) const noexcept {
     const OperationKind kind = operation.kind;
     const std::int64_t offset = names_place(kind) ? operation.offset : position_;
@@ -145,6 +155,7 @@ int OpenFile::read(Operation& operation, std::int64_t offset, std::size_t most,
     return result;
 }
 
+/// The file grows first: without memory nothing has happened.
 int OpenFile::write(const Operation& operation, std::int64_t offset, std::size_t most,
                     Surroundings& around) {
     const std::size_t count = around.plan.shortened(most);
@@ -156,11 +167,13 @@ int OpenFile::write(const Operation& operation, std::int64_t offset, std::size_t
     return static_cast<int>(count);
 }
 
+/// What every change of the bytes brings with it.
 void OpenFile::note_change(Surroundings& around) noexcept {
     file_.modified = file_.changed = around.now;
     tell(file_, IN_MODIFY, around.changes);
 }
 
+/// A program that follows a file waits for this event, which says that its writer has finished.
 void OpenFile::close(int side, Surroundings& around) noexcept {
     tell(file_, may_write() ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE, around.changes);
     OpenNode::close(side, around);
@@ -181,6 +194,8 @@ int OpenFolder::foresee(const Operation& operation, int side) const noexcept {
     return fits ? static_cast<int>(size) : -EINVAL;
 }
 
+/// The cursor names its last entry by a copy, because the entry may be gone at the next call. The
+/// copy is made before anything is kept, so that a lack of memory changes nothing.
 int OpenFolder::carry_out(Operation& operation, int, int foreseen, Surroundings&) {
     if (operation.kind != OperationKind::getdents) return foreseen;
     Cursor cursor = cursor_;
