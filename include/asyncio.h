@@ -1,6 +1,7 @@
 #pragma once
 // The whole library.
 
+#include <asyncio/address.h>
 #include <asyncio/as_completed.h>
 #include <asyncio/context.h>
 #include <asyncio/coro.h>

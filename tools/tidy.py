@@ -50,8 +50,8 @@ RESUME_PLACES = {
 }
 
 # Where a call may block the thread (law 2).
-MAY_BLOCK = ("src/backend/*", "src/executors/worker*", "src/machine/stall_watch.cpp",
-             "src/process/spawn*", "tests/*", "libs/*/tests/*")
+MAY_BLOCK = ("src/backend/*", "src/base/workers*", "src/executors/worker*",
+             "src/machine/stall_watch.cpp", "src/process/spawn*", "tests/*", "libs/*/tests/*")
 
 # The floors that each floor may include, besides itself (the table of ARCHITECTURE.md).
 MAY_INCLUDE = {
@@ -84,7 +84,7 @@ ROOMS_OF_TOOL = ("terminal guard batch/shell batch/input batch/job batch/options
 # The floors of the public headers, which lie flat in include/asyncio. A header in internal/FLOOR
 # says its floor by its path. `include/asyncio.h` is the umbrella over them.
 HEADERS_OF_FLOOR = {
-    "base": "exceptions debug delay lowlevel/awaiting lowlevel/fd",
+    "base": "exceptions debug delay address lowlevel/awaiting lowlevel/fd",
     "backend": "lowlevel/backend lowlevel/operation",
     "loop": "event_loop loop_handle lowlevel/alarm lowlevel/loop",
     "core": "outcome coro task future sleep run main context generator inspect "
@@ -108,10 +108,11 @@ FORBIDDEN_INCLUDES = (
      "operating system headers stop at the back-end"),
     (set(MAY_INCLUDE) - {"backend"}, r"<liburing\.h>", "only a back-end knows the ring"),
 )
-# The files that may start threads: the executors, the watch over long steps, and the roof like any
-# user.
-MAY_START_THREADS = ("src/machine/stall_watch*", "src/executors/*", "include/asyncio/executor.h",
-                     "examples/*", "tool/*", "bench/*", "tests/*", "libs/*/tests/*", "fuzz/*")
+# The files that may start threads: the pool of workers, the executors, the watch over long steps,
+# and the roof like any user.
+MAY_START_THREADS = ("src/base/workers*", "src/machine/stall_watch*", "src/executors/*",
+                     "include/asyncio/executor.h", "examples/*", "tool/*", "bench/*", "tests/*",
+                     "libs/*/tests/*", "fuzz/*")
 
 # An `#if` outside src/backend and src/machine may ask only about the compiler (law 3).
 COMPILER_WORD = re.compile(
@@ -404,12 +405,12 @@ def rooms_of_the_tool(source):
 
 @rule
 def thread(source):
-    """Threads are started in the room of the executors, and by the watch over long steps."""
+    """Threads are started by the pool of workers, the executors, and the watch over long steps."""
     if not source.is_code or source.matches(MAY_START_THREADS):
         return
     for number, line in enumerate(source.code, 1):
         if re.search(r"\bstd::j?thread\b(?!::)", line) or re.search(r"\bpthread_create\b", line):
-            yield number, "threads are started in src/executors only"
+            yield number, "threads are started in src/base/workers and src/executors only"
 
 
 @rule

@@ -42,8 +42,8 @@
 #include <asyncio/exceptions.h>
 #include <asyncio/internal/base/intrusive_list.h>
 #include <asyncio/internal/base/lifetime.h>
+#include <asyncio/internal/base/thread_event.h>
 #include <asyncio/internal/executors/loop_threads.h>
-#include <asyncio/internal/executors/thread_event.h>
 #include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/lowlevel/waiter.h>
 

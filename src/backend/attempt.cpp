@@ -13,13 +13,17 @@
 // Why an attempt does not block. The contract asks for descriptors in non-blocking mode. A regular
 // file has no such mode, and a call on it waits for the disk, as it does in every program. The
 // io_uring back-end asks `attempt_may_block` first and leaves such calls to the kernel's workers.
-// epoll has no such help, so there the thread waits.
+// epoll has no such help, so there the thread waits. (MSG_DONTWAIT makes the calls of sockets
+// independent of the mode, except accept and connect, which have no flags of this kind.)
 //
 // Kernel facts that this file relies on
 //  - read(2) and write(2) move at most 0x7ffff000 bytes in one call (2 GiB minus a page).
 //  - close(2) frees the number even when it reports an error.
 //  - poll(2) reports POLLERR, POLLHUP and POLLNVAL unasked, and skips negative descriptors.
 //  - A pipe has no flag like MSG_NOSIGNAL: a write without a reader raises SIGPIPE.
+//
+// The calls of sockets stand in socket_calls.cpp and those of files in file_calls.cpp. `recv` and
+// `send` are here, because they are `read` and `write` with flags.
 //
 // Thread-safety: stateless; a `Scratch` belongs to one back-end.
 
@@ -28,6 +32,7 @@
 #include <asyncio/lowlevel/fd.h>
 
 #include "backend/operation_kind.h"
+#include "backend/system_calls.h"
 
 #include <algorithm>
 #include <csignal>
@@ -35,23 +40,12 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 namespace asyncio::lowlevel {
 namespace {
-
-/// The result of a system call as the contract wants it. The loop is bounded by the signals that
-/// arrive: each round needs another one.
-template <class Call>
-int retried(Call call) noexcept {
-    for (;;) {
-        const auto result = call();
-        // Linux moves 2 GiB minus a page per call at the most, so a count always fits an int.
-        if (result >= 0) return static_cast<int>(result);
-        if (errno != EINTR) return -errno;
-    }
-}
 
 /// Whether the descriptor is a file or a folder. Such a descriptor reports only that it can be read
 /// and written. A wait for any other event would never end in the ring or in poll(2), and epoll
@@ -72,16 +66,17 @@ int attempt_poll(const Operation& operation) noexcept {
     return (asked.revents & POLLNVAL) != 0 ? -EBADF : asked.revents;
 }
 
-/// Without a `buffer` the bytes go to `receive` before this returns, because the next read will
-/// overwrite the scratch buffer. A count of 0 (the end of the stream) and errors are not passed on:
-/// they reach the caller as the result.
-int attempt_read(Operation& operation, Scratch& scratch) noexcept {
+/// `call` is read(2) or recv(2) without the memory. Without a `buffer` the bytes go to `receive`
+/// before this returns, because the next read will overwrite the scratch buffer. A count of 0 (the
+/// end of the stream) and errors are not passed on: they reach the caller as the result.
+template <class Call>
+int attempt_read(Operation& operation, Scratch& scratch, Call call) noexcept {
     std::span<char> room(static_cast<char*>(operation.buffer), operation.size);
     if (operation.receive != nullptr) {
         room = scratch.take(operation.size);
         if (room.data() == nullptr) return -ENOMEM;
     }
-    const int count = retried([&] { return ::read(operation.fd, room.data(), room.size()); });
+    const int count = retried([&] { return call(room); });
     if (operation.receive != nullptr && count > 0)
         operation.receive(operation, room.first(static_cast<std::size_t>(count)));
     return count;
@@ -121,19 +116,62 @@ std::span<char> Scratch::take(std::size_t wanted) noexcept {
 /// There is no `default:`, so the compiler warns about a kind that has no case here. The last line
 /// is reached only with a number that is no kind.
 int attempt(Operation& operation, Scratch& scratch) noexcept {
+    const int fd = operation.fd;
     switch (operation.kind) {
-        case OperationKind::read: return attempt_read(operation, scratch);
+        case OperationKind::read:
+            return attempt_read(operation, scratch, [fd](std::span<char> room) noexcept {
+                return ::read(fd, room.data(), room.size());
+            });
         case OperationKind::write:
-            return retried([&] { return ::write(operation.fd, operation.buffer, operation.size); });
+            return retried([&] { return ::write(fd, operation.buffer, operation.size); });
         case OperationKind::poll: return attempt_poll(operation);
         case OperationKind::pipe: return attempt_pipe(operation);
-        case OperationKind::close: return attempt_close(operation.fd);
+        case OperationKind::close: return attempt_close(fd);
+        case OperationKind::recv:
+            return attempt_read(operation, scratch, [&](std::span<char> room) noexcept {
+                return ::recv(fd, room.data(), room.size(), operation.flags | MSG_DONTWAIT);
+            });
+        case OperationKind::send:
+            return retried([&] {
+                return ::send(fd, operation.buffer, operation.size,
+                              operation.flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+            });
+        case OperationKind::socket: return attempt_socket(operation);
+        case OperationKind::bind: return attempt_bind(operation);
+        case OperationKind::listen: return attempt_listen(operation);
+        case OperationKind::shutdown: return attempt_shutdown(operation);
+        case OperationKind::getsockname: return attempt_getsockname(operation);
+        case OperationKind::getpeername: return attempt_getpeername(operation);
+        case OperationKind::setsockopt: return attempt_setsockopt(operation);
+        case OperationKind::getsockopt: return attempt_getsockopt(operation);
+        case OperationKind::accept: return attempt_accept(operation);
+        case OperationKind::connect: return attempt_connect(operation);
+        case OperationKind::recvmsg: return attempt_recvmsg(operation);
+        case OperationKind::sendmsg: return attempt_sendmsg(operation);
+        case OperationKind::recvmmsg: return attempt_recvmmsg(operation);
+        case OperationKind::sendmmsg: return attempt_sendmmsg(operation);
+        case OperationKind::sendfile: return attempt_sendfile(operation);
+        case OperationKind::open: return attempt_open(operation);
+        case OperationKind::pread: return attempt_pread(operation);
+        case OperationKind::pwrite: return attempt_pwrite(operation);
+        case OperationKind::fsync: return attempt_fsync(operation);
+        case OperationKind::ftruncate: return attempt_ftruncate(operation);
+        case OperationKind::getdents: return attempt_getdents(operation);
+        case OperationKind::statx: return attempt_statx(operation);
+        case OperationKind::unlink: return attempt_unlink(operation);
+        case OperationKind::mkdir: return attempt_mkdir(operation);
+        case OperationKind::rename: return attempt_rename(operation);
     }
     return -EINVAL;
 }
 
 bool attempt_may_block(const Operation& operation) noexcept {
-    if (!facts_of(operation.kind).mode_decides) return false;
+    switch (facts_of(operation.kind).call) {
+        case Call::at_once:
+        case Call::ready:
+        case Call::disk: return false;
+        case Call::mode_decides: break;
+    }
     if (operation.blocking != Blocking::unknown) return operation.blocking == Blocking::possible;
     const int flags = ::fcntl(operation.fd, F_GETFL);
     // A number that is no descriptor does not block: the attempt then reports the error. The answer

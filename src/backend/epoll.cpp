@@ -36,7 +36,7 @@
 // The two directions of a descriptor share its one registration: `armed` is the union of what is
 // waited for. An event disarms everything, and what the remaining operations wait for is armed
 // anew. `armed` is believed only while an operation waits, because only at that time the descriptor
-// is known to be open (rule 9).
+// is known to be open: a close takes the operations out of the slot (rule 9).
 //
 // Within a direction operations are served in the order in which they came, and the first that
 // would block ends the round. So a thousand readers of one pipe cost one failed read per event and
@@ -141,10 +141,11 @@ private:
     static constexpr int withdrawn = -ECANCELED;
 
     bool is_ours(int fd) const noexcept { return fd == epoll_.get() || fd == wake_event_.fd(); }
-    void forget_registration(int fd) noexcept;
+    void forget(int fd) noexcept;
     int park(Operation& operation) noexcept;
     bool make_slots_up_to(int fd) noexcept;
     int arm(int fd, Slot& slot, std::uint32_t interest, std::uint32_t mode) noexcept;
+    void withdraw(Operation& operation) noexcept;
     void leave_if_idle(int fd, Slot& slot) noexcept;
     int tell_kernel(int fd, Slot& slot, std::uint32_t interest) noexcept;
 
@@ -191,7 +192,7 @@ Backend::Submitted EpollBackend::submit(Operation& operation) noexcept {
     fork_guard_.check();
     int result = -EBADF;
     if (!is_ours(operation.fd)) {
-        if (operation.kind == OperationKind::close) forget_registration(operation.fd);
+        if (operation.kind == OperationKind::close) forget(operation.fd);
         result = attempt(operation, scratch_);
     }
     if (result == would_block) result = park(operation);
@@ -200,12 +201,17 @@ Backend::Submitted EpollBackend::submit(Operation& operation) noexcept {
     return Submitted::finished;
 }
 
-/// Corrects the hint before the number is closed, so that the next file with this number is added
-/// at once and not first looked for. The hint may be wrong without harm (see above), so a close
-/// that fails, or one that is not seen, needs no care.
-void EpollBackend::forget_registration(int fd) noexcept {
+/// Before a number is closed: ends the operations that wait on it, and corrects the hint, so that
+/// the next file with this number is added at once and not first looked for. The hint may be wrong
+/// without harm (see above), so a close that fails, or one that is not seen, needs no care.
+void EpollBackend::forget(int fd) noexcept {
     if (fd < 0 || static_cast<std::size_t>(fd) >= slots_.size()) return;
-    slots_[static_cast<std::size_t>(fd)].registered = false;
+    Slot& slot = slots_[static_cast<std::size_t>(fd)];
+    for (OperationList* line : {&slot.reads, &slot.writes, &slot.polls}) {
+        while (!line->empty()) withdraw(line->front());
+    }
+    leave_if_idle(fd, slot);
+    slot.registered = false;
 }
 
 /// Returns `would_block` if the operation was parked, or else −errno, the reason why it could not
@@ -283,11 +289,16 @@ void EpollBackend::cancel(Operation& operation) noexcept {
     if (operation.state != Operation::State::in_flight || operation.result == withdrawn) return;
     // The one-shot registration stays armed, perhaps for no operation. An event that finds no
     // operation costs less, and comes more rarely, than a system call for each cancellation.
+    withdraw(operation);
+    leave_if_idle(operation.fd, slots_[static_cast<std::size_t>(operation.fd)]);
+}
+
+/// Takes a parked operation out of its slot. The next `wait` reports it.
+void EpollBackend::withdraw(Operation& operation) noexcept {
     operation.unlink();
     operation.result = withdrawn;
     withdrawn_.push_back(operation);
     --parked_count_;
-    leave_if_idle(operation.fd, slots_[static_cast<std::size_t>(operation.fd)]);
 }
 
 Backend::Waited EpollBackend::wait(TimePoint deadline, OperationList& finished) noexcept {

@@ -30,7 +30,7 @@
 //
 // The life of an operation. An operation in flight is in exactly one of four lists:
 //
-//     submit ──► without_entry_ ──► polled_ or in_kernel_hands_ ──► done_ ──► reported
+//     submit ──► without_entry_ ──► `polled` or in_kernel_hands_ ──► done_ ──► reported
 //                      ▲                        │
 //                      └────────────────────────┘
 //                       polled again, or to be ended
@@ -91,6 +91,7 @@ std::unique_ptr<asyncio::lowlevel::Backend> asyncio::lowlevel::make_io_uring_bac
 #include "backend/look_clock.h"
 #include "backend/operation_kind.h"
 #include "backend/ring.h"
+#include "backend/ring_requests.h"
 #include "backend/wake_event.h"
 
 #include <algorithm>
@@ -98,6 +99,7 @@ std::unique_ptr<asyncio::lowlevel::Backend> asyncio::lowlevel::make_io_uring_bac
 #include <cassert>
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <exception>
 #include <memory>
 #include <new>
@@ -114,15 +116,6 @@ int answers_of(const Operation& operation) noexcept {
     return events_of(operation) | POLLERR | POLLHUP;
 }
 
-void prepare_transfer(io_uring_sqe& entry, int opcode, const Operation& operation) noexcept {
-    // The limit of read(2) and write(2). The ring's length field has 32 bits, and a larger size
-    // would be cut to something arbitrary.
-    const std::size_t most_bytes = operation.receive == nullptr ? 0x7ffff000 : Scratch::size_bytes;
-    const auto size = static_cast<unsigned>(std::min(operation.size, most_bytes));
-    constexpr auto current_position = ~std::uint64_t{0};
-    ::io_uring_prep_rw(opcode, &entry, operation.fd, operation.buffer, size, current_position);
-}
-
 /// A number that no other thread of the process ever has. The numbers and addresses of threads that
 /// the system gives are not enough, because they are given out again when a thread has ended. The
 /// kernel, however, distinguishes the new thread from the old one, to which the ring belongs.
@@ -137,6 +130,13 @@ std::uint64_t this_thread() noexcept {
 std::uint64_t address_of(Operation& operation) noexcept {
     return reinterpret_cast<std::uintptr_t>(&operation);
 }
+
+/// The operations in flight on one descriptor number.
+struct RingSlot {
+    OperationList polled;
+    /// All of them, wherever they are. A close searches for them only if there are any.
+    std::uint32_t in_flight = 0;
+};
 
 class IoUringBackend final : public Backend {
 public:
@@ -174,6 +174,8 @@ private:
     /// The call has succeeded and `result` holds. The operation is not reported before its
     /// multishot poll has ended.
     static constexpr unsigned achieved = 64;
+    /// The descriptor was closed. Its number may belong to another file, so no call is tried.
+    static constexpr unsigned descriptor_closed = 128;
 
     static bool has(const Operation& operation, unsigned mark) noexcept {
         return (operation.marks & mark) != 0;
@@ -191,6 +193,10 @@ private:
     bool anything_to_do() const noexcept {
         return !without_entry_.empty() || !done_.empty() || ring_.has_news();
     }
+    RingSlot* slot_of(int fd) noexcept;
+    bool make_slots_up_to(int fd) noexcept;
+    Submitted finish(Operation& operation, int result) noexcept;
+    void end_operations_on(int fd) noexcept;
     void take_over() noexcept;
     void renew_ring() noexcept;
     void leave_ring(OperationList& operations) noexcept;
@@ -226,10 +232,14 @@ private:
     std::size_t in_flight_ = 0;
 
     // An operation in flight is in exactly one of these.
-    OperationList without_entry_;    ///< Needs an entry in the ring: to be armed, or to be ended.
-    OperationList polled_;           ///< The ring has a poll for it.
+    OperationList without_entry_;  ///< Needs an entry in the ring: to be armed, or to be ended.
+    // `RingSlot::polled`                ///< The ring has a poll for it.
     OperationList in_kernel_hands_;  ///< The kernel may touch its buffer at any time.
     OperationList done_;             ///< Its result holds, and the next `wait` reports it.
+
+    /// By descriptor number, as in the back-end on epoll, so that a close finds the operations on
+    /// its descriptor. A deque, because the list in a slot must not move.
+    std::deque<RingSlot> slots_;
 };
 
 /// Polls that are still in the ring do no harm: closing the ring ends them. A READ would continue
@@ -244,19 +254,58 @@ IoUringBackend::~IoUringBackend() {
 /// the ring is bound.
 Backend::Submitted IoUringBackend::submit(Operation& operation) noexcept {
     fork_guard_.check();
-    const bool may_block = !is_ours(operation.fd) && attempt_may_block(operation);
+    if (is_ours(operation.fd)) return finish(operation, -EBADF);
+    const bool may_block = attempt_may_block(operation);
     if (!may_block) {
-        operation.result = is_ours(operation.fd) ? -EBADF : attempt(operation, scratch_);
-        if (operation.result != would_block) {
-            operation.state = Operation::State::finished;
-            return Submitted::finished;
-        }
+        if (operation.kind == OperationKind::close) end_operations_on(operation.fd);
+        const int result = attempt(operation, scratch_);
+        if (result != would_block) return finish(operation, result);
     }
+    if (!make_slots_up_to(operation.fd)) return finish(operation, -ENOMEM);
     operation.marks = may_block ? in_kernel_hands : 0;
     operation.state = Operation::State::in_flight;
     ++in_flight_;
+    if (RingSlot* slot = slot_of(operation.fd)) ++slot->in_flight;
     without_entry_.push_back(operation);
     return Submitted::in_flight;
+}
+
+Backend::Submitted IoUringBackend::finish(Operation& operation, int result) noexcept {
+    operation.result = result;
+    operation.state = Operation::State::finished;
+    return Submitted::finished;
+}
+
+/// Null for a number without a slot, which is a number on which nothing is in flight.
+RingSlot* IoUringBackend::slot_of(int fd) noexcept {
+    const bool exists = fd >= 0 && static_cast<std::size_t>(fd) < slots_.size();
+    return exists ? &slots_[static_cast<std::size_t>(fd)] : nullptr;
+}
+
+/// False without memory. Only operations of files name no descriptor, or a negative number.
+bool IoUringBackend::make_slots_up_to(int fd) noexcept {
+    try {
+        while (fd >= 0 && slots_.size() <= static_cast<std::size_t>(fd)) slots_.emplace_back();
+        return true;
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+}
+
+/// Before `fd` is closed. The kernel keeps the file for the polls in the ring, so they are ended by
+/// the next `wait`, and only then the peer of a socket sees the close. No operation is tried after
+/// this, because the number may belong to another file.
+void IoUringBackend::end_operations_on(int fd) noexcept {
+    RingSlot* slot = slot_of(fd);
+    if (slot == nullptr || slot->in_flight == 0) return;
+    const auto end_it = [this, fd](Operation& operation) {
+        if (operation.fd != fd) return;
+        mark(operation, descriptor_closed);
+        cancel(operation);
+    };
+    without_entry_.for_each(end_it);
+    in_kernel_hands_.for_each(end_it);
+    slot->polled.for_each(end_it);
 }
 
 /// An armed operation is only marked and queued for an ASYNC_CANCEL entry; its completion will
@@ -292,7 +341,7 @@ Backend::Waited IoUringBackend::wait(TimePoint deadline, OperationList& finished
 void IoUringBackend::take_over() noexcept {
     if (thread_ != 0) {
         assert(in_kernel_hands_.empty() && "`hand_over` comes before another thread takes over");
-        leave_ring(polled_);
+        for (RingSlot& slot : slots_) leave_ring(slot.polled);
         leave_ring(without_entry_);
         renew_ring();
     }
@@ -375,7 +424,8 @@ void IoUringBackend::fill_in_entries() noexcept {
         }
         has(operation, armed) ? end(operation) : arm(operation);
         mark(operation, armed);
-        (has(operation, in_kernel_hands) ? in_kernel_hands_ : polled_).push_back(operation);
+        OperationList& polled = slots_[static_cast<std::size_t>(operation.fd)].polled;
+        (has(operation, in_kernel_hands) ? in_kernel_hands_ : polled).push_back(operation);
     }
 }
 
@@ -422,17 +472,9 @@ void IoUringBackend::arm_poll(Operation& operation) noexcept {
     ::io_uring_sqe_set_data64(&entry, address_of(operation));
 }
 
-/// The kinds of the second group are never given to the kernel's workers, because their calls do
-/// not wait (`KindFacts::mode_decides`).
 void IoUringBackend::arm_transfer(Operation& operation) noexcept {
     io_uring_sqe& entry = ring_.next_entry();
-    switch (operation.kind) {
-        case OperationKind::read: prepare_transfer(entry, IORING_OP_READ, operation); break;
-        case OperationKind::write: prepare_transfer(entry, IORING_OP_WRITE, operation); break;
-        case OperationKind::poll:
-        case OperationKind::pipe:
-        case OperationKind::close: ::io_uring_prep_nop(&entry); break;
-    }
+    prepare_transfer(entry, operation);
     ::io_uring_sqe_set_data64(&entry, address_of(operation));
 }
 
@@ -486,6 +528,11 @@ void IoUringBackend::note_change(Operation& operation, int ready) noexcept {
 /// whose cancellation was requested is not sent again; a result that it had before is reported.
 int IoUringBackend::outcome_of(Operation& operation, int result) noexcept {
     if (has(operation, achieved)) return operation.result;
+    if (has(operation, descriptor_closed)) {
+        // A poll has done nothing, whatever it answers. A READ or WRITE may have moved bytes.
+        const bool has_moved = has(operation, in_kernel_hands) && result >= 0;
+        return has_moved ? result : -ECANCELED;
+    }
     if (!has(operation, in_kernel_hands)) {
         result = outcome_of_poll(operation, result);
     } else if (result == -EAGAIN) {
@@ -530,6 +577,7 @@ void IoUringBackend::report_done(OperationList& finished) noexcept {
     done_.for_each([this](Operation& operation) {
         operation.state = Operation::State::finished;
         --in_flight_;
+        if (RingSlot* slot = slot_of(operation.fd)) --slot->in_flight;
     });
     finished.append(done_);
 }

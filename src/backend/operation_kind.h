@@ -12,9 +12,9 @@
 //
 //  1. here: the row of the table;
 //  2. `attempt` (attempt.cpp): the system call, for all back-ends;
-//  3. `arm_transfer` (io_uring.cpp): the request for the kernel's workers, or none;
+//  3. `prepare_transfer` (ring_requests.h): the request for the kernel's workers, or none;
 //  4. `part_of` (simulated/world.cpp): the part of the simulated world that carries it out;
-//  5. `foresee` and `carry_out` of each simulated object (simulated/pipe.cpp).
+//  5. `error_without_support` (simulated/object.h), and the objects that support the kind.
 //
 // Thread-safety: stateless.
 
@@ -34,23 +34,56 @@ enum class Interest : std::uint8_t {
     asked,     ///< The operation names the events itself.
 };
 
+/// What the system call does to the thread that makes it.
+enum class Call : std::uint8_t {
+    at_once,       ///< Never waits. Every back-end carries it out within `submit`.
+    ready,         ///< Answers EAGAIN instead of waiting, or has nothing to wait for.
+    mode_decides,  ///< As `ready` if the descriptor is in non-blocking mode; waits if it is not.
+    disk,          ///< May wait for the disk, and no readiness tells when it would not.
+};
+
 /// The facts that the back-ends must know of a kind: a row of the table below.
 struct KindFacts {
     Interest interest;
-    /// The call waits in the kernel if the descriptor is not in non-blocking mode. Where this
-    /// holds, `attempt_may_block` looks at the mode.
-    bool mode_decides;
+    Call call;
 };
 
 constexpr KindFacts facts_of(OperationKind kind) noexcept {
     switch (kind) {
-        case OperationKind::read: return {Interest::readable, true};
-        case OperationKind::write: return {Interest::writable, true};
-        case OperationKind::poll: return {Interest::asked, false};
-        case OperationKind::pipe: return {Interest::none, false};
-        case OperationKind::close: return {Interest::none, false};
+        case OperationKind::read: return {Interest::readable, Call::mode_decides};
+        case OperationKind::write: return {Interest::writable, Call::mode_decides};
+        case OperationKind::poll: return {Interest::asked, Call::ready};
+        case OperationKind::pipe: return {Interest::none, Call::ready};
+        case OperationKind::close: return {Interest::none, Call::ready};
+        case OperationKind::socket:
+        case OperationKind::bind:
+        case OperationKind::listen:
+        case OperationKind::shutdown:
+        case OperationKind::getsockname:
+        case OperationKind::getpeername:
+        case OperationKind::setsockopt:
+        case OperationKind::getsockopt: return {Interest::none, Call::at_once};
+        case OperationKind::accept:
+        case OperationKind::recv:
+        case OperationKind::recvmsg:
+        case OperationKind::recvmmsg: return {Interest::readable, Call::ready};
+        case OperationKind::connect:
+        case OperationKind::send:
+        case OperationKind::sendmsg:
+        case OperationKind::sendmmsg:
+        case OperationKind::sendfile: return {Interest::writable, Call::ready};
+        case OperationKind::open:
+        case OperationKind::pread:
+        case OperationKind::pwrite:
+        case OperationKind::fsync:
+        case OperationKind::ftruncate:
+        case OperationKind::getdents:
+        case OperationKind::statx:
+        case OperationKind::unlink:
+        case OperationKind::mkdir:
+        case OperationKind::rename: return {Interest::none, Call::disk};
     }
-    return {Interest::none, false};
+    return {Interest::none, Call::ready};
 }
 
 constexpr Interest interest_of(OperationKind kind) noexcept { return facts_of(kind).interest; }

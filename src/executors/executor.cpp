@@ -1,4 +1,4 @@
-// The public face of a pool of threads. The pool itself is `executors/workers.cpp`, which knows
+// The public face of a pool of threads. The pool itself is `base/workers.cpp`, which knows
 // neither loops nor jobs with results; how a job's result comes back to a loop is in
 // `loop_threads.cpp`.
 //
@@ -8,7 +8,7 @@
 
 #include <asyncio/executor.h>
 
-#include "executors/workers.h"
+#include "base/workers.h"
 
 #include <algorithm>
 #include <string>

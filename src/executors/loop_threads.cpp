@@ -41,17 +41,35 @@
 
 #include "base/log.h"
 #include "base/thread_sanitizer.h"
-#include "executors/workers.h"
+#include "base/workers.h"
+#include "machine/call_stack.h"
 
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <utility>
+
+#include <cxxabi.h>
 
 namespace asyncio::internal {
 namespace {
 
 /// Threads that have not ended after so long are named, so that a hanging exit explains itself.
 constexpr Duration patience = std::chrono::seconds(5);
+
+/// The name of the function if debug information has it, else the type that is called. The type of
+/// a lambda names the function in which it stands.
+std::string job_name(const std::type_info* called, const void* code) {
+    if (code != nullptr) {
+        const SourceFrame function = function_at(code);
+        if (!function.function.empty()) return to_string(function);
+    }
+    int status = 0;
+    char* demangled = abi::__cxa_demangle(called->name(), nullptr, nullptr, &status);
+    std::string name = demangled != nullptr ? demangled : called->name();
+    std::free(demangled);
+    return name;
+}
 
 }  // namespace
 
@@ -62,6 +80,7 @@ constexpr Duration patience = std::chrono::seconds(5);
 LoopJob::LoopJob(LoopThreads& threads) : loop_(threads.loop()), gate_(threads.loop().gate()) {
     WorkerJob::run = &run_on_thread;
     WorkerJob::drop = &drop_on_thread;
+    WorkerJob::name = &job_name;
     Ready::run = &run_on_loop;
 }
 

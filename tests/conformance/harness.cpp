@@ -8,6 +8,7 @@
 #include <ostream>
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -169,6 +170,112 @@ void Conformance::drain(int fd, std::size_t count) {
     }
 }
 
+int Sockets::run(const OperationRequest& request) {
+    Asked asked(request);
+    return driver_->run(asked);
+}
+
+int Sockets::keep(int fd) {
+    EXPECT_GT(fd, 2);
+    open_.push_back(fd);
+    return fd;
+}
+
+int Sockets::close(int fd) {
+    std::erase(open_, fd);
+    Close request(fd);
+    return driver_->run(request);
+}
+
+int Sockets::make_socket(int family, int type) {
+    return keep(run({.kind = OperationKind::socket,
+                     .events = static_cast<std::int16_t>(family),
+                     .flags = type}));
+}
+
+namespace {
+
+SocketAddress loopback() {
+    SocketAddress address;
+    auto& inet = reinterpret_cast<sockaddr_in&>(address.storage);
+    inet.sin_family = AF_INET;
+    inet.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.length = sizeof inet;
+    return address;
+}
+
+}  // namespace
+
+int Sockets::bound_datagram_socket(SocketAddress& address) {
+    const int fd = make_socket(AF_INET, SOCK_DGRAM);
+    address = loopback();
+    EXPECT_EQ(run({.kind = OperationKind::bind,
+                   .fd = fd,
+                   .buffer = address.get(),
+                   .size = address.length}),
+              0);
+    EXPECT_EQ(run({.kind = OperationKind::getsockname,
+                   .fd = fd,
+                   .buffer = address.get(),
+                   .size = sizeof address.storage}),
+              0);
+    return fd;
+}
+
+int Sockets::listener(SocketAddress& address, int backlog) {
+    const int fd = make_socket(AF_INET, SOCK_STREAM);
+    address = loopback();
+    EXPECT_EQ(run({.kind = OperationKind::bind,
+                   .fd = fd,
+                   .buffer = address.get(),
+                   .size = address.length}),
+              0);
+    EXPECT_EQ(
+        run({.kind = OperationKind::listen, .fd = fd, .size = static_cast<std::size_t>(backlog)}),
+        0);
+    EXPECT_EQ(run({.kind = OperationKind::getsockname,
+                   .fd = fd,
+                   .buffer = address.get(),
+                   .size = sizeof address.storage}),
+              0);
+    return fd;
+}
+
+int Sockets::connect(int fd, SocketAddress& to) {
+    return run({.kind = OperationKind::connect, .fd = fd, .buffer = to.get(), .size = to.length});
+}
+
+int Sockets::accept(int listening) {
+    return keep(run({.kind = OperationKind::accept, .fd = listening}));
+}
+
+std::pair<int, int> Sockets::connection() {
+    SocketAddress address;
+    const int listening = listener(address);
+    const int connecting = make_socket(AF_INET, SOCK_STREAM);
+    EXPECT_EQ(connect(connecting, address), 0);
+    const int accepted = accept(listening);
+    EXPECT_EQ(close(listening), 0);
+    return {connecting, accepted};
+}
+
+int Sockets::send(int fd, std::string_view text, int flags) {
+    return run({.kind = OperationKind::send,
+                .fd = fd,
+                .flags = flags,
+                .buffer = const_cast<char*>(text.data()),
+                .size = text.size()});
+}
+
+std::string Sockets::recv(int fd, std::size_t size) {
+    std::string bytes(size, '\0');
+    const int count =
+        run({.kind = OperationKind::recv, .fd = fd, .buffer = bytes.data(), .size = size});
+    EXPECT_GE(count, 0);
+    bytes.resize(static_cast<std::size_t>(std::max(count, 0)));
+    return bytes;
+}
+
 Conformance::Anchor::Anchor(Driver& driver)
     : driver_(driver), ends_(real_pipe()), poll_(ends_.first.get(), POLLIN) {
     EXPECT_TRUE(driver_.submit(poll_));
@@ -204,6 +311,7 @@ constexpr Tested on_kernel[] = {Tested::io_uring, Tested::io_uring_plain, Tested
 }  // namespace
 
 INSTANTIATE_TEST_SUITE_P(, Conformance, testing::ValuesIn(all), name_of_instance);
+INSTANTIATE_TEST_SUITE_P(, Sockets, testing::ValuesIn(on_kernel), name_of_instance);
 INSTANTIATE_TEST_SUITE_P(, OnKernel, testing::ValuesIn(on_kernel), name_of_instance);
 
 }  // namespace asyncio::lowlevel::conformance

@@ -22,6 +22,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 namespace asyncio::lowlevel::conformance {
 
@@ -76,6 +77,13 @@ struct MakePipe : Operation {
         buffer = ends;
     }
     int ends[2] = {-1, -1};
+};
+
+/// Any other request, as `Asked({.kind = OperationKind::accept, .fd = listener})`.
+struct Asked : Operation {
+    explicit Asked(const OperationRequest& request) {
+        static_cast<OperationRequest&>(*this) = request;
+    }
 };
 
 /// Drives a back-end and checks, at every step, what must hold at every step: states change when
@@ -157,12 +165,42 @@ protected:
     std::unique_ptr<Backend> backend_;
     std::unique_ptr<Driver> driver_;
 
-private:
+    /// The descriptors that `TearDown` closes.
     std::vector<int> open_;
 };
 
 /// For rules that only a back-end on the kernel can break.
 class OnKernel : public Conformance {};
+
+/// A socket address of any family, with the length that the calls give it.
+struct SocketAddress {
+    sockaddr_storage storage{};
+    socklen_t length = sizeof storage;
+
+    sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
+};
+
+/// Sockets that the back-end makes.
+class Sockets : public Conformance {
+protected:
+    /// A number ≥ 0 that `TearDown` closes.
+    int make_socket(int family, int type);
+    /// A listener on the loopback address and a port that the system chooses.
+    int listener(SocketAddress& address, int backlog = 16);
+    /// A connected pair over TCP: the one that connected, and the accepted one.
+    std::pair<int, int> connection();
+    /// A datagram socket bound to a port of the loopback address.
+    int bound_datagram_socket(SocketAddress& address);
+
+    int run(const OperationRequest& request);
+    int connect(int fd, SocketAddress& to);
+    int accept(int listening);
+    int send(int fd, std::string_view text, int flags = 0);
+    std::string recv(int fd, std::size_t size = 4096);
+    int close(int fd);
+    /// To be closed in the end, if the test has not done so.
+    int keep(int fd);
+};
 
 /// A real pipe, non-blocking unless asked otherwise: read end, write end.
 std::pair<Fd, Fd> real_pipe(int flags = O_NONBLOCK | O_CLOEXEC);

@@ -60,8 +60,10 @@ public:
 
     Submitted close(Side side, Operation& operation) noexcept override {
         ++closes;
-        (side == Side::reading ? has_reader_ : has_writer_) = false;
-        serve_other_side(side == Side::reading);
+        if (side != Side::writing) has_reader_ = false;
+        if (side != Side::reading) has_writer_ = false;
+        if (side != Side::writing) serve_other_side(true);
+        if (side != Side::reading) serve_other_side(false);
         return finish_at_once(operation, 0);
     }
 

@@ -60,7 +60,7 @@ class TidyTest(unittest.TestCase):
         self.assertEqual(self.rules("tool/main.cpp", body), [(2, "blocking")])
         self.assertEqual(self.rules("include/asyncio/file.h", body), [(3, "blocking")])
         self.assertEqual(self.rules("src/backend/epoll.cpp", body), [])
-        self.assertEqual(self.rules("src/executors/workers.cpp", body), [])
+        self.assertEqual(self.rules("src/base/workers.cpp", body), [])
         self.assertEqual(self.rules("src/process/spawn.cpp", body), [])
         self.assertEqual(self.rules("tests/streams/a.cpp", body), [])
 
@@ -190,7 +190,7 @@ class TidyTest(unittest.TestCase):
     def test_threads_are_started_in_base_and_in_the_room_for_them(self):
         body = "void f() { std::thread helper(g); }\n"
         self.assertEqual(self.rules("src/core/run.cpp", body), [(2, "thread")])
-        self.assertEqual(self.rules("src/executors/workers.cpp", body), [])
+        self.assertEqual(self.rules("src/base/workers.cpp", body), [])
         self.assertEqual(self.rules("src/executors/executor.cpp", body), [])
         self.assertEqual(self.rules("src/core/run.cpp", "std::thread::id owner;\n"), [])
 

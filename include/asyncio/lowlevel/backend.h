@@ -21,7 +21,7 @@
 //     may". A back-end without completions tries the call, waits for readiness when it would block,
 //     and tries again.
 //  5. Results are the system call's own: ≥ 0, or −errno. EINTR and EAGAIN are never reported; they
-//     are retried.
+//     are retried. (`OperationKind::connect` has one result of its own.)
 //  6. File descriptors are given in non-blocking mode. (Regular files have no such mode and need
 //     none.) The back-end's own descriptors, and numbers that are no descriptors, give EBADF; a
 //     wait for an event that a file never reports gives EPERM. Descriptors that the back-end makes,
@@ -32,14 +32,18 @@
 //     this one deadline and no other.
 //  8. At most one waiting system call per `wait`; none at all for `at_once` when no operation is in
 //     flight.
-//  9. An operation on a descriptor that is being closed by another operation is the caller's
-//     mistake: cancel and collect first.
+//  9. A `close` ends the operations that are in flight on its descriptor. A later `wait` reports
+//     them as −ECANCELED, or with what they have done. They do not touch the descriptor any more,
+//     whose number may belong to another file by then.
 // 10. Finishing order is unspecified between operations that finish together. The simulated
 //     back-end shuffles it.
-// 11. Threads may use a back-end one after the other, whatever is in flight. A thread that has
+// 11. The kinds whose calls never wait (`Call::at_once` in src/backend/operation_kind.h, `socket`
+//     and `setsockopt` for example) finish within `submit`. So code that is no coroutine may use
+//     them.
+// 12. Threads may use a back-end one after the other, whatever is in flight. A thread that has
 //     called `wait` calls `hand_over` before another one takes over. Destruction counts as use.
 //
-// Thread-safety: one thread at a time (rule 11), except `wake`, which any thread and any signal
+// Thread-safety: one thread at a time (rule 12), except `wake`, which any thread and any signal
 // handler may call at any time between construction and destruction.
 
 #include <asyncio/internal/base/time.h>

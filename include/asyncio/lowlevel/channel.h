@@ -27,13 +27,15 @@
 //     otherwise the bytes that were moved. A channel never drops bytes that were moved.
 //  7. At most one read and one write are in flight at a time.
 //
-// What `close` must do. Each stream closes its side once: the reader when it is closed or dropped,
-// the writer when everything is sent, or after an error or `abort`. No operation of that side is in
-// flight then, and none follows. After the writing side is closed, the peer sees the end of the
-// stream behind the bytes that were written. A channel that serves both sides decides what the
-// close of one side means for the other. Whatever it decides, operations of the other side must
-// still finish: a read that can bring no more bytes gives 0, and a write that cannot be sent gives
-// −EPIPE.
+// What `close` must do. A stream closes its side once, and no operation of that side is in flight
+// then or follows.
+//  - `reading`: no more bytes are read. The writing side goes on.
+//  - `writing`: the peer sees the end of the stream behind the bytes that were written. The reading
+//    side goes on.
+//  - `both`: both of these. A read that is in flight ends, and every read from then on gives 0.
+// A channel that serves both sides gives up its resources when both are closed, in whatever order
+// this happens. Operations of a side that is not closed must still finish: a read that can bring no
+// more bytes gives 0, and a write that cannot be sent gives −EPIPE.
 //
 // Owners. The streams share the channel by `std::shared_ptr`. Each holds it until its last
 // operation is reported, so a channel is never destroyed with an operation in flight. When the loop
@@ -55,7 +57,7 @@ namespace asyncio::lowlevel {
 class [[gnu::visibility("default")]] Channel {
 public:
     using Submitted = Backend::Submitted;
-    enum class Side : std::uint8_t { reading, writing };
+    enum class Side : std::uint8_t { reading, writing, both };
 
     Channel() = default;
     Channel(const Channel&) = delete;
@@ -72,9 +74,9 @@ public:
     /// Asking twice is allowed.
     virtual void cancel(Operation& operation) noexcept = 0;
 
-    /// Starts the close of a side. The kind of `operation` is `close`, and its result is 0, or
-    /// −errno if something that was written may be lost. The side is closed in every case. A close
-    /// is never cancelled.
+    /// Starts the close of a side, or of both. The kind of `operation` is `close`. Its result is 0,
+    /// or −errno if something that was written may be lost. The side is closed in every case. A
+    /// close is never cancelled.
     virtual Submitted close(Side side, Operation& operation) noexcept = 0;
 
     /// Whether a read that failed with this errno has met the end of the stream. A terminal whose

@@ -50,6 +50,40 @@
 namespace asyncio::lowlevel {
 
 /// The kind of a request. A kind stands here if the library has a caller for it.
+///
+/// Most kinds have the name of their system call, and their results are the call's: section 2 of
+/// the manual describes them. The table says where the arguments stand. A length that the call
+/// reads and writes stands in `size`. Bytes that the call only reads, and text, are behind `buffer`
+/// all the same, whose type has no `const`.
+///
+///     kind                       fd         buffer, size            flags     further
+///     read, write                any        bytes
+///     recv, send                 socket     bytes                   MSG_…
+///     recvmsg, sendmsg           socket     one msghdr              MSG_…
+///     recvmmsg, sendmmsg         socket     mmsghdr[size]           MSG_…
+///     poll                       any                                          events
+///     accept                     listener   address out             SOCK_…
+///     connect, bind              socket     address
+///     listen                     socket     –, size = backlog
+///     shutdown                   socket                             SHUT_…
+///     getsockname, getpeername   socket     address out
+///     setsockopt, getsockopt     socket     value                   level     second_fd = option
+///     sendfile                   socket     –, size                           second_fd = file,
+///                                                                             offset
+///     socket                                                        type      events = family,
+///                                                                             offset = protocol
+///     pipe                                  int[2]
+///     close                      any
+///     open                       folder     path, size = mode       O_…
+///     pread, pwrite              file       bytes                             offset
+///     fsync                      file                               1 = data only
+///     ftruncate                  file                                         offset = length
+///     getdents                   folder     records
+///     statx                      folder     path, size = mask       AT_…      second = the answer
+///     unlink                     folder     path                    AT_…
+///     mkdir                      folder     path, size = mode
+///     rename                     folder     path                    RENAME_…  second = new path,
+///                                                                             second_fd = folder
 enum class OperationKind : std::uint8_t {
     read,   ///< Up to `size` bytes into `buffer`; 0 is the end of the stream.
     write,  ///< Up to `size` bytes from `buffer`; may write fewer, never 0 unless asked to.
@@ -59,7 +93,49 @@ enum class OperationKind : std::uint8_t {
     /// Makes a pipe: `buffer` is `int[2]`, read end first. Both ends non-blocking and
     /// close-on-exec.
     pipe,
-    close,  ///< Closes `fd`. Afterwards the number is free, whatever the result says.
+    /// Closes `fd`. Afterwards the number is free, whatever the result says. The operations in
+    /// flight on the descriptor end (rule 9 in backend.h).
+    close,
+
+    socket,       ///< The result is a descriptor, non-blocking and close-on-exec.
+    bind,         ///< Gives the socket its local address.
+    listen,       ///< Lets the socket accept connections.
+    shutdown,     ///< Ends one direction of a connection, or both.
+    getsockname,  ///< The local address; `size` becomes its length, as with getsockname(2).
+    getpeername,  ///< The address of the peer.
+    setsockopt,   ///< Sets an option of the socket.
+    getsockopt,   ///< Asks for an option of the socket.
+    /// The next connection: the result is a descriptor, non-blocking and close-on-exec. `buffer`
+    /// may be null; otherwise it gets the address of the peer, and `size` becomes its length.
+    /// Connections that broke before they were accepted are skipped.
+    accept,
+    /// Connects, and waits until the connection stands or has failed. It is one request and no
+    /// attempt: a descriptor whose connect was cancelled is fit for `close` only. The result −EBUSY
+    /// means that the queue of a Unix listener is full, for which no event exists: try again later.
+    connect,
+    recv,      ///< As `read`, with flags. A socket alone.
+    send,      ///< As `write`, with flags. Never raises SIGPIPE.
+    recvmsg,   ///< With addresses, ancillary data and several buffers. Descriptors that come are
+               ///< close-on-exec.
+    sendmsg,   ///< As `send`, with addresses, ancillary data and several buffers.
+    recvmmsg,  ///< Several datagrams at once: as many as there are, one at least.
+    sendmmsg,  ///< Several datagrams at once: as many as fit, one at least.
+    /// From a file into a socket, without a copy. `offset` −1: from the position of the file. The
+    /// thread may wait for the disk.
+    sendfile,
+
+    // Files. The calls may wait for the disk, and there is no readiness to wait for. `fd` is the
+    // folder from which a relative path starts (AT_FDCWD: the working folder).
+    open,       ///< The result is a descriptor, close-on-exec.
+    pread,      ///< As `read`, at the place `offset`.
+    pwrite,     ///< As `write`, at the place `offset`.
+    fsync,      ///< Returns when the file is on the disk; with `flags` 1, its data.
+    ftruncate,  ///< Sets the length of the file to `offset`.
+    getdents,   ///< The next entries of a folder, as records of getdents64(2).
+    statx,      ///< What is known of a file.
+    unlink,     ///< Removes a name.
+    mkdir,      ///< Makes a folder.
+    rename,     ///< Gives a file another name.
 };
 
 /// How much the caller of a `read` or `write` knows about the descriptor.
@@ -69,9 +145,23 @@ enum class Blocking : std::uint8_t {
     possible,  ///< The call may block the thread, as with a file.
 };
 
-/// A request: what to do, its present owner, and its result. The top of the file says how it is
-/// used.
-struct Operation : internal::ListNode {
+/// What is asked of the kernel: the part of an operation that the caller fills in. Which members
+/// have a meaning depends on the kind; the table above says it.
+struct OperationRequest {
+    OperationKind kind = OperationKind::poll;
+    int fd = -1;
+    std::int16_t events = 0;
+    Blocking blocking = Blocking::unknown;  ///< `read` and `write` only.
+    int second_fd = -1;
+    int flags = 0;
+    void* buffer = nullptr;
+    std::size_t size = 0;
+    void* second = nullptr;
+    std::int64_t offset = 0;
+};
+
+/// A request, its present owner, and its result. The top of the file says how it is used.
+struct Operation : internal::ListNode, OperationRequest {
     /// The present owner of the operation. Written by the back-end alone, so that the caller can
     /// tell at any time whether it may touch the operation.
     enum class State : std::uint8_t {
@@ -80,16 +170,10 @@ struct Operation : internal::ListNode {
         finished,   ///< The caller's again; `result` holds.
     };
 
-    OperationKind kind = OperationKind::read;
     State state = State::idle;
-    Blocking blocking = Blocking::unknown;  ///< `read` and `write` only.
     /// Notes of the back-end while the operation is in flight. Each back-end has bits of its own;
     /// `submit` sets them anew.
     std::uint8_t marks = 0;
-    std::int16_t events = 0;  ///< `poll` only.
-    int fd = -1;
-    void* buffer = nullptr;
-    std::size_t size = 0;
 
     /// ≥ 0, or −errno. Valid in state `finished`. In flight it belongs to the back-end, which may
     /// keep a note there.
@@ -100,13 +184,16 @@ struct Operation : internal::ListNode {
     /// answered "finished already": that caller has the result in hand.
     void (*on_finished)(Operation&) noexcept = nullptr;
 
-    /// For a `read` without a `buffer`. The back-end calls it once, within `submit` or `wait`,
-    /// before the operation is finished. `bytes` is what has come: at least one byte and at most
-    /// `size`. The function has to copy the bytes, because the next read uses the same buffer. It
-    /// is not called at the end of the stream, nor for an error. It must not call the back-end,
+    /// For a `read` or `recv` without a `buffer`. The back-end calls it once, within `submit` or
+    /// `wait`, before the operation is finished. `bytes` is what has come: at least one byte and at
+    /// most `size`. The function has to copy the bytes, because the next read uses the same buffer.
+    /// It is not called at the end of the stream, nor for an error. It must not call the back-end,
     /// which is in the middle of its own work.
     void (*receive)(Operation&, std::span<const char> bytes) noexcept = nullptr;
 };
+
+// An operation lies in many frames and in every stream, so its size is watched.
+static_assert(sizeof(Operation) <= 2 * 64, "an operation fits into two lines of the cache");
 
 using OperationList = internal::IntrusiveList<Operation>;
 

@@ -123,25 +123,11 @@ private:
     bool cancel_requested_ = false;
 };
 
-/// The description of one operation, for `perform`.
-struct OperationRequest {
-    OperationKind kind = OperationKind::poll;
-    int fd = -1;
-    std::int16_t events = 0;
-    /// Must live until the await returns, also when the task is cancelled.
-    void* buffer = nullptr;
-    std::size_t size = 0;
-};
-
 /// The awaiter of `perform`.
 class PerformAwaiter final : public OperationAwaiter {
 public:
     explicit PerformAwaiter(const OperationRequest& request) noexcept {
-        operation_.kind = request.kind;
-        operation_.fd = request.fd;
-        operation_.events = request.events;
-        operation_.buffer = request.buffer;
-        operation_.size = request.size;
+        static_cast<OperationRequest&>(operation_) = request;
     }
     bool await_ready() { return start("lowlevel::perform()"); }
     int await_resume() { return result(); }
@@ -150,7 +136,8 @@ public:
 /// The return type of `perform`.
 using Perform = Awaiting<PerformAwaiter, OperationRequest>;
 
-/// Carries out one operation: `int ready = co_await perform({.fd = fd, .events = POLLIN})`.
+/// Carries out one operation: `int ready = co_await perform({.fd = fd, .events = POLLIN})`. What
+/// the request points to must live until the await returns, also when the task is cancelled.
 ///
 /// Returns: the result, ≥ 0 or −errno; it does not throw for the operation's own failure.
 /// Throws: RuntimeError if it is not awaited in a task.

@@ -22,10 +22,9 @@
 //
 // How an object is written
 //
-//  1. `foresee` and `carry_out` each have a switch over the kinds of operations, without a
-//     `default`. So the compiler demands an answer of every object for a new kind. For a kind that
-//     the object does not support, the answer is the error of the kernel, most often −EINVAL or
-//     −EBADF.
+//  1. `foresee` asks for the kinds that the object supports, one by one. For all others it answers
+//     `error_without_support`, which is the kernel's error. That function has a switch over all
+//     kinds, without a `default`, so the compiler demands a decision for a new kind.
 //  2. Where the kernel leaves the behaviour open, the object asks the plan. It asks only if there
 //     is a choice, because each question takes a number from the sequence of the seed.
 //  3. `carry_out` may throw `std::bad_alloc`, and nothing has happened then: the world turns it
@@ -38,6 +37,7 @@
 #include "backend/attempt.h"
 #include "backend/simulated/plan.h"
 
+#include <cerrno>
 #include <memory>
 #include <utility>
 
@@ -49,6 +49,46 @@ class Changes;
 class Descriptors;
 class Object;
 using ObjectPtr = std::shared_ptr<Object>;
+
+/// The error of the kernel for a kind that an object does not support. `names_socket` says whether
+/// the object is a socket.
+constexpr int error_without_support(OperationKind kind, bool names_socket) noexcept {
+    switch (kind) {
+        case OperationKind::bind:
+        case OperationKind::listen:
+        case OperationKind::shutdown:
+        case OperationKind::getsockname:
+        case OperationKind::getpeername:
+        case OperationKind::setsockopt:
+        case OperationKind::getsockopt:
+        case OperationKind::accept:
+        case OperationKind::connect:
+        case OperationKind::recv:
+        case OperationKind::send:
+        case OperationKind::recvmsg:
+        case OperationKind::sendmsg:
+        case OperationKind::recvmmsg:
+        case OperationKind::sendmmsg: return names_socket ? -EOPNOTSUPP : -ENOTSOCK;
+        case OperationKind::pread:
+        case OperationKind::pwrite: return -ESPIPE;
+        case OperationKind::open:
+        case OperationKind::statx:
+        case OperationKind::unlink:
+        case OperationKind::mkdir:
+        case OperationKind::rename:
+        case OperationKind::getdents: return -ENOTDIR;
+        case OperationKind::read:
+        case OperationKind::write:
+        case OperationKind::poll:
+        case OperationKind::sendfile:
+        case OperationKind::fsync:
+        case OperationKind::ftruncate:
+        case OperationKind::socket:
+        case OperationKind::pipe:
+        case OperationKind::close: break;
+    }
+    return -EINVAL;
+}
 
 /// The parts of its world that an object uses while it carries out an operation.
 struct Surroundings {

@@ -55,27 +55,19 @@ int Pipe::events(int side) const noexcept {
 }
 
 int Pipe::foresee(const Operation& operation, int side) const noexcept {
-    switch (operation.kind) {
-        case OperationKind::read: return side == reading ? readable(operation.size) : -EBADF;
-        case OperationKind::write: return side == writing ? writable(operation.size) : -EBADF;
-        case OperationKind::poll: return foresee_poll(operation, side);
-        case OperationKind::pipe:
-        case OperationKind::close: break;
-    }
-    return -EINVAL;
+    const OperationKind kind = operation.kind;
+    if (kind == OperationKind::read) return side == reading ? readable(operation.size) : -EBADF;
+    if (kind == OperationKind::write) return side == writing ? writable(operation.size) : -EBADF;
+    if (kind == OperationKind::poll) return foresee_poll(operation, side);
+    return error_without_support(kind, false);
 }
 
-/// The kind tells the side: `foresee` has refused all others.
+/// The kind tells the side: `foresee` has refused all others. A poll changes nothing.
 int Pipe::carry_out(Operation& operation, int, int foreseen, Surroundings& around) {
+    if (foreseen == 0 || operation.kind == OperationKind::poll) return foreseen;
     const auto most = static_cast<std::size_t>(foreseen);
-    switch (operation.kind) {
-        case OperationKind::read: return most > 0 ? read(operation, most, around) : 0;
-        case OperationKind::write: return most > 0 ? write(operation, most, around) : 0;
-        case OperationKind::poll: return foreseen;
-        case OperationKind::pipe:
-        case OperationKind::close: break;
-    }
-    return -EINVAL;
+    const bool reads = operation.kind == OperationKind::read;
+    return reads ? read(operation, most, around) : write(operation, most, around);
 }
 
 /// If there is no memory for a read without a buffer of its own, the bytes stay in the pipe.

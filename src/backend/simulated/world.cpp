@@ -73,6 +73,7 @@
 
 #include "backend/attempt.h"
 #include "backend/fork_guard.h"
+#include "backend/operation_kind.h"
 #include "backend/simulated/descriptors.h"
 #include "backend/simulated/in_flight.h"
 #include "backend/simulated/object.h"
@@ -101,20 +102,48 @@ enum class Part : std::uint8_t {
     new_pipe,  ///< `make_pipe`. The operation names no descriptor.
     table,     ///< The table of descriptors.
     object,    ///< The object that the operation's descriptor names.
+    nothing,   ///< The world does not have it.
 };
 
 constexpr Part part_of(OperationKind kind) noexcept {
     switch (kind) {
         case OperationKind::pipe: return Part::new_pipe;
         case OperationKind::close: return Part::table;
+        case OperationKind::socket:
+        case OperationKind::open:
+        case OperationKind::statx:
+        case OperationKind::unlink:
+        case OperationKind::mkdir:
+        case OperationKind::rename: return Part::nothing;
         case OperationKind::read:
         case OperationKind::write:
-        case OperationKind::poll: break;
+        case OperationKind::poll:
+        case OperationKind::bind:
+        case OperationKind::listen:
+        case OperationKind::shutdown:
+        case OperationKind::getsockname:
+        case OperationKind::getpeername:
+        case OperationKind::setsockopt:
+        case OperationKind::getsockopt:
+        case OperationKind::accept:
+        case OperationKind::connect:
+        case OperationKind::recv:
+        case OperationKind::send:
+        case OperationKind::recvmsg:
+        case OperationKind::sendmsg:
+        case OperationKind::recvmmsg:
+        case OperationKind::sendmmsg:
+        case OperationKind::sendfile:
+        case OperationKind::pread:
+        case OperationKind::pwrite:
+        case OperationKind::fsync:
+        case OperationKind::ftruncate:
+        case OperationKind::getdents: break;
     }
     return Part::object;
 }
 
-/// An operation of the part `new_pipe` makes its descriptors instead.
+/// Whether the operation names a descriptor. The others make one, or name a path.
 constexpr bool names_descriptor(const Operation& operation) noexcept {
     const Part part = part_of(operation.kind);
     return part == Part::table || part == Part::object;
@@ -182,11 +211,12 @@ ObjectPtr World::object_of(const Operation& operation) const {
 
 /// The result that the operation would have if it was carried out now and as a whole; or
 /// `would_block`. `object` is what its number meant when it was submitted. If the number means
-/// something else by now, the descriptor was closed in between, and the answer is EBADF.
+/// something else by now, the descriptor was closed in between, which has ended the operation.
 int World::foresee(const Operation& operation, const ObjectPtr& object) const noexcept {
+    if (part_of(operation.kind) == Part::nothing) return -ENOSYS;
     if (!names_descriptor(operation)) return 0;
     const End* end = descriptors_.find(operation.fd);
-    if (end == nullptr || end->object != object) return -EBADF;
+    if (end == nullptr || end->object != object) return object == nullptr ? -EBADF : -ECANCELED;
     const bool closes = part_of(operation.kind) == Part::table;
     return closes ? 0 : object->foresee(operation, end->side);
 }
@@ -205,6 +235,7 @@ int World::carry_out(Operation& operation, int foreseen) {
     switch (part_of(operation.kind)) {
         case Part::new_pipe: return make_pipe(operation, surroundings_);
         case Part::table: return close(operation.fd);
+        case Part::nothing:
         case Part::object: break;
     }
     const auto& [object, side] = *descriptors_.find(operation.fd);
@@ -235,7 +266,8 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
     ObjectPtr object = object_of(operation);
     const int foreseen = foresee(operation, object);
     const bool must_wait = foreseen == would_block;
-    if (!must_wait && plan_.finishes_in_submit()) {
+    const bool at_once = facts_of(operation.kind).call == Call::at_once;
+    if (at_once || (!must_wait && plan_.finishes_in_submit())) {
         return finish_at_once(operation, try_to_carry_out(operation, foreseen));
     }
     try {

@@ -19,7 +19,7 @@
 
 #include <asyncio/event_loop.h>
 #include <asyncio/internal/base/frame_pool.h>
-#include <asyncio/internal/executors/worker_job.h>
+#include <asyncio/internal/base/worker_job.h>
 #include <asyncio/internal/loop/loop_gate.h>
 
 #include <atomic>

@@ -8,8 +8,8 @@
 //
 // Thread-safety: any thread, but one at a time for each side.
 
+#include <asyncio/internal/base/thread_event.h>
 #include <asyncio/internal/executors/loop_threads.h>
-#include <asyncio/internal/executors/thread_event.h>
 #include <asyncio/task.h>
 
 #include <atomic>

@@ -37,13 +37,12 @@
 // Joining or detaching is not possible there either, so the destructor only makes the handles
 // empty.
 
-#include "executors/workers.h"
+#include "base/workers.h"
 
 #include <asyncio/exceptions.h>
 
 #include "base/after_fork.h"
 #include "base/log.h"
-#include "machine/call_stack.h"
 
 #include <algorithm>
 #include <atomic>
@@ -53,7 +52,6 @@
 #include <system_error>
 #include <utility>
 
-#include <cxxabi.h>
 #include <pthread.h>
 
 namespace asyncio::internal {
@@ -165,20 +163,6 @@ std::string seconds_text(Duration duration) {
 }
 
 }  // namespace
-
-/// The name of the function if debug information has it, else the type that is called. The type of
-/// a lambda names the function in which it stands.
-std::string job_name(const std::type_info& called, const void* code) {
-    if (code != nullptr) {
-        const SourceFrame function = function_at(code);
-        if (!function.function.empty()) return to_string(function);
-    }
-    int status = 0;
-    char* demangled = abi::__cxa_demangle(called.name(), nullptr, nullptr, &status);
-    std::string name = demangled != nullptr ? demangled : called.name();
-    std::free(demangled);
-    return name;
-}
 
 // --- Jobs come -----------------------------------------------------------------------------------
 
@@ -295,7 +279,7 @@ void Workers::work(Worker& worker) noexcept {
 /// handles a wake-up for a job that another worker has taken.
 WorkerJob* Workers::next_job(Worker& worker) noexcept {
     std::unique_lock lock(mutex_);
-    worker.called = nullptr;
+    worker.busy = false;
     while (first_ == nullptr) {
         if (closed_) return nullptr;
         idle_.push_back(&worker);  // has the room: `start_worker` reserved it
@@ -306,8 +290,10 @@ WorkerJob* Workers::next_job(Worker& worker) noexcept {
     }
     WorkerJob* job = pop_queued();
     // Noted here and not read later: the job may be gone when `busy` is asked.
+    worker.busy = true;
     worker.called = job->called;
     worker.code = job->code;
+    worker.text_of_name = job->name;
     worker.since = Clock::now();
     return job;
 }
@@ -390,10 +376,11 @@ std::vector<std::string> Workers::busy() const {
     if (is_forked()) return lines;
     const std::lock_guard lock(mutex_);
     for (const Worker& worker : workers_) {
-        if (worker.called == nullptr) continue;
+        if (!worker.busy) continue;
+        const bool named = worker.text_of_name != nullptr;
         lines.push_back("thread " + worker.name + ", busy for " +
                         seconds_text(Clock::now() - worker.since) + " with " +
-                        job_name(*worker.called, worker.code));
+                        (named ? worker.text_of_name(worker.called, worker.code) : "a job"));
     }
     return lines;
 }

@@ -15,7 +15,7 @@
 // there by now, at worst a thread that sleeps on that address wakes for nothing, and all users of
 // futexes look again.
 
-#include <asyncio/internal/executors/thread_event.h>
+#include <asyncio/internal/base/thread_event.h>
 
 #include "base/thread_sanitizer.h"
 

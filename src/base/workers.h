@@ -1,6 +1,7 @@
 #pragma once
 // A pool of threads for work that may block: the only place in the library that starts threads to
-// work for it.
+// work for it. The executors run functions of the program in such pools, and the back-ends run
+// calls that wait for a disk. So the pool stands below both and knows neither.
 //
 // Threads are started on demand. A job goes to an idle worker if there is one, else to a new
 // worker, and at the limit it waits in the queue. Idle workers are woken last in, first out: the
@@ -20,8 +21,8 @@
 //
 // Thread-safety: all functions, any thread.
 
-#include <asyncio/internal/executors/thread_event.h>
-#include <asyncio/internal/executors/worker_job.h>
+#include <asyncio/internal/base/thread_event.h>
+#include <asyncio/internal/base/worker_job.h>
 
 #include <condition_variable>
 #include <cstddef>
@@ -74,10 +75,12 @@ private:
         std::thread thread;
         /// An idle worker sleeps on this.
         ThreadEvent woken;
-        /// The job's name; null while the worker is idle. Copied from the job, which may be
-        /// destroyed before `busy` is asked.
+        bool busy = false;
+        // What the job is called, and since when it runs. Copied from the job, which may be
+        // destroyed before `busy` is asked.
         const std::type_info* called = nullptr;
         const void* code = nullptr;
+        std::string (*text_of_name)(const std::type_info*, const void*) = nullptr;
         TimePoint since{};
         bool ended = false;
     };
@@ -120,8 +123,5 @@ private:
 /// For how long the end of the process waits for workers that were not waited for: 300 seconds, as
 /// long as `run` does.
 inline constexpr Duration exit_patience = std::chrono::seconds(300);
-
-/// The name of a job in messages.
-std::string job_name(const std::type_info& called, const void* code);
 
 }  // namespace asyncio::internal

@@ -1,0 +1,156 @@
+// The operations on datagram sockets.
+
+#include "conformance/harness.h"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+namespace asyncio::lowlevel::conformance {
+namespace {
+
+/// One datagram with its address, for `sendmsg` and `recvmsg`.
+struct Message {
+    explicit Message(std::string text) : bytes(std::move(text)) {
+        part = {bytes.data(), bytes.size()};
+        header.msg_iov = &part;
+        header.msg_iovlen = 1;
+    }
+    Message& to(SocketAddress& address) {
+        header.msg_name = address.get();
+        header.msg_namelen = sizeof(sockaddr_in);
+        return *this;
+    }
+    Message& with_room_for(SocketAddress& address) {
+        header.msg_name = address.get();
+        header.msg_namelen = sizeof address.storage;
+        return *this;
+    }
+
+    std::string bytes;
+    iovec part{};
+    msghdr header{};
+};
+
+OperationRequest request_of(OperationKind kind, int fd, Message& message) {
+    return {.kind = kind, .fd = fd, .buffer = &message.header, .size = 1};
+}
+
+TEST_P(Sockets, a_datagram_arrives_whole_with_the_address_of_its_sender) {
+    SocketAddress here;
+    SocketAddress there;
+    const int sender = bound_datagram_socket(here);
+    const int receiver = bound_datagram_socket(there);
+    Message sent("hello");
+    Message got(std::string(100, ' '));
+    SocketAddress from;
+    Asked receiving(request_of(OperationKind::recvmsg, receiver, got.with_room_for(from)));
+    ASSERT_TRUE(driver().submit(receiving));
+    EXPECT_EQ(run(request_of(OperationKind::sendmsg, sender, sent.to(there))), 5);
+    if (driver().is_in_flight(receiving)) driver().finish(receiving);
+    EXPECT_EQ(receiving.result, 5);
+    EXPECT_EQ(got.bytes.substr(0, 5), "hello");
+    EXPECT_EQ(std::memcmp(from.get(), here.get(), sizeof(sockaddr_in)), 0);
+}
+
+TEST_P(Sockets, an_empty_datagram_is_a_datagram) {
+    SocketAddress here;
+    SocketAddress there;
+    const int sender = bound_datagram_socket(here);
+    const int receiver = bound_datagram_socket(there);
+    Message sent("");
+    Message got("room");
+    EXPECT_EQ(run(request_of(OperationKind::sendmsg, sender, sent.to(there))), 0);
+    EXPECT_EQ(run(request_of(OperationKind::recvmsg, receiver, got)), 0);
+}
+
+TEST_P(Sockets, what_does_not_fit_of_a_datagram_is_lost) {
+    SocketAddress here;
+    SocketAddress there;
+    const int sender = bound_datagram_socket(here);
+    const int receiver = bound_datagram_socket(there);
+    Message sent("too long");
+    Message next("next");
+    Message got("room");
+    EXPECT_EQ(run(request_of(OperationKind::sendmsg, sender, sent.to(there))), 8);
+    EXPECT_EQ(run(request_of(OperationKind::sendmsg, sender, next.to(there))), 4);
+    EXPECT_EQ(run(request_of(OperationKind::recvmsg, receiver, got)), 4);
+    EXPECT_EQ(got.bytes, "too ");
+    EXPECT_NE(got.header.msg_flags & MSG_TRUNC, 0);
+    EXPECT_EQ(run(request_of(OperationKind::recvmsg, receiver, got)), 4);
+    EXPECT_EQ(got.bytes, "next");
+}
+
+TEST_P(Sockets, a_connected_datagram_socket_needs_no_address) {
+    SocketAddress here;
+    SocketAddress there;
+    const int sender = bound_datagram_socket(here);
+    const int receiver = bound_datagram_socket(there);
+    there.length = sizeof(sockaddr_in);
+    EXPECT_EQ(connect(sender, there), 0);
+    EXPECT_EQ(send(sender, "hello"), 5);
+    EXPECT_EQ(recv(receiver), "hello");
+}
+
+TEST_P(Sockets, a_datagram_to_a_closed_port_is_refused_later) {
+    SocketAddress here;
+    SocketAddress there;
+    const int sender = bound_datagram_socket(here);
+    close(bound_datagram_socket(there));
+    there.length = sizeof(sockaddr_in);
+    ASSERT_EQ(connect(sender, there), 0);
+    EXPECT_EQ(send(sender, "x"), 1);
+    std::string byte(1, ' ');
+    EXPECT_EQ(run({.kind = OperationKind::recv, .fd = sender, .buffer = byte.data(), .size = 1}),
+              -ECONNREFUSED);
+}
+
+TEST_P(Sockets, several_datagrams_are_sent_and_received_by_one_call) {
+    SocketAddress here;
+    SocketAddress there;
+    const int sender = bound_datagram_socket(here);
+    const int receiver = bound_datagram_socket(there);
+    std::array<Message, 3> sent{Message("one"), Message("two"), Message("three")};
+    std::array<mmsghdr, 3> out{};
+    for (std::size_t i = 0; i < 3; ++i) out[i].msg_hdr = sent[i].to(there).header;
+    EXPECT_EQ(run({.kind = OperationKind::sendmmsg, .fd = sender, .buffer = out.data(), .size = 3}),
+              3);
+    std::array<Message, 4> got{Message("aaaaa"), Message("bbbbb"), Message("ccccc"),
+                               Message("ddddd")};
+    std::array<mmsghdr, 4> in{};
+    for (std::size_t i = 0; i < 4; ++i) in[i].msg_hdr = got[i].header;
+    std::size_t count = 0;
+    while (count < 3) {
+        const int more = run({.kind = OperationKind::recvmmsg,
+                              .fd = receiver,
+                              .buffer = in.data() + count,
+                              .size = 4 - count});
+        ASSERT_GT(more, 0);
+        count += static_cast<std::size_t>(more);
+    }
+    EXPECT_EQ(in[0].msg_len, 3u);
+    EXPECT_EQ(in[2].msg_len, 5u);
+    EXPECT_EQ(got[2].bytes, "three");
+}
+
+TEST_P(Sockets, a_cancelled_receive_leaves_the_next_datagram) {
+    SocketAddress here;
+    SocketAddress there;
+    const int sender = bound_datagram_socket(here);
+    const int receiver = bound_datagram_socket(there);
+    Message got("room");
+    Asked receiving(request_of(OperationKind::recvmsg, receiver, got));
+    ASSERT_TRUE(driver().submit(receiving));
+    driver().cancel(receiving);
+    driver().finish(receiving);
+    EXPECT_EQ(receiving.result, -ECANCELED);
+    Message sent("x");
+    EXPECT_EQ(run(request_of(OperationKind::sendmsg, sender, sent.to(there))), 1);
+    EXPECT_EQ(recv(receiver), "x");
+}
+
+}  // namespace
+}  // namespace asyncio::lowlevel::conformance
