@@ -28,6 +28,7 @@
 #include <asyncio/sleep.h>
 #include <asyncio/staggered_race.h>
 #include <asyncio/standard_streams.h>
+#include <asyncio/stream.h>
 #include <asyncio/streams.h>
 #include <asyncio/subprocess.h>
 #include <asyncio/sync.h>

@@ -30,6 +30,7 @@ ALLOWED = {
     ("blocking", "examples/waiting_or_computing.cpp"): "functions for threads and processes",
     ("blocking", "examples/sums.cpp"): "plain functions, and the coroutine done wrong",
     ("blocking", "bench/compare/late_reader.cpp"): "a thread without a loop writes time stamps",
+    ("blocking", "bench/limits/load.cpp"): "clients without a loop, the same for every server",
     ("resume", "bench/micro/bare.cpp"): "a loop to compare with, which has nothing of ours",
     ("blocking", "tool/guard/guard.cpp"): "the guard is a process of its own, without a loop",
     ("blocking", "tool/guard/descendants.cpp"): "runs when no loop does: before or after it",
@@ -86,13 +87,14 @@ ROOMS_OF_TOOL = ("terminal guard batch/shell batch/input batch/job batch/options
 HEADERS_OF_FLOOR = {
     "base": "exceptions debug delay address lowlevel/awaiting lowlevel/fd",
     "backend": "lowlevel/backend lowlevel/operation",
-    "loop": "event_loop loop_handle lowlevel/alarm lowlevel/loop",
+    "loop": "event_loop loop_handle lowlevel/alarm lowlevel/loop "
+            "lowlevel/loop_fd lowlevel/perform_now",
     "core": "outcome coro task future sleep run main context generator inspect "
             "lowlevel/waiter lowlevel/line",
     "sync": "sync lock event condition semaphore barrier held queue",
     "scopes": "gather wait as_completed staggered_race shield timeout timeout_scope task_group "
               "finally exit_stack map_concurrent",
-    "streams": "streams standard_streams net datagram dns file signals lowlevel/operation_awaiter "
+    "streams": "stream streams standard_streams net datagram dns file signals lowlevel/operation_awaiter "
                "lowlevel/channel",
     "executors": "executor thread_future thread_queue process_pool serialize",
     "process": "subprocess",

@@ -25,6 +25,7 @@
 //
 // Thread-safety: loop thread only.
 
+#include <asyncio/address.h>
 #include <asyncio/coro.h>
 #include <asyncio/event_loop.h>
 #include <asyncio/internal/core/future_base.h>
@@ -37,6 +38,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <ranges>
 #include <span>
 #include <string>
@@ -67,11 +69,14 @@ struct StreamOptions {
     bool shared = false;
 };
 
+class Stream;
+
 namespace internal {
 
 class ReaderState;
 class WriterState;
 class ProcessState;
+class ServerState;
 
 /// Waits until more bytes have come, or the end, or an error. The bytes go into the reader's buffer
 /// when the operation is reported, not when the task resumes. So bytes that arrive together with a
@@ -89,6 +94,9 @@ public:
     void await_resume() { result(); }
 
 protected:
+    /// As `await_ready`, with memory for the bytes. Without it they go to the reader's buffer.
+    bool receive(std::span<char> room);
+
     Ref<ReaderState> reader_;
 
 private:
@@ -111,6 +119,22 @@ private:
     void end_reading() noexcept;
 
     std::size_t most_bytes_;
+    bool is_reading_ = false;
+};
+
+/// The awaiter of `read_into`: as `ReadAwaiter`, but the bytes go directly into the caller's memory.
+class ReadIntoAwaiter final : public ReceiveAwaiter {
+public:
+    ReadIntoAwaiter(Ref<ReaderState> reader, std::span<char> room) noexcept;
+    ~ReadIntoAwaiter();
+
+    bool await_ready();
+    std::size_t await_resume();
+
+private:
+    void end_reading() noexcept;
+
+    std::span<char> room_;
     bool is_reading_ = false;
 };
 
@@ -171,6 +195,36 @@ private:
     std::size_t most_bytes_;
 };
 
+/// The return type of `StreamReader::read_into`: `co_await` gives the number of bytes.
+class [[nodiscard]] ReadInto {
+public:
+    ReadInto(internal::Ref<internal::ReaderState> reader, std::span<char> room) noexcept;
+    ReadInto(const ReadInto&) noexcept;
+    ReadInto& operator=(const ReadInto&) = delete;
+    ~ReadInto();
+    internal::ReadIntoAwaiter operator co_await() const;
+
+private:
+    internal::Ref<internal::ReaderState> reader_;
+    std::span<char> room_;
+};
+
+/// The lines of a stream, one after the other: the return type of `StreamReader::lines`.
+/// Python: `async for line in reader`.
+class Lines {
+public:
+    explicit Lines(internal::Ref<internal::ReaderState> reader) noexcept;
+    Lines(const Lines&) noexcept;
+    Lines& operator=(const Lines&) = delete;
+    ~Lines();
+
+    /// The next line, with its '\n'; nothing at the end of the stream. Otherwise as `readline`.
+    Coro<std::optional<std::string>> next() const;
+
+private:
+    internal::Ref<internal::ReaderState> reader_;
+};
+
 /// The return type of the awaited functions of `StreamWriter`.
 class [[nodiscard]] WriterWait {
 public:
@@ -224,6 +278,15 @@ public:
     /// Reads everything until the end of the stream. The limit does not apply.
     Coro<std::string> read() const;
 
+    /// As `read(room.size())`, into the caller's memory, which must live until the await returns,
+    /// also when the task is cancelled. The kernel writes into it without a copy in between.
+    /// Returns how many bytes were read; 0 at the end of the stream, or if `room` is empty.
+    ReadInto read_into(std::span<char> room) const;
+
+    /// The lines of the stream: `auto lines = reader.lines(); while (auto line = co_await
+    /// lines.next()) …`.
+    Lines lines() const;
+
     /// Reads one line, with its '\n'. Returns the last bytes without a '\n' if the stream does not
     /// end with one, and "" after that.
     /// Throws: LimitOverrunError when the line is longer than the limit. The line stays in the
@@ -260,6 +323,8 @@ public:
 
 private:
     friend class internal::ProcessState;
+    friend class Stream;
+    friend class internal::ServerState;
     friend StreamReader connect_read_pipe(lowlevel::Fd fd, StreamOptions options);
     explicit StreamReader(internal::Ref<internal::ReaderState> state) noexcept;
 
@@ -334,21 +399,24 @@ public:
         return all_sent();
     }
 
-    /// Lets the reader at the other end see the end of the stream after the buffered bytes. A pipe
-    /// can only do so by being closed, so for pipes this is `close`.
-    void write_eof() const noexcept { close(); }
+    /// Lets the reader at the other end see the end of the stream after the buffered bytes. The
+    /// program can still read from a connection, and `write` throws RuntimeError. A pipe can only
+    /// show its end by being closed, so for pipes this is `close`.
+    void write_eof() const noexcept;
+    /// Whether `write_eof` leaves the reading side open: true for connections.
+    bool can_write_eof() const;
 
-    /// Sends the buffered bytes, then closes the descriptor, or the writing side of the channel.
-    /// This call does not wait for that. Closing twice is allowed.
+    /// Sends the buffered bytes, then closes the stream: for a connection both sides, so that its
+    /// reader sees the end; otherwise the descriptor, or the writing side of the channel. This call
+    /// does not wait for that. Closing twice is allowed.
     void close() const noexcept;
-    /// Closes the descriptor, or the writing side of the channel, at once. The buffered bytes are
-    /// lost.
+    /// Closes as `close` does, but at once. The buffered bytes are lost.
     void abort() const noexcept;
     /// Whether `close` or `abort` was called, or the stream has ended with an error.
     bool is_closing() const;
 
-    /// Waits until the descriptor, or the side of the channel, is closed. Throws: OsError if the
-    /// stream has ended with an error.
+    /// Waits until everything is closed that `close` closes; it does not call `close`. Throws:
+    /// OsError if the stream has ended with an error.
     /// Cancellation: a cancellation point if it must wait. The closing continues.
     WriterWait wait_closed() const;
 
@@ -358,8 +426,18 @@ public:
     /// `std::invalid_argument` if `low` is above `high`.
     void set_write_buffer_limits(std::size_t high, std::size_t low) const;
 
+    /// The addresses of a connection: of the other end, and of this one. Empty for other streams.
+    /// Python: `get_extra_info("peername")` and `get_extra_info("sockname")`.
+    Address peer() const;
+    Address local() const;
+    /// The descriptor, which stays the stream's; −1 if there is none, or no more.
+    /// Python: `get_extra_info("socket")`.
+    int fd() const;
+
 private:
     friend class internal::ProcessState;
+    friend class Stream;
+    friend class internal::ServerState;
     friend StreamWriter connect_write_pipe(lowlevel::Fd fd, StreamOptions options);
     explicit StreamWriter(internal::Ref<internal::WriterState> state) noexcept;
 

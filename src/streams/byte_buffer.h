@@ -50,13 +50,8 @@ public:
     std::string take_all() { return take(size()); }
     void drop_all() noexcept { drop(size()); }
 
-    /// Called when the reader begins to wait, perhaps for hours: an empty buffer frees its memory.
-    void forget_if_empty() noexcept {
-        if (empty()) drop_memory();
-    }
-
-private:
-    /// Keeps the memory: the next bytes are likely to come soon.
+    /// Gives away the first `count` bytes, which the caller has copied. Keeps the memory: the next
+    /// bytes are likely to come soon.
     void drop(std::size_t count) noexcept {
         begin_ += count;
         if (begin_ < storage_.size()) return;
@@ -64,6 +59,12 @@ private:
         begin_ = 0;
     }
 
+    /// Called when the reader begins to wait, perhaps for hours: an empty buffer frees its memory.
+    void forget_if_empty() noexcept {
+        if (empty()) drop_memory();
+    }
+
+private:
     /// `clear` would keep the memory.
     void drop_memory() noexcept {
         std::string().swap(storage_);

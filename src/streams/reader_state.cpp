@@ -23,18 +23,9 @@
 #include <utility>
 
 namespace asyncio::internal {
-namespace {
-
-/// As much as a pipe of Linux holds. No memory of that size is needed: the back-end has one buffer,
-/// and what has come is copied. A larger number would let one stream hold the loop longer than
-/// others.
-constexpr std::size_t most_bytes_at_once = 64 * 1024;
-
-}  // namespace
 
 ReaderState::ReaderState(EventLoop& loop, ChannelPtr channel, const StreamOptions& options)
-    : StreamState(loop, std::move(channel), lowlevel::Channel::Side::reading, options),
-      limit(options.limit) {}
+    : StreamState(loop, std::move(channel), options), limit(options.limit) {}
 
 void ReaderState::throw_busy() const {
     throw RuntimeError("another task is reading from " + name() + " already");
@@ -45,9 +36,9 @@ void ReaderState::throw_error() const {
 }
 
 /// While the operation is in flight, an empty buffer frees its memory: the wait may last for hours.
-bool ReaderState::ask(lowlevel::Operation& operation) noexcept {
+bool ReaderState::ask(lowlevel::Operation& operation, std::size_t size) noexcept {
     operation.kind = lowlevel::OperationKind::read;
-    operation.size = most_bytes_at_once;
+    operation.size = size;
     in_flight_ = &operation;
     if (channel().submit(operation) == lowlevel::Channel::Submitted::in_flight) {
         buffer.forget_if_empty();
@@ -72,7 +63,7 @@ void ReaderState::received(std::span<const char> bytes) noexcept {
 void ReaderState::take_over(const lowlevel::Operation& operation) noexcept {
     in_flight_ = nullptr;
     note(operation.result);
-    if (closing()) close_side();
+    if (closing()) close_side(lowlevel::Channel::Side::reading);
 }
 
 /// Turns a result into the state of the stream. The first end or error stays, because nothing is
@@ -91,7 +82,7 @@ void ReaderState::note(int result) noexcept {
 void ReaderState::close() noexcept {
     if (std::exchange(closing_, true)) return;
     buffer.drop_all();
-    if (in_flight_ == nullptr) return close_side();
+    if (in_flight_ == nullptr) return close_side(lowlevel::Channel::Side::reading);
     // The task that awaits the operation is woken by its report, and finds the end of the stream.
     channel().cancel(*in_flight_);
 }

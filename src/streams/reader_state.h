@@ -50,15 +50,23 @@ public:
     bool ended() const noexcept { return eof_ || error_ != 0 || closing(); }
     void throw_error() const;
 
-    /// Asks the channel for more bytes. The callbacks of the operation are the awaiter's. True if
-    /// the operation has finished within the call; its result is taken over then.
-    bool ask(lowlevel::Operation& operation) noexcept;
+    /// How many bytes a read without memory of its own asks for: as much as a pipe of Linux holds.
+    /// No memory of that size is needed, because the back-end has one buffer, and what has come is
+    /// copied. A larger number would let one stream hold the loop longer than others.
+    static constexpr std::size_t most_bytes_at_once = 64 * 1024;
+
+    /// Asks the channel for up to `size` bytes. The callbacks and the memory of the operation are
+    /// the awaiter's. True if the operation has finished within the call; its result is taken over
+    /// then.
+    bool ask(lowlevel::Operation& operation, std::size_t size) noexcept;
     /// Bytes have come. Without memory for them, the stream ends with ENOMEM.
     void received(std::span<const char> bytes) noexcept;
     /// The operation has ended: takes over its result.
     void take_over(const lowlevel::Operation& operation) noexcept;
 
     void close() noexcept;
+    /// Whether no read is being carried out and the stream has not ended.
+    bool can_detach() const noexcept { return !has_reader_ && error_ == 0 && !closing(); }
 
     /// The bytes that have come and were not taken. A reading uses the buffer directly: there
     /// is one at a time.

@@ -29,6 +29,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <stdexcept>
 #include <utility>
@@ -43,14 +44,18 @@ ReceiveAwaiter::ReceiveAwaiter(Ref<ReaderState> reader) noexcept : reader_(std::
 
 ReceiveAwaiter::~ReceiveAwaiter() = default;
 
+bool ReceiveAwaiter::await_ready() { return receive({}); }
+
 /// The check for the loop comes before the submission: an operation of another loop must not be put
 /// into this one's back-end.
-bool ReceiveAwaiter::await_ready() {
+bool ReceiveAwaiter::receive(std::span<char> room) {
     if (reader_->ended()) return true;
     reader_->require_loop_of(task("a read of a StreamReader"), "a read of a StreamReader");
     operation_.on_finished = &reported;
-    operation_.receive = &received;
-    if (!reader_->ask(operation_)) return false;
+    operation_.receive = room.empty() ? &received : nullptr;
+    operation_.buffer = room.data();
+    if (!reader_->ask(operation_, room.empty() ? ReaderState::most_bytes_at_once : room.size()))
+        return false;
     return !lowlevel::must_yield();
 }
 
@@ -100,6 +105,37 @@ std::string ReadAwaiter::await_resume() {
     result();
     reader_->throw_error();
     return reader_->buffer.take(std::min(most_bytes_, reader_->buffer.size()));
+}
+
+ReadIntoAwaiter::ReadIntoAwaiter(Ref<ReaderState> reader, std::span<char> room) noexcept
+    : ReceiveAwaiter(std::move(reader)), room_(room) {}
+
+ReadIntoAwaiter::~ReadIntoAwaiter() { end_reading(); }
+
+void ReadIntoAwaiter::end_reading() noexcept {
+    if (std::exchange(is_reading_, false)) reader_->end_reading();
+}
+
+bool ReadIntoAwaiter::await_ready() {
+    is_reading_ = reader_->begin_reading();
+    if (!is_reading_ || room_.empty() || !reader_->buffer.empty()) return true;
+    return receive(room_);
+}
+
+/// Bytes that were read ahead come first. A reader that was closed meanwhile has dropped what came.
+std::size_t ReadIntoAwaiter::await_resume() {
+    if (!is_reading_) reader_->throw_busy();
+    end_reading();
+    const int received = result();
+    reader_->throw_error();
+    if (reader_->buffer.empty()) {
+        const bool has_come = received > 0 && !reader_->closing();
+        return has_come ? static_cast<std::size_t>(received) : 0;
+    }
+    const std::size_t count = std::min(room_.size(), reader_->buffer.size());
+    std::memcpy(room_.data(), reader_->buffer.bytes().data(), count);
+    reader_->buffer.drop(count);
+    return count;
 }
 
 namespace {
@@ -210,6 +246,12 @@ Coro<std::string> read_line(Ref<ReaderState> reader) {
     co_return end ? reader->buffer.take(*end) : reader->buffer.take_all();
 }
 
+Coro<std::optional<std::string>> next_line(Ref<ReaderState> reader) {
+    std::string line = co_await read_line(std::move(reader));
+    if (line.empty()) co_return std::nullopt;
+    co_return line;
+}
+
 /// A negative number that was converted to `size_t` is larger than any buffer can be.
 void require_count(std::size_t bytes, const char* what) {
     if (bytes > PTRDIFF_MAX) throw std::invalid_argument(what);
@@ -229,6 +271,21 @@ Read::~Read() = default;
 internal::ReadAwaiter Read::operator co_await() const {
     return internal::ReadAwaiter(reader_, most_bytes_);
 }
+
+ReadInto::ReadInto(internal::Ref<internal::ReaderState> reader, std::span<char> room) noexcept
+    : reader_(std::move(reader)), room_(room) {}
+ReadInto::ReadInto(const ReadInto&) noexcept = default;
+ReadInto::~ReadInto() = default;
+
+internal::ReadIntoAwaiter ReadInto::operator co_await() const {
+    return internal::ReadIntoAwaiter(reader_, room_);
+}
+
+Lines::Lines(internal::Ref<internal::ReaderState> reader) noexcept : reader_(std::move(reader)) {}
+Lines::Lines(const Lines&) noexcept = default;
+Lines::~Lines() = default;
+
+Coro<std::optional<std::string>> Lines::next() const { return internal::next_line(reader_); }
 
 StreamReader::StreamReader() noexcept = default;
 
@@ -288,6 +345,12 @@ Read StreamReader::read(std::size_t most_bytes) const {
 }
 
 Coro<std::string> StreamReader::read() const { return internal::read_to_end(shared_state()); }
+
+ReadInto StreamReader::read_into(std::span<char> room) const {
+    return ReadInto(shared_state(), room);
+}
+
+Lines StreamReader::lines() const { return Lines(shared_state()); }
 
 Coro<std::string> StreamReader::readline() const { return internal::read_line(shared_state()); }
 

@@ -17,15 +17,13 @@
 
 namespace asyncio::internal {
 
-StreamState::StreamState(EventLoop& loop, ChannelPtr channel, lowlevel::Channel::Side side,
-                         const StreamOptions& options)
-    : loop_(loop), channel_(std::move(channel)), name_(options.name), side_(side) {
+StreamState::StreamState(EventLoop& loop, ChannelPtr channel, const StreamOptions& options)
+    : loop_(loop), channel_(std::move(channel)), name_(options.name) {
     if (channel_ == nullptr)
         throw std::invalid_argument("a StreamReader or StreamWriter needs a channel");
     if (loop.is_closed())
         throw RuntimeError(
             "the event loop is closed: a StreamReader or StreamWriter needs an open event loop");
-    close_.kind = lowlevel::OperationKind::close;
     close_.stream = this;
     close_.on_finished = &close_reported;
     // Registration comes last: a constructor that throws runs no destructor, which would
@@ -38,7 +36,10 @@ StreamState::~StreamState() {
     if (linked()) unlink();
 }
 
-std::string StreamState::name() const { return name_.empty() ? channel_->name() : name_; }
+std::string StreamState::name() const {
+    if (!name_.empty()) return name_;
+    return channel_ == nullptr ? "a stream that was detached" : channel_->name();
+}
 
 /// A task of another loop may run on another thread, and the members of the state are not
 /// protected.
@@ -48,16 +49,19 @@ void StreamState::require_loop_of(TaskCore& task, const char* function) const {
                            " belongs to another event loop");
 }
 
-void StreamState::close_side() noexcept {
-    if (std::exchange(close_begun_, true)) return;
+void StreamState::close_side(lowlevel::Channel::Side side) noexcept {
     retain();
-    if (channel_->close(side_, close_) == lowlevel::Channel::Submitted::finished)
+    close_in_flight_ = true;
+    // The channel may have used the kind for the close before.
+    close_.kind = lowlevel::OperationKind::close;
+    if (channel_->close(side, close_) == lowlevel::Channel::Submitted::finished)
         close_reported(close_);
 }
 
 /// The release may destroy the state, so it comes last.
 void StreamState::close_reported(lowlevel::Operation& operation) noexcept {
     StreamState& self = *static_cast<CloseOperation&>(operation).stream;
+    self.close_in_flight_ = false;
     self.closed(operation.result < 0 ? -operation.result : 0);
     self.release();
 }

@@ -6,9 +6,10 @@
 // the state stays until the channel has reported the operation that uses its memory. The count is
 // no atomic, because a stream belongs to one loop and so to one thread at a time.
 //
-// The side of the channel is closed once, when no operation of the state is in flight. The close
-// operation is a member, so closing needs no memory and cannot fail for lack of it. While it is in
-// flight, it holds a reference.
+// A side of the channel is closed when no operation of the state is in flight. (The writer of a
+// connection closes twice: its own side at `write_eof`, and later both.) The close operation is a
+// member, so closing needs no memory and cannot fail for lack of it. While it is in flight, it holds
+// a reference.
 //
 // The channel is shared: a reader and a writer may use one. A stream over a descriptor has a
 // channel of its own, which lies in the same block of memory as the state (`OverDescriptor`). So
@@ -55,10 +56,15 @@ public:
     void require_loop_of(TaskCore& task, const char* function) const;
     /// The name that the program gave the stream, or else the name of the channel.
     std::string name() const;
+    /// Gives the channel away. The state has ended then, and never uses a channel again. No
+    /// operation may be in flight.
+    ChannelPtr detach() noexcept {
+        closing_ = true;
+        return std::move(channel_);
+    }
 
 protected:
-    StreamState(EventLoop& loop, ChannelPtr channel, lowlevel::Channel::Side side,
-                const StreamOptions& options);
+    StreamState(EventLoop& loop, ChannelPtr channel, const StreamOptions& options);
     virtual ~StreamState();
 
     /// The loop closes: the state ends its operation in flight and then closes its side.
@@ -66,8 +72,10 @@ protected:
     /// Called when the side is closed. `error` is 0, or the errno of the close.
     virtual void closed(int error) noexcept = 0;
 
-    /// Closes the side, unless that has begun already. No other operation may be in flight.
-    void close_side() noexcept;
+    /// Closes a side of the channel, or both. No other operation may be in flight, also no earlier
+    /// close.
+    void close_side(lowlevel::Channel::Side side) noexcept;
+    bool close_in_flight() const noexcept { return close_in_flight_; }
 
     /// No new bytes are read or accepted. Set once, never taken back.
     bool closing_ = false;
@@ -87,9 +95,7 @@ private:
     std::string name_;
     /// Begins with the reference of the handle.
     std::uint32_t references_ = 1;
-    lowlevel::Channel::Side side_;
-    /// The close was submitted.
-    bool close_begun_ = false;
+    bool close_in_flight_ = false;
 };
 
 /// A base class, so that the channel is constructed before the state.

@@ -155,7 +155,19 @@ void StreamWriter::abort() const noexcept {
     if (state_) state_->abort();
 }
 
-bool StreamWriter::is_closing() const { return state().closing(); }
+void StreamWriter::write_eof() const noexcept {
+    if (state_) state_->write_eof();
+}
+
+bool StreamWriter::can_write_eof() const { return state().channel().is_connection(); }
+
+bool StreamWriter::is_closing() const { return state().is_ending(); }
+
+Address StreamWriter::peer() const { return state().channel().peer(); }
+
+Address StreamWriter::local() const { return state().channel().local(); }
+
+int StreamWriter::fd() const { return state().channel().fd(); }
 
 std::size_t StreamWriter::get_write_buffer_size() const { return state().buffered_bytes(); }
 

@@ -22,7 +22,7 @@
 // `drain` waits while it is true. Between the two marks it stays as it was, so a task is not woken
 // for every few bytes.
 //
-// The end. `close` lets the pump send what is buffered; `note_progress` then closes the side.
+// The end. `close` and `write_eof` let the pump send what is buffered; `note_progress` then closes.
 // An error, `abort`, and the loop's end drop what is buffered. Dropping has to wait for the
 // operation in flight, so `abort` cancels it and its report does the rest. Bytes that the kernel
 // has taken before the cancellation count as sent.
@@ -64,8 +64,7 @@ void forget(std::string& bytes) noexcept {
 }  // namespace
 
 WriterState::WriterState(EventLoop& loop, ChannelPtr channel, const StreamOptions& options)
-    : StreamState(loop, std::move(channel), lowlevel::Channel::Side::writing, options) {
-    operation_.kind = lowlevel::OperationKind::write;
+    : StreamState(loop, std::move(channel), options) {
     operation_.writer = this;
     operation_.on_finished = &reported;
     again_.writer = this;
@@ -76,8 +75,11 @@ WriterState::WriterState(EventLoop& loop, ChannelPtr channel, const StreamOption
 
 /// Counts the bytes and says whether to buffer them. After the end the bytes are refused without an
 /// error, as in Python, and the next `drain` or `send` reports it. If `write` threw, the program
-/// would have to handle that at every call.
-bool WriterState::accepts(std::size_t bytes) noexcept {
+/// would have to handle that at every call. A write behind the program's own `write_eof` is a
+/// mistake of the program, and throws, as in Python.
+bool WriterState::accepts(std::size_t bytes) {
+    if (wanted_ == Ending::writing && error_ == 0 && bytes > 0)
+        throw RuntimeError("write to " + name() + " after write_eof()");
     written_ += bytes;
     if (closing_ && bytes > 0) refused_ = true;
     return !closing_ && bytes > 0;
@@ -136,6 +138,7 @@ void WriterState::pump() noexcept {
 }
 
 void WriterState::prepare() noexcept {
+    operation_.kind = lowlevel::OperationKind::write;
     operation_.buffer = outgoing_.data() + outgoing_sent_;
     operation_.size = std::min(outgoing_.size() - outgoing_sent_, largest_piece_bytes);
 }
@@ -152,10 +155,11 @@ void WriterState::take_over(int result) noexcept {
 
 /// Ends the writing: no more bytes can be sent. The first error stays, since the later ones are its
 /// consequences. Called only while nothing is in flight, because the back-end reads from
-/// `outgoing_`.
+/// `outgoing_`. After an error of a connection the program may still read: the other end may have
+/// said why it reads no more.
 void WriterState::give_up(int error) noexcept {
     if (error_ == 0) error_ = error;
-    closing_ = true;
+    end(Ending::writing);
     forget(outgoing_);
     forget(waiting_);
     outgoing_sent_ = 0;
@@ -193,15 +197,35 @@ void WriterState::reported(lowlevel::Operation& operation) noexcept {
 
 // --- The end ------------------------------------------------------------------------------------
 
-/// The pump is not stopped: it sends what is left, and the last `note_progress` closes the side.
-void WriterState::close() noexcept {
-    if (std::exchange(closing_, true)) return;
+/// A later wish may go further than an earlier one, and never back.
+void WriterState::end(Ending how) noexcept {
+    closing_ = true;
+    if (!channel().is_connection()) how = Ending::everything;
+    wanted_ = std::max(wanted_, how);
+}
+
+void WriterState::write_eof() noexcept {
+    end(Ending::writing);
     note_progress();
+}
+
+/// The pump is not stopped: it sends what is left, and the last `note_progress` closes.
+void WriterState::close() noexcept {
+    end(Ending::everything);
+    note_progress();
+}
+
+/// Called when nothing is buffered. A close that is in flight calls this again when it is reported.
+void WriterState::close_what_is_due() noexcept {
+    if (begun_ >= wanted_ || close_in_flight()) return;
+    begun_ = wanted_;
+    const bool both = begun_ == Ending::everything && channel().is_connection();
+    close_side(both ? lowlevel::Channel::Side::both : lowlevel::Channel::Side::writing);
 }
 
 /// If an operation is in flight, `take_over` does the rest when the channel has reported it.
 void WriterState::abort() noexcept {
-    closing_ = true;
+    end(Ending::everything);
     if (std::exchange(aborted_, true)) return;
     if (in_flight_) return channel().cancel(operation_);
     give_up(0);
@@ -212,7 +236,8 @@ void WriterState::abort() noexcept {
 /// arrive, and a peer that does not read would keep the state alive for ever. In debug mode the
 /// loss is logged.
 void WriterState::drop() noexcept {
-    if (closing_) return;
+    if (wanted_ == Ending::everything) return;
+    if (sends_rest_when_dropped_) return close();
     if (buffered_bytes() > 0 && loop().get_debug()) {
         log(LogLevel::warning, "a StreamWriter was dropped and not closed; bytes are lost", [this] {
             return std::to_string(buffered_bytes()) + " bytes for " + name() +
@@ -222,11 +247,20 @@ void WriterState::drop() noexcept {
     abort();
 }
 
-/// The last event of a writer. Every task that still waits is woken.
+/// After the close of everything no further event comes, so every task that still waits is woken.
 void WriterState::closed(int error) noexcept {
-    closed_ = true;
     if (error_ == 0) error_ = error;
+    closed_ = begun_ == Ending::everything;
+    if (!closed_) close_what_is_due();
     wake_those_who_may_go();
+}
+
+/// The writer counts as closed, so that a task that waits for this is woken.
+ChannelPtr WriterState::detach() noexcept {
+    wanted_ = begun_ = Ending::everything;
+    closed_ = true;
+    wake_those_who_may_go();
+    return StreamState::detach();
 }
 
 // --- The tasks that wait ------------------------------------------------------------------------
@@ -246,7 +280,7 @@ void WriterState::note_progress() noexcept {
     const std::size_t bytes = buffered_bytes();
     if (bytes > high_) paused_ = true;
     if (bytes <= low_) paused_ = false;
-    if (closing_ && bytes == 0) close_side();
+    if (closing_ && bytes == 0) close_what_is_due();
     wake_those_who_may_go();
 }
 

@@ -14,8 +14,10 @@
 //   resting    it has written much without waiting, and other tasks run first; `again_` is in the
 //              loop's ready queue, and holds a reference, too
 //
-// The end: `close` lets the pump send the rest and then closes its side. An error, `abort`
-// and the loop's end drop what is buffered, and the side is closed as soon as nothing is in flight.
+// The end: `close` lets the pump send the rest and then closes. An error, `abort` and the loop's end
+// drop what is buffered, and the writer closes as soon as nothing is in flight. A connection can end
+// in two steps (`Ending`): `write_eof`, or an error of a write, closes the writing side alone, and
+// the program can still read what the other end sends.
 //
 // Thread-safety: none.
 
@@ -34,10 +36,21 @@ public:
 
     void write(std::string_view data);
     void write_string(std::string&& data);
+    void write_eof() noexcept;
     void close() noexcept;
     void abort() noexcept;
     /// The handle is destroyed.
     void drop() noexcept;
+    /// From now on a dropped handle closes and does not abort. For a server, which waits for its
+    /// connections.
+    void send_rest_when_dropped() noexcept { sends_rest_when_dropped_ = true; }
+
+    /// Whether everything is sent and the stream has not ended.
+    bool can_detach() const noexcept { return buffered_bytes() == 0 && !closing(); }
+    ChannelPtr detach() noexcept;
+
+    /// Whether the whole stream is ending: not after `write_eof` alone.
+    bool is_ending() const noexcept { return wanted_ == Ending::everything || error_ != 0; }
 
     void set_limits(std::size_t high, std::size_t low);
     std::size_t buffered_bytes() const noexcept {
@@ -63,10 +76,17 @@ private:
         WriterState* writer = nullptr;
     };
 
+    /// How much of the channel is to be closed, or is closed.
+    enum class Ending : std::uint8_t {
+        none,
+        writing,     ///< The peer sees the end of the stream; reading goes on.
+        everything,  ///< The whole connection; of any other channel, its writing side.
+    };
+
     void shut() noexcept override { abort(); }
     void closed(int error) noexcept override;
 
-    bool accepts(std::size_t bytes) noexcept;
+    bool accepts(std::size_t bytes);
     void pump() noexcept;
     void prepare() noexcept;
     void take_over(int result) noexcept;
@@ -74,6 +94,8 @@ private:
     void next_piece() noexcept;
     void give_up(int error) noexcept;
     void note_progress() noexcept;
+    void end(Ending how) noexcept;
+    void close_what_is_due() noexcept;
     void wake_those_who_may_go() noexcept;
     bool pump_stands() const noexcept { return in_flight_ || again_.linked(); }
 
@@ -99,6 +121,8 @@ private:
     std::size_t low_ = 16 * 1024;
     /// The errno with which writing, or the close, failed; 0 while there is none.
     int error_ = 0;
+    Ending wanted_ = Ending::none;
+    Ending begun_ = Ending::none;
     /// `operation_` is with the channel.
     bool in_flight_ = false;
     /// More than the high mark was buffered, and since then never as little as the low mark.
@@ -106,6 +130,7 @@ private:
     /// Something was given to `write` after `close`.
     bool refused_ = false;
     bool aborted_ = false;
+    bool sends_rest_when_dropped_ = false;
     bool closed_ = false;
 };
 

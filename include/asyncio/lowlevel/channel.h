@@ -16,13 +16,13 @@
 //     back-end. It is never called inside `submit`, `cancel` or `close`, whose callers are in the
 //     middle of their work. `ChannelReports` does this for operations that the channel itself ends.
 //  3. In between, the operation and its buffer belong to the channel, and `state` is `in_flight`.
-//     The channel may link the operation into a list, and use `fd`, `events`, `blocking` and
-//     `marks`. It does not touch the operation after the report.
+//     The channel may link the operation into a list, and use `kind`, `fd`, `events`, `blocking`,
+//     `flags` and `marks`. It does not touch the operation after the report.
 //  4. Results are those of read(2) and write(2): ≥ 0, or −errno. EINTR and EAGAIN are never
 //     reported. 0 is the end of the stream for a read; a write never gives 0.
-//  5. A read has no buffer. The channel calls `receive` once with 1 to `size` bytes, in `submit` or
-//     before `on_finished`. The result is their number. A read does not wait for more bytes than
-//     have come.
+//  5. A read has a buffer or a `receive`. The channel moves 1 to `size` bytes there once, in `submit`
+//     or before `on_finished` (`deliver` does it). The result is their number. A read does not wait
+//     for more bytes than have come.
 //  6. `cancel` is a request. The result says what happened: −ECANCELED if there was no effect;
 //     otherwise the bytes that were moved. A channel never drops bytes that were moved.
 //  7. At most one read and one write are in flight at a time.
@@ -44,11 +44,14 @@
 //
 // Thread-safety: loop thread only.
 
+#include <asyncio/address.h>
 #include <asyncio/event_loop.h>
 #include <asyncio/lowlevel/backend.h>
 #include <asyncio/lowlevel/operation.h>
 
 #include <cstdint>
+#include <cstring>
+#include <span>
 #include <string>
 
 namespace asyncio::lowlevel {
@@ -79,6 +82,18 @@ public:
     /// close is never cancelled.
     virtual Submitted close(Side side, Operation& operation) noexcept = 0;
 
+    /// Whether both sides belong to one connection, as those of a socket do. `StreamWriter::close`
+    /// then closes both sides, and `write_eof` only its own. The two sides of a pipe do not: the
+    /// reader has still to read what the writer has written.
+    virtual bool is_connection() const noexcept { return false; }
+
+    /// The addresses of a connection: of the other end, and of this one. Empty if there is none.
+    virtual Address peer() const { return {}; }
+    virtual Address local() const { return {}; }
+
+    /// The descriptor behind the channel; −1 if there is none. It stays the channel's.
+    virtual int fd() const noexcept { return -1; }
+
     /// Whether a read that failed with this errno has met the end of the stream. A terminal whose
     /// other side is gone reports EIO, for example. ECANCELED is never the end.
     virtual bool means_end(int error) const noexcept {
@@ -86,6 +101,12 @@ public:
         return false;
     }
 };
+
+/// Moves `bytes`, at most `size` of them, to where the read wants them. For channels.
+inline void deliver(Operation& read, std::span<const char> bytes) noexcept {
+    if (read.receive != nullptr) return read.receive(read, bytes);
+    std::memcpy(read.buffer, bytes.data(), bytes.size());
+}
 
 /// Reports operations that a channel has finished by itself, in the next iteration of the loop; or
 /// when the loop closes, if that comes first. A channel has one as a member.

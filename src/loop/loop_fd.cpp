@@ -1,0 +1,27 @@
+// The close of a descriptor without a task that waits for it.
+//
+// The simulated back-end may report the close later, as the contract allows. So the operation lies
+// in memory of its own, which its report frees. Without memory, or without an open loop, a system
+// call closes the descriptor. That is wrong for a descriptor of the simulated world alone, which
+// then stays open until the world ends.
+
+#include <asyncio/lowlevel/loop_fd.h>
+
+#include "loop/live_loop.h"
+
+#include <new>
+
+namespace asyncio::lowlevel {
+
+void LoopFd::close() noexcept {
+    Fd fd = std::exchange(fd_, Fd());
+    if (!internal::loop_exists(loop_number_) || loop_->is_closed()) return;
+    auto* operation = new (std::nothrow) Operation;
+    if (operation == nullptr) return;
+    operation->kind = OperationKind::close;
+    operation->fd = fd.release();
+    operation->on_finished = [](Operation& finished) noexcept { delete &finished; };
+    if (loop_->submit(*operation) == Backend::Submitted::finished) delete operation;
+}
+
+}  // namespace asyncio::lowlevel

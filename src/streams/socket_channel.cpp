@@ -1,0 +1,93 @@
+// The ends of a connection, one by one.
+//
+//   close(writing)   shutdown(SHUT_WR): the peer reads the end of the stream behind the last byte
+//   close(reading)   nothing that the peer would see; bytes that come are not read any more
+//   close(both), or the second of the two: close(2)
+//
+// An error of the shutdown is no news. The peer has closed or reset the connection before, and the
+// next read says so.
+
+#include "streams/socket_channel.h"
+
+#include "streams/socket_addresses.h"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include <sys/socket.h>
+
+namespace asyncio::internal {
+
+using lowlevel::Operation;
+using lowlevel::OperationKind;
+using Submitted = lowlevel::Channel::Submitted;
+
+namespace {
+
+Submitted finished(Operation& operation, int result) noexcept {
+    operation.result = result;
+    operation.state = Operation::State::finished;
+    return Submitted::finished;
+}
+
+}  // namespace
+
+SocketChannel::SocketChannel(lowlevel::LoopFd socket, const Address& peer) noexcept
+    : socket_(std::move(socket)) {
+    if (!peer.is_ip()) return;
+    peer_size_ = static_cast<std::uint8_t>(peer.size());
+    std::memcpy(peer_.data(), peer.data(), peer_size_);
+}
+
+std::string SocketChannel::name() const {
+    const Address to = peer();
+    const bool has_name = !to.is_empty() && !(to.is_local() && to.path().empty());
+    return has_name ? "the connection to " + to.to_string() : "a connection";
+}
+
+Submitted SocketChannel::submit(Operation& operation) noexcept {
+    const bool reads = operation.kind == OperationKind::read;
+    if (reads ? reading_closed_ : writing_closed_) return finished(operation, reads ? 0 : -EPIPE);
+    operation.kind = reads ? OperationKind::recv : OperationKind::send;
+    operation.fd = socket_.get();
+    operation.flags = 0;
+    return socket_.loop()->submit(operation);
+}
+
+Submitted SocketChannel::close(Side side, Operation& operation) noexcept {
+    if (side != Side::writing) reading_closed_ = true;
+    if (side != Side::reading) writing_closed_ = true;
+    if (!socket_) return finished(operation, 0);
+    if (reading_closed_ && writing_closed_) return close_socket(operation);
+    if (side == Side::reading) return finished(operation, 0);
+    return shut_down_writing(operation);
+}
+
+Submitted SocketChannel::close_socket(Operation& operation) noexcept {
+    operation.kind = OperationKind::close;
+    operation.fd = socket_.release();
+    return socket_.loop()->submit(operation);
+}
+
+/// A shutdown finishes within `submit` (rule 11 of the back-end's contract).
+Submitted SocketChannel::shut_down_writing(Operation& operation) noexcept {
+    operation.kind = OperationKind::shutdown;
+    operation.fd = socket_.get();
+    operation.flags = SHUT_WR;
+    socket_.loop()->submit(operation);
+    return finished(operation, 0);
+}
+
+/// After the close there is no loop to ask: it may be gone.
+Address SocketChannel::peer() const {
+    if (peer_size_ != 0)
+        return Address::from_sockaddr(reinterpret_cast<const sockaddr*>(peer_.data()), peer_size_);
+    return socket_ ? peer_address_of(*socket_.loop(), socket_.get()) : Address();
+}
+
+Address SocketChannel::local() const {
+    return socket_ ? local_address_of(*socket_.loop(), socket_.get()) : Address();
+}
+
+}  // namespace asyncio::internal

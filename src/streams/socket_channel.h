@@ -1,0 +1,55 @@
+#pragma once
+// The channel of a connected socket: one descriptor for both directions.
+//
+// Reads and writes go to the back-end as `recv` and `send`. The two sides end apart: the end of the
+// writing side is a shutdown(2), which the peer sees, while the program still reads. The descriptor
+// is closed when both sides are. The back-end then ends what is in flight on it (rule 9 in
+// backend.h), so a read of another task need not be cancelled first: it finds the end of the
+// stream.
+//
+// The address of the peer is noted when the connection is made: after a reset the kernel does not
+// know it any more, and the program wants to log it then. There may be very many connections, so
+// the address is kept in as few bytes as its family needs. A Unix socket's peer has no useful name.
+//
+// Thread-safety: loop thread only.
+
+#include <asyncio/address.h>
+#include <asyncio/lowlevel/channel.h>
+#include <asyncio/lowlevel/loop_fd.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace asyncio::internal {
+
+class SocketChannel final : public lowlevel::Channel {
+public:
+    /// Takes the connected socket over. `peer` may be empty: it is asked for when it is needed.
+    SocketChannel(lowlevel::LoopFd socket, const Address& peer) noexcept;
+
+    std::string name() const override;
+    Submitted submit(lowlevel::Operation& operation) noexcept override;
+    void cancel(lowlevel::Operation& operation) noexcept override {
+        socket_.loop()->cancel(operation);
+    }
+    Submitted close(Side side, lowlevel::Operation& operation) noexcept override;
+    bool is_connection() const noexcept override { return true; }
+    Address peer() const override;
+    Address local() const override;
+    int fd() const noexcept override { return socket_.get(); }
+
+private:
+    Submitted close_socket(lowlevel::Operation& operation) noexcept;
+    Submitted shut_down_writing(lowlevel::Operation& operation) noexcept;
+
+    lowlevel::LoopFd socket_;
+    /// The peer's address, if it is an IPv4 or IPv6 address. The longest has this many bytes.
+    std::array<std::byte, 28> peer_;
+    std::uint8_t peer_size_ = 0;
+    bool reading_closed_ = false;
+    bool writing_closed_ = false;
+};
+
+}  // namespace asyncio::internal
