@@ -51,11 +51,7 @@ struct MemoryWire {
 std::optional<int> MemoryWire::read(Operation& operation) noexcept {
     const std::size_t count = std::min(operation.size, bytes.size());
     if (count == 0) return has_writer ? std::nullopt : std::optional(0);
-    if (operation.buffer != nullptr) {
-        bytes.copy(static_cast<char*>(operation.buffer), count);
-    } else {
-        operation.receive(operation, std::span(bytes.data(), count));
-    }
+    lowlevel::deliver(operation, std::span(bytes.data(), count));
     bytes.erase(0, count);
     return static_cast<int>(count);
 }
@@ -91,9 +87,12 @@ public:
     }
 
     std::string name() const override { return "memory"; }
+    bool is_connection() const noexcept override { return true; }
 
     Submitted submit(Operation& operation) noexcept override {
         const bool reads = operation.kind == OperationKind::read;
+        if (reads ? !incoming_->has_reader : !outgoing_->has_writer)
+            return finish(operation, reads ? 0 : -EPIPE);
         MemoryWire& wire = reads ? *incoming_ : *outgoing_;
         if (const auto result = reads ? wire.read(operation) : wire.write(operation)) {
             wire.serve();

@@ -87,13 +87,9 @@ TlsChannel::TlsChannel(EventLoop& loop, std::shared_ptr<Channel> inner, const Co
         operation->channel = this;
         operation->on_finished = &inner_reported;
     }
-    inner_read_.kind = OperationKind::read;
-    inner_read_.size = largest_receive_bytes;
     inner_read_.receive = [](Operation& operation, std::span<const char> bytes) noexcept {
         static_cast<InnerOperation&>(operation).channel->engine_->take_in(bytes);
     };
-    inner_write_.kind = OperationKind::write;
-    inner_close_.kind = OperationKind::close;
 }
 
 TlsChannel::~TlsChannel() = default;
@@ -113,8 +109,14 @@ End TlsChannel::end() const noexcept {
     return read_ended_ ? End::ragged : End::open;
 }
 
+/// After its side is closed an operation has its answer at once.
 Submitted TlsChannel::submit(Operation& operation) noexcept {
     const bool reads = operation.kind == OperationKind::read;
+    if (reads ? reading_closed_ : writing_closed_) {
+        operation.result = reads ? 0 : -EPIPE;
+        operation.state = Operation::State::finished;
+        return Submitted::finished;
+    }
     (reads ? read_ : write_) = &operation;
     if (!reads) {
         write_abandoned_ = false;
@@ -241,7 +243,7 @@ void TlsChannel::go_on_with_read() noexcept {
     std::size_t count = 0;
     switch (engine_->read({plaintext.data(), std::min(read_->size, plaintext.size())}, count)) {
         case Progress::done:
-            read_->receive(*read_, std::span(plaintext.data(), count));
+            lowlevel::deliver(*read_, std::span(plaintext.data(), count));
             settle(read_, static_cast<int>(count));
             return;
         case Progress::ended:
@@ -274,6 +276,7 @@ bool TlsChannel::send() noexcept {
             outgoing_.swap(engine_->output());
             outgoing_sent_ = 0;
         }
+        inner_write_.kind = OperationKind::write;
         inner_write_.buffer = outgoing_.data() + outgoing_sent_;
         inner_write_.size = outgoing_.size() - outgoing_sent_;
         if (inner_->submit(inner_write_) == Submitted::in_flight) {
@@ -297,6 +300,8 @@ bool TlsChannel::receive() noexcept {
         hold();
         return false;
     }
+    inner_read_.kind = OperationKind::read;
+    inner_read_.size = largest_receive_bytes;
     if (inner_->submit(inner_read_) == Submitted::in_flight) {
         engine_->rest();
         hold();
@@ -439,6 +444,7 @@ void TlsChannel::close_inner() noexcept {
     if (anything_in_flight()) return;
     inner_close_begun_ = gave_up_ = true;
     stop_alarm();
+    inner_close_.kind = OperationKind::close;
     if (inner_->close(Side::both, inner_close_) == Submitted::in_flight) return hold();
     take_over(inner_close_);
 }

@@ -35,6 +35,7 @@
 //
 // Thread-safety: loop thread only.
 
+#include <asyncio/address.h>
 #include <asyncio/coro.h>
 #include <asyncio/delay.h>
 #include <asyncio/lowlevel/alarm.h>
@@ -134,6 +135,11 @@ public:
     Submitted submit(lowlevel::Operation& operation) noexcept override;
     void cancel(lowlevel::Operation& operation) noexcept override;
     Submitted close(Side side, lowlevel::Operation& operation) noexcept override;
+    bool is_connection() const noexcept override { return true; }
+    Address peer() const override { return inner_->peer(); }
+    Address local() const override { return inner_->local(); }
+    // fd() is −1, although the inner channel may have a descriptor: bytes that are written to it
+    // directly, by sendfile for example, would not be encrypted.
 
 private:
     friend Alarm;
