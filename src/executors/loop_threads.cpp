@@ -55,7 +55,7 @@ namespace asyncio::internal {
 namespace {
 
 /// Threads that have not ended after so long are named, so that a hanging exit explains itself.
-constexpr Duration patience = std::chrono::seconds(5);
+constexpr Duration patience_with_jobs = std::chrono::seconds(5);
 
 /// The name of the function if debug information has it, else the type that is called. The type of
 /// a lambda names the function in which it stands.
@@ -255,7 +255,7 @@ Coro<void> LoopThreads::shutdown_default_executor(std::optional<Duration> limit)
     auto* last = new Nothing(*this, +[] {}, std::tuple<>());
     ExecutorJob job(*last);
     add(*last);
-    TimerHandle warning = loop_.call_later(patience, [executor] {
+    TimerHandle warning = loop_.call_later(patience_with_jobs, [executor] {
         warn_of_busy(*executor, "shutting down, but these threads are still busy:");
     });
     Coro<> end = wait_for(last->future(), limit);
