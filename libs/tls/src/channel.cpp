@@ -393,11 +393,14 @@ void TlsChannel::say_goodbye() noexcept {
     send();
 }
 
+/// When both sides are closed, the peer's bytes are read while close_notify is sent. The peer may
+/// be doing the same, and two ends that only write would wait for each other.
 bool TlsChannel::waits_for_peer() noexcept {
-    if (!all_sent() && send_error_ == 0) return true;
-    if (!both_sides_closed() || peer_has_ended()) return false;
-    needs_input_ = true;
-    return true;
+    const bool sends = !all_sent() && send_error_ == 0;
+    if (!both_sides_closed()) return sends;
+    const bool reads = !peer_has_ended();
+    needs_input_ = needs_input_ || reads;
+    return sends || reads;
 }
 
 /// Sets the alarm for the end. If the loop closes, or there is no memory for a timer, there is no

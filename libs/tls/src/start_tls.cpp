@@ -1,8 +1,11 @@
 // Makes connections: the handshake with its limit, and the end of a handshake that fails.
 
+#include <asyncio/event_loop.h>
 #include <asyncio/exceptions.h>
+#include <asyncio/stream.h>
 #include <asyncio/timeout.h>
 #include <asyncio/tls/channel.h>
+#include <asyncio/tls/stream.h>
 
 #include <memory>
 #include <stdexcept>
@@ -44,6 +47,14 @@ Coro<ChannelPtr> shake_hands(ChannelPtr channel, Delay limit) {
     co_return channel;
 }
 
+/// The streams are of the loop on which the handshake was made.
+Coro<Stream> stream_after_handshake(Coro<ChannelPtr> handshake, std::string name,
+                                    StreamOptions options) {
+    ChannelPtr channel = co_await std::move(handshake);
+    options.name = name;
+    co_return Stream(get_running_loop(), std::move(channel), options);
+}
+
 }  // namespace
 
 /// No coroutine: the options are views, and are used before the caller can change what they see.
@@ -54,6 +65,18 @@ Coro<ChannelPtr> start_tls(std::shared_ptr<lowlevel::Channel> inner, const Conte
     auto channel = std::make_shared<TlsChannel>(get_running_loop(), std::move(inner), context,
                                                 options, unread);
     return shake_hands(std::move(channel), options.handshake_timeout);
+}
+
+Coro<Stream> start_tls(Stream stream, const Context& context, const TlsOptions& options,
+                       const StreamOptions& stream_options) {
+    DetachedStream plain = std::move(stream).detach();
+    return stream_after_handshake(
+        start_tls(std::move(plain.channel), context, options, plain.unread),
+        std::string(stream_options.name), stream_options);
+}
+
+const TlsChannel* channel_of(const Stream& stream) {
+    return dynamic_cast<const TlsChannel*>(&stream.writer.channel());
 }
 
 }  // namespace asyncio::tls

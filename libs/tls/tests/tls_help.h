@@ -26,14 +26,13 @@ using asyncio::testing::memory_channels;
 using asyncio::testing::MemoryChannels;
 using lowlevel::Channel;
 using support::run_simulated;
-using tls::Context;
 using tls::ContextOptions;
 using tls::TlsChannel;
 using tls::TlsOptions;
 using ChannelPtr = std::shared_ptr<Channel>;
 using TlsPtr = std::shared_ptr<TlsChannel>;
 
-inline Context server_of(const Issued& issued, ContextOptions options = {}) {
+inline tls::Context server_of(const Issued& issued, ContextOptions options = {}) {
     const std::string chain = issued.chain_pem();
     const std::string key = issued.key_pem();
     options.certificate_pem = chain;
@@ -42,13 +41,13 @@ inline Context server_of(const Issued& issued, ContextOptions options = {}) {
 }
 
 /// A client that trusts the root of the tests.
-inline Context client_of(ContextOptions options = {}) {
+inline tls::Context client_of(ContextOptions options = {}) {
     const std::string trusted = root().certificate_pem();
     options.ca_pem = trusted;
     return tls::client_context(options);
 }
 
-inline Context good_server_context(ContextOptions options = {}) {
+inline tls::Context good_server_context(ContextOptions options = {}) {
     return server_of(good_server(), options);
 }
 
@@ -82,7 +81,7 @@ inline MemoryChannels channels_between(const Between& between) {
 }
 
 /// Both handshakes over two connected channels.
-inline Coro<Ends> connect_over(MemoryChannels channels, Context client, Context server,
+inline Coro<Ends> connect_over(MemoryChannels channels, tls::Context client, tls::Context server,
                                TlsOptions client_options = to_example,
                                TlsOptions server_options = {}) {
     Task<TlsPtr> accepting =

@@ -5,3 +5,4 @@
 #include <asyncio/tls/context.h>
 #include <asyncio/tls/errors.h>
 #include <asyncio/tls/info.h>
+#include <asyncio/tls/stream.h>

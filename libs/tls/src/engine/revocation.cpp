@@ -73,8 +73,10 @@ bool demands_status(const X509* certificate) noexcept {
 
 }  // namespace
 
-/// A resumed session was verified when it was made, and no certificate has come.
+/// A resumed session was verified when it was made, and no certificate has come. Errors of this
+/// check must not stand before that of the handshake, so the queue is left empty.
 int check_revocation_status(SSL* ssl, void*) noexcept {
+    const ErrorQueue errors;
     const ContextState& context = ContextState::of(SSL_get_SSL_CTX(ssl));
     const X509* const certificate = SSL_get0_peer_certificate(ssl);
     if (SSL_session_reused(ssl) == 1 || certificate == nullptr || context.verify == Verify::none)
