@@ -12,6 +12,7 @@
 #include "support/random.h"
 #include "support/run_test.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -64,6 +65,30 @@ struct Between {
     /// Decides short transfers and delays; 0: none.
     std::uint64_t seed = 0;
     std::size_t capacity_bytes = 64 * 1024;
+    /// The first end reads no more than this at a time. 0: as much as it likes.
+    std::size_t most_read_bytes = 0;
+};
+
+/// Passes everything on, and reads little at a time.
+class DripChannel final : public Channel {
+public:
+    DripChannel(ChannelPtr inner, std::size_t most_read_bytes)
+        : inner_(std::move(inner)), most_read_bytes_(most_read_bytes) {}
+
+    std::string name() const override { return inner_->name(); }
+    Submitted submit(lowlevel::Operation& operation) noexcept override {
+        if (operation.kind == lowlevel::OperationKind::read)
+            operation.size = std::min(operation.size, most_read_bytes_);
+        return inner_->submit(operation);
+    }
+    void cancel(lowlevel::Operation& operation) noexcept override { inner_->cancel(operation); }
+    Submitted close(Side side, lowlevel::Operation& operation) noexcept override {
+        return inner_->close(side, operation);
+    }
+
+private:
+    ChannelPtr inner_;
+    std::size_t most_read_bytes_;
 };
 
 inline ChannelPtr badly_behaved(ChannelPtr inner, std::uint64_t seed) {
@@ -76,6 +101,9 @@ inline MemoryChannels channels_between(const Between& between) {
     MemoryChannels ends =
         memory_channels(get_running_loop(), {.capacity_bytes = between.capacity_bytes});
     ends.first = badly_behaved(std::move(ends.first), between.seed);
+    if (between.most_read_bytes != 0)
+        ends.first =
+            std::make_shared<DripChannel>(std::move(ends.first), between.most_read_bytes);
     ends.second = badly_behaved(std::move(ends.second), between.seed == 0 ? 0 : between.seed + 1);
     return ends;
 }
