@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Measures echo servers beside the least that a server can do on epoll and on io_uring.
 
-usage: bench/limits/echo_limits.py [echo|idle|short|emfile] [options]; --help lists the options.
+usage: bench/limits/echo_limits.py [echo|idle|short|emfile|instructions] [options]; see --help.
 
   echo    processor time of the server per message, and its ratio to the better raw server
   idle    memory per idle connection, before and after each of them has been used
   short   many connections that exchange one message each: memory and descriptors over time
   emfile  more connections than the server has descriptors: service kept and recovered
+  instructions
+          instructions per message outside the kernel, by function (needs valgrind)
 
 Each measurement prints a line of JSON, and at the end a table. bench/README.md says how each figure
 is made.
@@ -20,6 +22,7 @@ import statistics
 import sys
 import time
 
+import instructions
 import servers
 from clients import Failed, Held, Load, OutOfTime
 
@@ -35,7 +38,7 @@ def each_server(what, load, commands, measure, size, options, **limits):
     for name, command in commands.items():
         try:
             load.left()
-            with servers.Server(name, command, buffer_for(size), options.server_processor,
+            with servers.Server(name, command, servers.buffer_for(size), options.server_processor,
                                 **limits) as server:
                 figures = measure(load, server)
         except Failed as failure:
@@ -61,11 +64,6 @@ def print_table(titles, rows):
     widths = [max(len(row[i]) for row in rows) for i in range(len(titles))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
-
-
-def buffer_for(size):
-    """The size of the servers' buffers: a whole message, and not less than examples have."""
-    return max(size, 1024)
 
 
 # ------------------------------------------------------------------------------------------- echo
@@ -128,7 +126,7 @@ def add_ratios(summaries, rounds):
 
 
 def echo_at(load, commands, connections, size, options):
-    with servers.running(commands, buffer_for(size), options.server_processor) as running:
+    with servers.running(commands, servers.buffer_for(size), options.server_processor) as running:
         rounds = measure_rounds(load, running, connections, size, options)
     if not rounds:
         return {}
@@ -288,6 +286,28 @@ def emfile(load, commands, options):
                                    descriptors=64)))
 
 
+# ----------------------------------------------------------------------------------- instructions
+
+def count_instructions(load, commands, options):
+    if not instructions.available():
+        sys.exit("valgrind is not installed")
+    connections = options.connections[0]
+    for size in options.sizes:
+        for name, command in commands.items():
+            try:
+                load.left()
+                found = instructions.per_message(load, name, command, connections, size,
+                                                 options.server_processor)
+            except Failed as failure:
+                show(what="instructions", server=name, failed=str(failure))
+                continue
+            show(what="instructions", server=name, connections=connections, bytes=size,
+                 per_message=round(sum(found.values())))
+            largest = sorted(found.items(), key=lambda item: -item[1])[:options.rows]
+            print_table(["instructions", "function"],
+                        [(f"{count:.0f}", function) for function, count in largest])
+
+
 # ---------------------------------------------------------------------------------------- options
 
 def numbers(text):
@@ -296,8 +316,8 @@ def numbers(text):
 
 def read_options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", nargs="?", choices=["echo", "idle", "short", "emfile"],
-                        default="echo")
+    parser.add_argument("what", nargs="?", default="echo",
+                        choices=["echo", "idle", "short", "emfile", "instructions"])
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release/bench/limits",
                         help="the folder of the programs (%(default)s)")
     parser.add_argument("--servers", default=",".join(servers.SERVERS),
@@ -310,6 +330,7 @@ def read_options():
     parser.add_argument("--count", type=int, default=20_000, help="of short connections (20000)")
     parser.add_argument("--limit", type=float, default=60,
                         help="seconds after which no further measurement begins (60)")
+    parser.add_argument("--rows", type=int, default=30, help="of functions in a table (30)")
     parser.add_argument("--cores", choices=["together", "apart", "free"], default="together",
                         help="server and clients on one core, on two, or anywhere (together)")
     options = parser.parse_args()
@@ -330,7 +351,8 @@ def main():
         sys.exit(f"{options.build}/load is not built: build the target echo_servers")
     commands = servers.available(options.servers.split(","), options.build)
     if commands:
-        work = {"echo": echo, "idle": idle, "short": short, "emfile": emfile}[options.what]
+        work = {"echo": echo, "idle": idle, "short": short, "emfile": emfile,
+                "instructions": count_instructions}[options.what]
         work(Load(options), commands, options)
 
 

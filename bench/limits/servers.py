@@ -52,12 +52,22 @@ SERVERS = {
     "raw_epoll_level": lambda build: program(build, "raw_epoll") + ["level"],
     "raw_uring": lambda build: program(build, "raw_uring") + ["multishot"],
     "raw_uring_plain": lambda build: program(build, "raw_uring") + ["plain"],
+    "raw_uring_poll": lambda build: program(build, "raw_uring_poll"),
     "asio": asio,
     "tokio": tokio,
     "uvloop": lambda build: python(build, "--uvloop"),
     "cpython": python,
 }
 ENVIRONMENT = {}
+
+
+def output_of(command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def buffer_for(size):
+    """The size of the servers' buffers: a whole message, and not less than examples have."""
+    return max(size, 1024)
 
 
 def is_raw(name):
@@ -109,7 +119,7 @@ class Server:
     def end(self):
         self.process.terminate()
         try:
-            self.process.wait(5)
+            self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
