@@ -25,9 +25,7 @@ struct Waiting {
     Operation* operation = nullptr;
     ChannelReports* reports = nullptr;
 
-    void finish(int result) noexcept {
-        reports->add(*std::exchange(operation, nullptr), result);
-    }
+    void finish(int result) noexcept { reports->add(*std::exchange(operation, nullptr), result); }
 };
 
 struct MemoryWire {

@@ -24,9 +24,9 @@
 
 #include <asyncio/tls/channel.h>
 
-#include "engine/engine.h"
-
 #include <asyncio/exceptions.h>
+
+#include "engine/engine.h"
 
 #include <algorithm>
 #include <array>
@@ -77,7 +77,10 @@ Duration positive(Delay limit, const char* what) {
 
 TlsChannel::TlsChannel(EventLoop& loop, std::shared_ptr<Channel> inner, const Context& context,
                        const TlsOptions& options, std::string_view unread)
-    : Alarm(loop), AtLoopClose(loop), inner_(std::move(inner)), reports_(loop),
+    : Alarm(loop),
+      AtLoopClose(loop),
+      inner_(std::move(inner)),
+      reports_(loop),
       shutdown_timeout_(positive(options.shutdown_timeout, "shutdown_timeout")) {
     if (inner_ == nullptr) throw std::invalid_argument("tls: a connection needs a channel");
     engine_ = std::make_unique<engine::Engine>(state_of(context), options.server_hostname,
@@ -521,8 +524,7 @@ void TlsChannel::report_now() noexcept {
 
 bool HandshakeAwaiter::await_ready() {
     task("tls::TlsChannel::handshake()");
-    return channel_.begin_handshake(operation_) == Submitted::finished &&
-           !lowlevel::must_yield();
+    return channel_.begin_handshake(operation_) == Submitted::finished && !lowlevel::must_yield();
 }
 
 void HandshakeAwaiter::await_resume() {

@@ -29,7 +29,9 @@ struct Bad {
 
 std::ostream& operator<<(std::ostream& out, const Bad& bad) { return out << bad.name; }
 
-Request for_names(std::vector<std::string> dns) { return {.common_name = mark, .dns = std::move(dns)}; }
+Request for_names(std::vector<std::string> dns) {
+    return {.common_name = mark, .dns = std::move(dns)};
+}
 
 Request with(Request request, std::vector<std::pair<std::string, std::string>> extensions) {
     request.extensions = std::move(extensions);
@@ -99,7 +101,8 @@ Issued too_deep() {
 }
 
 Issued below_one_who_may_issue_for(const char* constraints) {
-    return below(with(authority(), {{"nameConstraints", constraints}}), for_names({"example.test"}));
+    return below(with(authority(), {{"nameConstraints", constraints}}),
+                 for_names({"example.test"}));
 }
 
 const std::string other_names = "it was issued for other names than ";
@@ -181,10 +184,10 @@ TEST_P(bad_certificate, is_refused_with_the_reason_and_the_name) {
             server_of(certificate, {.security_level = 0, .revocation_status = status});
         const tls::Context client = client_of({.demand_revocation_status = bad.demand_status});
         MemoryChannels ends = channels_between({});
-        Task<std::string> accepting = create_task(
-            said_by(tls::start_tls(std::move(ends.second), server)));
-        Task<TlsPtr> connecting = create_task(tls::start_tls(
-            std::move(ends.first), client, {.server_hostname = bad.asked}));
+        Task<std::string> accepting =
+            create_task(said_by(tls::start_tls(std::move(ends.second), server)));
+        Task<TlsPtr> connecting = create_task(
+            tls::start_tls(std::move(ends.first), client, {.server_hostname = bad.asked}));
         const auto outcome = co_await internal::settle(std::move(connecting));
         const std::string server_said = co_await accepting;
         EXPECT_TRUE(outcome.failed());
@@ -214,8 +217,8 @@ TEST_P(bad_certificate, is_refused_with_the_reason_and_the_name) {
 
 TEST(good_certificate, is_accepted_for_its_names_and_addresses) {
     const std::pair<std::vector<std::string>, std::string> names[] = {
-        {{"example.test"}, "example.test"},   {{"example.test"}, "EXAMPLE.test"},
-        {{"example.test"}, "example.test."},  {{"*.example.test"}, "www.example.test"},
+        {{"example.test"}, "example.test"},  {{"example.test"}, "EXAMPLE.test"},
+        {{"example.test"}, "example.test."}, {{"*.example.test"}, "www.example.test"},
         {{"a.test", "b.test"}, "b.test"},
     };
     for (const auto& [dns, asked] : names) {
@@ -244,8 +247,8 @@ TEST(good_certificate, is_accepted_for_its_names_and_addresses) {
 TEST(good_certificate, with_a_good_statement_satisfies_a_client_that_demands_one) {
     for (const tls::Version version : {tls::Version::tls_1_2, tls::Version::tls_1_3}) {
         run_simulated([version]() -> Coro<> {
-            const Issued made = issued(
-                with(for_names({"example.test"}), {{"tlsfeature", "status_request"}}));
+            const Issued made =
+                issued(with(for_names({"example.test"}), {{"tlsfeature", "status_request"}}));
             const std::string status = made.revocation_status(false);
             Ends ends = co_await connect_over(
                 channels_between({}),
@@ -260,9 +263,9 @@ TEST(good_certificate, with_a_good_statement_satisfies_a_client_that_demands_one
 
 TEST(good_certificate, is_described) {
     run_simulated([]() -> Coro<> {
-        const Issued made =
-            issued({.common_name = "ex,ample", .dns = {"a.test", std::string("b\0c", 3), "d.test"},
-                    .addresses = {"127.0.0.1", "::1"}});
+        const Issued made = issued({.common_name = "ex,ample",
+                                    .dns = {"a.test", std::string("b\0c", 3), "d.test"},
+                                    .addresses = {"127.0.0.1", "::1"}});
         Ends ends = co_await connect_over(channels_between({}), client_of(), server_of(made),
                                           {.server_hostname = "a.test"});
         const auto found = ends.client->info().peer_certificate;
@@ -322,8 +325,7 @@ TEST(bad_certificate_of_a_server, TLS_04_does_not_disturb_the_server) {
 
 tls::Context strict_server(tls::Verify verify, tls::Version newest) {
     const std::string trusted = root().certificate_pem();
-    return good_server_context(
-        {.ca_pem = trusted, .verify = verify, .maximum_version = newest});
+    return good_server_context({.ca_pem = trusted, .verify = verify, .maximum_version = newest});
 }
 
 tls::Context client_with(const Issued& own) {
@@ -371,8 +373,8 @@ Coro<std::pair<std::string, std::string>> refused_client(tls::Context client, tl
 TEST(certificate_of_a_client, that_is_missing_or_bad_is_refused_by_name_of_the_reason) {
     for (const tls::Version newest : {tls::Version::tls_1_2, tls::Version::tls_1_3}) {
         run_simulated([=]() -> Coro<> {
-            const auto missing = co_await refused_client(
-                client_of(), strict_server(tls::Verify::required, newest));
+            const auto missing =
+                co_await refused_client(client_of(), strict_server(tls::Verify::required, newest));
             EXPECT_EQ(missing.first, "TlsError: TLS handshake with a client: the client sent no "
                                      "certificate");
             EXPECT_NE(missing.second, "");

@@ -38,8 +38,7 @@ void add_extension(X509* certificate, X509* issuer, const std::string& name,
     X509V3_CTX context;
     X509V3_set_ctx_nodb(&context);
     X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
-    X509_EXTENSION* extension =
-        X509V3_EXT_conf(nullptr, &context, name.c_str(), value.c_str());
+    X509_EXTENSION* extension = X509V3_EXT_conf(nullptr, &context, name.c_str(), value.c_str());
     require(extension != nullptr, name.c_str());
     X509_add_ext(certificate, extension, -1);
     X509_EXTENSION_free(extension);
@@ -65,8 +64,8 @@ void add_names(X509* certificate, const Request& request) {
 }
 
 EVP_PKEY* make_key(int rsa_bits) {
-    EVP_PKEY* key = rsa_bits == 0 ? EVP_EC_gen("P-256")
-                                  : EVP_RSA_gen(static_cast<unsigned>(rsa_bits));
+    EVP_PKEY* key =
+        rsa_bits == 0 ? EVP_EC_gen("P-256") : EVP_RSA_gen(static_cast<unsigned>(rsa_bits));
     require(key != nullptr, "key");
     return key;
 }
@@ -98,9 +97,9 @@ Issued::Issued(const Request& request, const Issued* issuer) : parts_(std::make_
     ASN1_INTEGER_set(X509_get_serialNumber(made), serial);
     X509_gmtime_adj(X509_getm_notBefore(made), request.valid_from_seconds);
     X509_gmtime_adj(X509_getm_notAfter(made), request.valid_until_seconds);
-    X509_NAME_add_entry_by_txt(
-        X509_get_subject_name(made), "CN", MBSTRING_UTF8,
-        reinterpret_cast<const unsigned char*>(request.common_name.c_str()), -1, -1, 0);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(made), "CN", MBSTRING_UTF8,
+                               reinterpret_cast<const unsigned char*>(request.common_name.c_str()),
+                               -1, -1, 0);
     X509_set_issuer_name(made, X509_get_subject_name(signer));
     X509_set_pubkey(made, parts_->key);
 
@@ -136,8 +135,8 @@ std::string Issued::key_pem(const std::string& password) const {
     BIO* bio = BIO_new(BIO_s_mem());
     const auto* const bytes = reinterpret_cast<const unsigned char*>(password.data());
     PEM_write_bio_PrivateKey(bio, parts_->key, password.empty() ? nullptr : EVP_aes_128_cbc(),
-                             password.empty() ? nullptr : bytes,
-                             static_cast<int>(password.size()), nullptr, nullptr);
+                             password.empty() ? nullptr : bytes, static_cast<int>(password.size()),
+                             nullptr, nullptr);
     return text_of(bio);
 }
 
@@ -148,10 +147,9 @@ std::string Issued::revocation_status(bool is_revoked, long valid_from_seconds,
     OCSP_CERTID* id = OCSP_cert_to_id(EVP_sha1(), parts_->certificate, issuer.certificate);
     ASN1_TIME* from = X509_gmtime_adj(nullptr, valid_from_seconds);
     ASN1_TIME* until = X509_gmtime_adj(nullptr, valid_until_seconds);
-    OCSP_basic_add1_status(basic, id,
-                           is_revoked ? V_OCSP_CERTSTATUS_REVOKED : V_OCSP_CERTSTATUS_GOOD,
-                           OCSP_REVOKED_STATUS_KEYCOMPROMISE, is_revoked ? from : nullptr, from,
-                           until);
+    OCSP_basic_add1_status(
+        basic, id, is_revoked ? V_OCSP_CERTSTATUS_REVOKED : V_OCSP_CERTSTATUS_GOOD,
+        OCSP_REVOKED_STATUS_KEYCOMPROMISE, is_revoked ? from : nullptr, from, until);
     require(OCSP_basic_sign(basic, issuer.certificate, issuer.key, EVP_sha256(), nullptr, 0) == 1,
             "sign the response");
     OCSP_RESPONSE* response = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);

@@ -169,8 +169,8 @@ TEST(tls_connection, TLS_08_goes_over_another_one) {
         run_simulated([seed]() -> Coro<> {
             Ends outer = co_await connect({.seed = seed});
             MemoryChannels between{std::move(outer.client), std::move(outer.server)};
-            Ends inner = co_await connect_over(std::move(between), client_of(),
-                                               good_server_context());
+            Ends inner =
+                co_await connect_over(std::move(between), client_of(), good_server_context());
             EXPECT_EQ(inner.client->name(), "TLS to \"example.test\"");
             Pair ends(std::move(inner));
             const std::string text = numbered_text(200'000);
@@ -279,7 +279,8 @@ TEST(tls_connection, a_peer_that_demands_answers_and_does_not_read_them_is_not_r
 
 TEST(tls_connection, lets_other_tasks_run_while_a_peer_sends_nothing_but_messages) {
     run_simulated([]() -> Coro<> {
-        auto pair = co_await raw_pair(tls::Version::tls_1_3, {.capacity_bytes = 100'000, .most_read_bytes = 27});
+        auto pair = co_await raw_pair(tls::Version::tls_1_3,
+                                      {.capacity_bytes = 100'000, .most_read_bytes = 27});
         // Everything lies in the wire before the client reads: it finds something at every read.
         for (int round = 0; round < 1000; ++round) pair->peer->update_keys();
         pair->peer->encrypt("x");

@@ -56,13 +56,13 @@ TEST(tls_context, loads_files_and_texts) {
 TEST(tls_context, an_encrypted_key_needs_its_password) {
     const std::string chain = good_server().chain_pem();
     const std::string key = good_server().key_pem("open sesame");
-    EXPECT_EQ(error_of_server(
-                  {.certificate_pem = chain, .key_pem = key, .password = "open sesame"}),
-              "");
+    EXPECT_EQ(
+        error_of_server({.certificate_pem = chain, .key_pem = key, .password = "open sesame"}), "");
     for (const std::string_view wrong : {"", "wrong"}) {
-        EXPECT_EQ(error_of_server({.certificate_pem = chain, .key_pem = key, .password = wrong}),
-                  "TlsError: tls: the text of the key cannot be used: the key is encrypted, and the "
-                  "password is missing or wrong");
+        EXPECT_EQ(
+            error_of_server({.certificate_pem = chain, .key_pem = key, .password = wrong}),
+            "TlsError: tls: the text of the key cannot be used: the key is encrypted, and the "
+            "password is missing or wrong");
     }
     EXPECT_EQ(left_error(), 0U);
 }
@@ -182,9 +182,9 @@ TEST(tls_context, ends_a_handshake_without_a_protocol_in_common) {
     run_simulated([]() -> Coro<> {
         const std::string_view of_client[] = {"h2"};
         const std::string_view of_server[] = {"http/1.1"};
-        const std::string said = co_await said_by(
-            connect_over(channels_between({}), client_of({.alpn = of_client}),
-                         good_server_context({.alpn = of_server})));
+        const std::string said =
+            co_await said_by(connect_over(channels_between({}), client_of({.alpn = of_client}),
+                                          good_server_context({.alpn = of_server})));
         EXPECT_EQ(said, "TlsError: TLS handshake with \"example.test\": the peer has refused it "
                         "with the alert \"no application protocol\"");
     });
@@ -250,8 +250,8 @@ TEST(tls_context, that_is_chosen_decides_about_the_certificate_of_the_client) {
         MemoryChannels channels = channels_between({});
         Task<std::string> accepting =
             create_task(said_by(tls::start_tls(std::move(channels.second), server)));
-        Task<TlsPtr> connecting = create_task(tls::start_tls(
-            std::move(channels.first), client_of(), {.server_hostname = "closed.test"}));
+        Task<TlsPtr> connecting = create_task(tls::start_tls(std::move(channels.first), client_of(),
+                                                             {.server_hostname = "closed.test"}));
         co_await internal::settle(std::move(connecting));
         const std::string said = co_await accepting;
         EXPECT_EQ(said, "TlsError: TLS handshake with a client: the client sent no certificate");
@@ -270,8 +270,8 @@ TEST(tls_context, without_the_check_of_names_still_verifies_the_certificate) {
         EXPECT_EQ(ends.client->name(), "TLS to a server");
         co_await end(std::move(ends));
         const Issued unknown({.dns = {"example.test"}});
-        const std::string said = co_await said_by(
-            connect_over(channels_between({}), client, server_of(unknown), {}));
+        const std::string said =
+            co_await said_by(connect_over(channels_between({}), client, server_of(unknown), {}));
         EXPECT_EQ(said, "CertificateError: TLS handshake with a server: the certificate of the "
                         "peer is refused: it is self-signed and not among the trusted "
                         "certificates");
@@ -281,9 +281,9 @@ TEST(tls_context, without_the_check_of_names_still_verifies_the_certificate) {
 TEST(tls_context, without_verification_accepts_everything_and_shows_it) {
     run_simulated([]() -> Coro<> {
         const Issued unknown({.common_name = "unknown", .valid_until_seconds = -60});
-        Ends ends = co_await connect_over(channels_between({}),
-                                          client_of({.verify = tls::Verify::none}),
-                                          server_of(unknown), to_example);
+        Ends ends =
+            co_await connect_over(channels_between({}), client_of({.verify = tls::Verify::none}),
+                                  server_of(unknown), to_example);
         EXPECT_EQ(ends.client->info().peer_certificate->subject, "CN=unknown");
         co_await end(std::move(ends));
     });
@@ -304,8 +304,7 @@ TEST(tls_context, writes_the_secrets_into_the_key_log_that_the_program_names) {
     run_simulated([&]() -> Coro<> {
         const tls::Context client = client_of({.key_log_file = log.path()});
         for (int round = 0; round < 2; ++round) {
-            Ends ends =
-                co_await connect_over(channels_between({}), client, good_server_context());
+            Ends ends = co_await connect_over(channels_between({}), client, good_server_context());
             co_await end(std::move(ends));
         }
     });

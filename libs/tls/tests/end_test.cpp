@@ -21,8 +21,8 @@ struct OpenEnds {
 
 /// Streams that forget their channels when they go.
 Coro<std::unique_ptr<OpenEnds>> open_ends(Between between = {}, TlsOptions options = to_example) {
-    Ends ends = co_await connect_over(channels_between(between), client_of(),
-                                      good_server_context(), options);
+    Ends ends = co_await connect_over(channels_between(between), client_of(), good_server_context(),
+                                      options);
     EventLoop& loop = get_running_loop();
     auto opened = std::make_unique<OpenEnds>();
     opened->client_tls = ends.client;

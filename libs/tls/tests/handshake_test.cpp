@@ -60,9 +60,9 @@ TEST(tls_handshake, works_byte_by_byte) {
 TEST(tls_handshake, of_version_1_2_works_as_well) {
     for (const std::uint64_t seed : {0U, 5U, 6U}) {
         run_simulated([seed]() -> Coro<> {
-            Ends ends = co_await connect_over(
-                channels_between({.seed = seed}),
-                client_of({.maximum_version = tls::Version::tls_1_2}), good_server_context());
+            Ends ends = co_await connect_over(channels_between({.seed = seed}),
+                                              client_of({.maximum_version = tls::Version::tls_1_2}),
+                                              good_server_context());
             EXPECT_EQ(ends.client->info().version, "TLSv1.2");
             co_await exchange(ends);
         });
@@ -127,10 +127,10 @@ TEST(tls_handshake, that_is_cancelled_at_any_step_closes_the_channel) {
     for (int steps = 0; steps < 12; ++steps) {
         run_simulated([steps]() -> Coro<> {
             MemoryChannels ends = channels_between({.seed = 3});
-            Task<TlsPtr> accepting = create_task(
-                tls::start_tls(std::move(ends.second), good_server_context()));
-            Task<TlsPtr> connecting = create_task(
-                tls::start_tls(std::move(ends.first), client_of(), to_example));
+            Task<TlsPtr> accepting =
+                create_task(tls::start_tls(std::move(ends.second), good_server_context()));
+            Task<TlsPtr> connecting =
+                create_task(tls::start_tls(std::move(ends.first), client_of(), to_example));
             for (int i = 0; i < steps; ++i) co_await sleep(0s);
             connecting.cancel();
             const auto connected = co_await internal::settle(std::move(connecting));
@@ -159,8 +159,7 @@ TEST(tls_handshake, TLS_03_a_peer_that_vanishes_is_a_connection_reset) {
         }(std::move(ends.second)));
         const std::string said =
             co_await said_by(tls::start_tls(std::move(ends.first), client_of(), to_example));
-        EXPECT_EQ(said,
-                  "OsError: TLS handshake with \"example.test\": Connection reset by peer");
+        EXPECT_EQ(said, "OsError: TLS handshake with \"example.test\": Connection reset by peer");
         EXPECT_TRUE(left.expired());
     });
 }
@@ -214,8 +213,8 @@ TEST(tls_handshake, TLS_06_garbage_fails_at_both_ends_and_is_not_repeated) {
 TEST(tls_handshake, TLS_06_a_client_without_TLS_is_told_by_the_server) {
     run_simulated([]() -> Coro<> {
         MemoryChannels ends = channels_between({});
-        Task<std::string> accepting = create_task(
-            said_by(tls::start_tls(std::move(ends.second), good_server_context())));
+        Task<std::string> accepting =
+            create_task(said_by(tls::start_tls(std::move(ends.second), good_server_context())));
         Streams client(std::move(ends.first));
         co_await client.writer.send("GET / HTTP/1.1\r\nHost: secret\r\n\r\n");
         const std::string said = co_await accepting;
@@ -348,7 +347,8 @@ TEST(tls_handshake, WRT_11_plaintext_that_was_injected_before_it_is_not_taken_fo
             co_await said_by(tls::start_tls(std::move(ends.first), client_of(), to_example));
         EXPECT_EQ(said, "OsError: TLS handshake with \"example.test\": Connection reset by peer");
         const std::string server_said = co_await accepting;
-        EXPECT_EQ(server_said, "TlsError: TLS handshake with a client: the peer does not speak TLS");
+        EXPECT_EQ(server_said,
+                  "TlsError: TLS handshake with a client: the peer does not speak TLS");
     });
 }
 

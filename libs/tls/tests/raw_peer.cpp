@@ -38,8 +38,8 @@ RawPeer::RawPeer(ChannelPtr channel, tls::Version newest)
     SSL_CTX_use_PrivateKey(ssl_->context, key);
     X509_free(certificate);
     EVP_PKEY_free(key);
-    SSL_CTX_set_max_proto_version(
-        ssl_->context, newest == tls::Version::tls_1_2 ? TLS1_2_VERSION : TLS1_3_VERSION);
+    SSL_CTX_set_max_proto_version(ssl_->context, newest == tls::Version::tls_1_2 ? TLS1_2_VERSION
+                                                                                 : TLS1_3_VERSION);
     ssl_->ssl = SSL_new(ssl_->context);
     SSL_set_bio(ssl_->ssl, ssl_->in, ssl_->out);
     SSL_set_accept_state(ssl_->ssl);

@@ -68,8 +68,8 @@ TEST_P(tls_session, keeps_the_certificate_of_the_client) {
         const std::string trusted = root().certificate_pem();
         const std::string chain = good_client().chain_pem();
         const std::string key = good_client().key_pem();
-        const tls::Context client = client_of(
-            {.certificate_pem = chain, .key_pem = key, .maximum_version = GetParam()});
+        const tls::Context client =
+            client_of({.certificate_pem = chain, .key_pem = key, .maximum_version = GetParam()});
         const tls::Context server =
             good_server_context({.ca_pem = trusted, .verify = tls::Verify::required});
         bool reused = co_await resumes(client, server);

@@ -102,8 +102,7 @@ inline MemoryChannels channels_between(const Between& between) {
         memory_channels(get_running_loop(), {.capacity_bytes = between.capacity_bytes});
     ends.first = badly_behaved(std::move(ends.first), between.seed);
     if (between.most_read_bytes != 0)
-        ends.first =
-            std::make_shared<DripChannel>(std::move(ends.first), between.most_read_bytes);
+        ends.first = std::make_shared<DripChannel>(std::move(ends.first), between.most_read_bytes);
     ends.second = badly_behaved(std::move(ends.second), between.seed == 0 ? 0 : between.seed + 1);
     return ends;
 }

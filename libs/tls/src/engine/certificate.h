@@ -1,9 +1,9 @@
 #pragma once
 // Copies what programs need out of a certificate of OpenSSL.
 
-#include "engine/handles.h"
-
 #include <asyncio/tls/info.h>
+
+#include "engine/handles.h"
 
 namespace asyncio::tls::engine {
 

@@ -9,12 +9,12 @@
 
 #include <asyncio/tls/context.h>
 
+#include <asyncio/tls/errors.h>
+
 #include "engine/context_state.h"
 #include "engine/credentials.h"
 #include "engine/engine.h"
 #include "engine/revocation.h"
-
-#include <asyncio/tls/errors.h>
 
 #include <climits>
 #include <cstdlib>
@@ -58,9 +58,9 @@ int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* size,
                     const unsigned char* offered, unsigned offered_size, void* given) noexcept {
     const std::string& own = static_cast<const ContextState*>(given)->protocols;
     unsigned char* found = nullptr;
-    const int result = SSL_select_next_proto(
-        &found, size, reinterpret_cast<const unsigned char*>(own.data()),
-        static_cast<unsigned>(own.size()), offered, offered_size);
+    const int result =
+        SSL_select_next_proto(&found, size, reinterpret_cast<const unsigned char*>(own.data()),
+                              static_cast<unsigned>(own.size()), offered, offered_size);
     *chosen = found;
     return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }

@@ -7,11 +7,11 @@
 // OpenSSL's context points back to this object (its application data), for the callbacks. So the
 // object never moves, and an engine holds it as long as its connection lives.
 
+#include <asyncio/tls/context.h>
+
 #include "engine/handles.h"
 #include "engine/key_log.h"
 #include "engine/session_cache.h"
-
-#include <asyncio/tls/context.h>
 
 #include <map>
 #include <memory>

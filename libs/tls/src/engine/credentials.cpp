@@ -1,9 +1,9 @@
 #include "engine/credentials.h"
 
-#include "engine/words.h"
-
 #include <asyncio/exceptions.h>
 #include <asyncio/tls/errors.h>
+
+#include "engine/words.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -89,8 +89,7 @@ void use_key(SSL_CTX* context, const Text& text, std::string_view password) {
                                          "wrong"
                                        : "it has no private key in PEM");
     }
-    if (SSL_CTX_use_PrivateKey(context, key.get()) != 1 ||
-        SSL_CTX_check_private_key(context) != 1)
+    if (SSL_CTX_use_PrivateKey(context, key.get()) != 1 || SSL_CTX_check_private_key(context) != 1)
         refuse(text.name, "the key does not belong to the certificate");
 }
 

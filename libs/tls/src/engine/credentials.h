@@ -4,9 +4,9 @@
 // Every text goes through one way, whether it comes from a file or from the program. (OpenSSL has
 // two sets of functions, and only that for files takes a whole chain.)
 
-#include "engine/handles.h"
-
 #include <asyncio/tls/context.h>
+
+#include "engine/handles.h"
 
 namespace asyncio::tls::engine {
 

@@ -1,11 +1,11 @@
 #include "engine/engine.h"
 
+#include <asyncio/tls/errors.h>
+
 #include "engine/certificate.h"
 #include "engine/context_state.h"
 #include "engine/wire.h"
 #include "engine/words.h"
-
-#include <asyncio/tls/errors.h>
 
 #include <algorithm>
 #include <new>
@@ -25,7 +25,8 @@ bool is_host_name(std::string_view name) noexcept {
                (byte >= '0' && byte <= '9') || byte == '-' || byte == '_' || byte == '.';
     };
     return !name.empty() && name.size() <= longest && name.front() != '.' && name.back() != '.' &&
-           name.find("..") == std::string_view::npos && std::all_of(name.begin(), name.end(), is_fine);
+           name.find("..") == std::string_view::npos &&
+           std::all_of(name.begin(), name.end(), is_fine);
 }
 
 bool is_address(const std::string& name) noexcept {
@@ -40,7 +41,9 @@ void Engine::FreeSsl::operator()(ssl_st* ssl) const noexcept { SSL_free(ssl); }
 
 Engine::Engine(std::shared_ptr<ContextState> context, std::string_view server_hostname,
                std::string_view session_key)
-    : context_(std::move(context)), wire_(std::make_unique<Wire>()), server_hostname_(server_hostname) {
+    : context_(std::move(context)),
+      wire_(std::make_unique<Wire>()),
+      server_hostname_(server_hostname) {
     const ErrorQueue errors;
     ssl_.reset(SSL_new(context_->ssl_context.get()));
     BIO* const bio = ssl_ != nullptr ? Wire::new_bio(*wire_) : nullptr;
@@ -182,10 +185,11 @@ void Engine::fail() noexcept {
 }
 
 int Engine::certificate_checked(int is_good, x509_store_ctx_st* store) noexcept {
-    auto* const ssl = static_cast<SSL*>(
-        X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    auto* const ssl =
+        static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
     if (is_good != 1) {
-        of(ssl).note_refusal(X509_STORE_CTX_get_error(store), X509_STORE_CTX_get_error_depth(store));
+        of(ssl).note_refusal(X509_STORE_CTX_get_error(store),
+                             X509_STORE_CTX_get_error_depth(store));
     }
     return is_good;
 }
@@ -200,8 +204,8 @@ void Engine::throw_failure(const std::string& during) const {
     switch (failure_.kind) {
         case Failure::Kind::memory: throw std::bad_alloc();
         case Failure::Kind::alert:
-            throw TlsError(during + ": the peer has refused it with the alert \"" +
-                               failure_.words + '"',
+            throw TlsError(during + ": the peer has refused it with the alert \"" + failure_.words +
+                               '"',
                            failure_.alert);
         case Failure::Kind::certificate: break;
         case Failure::Kind::protocol:

@@ -62,8 +62,8 @@ Status stapled_status(SSL* ssl) noexcept {
 /// the number of the extension for statements.
 bool demands_status(const X509* certificate) noexcept {
     constexpr long status_request = 5;
-    auto* const features = static_cast<TLS_FEATURE*>(
-        X509_get_ext_d2i(certificate, NID_tlsfeature, nullptr, nullptr));
+    auto* const features =
+        static_cast<TLS_FEATURE*>(X509_get_ext_d2i(certificate, NID_tlsfeature, nullptr, nullptr));
     bool demands = false;
     for (int i = 0; i < sk_ASN1_INTEGER_num(features); ++i)
         demands |= ASN1_INTEGER_get(sk_ASN1_INTEGER_value(features, i)) == status_request;

@@ -59,8 +59,7 @@ const char* words_for_error(unsigned long code) noexcept {
             case SSL_R_HTTPS_PROXY_REQUEST: return "the peer takes this for an HTTP proxy";
             case SSL_R_UNSUPPORTED_PROTOCOL:
             case SSL_R_NO_PROTOCOLS_AVAILABLE:
-            case SSL_R_VERSION_TOO_LOW:
-                return "the two sides have no version of TLS in common";
+            case SSL_R_VERSION_TOO_LOW: return "the two sides have no version of TLS in common";
             case SSL_R_NO_SHARED_CIPHER: return "the two sides have no cipher in common";
             case SSL_R_NO_APPLICATION_PROTOCOL:
                 return "the two sides have no protocol in common (ALPN)";

@@ -40,7 +40,10 @@ class [[gnu::visibility("default")]] CertificateError : public TlsError {
 public:
     CertificateError(const std::string& message, std::string name, std::string reason, int code,
                      int depth)
-        : TlsError(message), name_(std::move(name)), reason_(std::move(reason)), code_(code),
+        : TlsError(message),
+          name_(std::move(name)),
+          reason_(std::move(reason)),
+          code_(code),
           depth_(depth) {}
 
     /// The name or address that the certificate had to be for. Empty if a server refuses the
