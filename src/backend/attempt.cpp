@@ -11,10 +11,11 @@
 // in flight.
 //
 // Why an attempt does not block. The contract asks for descriptors in non-blocking mode. A regular
-// file has no such mode, and a call on it waits for the disk, as it does in every program. The
-// io_uring back-end asks `attempt_may_block` first and leaves such calls to the kernel's workers.
-// epoll has no such help, so there the thread waits. (MSG_DONTWAIT makes the calls of sockets
-// independent of the mode, except accept and connect, which have no flags of this kind.)
+// file has no such mode, and a call on it waits for the disk. So a back-end first asks
+// `attempt_may_block`. It tries such an operation with what the kernel has in memory
+// (`attempt_from_cache`), and leaves the rest to the kernel's workers (io_uring) or to a thread.
+// (MSG_DONTWAIT makes the calls of sockets independent of the mode, except accept and connect,
+// which have no flags of this kind.)
 //
 // Kernel facts that this file relies on
 //  - read(2) and write(2) move at most 0x7ffff000 bytes in one call (2 GiB minus a page).
@@ -37,6 +38,7 @@
 #include <algorithm>
 #include <csignal>
 #include <new>
+#include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -105,6 +107,12 @@ int attempt_close(int fd) noexcept {
 
 }  // namespace
 
+int clear_of_standard_number(int number) noexcept {
+    if (number < 0) return number;
+    Fd fd = clear_of_standard(Fd(number));
+    return fd ? fd.release() : -errno;
+}
+
 /// The memory is made by the first read that needs it: a loop that only sleeps never pays for it.
 /// The memory then stays, because a loop that reads once reads again.
 std::span<char> Scratch::take(std::size_t wanted) noexcept {
@@ -168,8 +176,8 @@ int attempt(Operation& operation, Scratch& scratch) noexcept {
 bool attempt_may_block(const Operation& operation) noexcept {
     switch (facts_of(operation.kind).call) {
         case Call::at_once:
-        case Call::ready:
-        case Call::disk: return false;
+        case Call::ready: return false;
+        case Call::disk: return true;
         case Call::mode_decides: break;
     }
     if (operation.blocking != Blocking::unknown) return operation.blocking == Blocking::possible;
@@ -178,6 +186,51 @@ bool attempt_may_block(const Operation& operation) noexcept {
     // is not remembered for the next time, because the mode belongs to the open file and other
     // processes may change it.
     return flags >= 0 && (flags & O_NONBLOCK) == 0;
+}
+
+int attempt_from_cache(Operation& operation, Scratch& scratch) noexcept {
+    constexpr std::int64_t at_position = -1;
+    const OperationKind kind = operation.kind;
+    if (kind == OperationKind::read) {
+        const int count = attempt_read(operation, scratch, [&](std::span<char> room) noexcept {
+            return read_from_cache(operation.fd, room, at_position);
+        });
+        return unless_unsupported(count);
+    }
+    if (kind == OperationKind::write) return write_into_cache(operation, at_position);
+    if (kind == OperationKind::pread || kind == OperationKind::pwrite) {
+        // The calls with flags take −1 for the position of the file.
+        if (operation.offset < 0) return -EINVAL;
+        return kind == OperationKind::pread ? pread_from_cache(operation)
+                                            : write_into_cache(operation, operation.offset);
+    }
+    return kind == OperationKind::open ? open_from_cache(operation) : would_block;
+}
+
+int attempt_in_thread(Operation& operation) noexcept {
+    if (operation.kind == OperationKind::read)
+        return retried(
+            [&] { return ::read(operation.fd, operation.buffer, read_size(operation)); });
+    Scratch unused;
+    return attempt(operation, unused);
+}
+
+std::size_t read_size(const Operation& operation) noexcept {
+    const bool is_lent = operation.receive != nullptr;
+    return is_lent ? std::min(operation.size, Scratch::size_bytes) : operation.size;
+}
+
+bool lend_buffer(Operation& operation) noexcept {
+    const bool needs_one = operation.kind == OperationKind::read && operation.receive != nullptr;
+    if (needs_one) operation.buffer = new (std::nothrow) char[read_size(operation)];
+    return !needs_one || operation.buffer != nullptr;
+}
+
+void take_back_buffer(Operation& operation, int result) noexcept {
+    if (operation.kind != OperationKind::read || operation.receive == nullptr) return;
+    auto* memory = static_cast<char*>(std::exchange(operation.buffer, nullptr));
+    if (result > 0) operation.receive(operation, {memory, static_cast<std::size_t>(result)});
+    delete[] memory;
 }
 
 void ignore_sigpipe() noexcept {

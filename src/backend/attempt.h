@@ -39,10 +39,36 @@ private:
 /// it has no such mode and never answers EAGAIN (a regular file).
 int attempt(Operation& operation, Scratch& scratch) noexcept;
 
-/// Whether `attempt` may block the thread: the mode of the descriptor decides for this kind, and
-/// the descriptor is not in non-blocking mode. By rule 6 this is a regular file or a block device.
-/// If the operation does not say, the answer costs one system call.
+/// Whether `attempt` may block the thread: the operation waits for a disk, or the mode of the
+/// descriptor decides for this kind, and the descriptor is not in non-blocking mode. By rule 6 this
+/// is a regular file or a block device. If the operation does not say, the answer costs one system
+/// call.
 bool attempt_may_block(const Operation& operation) noexcept;
+
+/// As `attempt`, for operations that may block: carries out the operation if the kernel has at hand
+/// what it needs, as it usually has for data that were read or written before. So the usual case
+/// costs one system call, and neither a thread nor a turn of the ring. `would_block` also where the
+/// kernel cannot tell.
+int attempt_from_cache(Operation& operation, Scratch& scratch) noexcept;
+
+/// Carries out the operation on a thread that may block. `would_block` only if the descriptor is in
+/// non-blocking mode and no file. A `read` needs a buffer (`lend_buffer`). Any thread.
+int attempt_in_thread(Operation& operation) noexcept;
+
+/// How many bytes a `read` may ask for: with a lent buffer, as many as fit into it.
+std::size_t read_size(const Operation& operation) noexcept;
+
+/// The flags for the system call of an `open`: those of the operation, and those of rule 6.
+int open_flags(const Operation& operation) noexcept;
+
+/// For a `read` without a buffer that is going to wait for a disk. The kernel or a thread writes
+/// into the buffer at any time, so the shared scratch buffer will not do, and the operation gets
+/// memory of its own until `take_back_buffer`. No effect on an operation that needs none. False
+/// without memory. A program has few such reads at a time, so the allocation does not matter.
+bool lend_buffer(Operation& operation) noexcept;
+/// The read has ended with `result`. Its bytes go to `receive` and the memory is freed, also after
+/// an error.
+void take_back_buffer(Operation& operation, int result) noexcept;
 
 /// Makes a write into a pipe without readers answer EPIPE instead of killing the process.
 ///

@@ -42,15 +42,16 @@
 // would block ends the round. So a thousand readers of one pipe cost one failed read per event and
 // not a thousand.
 //
-// Regular files cannot be watched (EPERM) and need not be: a call on them never answers EAGAIN, so
-// they are never parked. The thread waits while the disk works. A program for which this is too
-// long uses the worker pool.
+// Regular files cannot be watched (EPERM): a call on them never answers EAGAIN, and waits for the
+// disk instead. So such an operation is never parked. It is tried with what the kernel has in
+// memory, and if that is not enough, it goes to a thread (file_threads.h).
 //
 // The life of an operation here: `submit` tries the call and parks the operation if the call would
 // block → an event of its descriptor makes some `wait` try again → `report` puts it on the list of
 // finished ones. A cancelled operation leaves its slot at once and goes to `withdrawn_`, and the
 // next `wait` reports it. The kernel holds no part of a parked operation, so a cancellation always
-// succeeds here and never waits.
+// succeeds here and never waits. An operation that goes to a thread comes back through
+// `FileThreads::take_ended`, and a cancellation succeeds as long as no thread has begun it.
 //
 // Thread-safety: as `Backend`.
 
@@ -58,15 +59,16 @@
 
 #include "backend/attempt.h"
 #include "backend/epoll_wait.h"
+#include "backend/file_threads.h"
 #include "backend/fork_guard.h"
 #include "backend/look_clock.h"
 #include "backend/make_backend.h"
+#include "backend/marks.h"
 #include "backend/operation_kind.h"
+#include "backend/slots.h"
 #include "backend/wake_event.h"
 
 #include <array>
-#include <deque>
-#include <new>
 
 namespace asyncio::lowlevel {
 namespace {
@@ -125,7 +127,9 @@ public:
     void cancel(Operation& operation) noexcept override;
     Waited wait(TimePoint deadline, OperationList& finished) noexcept override;
     bool look_is_due() noexcept override {
-        return (parked_count_ != 0 || !withdrawn_.empty()) && look_clock_.due();
+        const bool may_report =
+            parked_count_ != 0 || !withdrawn_.empty() || file_threads_.any_ended();
+        return may_report && look_clock_.due();
     }
     void wake() noexcept override { wake_event_.wake(); }
     TimePoint now() noexcept override { return Clock::now(); }
@@ -135,21 +139,23 @@ private:
     /// −1.
     static constexpr std::uint64_t wake_tag = ~std::uint64_t{0};
 
-    // The two states of an operation in flight, kept in its `result`: it is parked in a slot, or it
-    // is withdrawn and waits for the next `wait` to report it.
-    static constexpr int parked = 0;
-    static constexpr int withdrawn = -ECANCELED;
+    // The marks of an operation in flight.
+    static constexpr unsigned withdrawn = 1;  ///< Out of its slot: the next `wait` reports it.
+    static constexpr unsigned in_thread = 2;  ///< Not in a slot: `file_threads_` has it.
+    static constexpr unsigned cancel_requested = 4;  ///< While it is with `file_threads_`.
 
     bool is_ours(int fd) const noexcept { return fd == epoll_.get() || fd == wake_event_.fd(); }
     void forget(int fd) noexcept;
+    bool must_wait_for_thread(Operation& operation) noexcept;
+    int give_to_threads(Operation& operation) noexcept;
     int park(Operation& operation) noexcept;
-    bool make_slots_up_to(int fd) noexcept;
     int arm(int fd, Slot& slot, std::uint32_t interest, std::uint32_t mode) noexcept;
     void withdraw(Operation& operation) noexcept;
     void leave_if_idle(int fd, Slot& slot) noexcept;
     int tell_kernel(int fd, Slot& slot, std::uint32_t interest) noexcept;
 
     void report_withdrawn(OperationList& finished) noexcept;
+    void report_from_threads(OperationList& finished) noexcept;
     void handle(const epoll_event& event, OperationList& finished) noexcept;
     void serve(int fd, std::uint32_t ready, OperationList& finished) noexcept;
     void serve_polls(Slot& slot, std::uint32_t ready, OperationList& finished) noexcept;
@@ -163,10 +169,7 @@ private:
     LookClock look_clock_;
     Scratch scratch_;
 
-    /// By descriptor number. The kernel gives out the lowest free number, so the table stays about
-    /// as long as the most descriptors that were ever open at once. A deque, because the lists in a
-    /// slot are rings through the slot itself and must not move.
-    std::deque<Slot> slots_;
+    Slots<Slot> slots_;
 
     /// Cancelled, unlinked from their slots, not yet reported. They wait for the next `wait`
     /// because `cancel` must not report: its caller is in the middle of a step.
@@ -175,6 +178,10 @@ private:
     /// How many operations are in slots. With none, a look at the kernel could find nothing, and
     /// `wait` skips it.
     std::size_t parked_count_ = 0;
+
+    /// The last member: its threads use `wake_event_` until it is destroyed.
+    FileThreads file_threads_{[](void* event) noexcept { static_cast<WakeEvent*>(event)->wake(); },
+                              &wake_event_};
 };
 
 EpollBackend::EpollBackend() : epoll_(clear_of_standard(Fd(::epoll_create1(EPOLL_CLOEXEC)))) {
@@ -190,35 +197,58 @@ EpollBackend::EpollBackend() : epoll_(clear_of_standard(Fd(::epoll_create1(EPOLL
 
 Backend::Submitted EpollBackend::submit(Operation& operation) noexcept {
     fork_guard_.check();
+    operation.marks = 0;
     int result = -EBADF;
     if (!is_ours(operation.fd)) {
-        if (operation.kind == OperationKind::close) forget(operation.fd);
-        result = attempt(operation, scratch_);
+        const bool may_block = must_wait_for_thread(operation);
+        result = may_block ? attempt_from_cache(operation, scratch_) : attempt(operation, scratch_);
+        if (result == would_block)
+            result = may_block ? give_to_threads(operation) : park(operation);
     }
-    if (result == would_block) result = park(operation);
     if (result == would_block) return Submitted::in_flight;
     finish(operation, result);
     return Submitted::finished;
+}
+
+/// Whether the operation belongs to a thread if it cannot be carried out at once: it may block, or
+/// it closes a descriptor that a thread uses.
+bool EpollBackend::must_wait_for_thread(Operation& operation) noexcept {
+    if (operation.kind != OperationKind::close) return attempt_may_block(operation);
+    forget(operation.fd);
+    return !file_threads_.let_go(operation.fd);
+}
+
+/// Returns `would_block` if a thread has the operation. Without a thread, the loop's thread waits
+/// for the disk: late is better than never.
+int EpollBackend::give_to_threads(Operation& operation) noexcept {
+    if (!lend_buffer(operation)) return -ENOMEM;
+    mark(operation, in_thread);
+    operation.state = Operation::State::in_flight;
+    if (file_threads_.give(operation)) return would_block;
+    const int result = attempt_in_thread(operation);
+    take_back_buffer(operation, result);
+    return result;
 }
 
 /// Before a number is closed: ends the operations that wait on it, and corrects the hint, so that
 /// the next file with this number is added at once and not first looked for. The hint may be wrong
 /// without harm (see above), so a close that fails, or one that is not seen, needs no care.
 void EpollBackend::forget(int fd) noexcept {
-    if (fd < 0 || static_cast<std::size_t>(fd) >= slots_.size()) return;
-    Slot& slot = slots_[static_cast<std::size_t>(fd)];
-    for (OperationList* line : {&slot.reads, &slot.writes, &slot.polls}) {
+    Slot* slot = slots_.find(fd);
+    if (slot == nullptr) return;
+    for (OperationList* line : {&slot->reads, &slot->writes, &slot->polls}) {
         while (!line->empty()) withdraw(line->front());
     }
-    leave_if_idle(fd, slot);
-    slot.registered = false;
+    leave_if_idle(fd, *slot);
+    slot->registered = false;
 }
 
 /// Returns `would_block` if the operation was parked, or else −errno, the reason why it could not
 /// be.
 int EpollBackend::park(Operation& operation) noexcept {
-    if (!make_slots_up_to(operation.fd)) return -ENOMEM;
-    Slot& slot = slots_[static_cast<std::size_t>(operation.fd)];
+    // Without memory the operation fails, because nothing would ever wake it.
+    if (!slots_.make_up_to(operation.fd)) return -ENOMEM;
+    Slot& slot = slots_[operation.fd];
     // An empty slot tells nothing: the number may have been closed and given to another file.
     if (slot.idle()) slot.armed = 0;
     // A second operation on a descriptor that is armed by edge must not turn it back to one-shot:
@@ -228,19 +258,8 @@ int EpollBackend::park(Operation& operation) noexcept {
     if (error != 0) return error;
     line_of(slot, operation).push_back(operation);
     operation.state = Operation::State::in_flight;
-    operation.result = parked;
     ++parked_count_;
     return would_block;
-}
-
-/// False without memory. The operation then fails with ENOMEM, because nothing would ever wake it.
-bool EpollBackend::make_slots_up_to(int fd) noexcept {
-    try {
-        while (slots_.size() <= static_cast<std::size_t>(fd)) slots_.emplace_back();
-        return true;
-    } catch (const std::bad_alloc&) {
-        return false;
-    }
 }
 
 /// Makes the kernel report events of `interest`: the next one only (EPOLLONESHOT), or every change
@@ -286,28 +305,31 @@ int EpollBackend::tell_kernel(int fd, Slot& slot, std::uint32_t interest) noexce
 }
 
 void EpollBackend::cancel(Operation& operation) noexcept {
-    if (operation.state != Operation::State::in_flight || operation.result == withdrawn) return;
+    if (operation.state != Operation::State::in_flight || has(operation, withdrawn)) return;
+    if (has(operation, in_thread)) {
+        mark(operation, cancel_requested);
+        return file_threads_.cancel(operation);
+    }
     // The one-shot registration stays armed, perhaps for no operation. An event that finds no
     // operation costs less, and comes more rarely, than a system call for each cancellation.
     withdraw(operation);
-    leave_if_idle(operation.fd, slots_[static_cast<std::size_t>(operation.fd)]);
+    leave_if_idle(operation.fd, slots_[operation.fd]);
 }
 
 /// Takes a parked operation out of its slot. The next `wait` reports it.
 void EpollBackend::withdraw(Operation& operation) noexcept {
     operation.unlink();
-    operation.result = withdrawn;
+    mark(operation, withdrawn);
     withdrawn_.push_back(operation);
     --parked_count_;
 }
 
 Backend::Waited EpollBackend::wait(TimePoint deadline, OperationList& finished) noexcept {
     fork_guard_.check();
-    // There is something to report, so the kernel is asked without waiting.
-    if (!withdrawn_.empty()) {
-        report_withdrawn(finished);
-        deadline = internal::at_once;
-    }
+    report_withdrawn(finished);
+    report_from_threads(finished);
+    // If there is something to report, the kernel is asked without waiting.
+    if (!finished.empty()) deadline = internal::at_once;
     if (parked_count_ == 0 && deadline == internal::at_once) return Waited::ok;
 
     // More events than fit stay in the kernel's list and are returned by the next wait.
@@ -315,7 +337,26 @@ Backend::Waited EpollBackend::wait(TimePoint deadline, OperationList& finished) 
     const int count = wait_for_events(epoll_.get(), events, deadline);
     look_clock_.looked();
     for (int i = 0; i < count; ++i) handle(events[static_cast<std::size_t>(i)], finished);
+    report_from_threads(finished);
     return Waited::ok;
+}
+
+/// What the threads have carried out. A call that would block names no file but a pipe or a
+/// terminal in non-blocking mode, so the operation waits as any other does.
+void EpollBackend::report_from_threads(OperationList& finished) noexcept {
+    OperationList ended;
+    file_threads_.take_ended(ended);
+    while (!ended.empty()) {
+        Operation& operation = ended.pop_front();
+        int result = operation.result;
+        take_back_buffer(operation, result);
+        const bool is_cancelled = has(operation, cancel_requested);
+        operation.marks = 0;
+        if (result == would_block) result = is_cancelled ? -ECANCELED : park(operation);
+        if (result == would_block) continue;
+        finish(operation, result);
+        finished.push_back(operation);
+    }
 }
 
 /// These operations have had no effect since they were parked, so −ECANCELED is correct, and the
@@ -331,14 +372,14 @@ void EpollBackend::handle(const epoll_event& event, OperationList& finished) noe
         wake_event_.lower();
         return;
     }
-    const auto fd = static_cast<std::uint32_t>(event.data.u64);
+    const auto fd = static_cast<int>(static_cast<std::uint32_t>(event.data.u64));
     const auto generation = static_cast<std::uint32_t>(event.data.u64 >> 32);
-    if (slots_[fd].generation == generation) serve(static_cast<int>(fd), event.events, finished);
+    if (slots_[fd].generation == generation) serve(fd, event.events, finished);
 }
 
 /// The descriptor may be ready for `ready`: tries its operations, and arms it for those that stay.
 void EpollBackend::serve(int fd, std::uint32_t ready, OperationList& finished) noexcept {
-    Slot& slot = slots_[static_cast<std::size_t>(fd)];
+    Slot& slot = slots_[fd];
     if (!slot.armed_by_edge()) slot.armed = 0;
     const std::size_t parked_before = parked_count_;
     // Polls come first: a read may take the data that a poll is about to report.

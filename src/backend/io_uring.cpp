@@ -11,10 +11,12 @@
 //     it answers −EAGAIN at once. A poll works alike for all of them. A poll is also harmless to
 //     cancel: a poll has moved no data, so there is none to lose.
 //  3. A descriptor that is *not* in non-blocking mode is a regular file or a block device, by the
-//     contract. A read or write on it is never tried here, because the thread would wait for the
-//     disk. It goes to the ring as READ or WRITE, and a worker of the kernel does the waiting. The
-//     mode of a descriptor is shared with other processes and may change at any time. If the ring
-//     answers −EAGAIN after all, the operation is polled like any other.
+//     contract. A call on it, or on a path, may wait for the disk. So it is tried only with what
+//     the kernel has in memory. If that is not enough, it goes to the ring as a request of its kind
+//     (READ, OPENAT, …), and a worker of the kernel does the waiting. For a few kinds the kernel
+//     has no request, and a thread does the waiting (file_threads.h). The mode of a descriptor is
+//     shared with other processes and may change at any time. If a READ or WRITE is answered
+//     −EAGAIN after all, the operation is polled like any other.
 //  4. The ring's polls answer POLLRDHUP ("the peer will send no more"), POLLERR and POLLHUP
 //     unasked, and at once if one of them holds already. This can become a loop without end: the
 //     poll answers, the call would block, the next poll answers at once. Two cases are a write into
@@ -28,12 +30,14 @@
 // Several operations on one descriptor each have a poll of their own. An event wakes them all, and
 // the operations that find nothing are polled again: good for a handful, wasteful for thousands.
 //
-// The life of an operation. An operation in flight is in exactly one of four lists:
+// The life of an operation. An operation in flight is in exactly one of four lists, or with the
+// threads:
 //
 //     submit ──► without_entry_ ──► `polled` or in_kernel_hands_ ──► done_ ──► reported
-//                      ▲                        │
-//                      └────────────────────────┘
-//                       polled again, or to be ended
+//        │             ▲                        │                      ▲
+//        │             └────────────────────────┘                      │
+//        │              polled again, or to be ended                   │
+//        └───────────────────────► file_threads_ ──────────────────────┘
 //
 // `submit` and `cancel` only move operations between lists. `wait` alone works with the ring, in
 // four steps: it fills in an entry for each operation that needs one, enters the kernel once,
@@ -55,8 +59,8 @@
 //  - The poll has answered before: the call is tried once more. If it succeeds, the result is
 //    reported, because an effect is never dropped. If it would block, the operation is not polled
 //    again and ends as −ECANCELED.
-//  - A READ or WRITE is running in the kernel: the kernel lets it finish, or interrupts its worker
-//    (−EINTR), and its completion decides.
+//  - A READ or another request of a file is running in the kernel: the kernel lets it finish, or
+//    interrupts its worker (−EINTR), and its completion decides. A thread cannot be interrupted.
 //  - The operation is in `done_`: the request is ignored.
 //
 // Another thread. The kernel binds a ring to the thread that enables it, and cancels what a thread
@@ -64,7 +68,8 @@
 // makes a ring of its own. The polls that were in flight in the old ring are armed again in the new
 // one. Their operations are not told, because a poll has done nothing yet. A READ or WRITE cannot
 // be moved: the kernel may touch its buffer until it has ended. So `hand_over` calls these back on
-// the thread to which the ring belongs. `submit` and `cancel` do not touch the ring, so operations
+// the thread to which the ring belongs. What the back-end's own threads do, belongs to no thread of
+// the program, and goes on. `submit` and `cancel` do not touch the ring, so operations
 // that another thread starts before its first wait cost nothing extra and are not lost.
 //
 // wake: a multishot poll on an eventfd. It is armed again when a completion without the flag MORE
@@ -87,22 +92,24 @@ std::unique_ptr<asyncio::lowlevel::Backend> asyncio::lowlevel::make_io_uring_bac
 #else
 
 #include "backend/attempt.h"
+#include "backend/file_threads.h"
 #include "backend/fork_guard.h"
 #include "backend/look_clock.h"
+#include "backend/marks.h"
 #include "backend/operation_kind.h"
 #include "backend/ring.h"
 #include "backend/ring_requests.h"
+#include "backend/slots.h"
+#include "backend/system_calls.h"
+#include "backend/thread_number.h"
 #include "backend/wake_event.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cassert>
 #include <cstdio>
 #include <cstdlib>
-#include <deque>
 #include <exception>
 #include <memory>
-#include <new>
 #include <utility>
 
 #include <poll.h>
@@ -114,21 +121,6 @@ namespace {
 /// reports unasked.
 int answers_of(const Operation& operation) noexcept {
     return events_of(operation) | POLLERR | POLLHUP;
-}
-
-/// A number that no other thread of the process ever has. The numbers and addresses of threads that
-/// the system gives are not enough, because they are given out again when a thread has ended. The
-/// kernel, however, distinguishes the new thread from the old one, to which the ring belongs.
-std::uint64_t this_thread() noexcept {
-    static std::atomic<std::uint64_t> threads{0};
-    thread_local std::uint64_t number = 0;
-    if (number == 0) number = threads.fetch_add(1, std::memory_order_relaxed) + 1;
-    return number;
-}
-
-/// The name of an operation in the ring. No object has the address 0 or 1, the two values below.
-std::uint64_t address_of(Operation& operation) noexcept {
-    return reinterpret_cast<std::uintptr_t>(&operation);
 }
 
 /// The operations in flight on one descriptor number.
@@ -162,7 +154,7 @@ private:
 
     // The marks of an operation in flight (`Operation::marks`). Each says one fact, and several may
     // hold together.
-    static constexpr unsigned in_kernel_hands = 1;   ///< A READ or WRITE, not a poll.
+    static constexpr unsigned in_kernel_hands = 1;   ///< A request of its kind, not a poll.
     static constexpr unsigned armed = 2;             ///< The ring has an entry for it.
     static constexpr unsigned cancel_requested = 4;  ///< By the caller.
     static constexpr unsigned called_back = 8;       ///< By `hand_over`, to run again.
@@ -176,38 +168,31 @@ private:
     static constexpr unsigned achieved = 64;
     /// The descriptor was closed. Its number may belong to another file, so no call is tried.
     static constexpr unsigned descriptor_closed = 128;
-
-    static bool has(const Operation& operation, unsigned mark) noexcept {
-        return (operation.marks & mark) != 0;
-    }
-    static void mark(Operation& operation, unsigned with) noexcept {
-        operation.marks = static_cast<std::uint8_t>(operation.marks | with);
-    }
-    static void unmark(Operation& operation, unsigned what) noexcept {
-        operation.marks = static_cast<std::uint8_t>(operation.marks & ~what);
-    }
+    static constexpr unsigned in_thread = 256;  ///< `file_threads_` has it, and no list.
+    static constexpr unsigned counted = 512;    ///< In `RingSlot::in_flight`.
 
     bool is_ours(int fd) const noexcept { return fd == ring_.fd() || fd == wake_event_.fd(); }
     /// Whether a look could report or start something. Reads shared memory only, without a system
     /// call.
     bool anything_to_do() const noexcept {
-        return !without_entry_.empty() || !done_.empty() || ring_.has_news();
+        return !without_entry_.empty() || !done_.empty() || ring_.has_news() ||
+               file_threads_.any_ended();
     }
-    RingSlot* slot_of(int fd) noexcept;
-    bool make_slots_up_to(int fd) noexcept;
     Submitted finish(Operation& operation, int result) noexcept;
+    void keep(Operation& operation, unsigned marks) noexcept;
     void end_operations_on(int fd) noexcept;
+    bool must_wait_for_worker(Operation& operation) noexcept;
+    void give_to_threads(Operation& operation) noexcept;
+    void collect_from_threads() noexcept;
     void take_over() noexcept;
     void renew_ring() noexcept;
     void leave_ring(OperationList& operations) noexcept;
     void report_done(OperationList& finished) noexcept;
     void fill_in_entries() noexcept;
-    static bool has_memory(Operation& operation) noexcept;
-    static void pass_on(Operation& operation, int result) noexcept;
     void arm_wake_up() noexcept;
     void arm(Operation& operation) noexcept;
     void arm_poll(Operation& operation) noexcept;
-    void arm_transfer(Operation& operation) noexcept;
+    void arm_request(Operation& operation) noexcept;
     void end(Operation& operation) noexcept;
     void needs_entry(Operation& operation) noexcept;
     void settle(Operation& operation, int result) noexcept;
@@ -237,9 +222,12 @@ private:
     OperationList in_kernel_hands_;  ///< The kernel may touch its buffer at any time.
     OperationList done_;             ///< Its result holds, and the next `wait` reports it.
 
-    /// By descriptor number, as in the back-end on epoll, so that a close finds the operations on
-    /// its descriptor. A deque, because the list in a slot must not move.
-    std::deque<RingSlot> slots_;
+    /// So that a close finds the operations on its descriptor.
+    Slots<RingSlot> slots_;
+
+    /// The last member: its threads use `wake_event_` until it is destroyed.
+    FileThreads file_threads_{[](void* event) noexcept { static_cast<WakeEvent*>(event)->wake(); },
+                              &wake_event_};
 };
 
 /// Polls that are still in the ring do no harm: closing the ring ends them. A READ would continue
@@ -255,19 +243,26 @@ IoUringBackend::~IoUringBackend() {
 Backend::Submitted IoUringBackend::submit(Operation& operation) noexcept {
     fork_guard_.check();
     if (is_ours(operation.fd)) return finish(operation, -EBADF);
-    const bool may_block = attempt_may_block(operation);
-    if (!may_block) {
-        if (operation.kind == OperationKind::close) end_operations_on(operation.fd);
-        const int result = attempt(operation, scratch_);
-        if (result != would_block) return finish(operation, result);
+    const bool may_block = must_wait_for_worker(operation);
+    const int result =
+        may_block ? attempt_from_cache(operation, scratch_) : attempt(operation, scratch_);
+    if (result != would_block) return finish(operation, result);
+    if (!slots_.make_up_to(operation.fd)) return finish(operation, -ENOMEM);
+    keep(operation, may_block ? in_kernel_hands : 0);
+    if (may_block && !ring_.knows(request_of(operation.kind))) {
+        give_to_threads(operation);
+    } else {
+        without_entry_.push_back(operation);
     }
-    if (!make_slots_up_to(operation.fd)) return finish(operation, -ENOMEM);
-    operation.marks = may_block ? in_kernel_hands : 0;
-    operation.state = Operation::State::in_flight;
-    ++in_flight_;
-    if (RingSlot* slot = slot_of(operation.fd)) ++slot->in_flight;
-    without_entry_.push_back(operation);
     return Submitted::in_flight;
+}
+
+/// Whether the operation belongs to a worker of the kernel or to a thread if it cannot be carried
+/// out at once: it may block, or it closes a descriptor that a thread uses.
+bool IoUringBackend::must_wait_for_worker(Operation& operation) noexcept {
+    if (operation.kind != OperationKind::close) return attempt_may_block(operation);
+    end_operations_on(operation.fd);
+    return !file_threads_.let_go(operation.fd);
 }
 
 Backend::Submitted IoUringBackend::finish(Operation& operation, int result) noexcept {
@@ -276,19 +271,34 @@ Backend::Submitted IoUringBackend::finish(Operation& operation, int result) noex
     return Submitted::finished;
 }
 
-/// Null for a number without a slot, which is a number on which nothing is in flight.
-RingSlot* IoUringBackend::slot_of(int fd) noexcept {
-    const bool exists = fd >= 0 && static_cast<std::size_t>(fd) < slots_.size();
-    return exists ? &slots_[static_cast<std::size_t>(fd)] : nullptr;
+/// The caller puts the operation into a list, or gives it to the threads.
+void IoUringBackend::keep(Operation& operation, unsigned marks) noexcept {
+    operation.marks = static_cast<std::uint16_t>(marks);
+    operation.state = Operation::State::in_flight;
+    ++in_flight_;
+    if (RingSlot* slot = slots_.find(operation.fd)) {
+        ++slot->in_flight;
+        mark(operation, counted);
+    }
 }
 
-/// False without memory. Only operations of files name no descriptor, or a negative number.
-bool IoUringBackend::make_slots_up_to(int fd) noexcept {
-    try {
-        while (fd >= 0 && slots_.size() <= static_cast<std::size_t>(fd)) slots_.emplace_back();
-        return true;
-    } catch (const std::bad_alloc&) {
-        return false;
+/// Gives the operation to a thread. If there is none, the loop's thread waits for the disk: late is
+/// better than never.
+void IoUringBackend::give_to_threads(Operation& operation) noexcept {
+    unmark(operation, in_kernel_hands);
+    mark(operation, in_thread);
+    if (file_threads_.give(operation)) return;
+    unmark(operation, in_thread);
+    settle(operation, attempt_in_thread(operation));
+}
+
+/// Settles what the threads have carried out.
+void IoUringBackend::collect_from_threads() noexcept {
+    OperationList ended;
+    file_threads_.take_ended(ended);
+    while (!ended.empty()) {
+        Operation& operation = ended.pop_front();
+        settle(operation, operation.result);
     }
 }
 
@@ -296,7 +306,7 @@ bool IoUringBackend::make_slots_up_to(int fd) noexcept {
 /// the next `wait`, and only then the peer of a socket sees the close. No operation is tried after
 /// this, because the number may belong to another file.
 void IoUringBackend::end_operations_on(int fd) noexcept {
-    RingSlot* slot = slot_of(fd);
+    RingSlot* slot = slots_.find(fd);
     if (slot == nullptr || slot->in_flight == 0) return;
     const auto end_it = [this, fd](Operation& operation) {
         if (operation.fd != fd) return;
@@ -314,6 +324,7 @@ void IoUringBackend::cancel(Operation& operation) noexcept {
     if (operation.state != Operation::State::in_flight) return;
     if (has(operation, cancel_requested | achieved)) return;
     mark(operation, cancel_requested);
+    if (has(operation, in_thread)) return file_threads_.cancel(operation);
     if (has(operation, armed)) return needs_entry(operation);
     operation.unlink();
     settle(operation, -ECANCELED);
@@ -325,11 +336,13 @@ Backend::Waited IoUringBackend::wait(TimePoint deadline, OperationList& finished
     // The first wait of all, or the first on another thread than before.
     if (thread_ != this_thread()) [[unlikely]]
         take_over();
+    collect_from_threads();
     fill_in_entries();
     // If there is something to report already, the kernel is asked without waiting.
     ring_.wait(done_.empty() ? deadline : internal::at_once);
     look_clock_.looked();
     ring_.collect([&](const Completion& completion) { handle(completion); });
+    collect_from_threads();
     report_done(finished);
     return Waited::ok;
 }
@@ -341,7 +354,7 @@ Backend::Waited IoUringBackend::wait(TimePoint deadline, OperationList& finished
 void IoUringBackend::take_over() noexcept {
     if (thread_ != 0) {
         assert(in_kernel_hands_.empty() && "`hand_over` comes before another thread takes over");
-        for (RingSlot& slot : slots_) leave_ring(slot.polled);
+        slots_.for_each([this](RingSlot& slot) { leave_ring(slot.polled); });
         leave_ring(without_entry_);
         renew_ring();
     }
@@ -418,35 +431,16 @@ void IoUringBackend::fill_in_entries() noexcept {
     if (!wake_up_armed_) arm_wake_up();
     while (!without_entry_.empty()) {
         Operation& operation = without_entry_.pop_front();
-        if (!has_memory(operation)) {
+        const bool in_hands = has(operation, in_kernel_hands);
+        const bool is_armed = has(operation, armed);
+        if (in_hands && !is_armed && !lend_buffer(operation)) {
             settle(operation, -ENOMEM);
             continue;
         }
-        has(operation, armed) ? end(operation) : arm(operation);
+        is_armed ? end(operation) : arm(operation);
         mark(operation, armed);
-        OperationList& polled = slots_[static_cast<std::size_t>(operation.fd)].polled;
-        (has(operation, in_kernel_hands) ? in_kernel_hands_ : polled).push_back(operation);
+        (in_hands ? in_kernel_hands_ : slots_[operation.fd].polled).push_back(operation);
     }
-}
-
-/// A READ needs memory of its own, because the kernel writes into it at any time while it is armed.
-/// The shared scratch buffer will not do, so a read without a buffer gets one for as long as it is
-/// armed. False without memory. Such reads are reads of files, of which a program has few at a
-/// time, so the allocation does not matter.
-bool IoUringBackend::has_memory(Operation& operation) noexcept {
-    const bool brings_none = operation.receive != nullptr && has(operation, in_kernel_hands);
-    if (!brings_none || has(operation, armed)) return true;
-    operation.buffer = new (std::nothrow) char[std::min(operation.size, Scratch::size_bytes)];
-    return operation.buffer != nullptr;
-}
-
-/// The counterpart of `has_memory`: the READ has ended. Its bytes go to `receive` and the memory is
-/// freed, also after an error or a cancellation.
-void IoUringBackend::pass_on(Operation& operation, int result) noexcept {
-    if (operation.receive == nullptr || !has(operation, in_kernel_hands)) return;
-    auto* memory = static_cast<char*>(std::exchange(operation.buffer, nullptr));
-    if (result > 0) operation.receive(operation, {memory, static_cast<std::size_t>(result)});
-    delete[] memory;
 }
 
 /// Multishot, and so by change: the eventfd is never read (wake_event.h), and a plain poll armed
@@ -459,7 +453,7 @@ void IoUringBackend::arm_wake_up() noexcept {
 }
 
 void IoUringBackend::arm(Operation& operation) noexcept {
-    has(operation, in_kernel_hands) ? arm_transfer(operation) : arm_poll(operation);
+    has(operation, in_kernel_hands) ? arm_request(operation) : arm_poll(operation);
 }
 
 /// A plain poll answers once, at once if it can. A multishot poll reports changes, for the
@@ -472,9 +466,9 @@ void IoUringBackend::arm_poll(Operation& operation) noexcept {
     ::io_uring_sqe_set_data64(&entry, address_of(operation));
 }
 
-void IoUringBackend::arm_transfer(Operation& operation) noexcept {
+void IoUringBackend::arm_request(Operation& operation) noexcept {
     io_uring_sqe& entry = ring_.next_entry();
-    prepare_transfer(entry, operation);
+    prepare_request(entry, operation);
     ::io_uring_sqe_set_data64(&entry, address_of(operation));
 }
 
@@ -502,11 +496,18 @@ void IoUringBackend::handle(const Completion& completion) noexcept {
     auto& operation = *reinterpret_cast<Operation*>(completion.user_data);
     if (still_armed) return note_change(operation, completion.result);
     unmark(operation, armed);
-    pass_on(operation, completion.result);
+    if (has(operation, in_kernel_hands)) take_back_buffer(operation, completion.result);
     const int outcome = outcome_of(operation, completion.result);
-    if (outcome == would_block) return needs_entry(operation);
-    operation.unlink();
-    settle(operation, outcome);
+    if (outcome != would_block) {
+        operation.unlink();
+        settle(operation, outcome);
+    } else if (waits_for_disk(operation.kind) && completion.result == -EAGAIN) {
+        // The answer of a file that another process has to release first. A thread waits for that.
+        operation.unlink();
+        give_to_threads(operation);
+    } else {
+        needs_entry(operation);
+    }
 }
 
 /// A multishot poll has reported a change and stays armed. If the call now succeeds, the poll has
@@ -528,6 +529,7 @@ void IoUringBackend::note_change(Operation& operation, int ready) noexcept {
 /// whose cancellation was requested is not sent again; a result that it had before is reported.
 int IoUringBackend::outcome_of(Operation& operation, int result) noexcept {
     if (has(operation, achieved)) return operation.result;
+    if (operation.kind == OperationKind::open) result = clear_of_standard_number(result);
     if (has(operation, descriptor_closed)) {
         // A poll has done nothing, whatever it answers. A READ or WRITE may have moved bytes.
         const bool has_moved = has(operation, in_kernel_hands) && result >= 0;
@@ -535,7 +537,7 @@ int IoUringBackend::outcome_of(Operation& operation, int result) noexcept {
     }
     if (!has(operation, in_kernel_hands)) {
         result = outcome_of_poll(operation, result);
-    } else if (result == -EAGAIN) {
+    } else if (result == -EAGAIN && !waits_for_disk(operation.kind)) {
         // The descriptor is non-blocking after all: another process may have changed its mode.
         unmark(operation, in_kernel_hands);
     }
@@ -577,7 +579,7 @@ void IoUringBackend::report_done(OperationList& finished) noexcept {
     done_.for_each([this](Operation& operation) {
         operation.state = Operation::State::finished;
         --in_flight_;
-        if (RingSlot* slot = slot_of(operation.fd)) --slot->in_flight;
+        if (has(operation, counted)) --slots_[operation.fd].in_flight;
     });
     finished.append(done_);
 }

@@ -12,7 +12,7 @@
 //
 //  1. here: the row of the table;
 //  2. `attempt` (attempt.cpp): the system call, for all back-ends;
-//  3. `prepare_transfer` (ring_requests.h): the request for the kernel's workers, or none;
+//  3. `request_of` (ring_requests.h): the request for the kernel's workers, or none;
 //  4. `part_of` (simulated/world.cpp): the part of the simulated world that carries it out;
 //  5. `error_without_support` (simulated/object.h), and the objects that support the kind.
 //
@@ -87,6 +87,11 @@ constexpr KindFacts facts_of(OperationKind kind) noexcept {
 }
 
 constexpr Interest interest_of(OperationKind kind) noexcept { return facts_of(kind).interest; }
+
+/// Whether operations of this kind wait for a disk and for nothing else. (A `read` may do either.)
+constexpr bool waits_for_disk(OperationKind kind) noexcept {
+    return facts_of(kind).call == Call::disk;
+}
 
 /// The same as events of poll(2). The events of epoll(7) have the same bits on Linux.
 constexpr std::uint16_t events_of(const Operation& operation) noexcept {

@@ -11,7 +11,8 @@
 //     (ring_flags.h).
 //  2. Without the features in `needed_features` the ring is refused: epoll is then the better
 //     choice.
-//  3. The other two calls are tried, because a sandbox may allow the first and refuse these.
+//  3. The other two calls are tried, because a sandbox may allow the first and refuse these. The
+//     second one asks which requests the kernel knows.
 //  4. The descriptor moves above the numbers 0 to 2. A program that was started without standard
 //     streams would otherwise take the ring for one of them. The shared memory stays mapped: it
 //     belongs to the open file and not to the number.
@@ -92,19 +93,35 @@ const char* likely_reason(int error) noexcept {
     throw OsError(error, std::string(call) + ": " + likely_reason(error));
 }
 
+/// The requests that the kernel knows, a bit for each of the first 64. A sandbox may refuse to
+/// tell, as it may refuse every call.
+std::uint64_t ask_for_requests(const io_uring& ring) {
+    constexpr unsigned most = 64;
+    alignas(
+        io_uring_probe) char memory[sizeof(io_uring_probe) + most * sizeof(io_uring_probe_op)]{};
+    auto* answer = reinterpret_cast<io_uring_probe*>(memory);
+    const int asked = ::io_uring_register(static_cast<unsigned>(ring.ring_fd),
+                                          IORING_REGISTER_PROBE, answer, most);
+    if (asked < 0) refuse("io_uring_register", -asked);
+    std::uint64_t known = 0;
+    for (unsigned i = 0; i < answer->ops_len && i < most; ++i) {
+        const bool is_known = (answer->ops[i].flags & IO_URING_OP_SUPPORTED) != 0;
+        if (is_known) known |= std::uint64_t{1} << answer->ops[i].op;
+    }
+    return known;
+}
+
+/// What a kernel of the age that a plain ring stands for would know: no request that came later.
+constexpr std::uint64_t requests_of_old_kernel = (std::uint64_t{1} << IORING_OP_MKDIRAT) - 1;
+
 /// A sandbox may allow io_uring_setup and refuse the calls that use the ring. The refusal should
-/// show here, when epoll can still take over, and not at the first wait.
-void try_remaining_calls(io_uring& ring) {
+/// show here, when epoll can still take over, and not at the first wait. (Registering is tried by
+/// `ask_for_requests`.)
+void try_entering(const io_uring& ring) {
     // EBADFD, "this ring is not enabled yet", is an answer that only the kernel itself gives. A
     // sandbox that refuses, or pretends success, gives another one.
     const int entered = ::io_uring_enter2(static_cast<unsigned>(ring.ring_fd), 0, 0, 0, nullptr, 0);
     if (entered != -EBADFD) refuse("io_uring_enter", entered < 0 ? -entered : EINVAL);
-    // A harmless question: which requests does the kernel know? Only whether the call is allowed
-    // matters here.
-    io_uring_probe answer{};
-    const int registered =
-        ::io_uring_register(static_cast<unsigned>(ring.ring_fd), IORING_REGISTER_PROBE, &answer, 0);
-    if (registered < 0) refuse("io_uring_register", -registered);
 }
 
 /// liburing keeps the number twice, and uses one for entering and the other for everything else.
@@ -158,7 +175,9 @@ Ring::Ring(RingFlags choice) {
         if ((granted.features & needed_features) != needed_features) {
             refuse("io_uring_setup", EINVAL);
         }
-        try_remaining_calls(ring_);
+        try_entering(ring_);
+        known_requests_ = ask_for_requests(ring_);
+        if (choice == RingFlags::none_wished) known_requests_ &= requests_of_old_kernel;
         keep_clear_of_standard_numbers(ring_);
         // Later, when there is no room, `next_entry` cannot report that memory is short.
         set_aside_.reserve(completion_entries);

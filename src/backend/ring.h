@@ -62,6 +62,11 @@ public:
 
     int fd() const noexcept { return ring_.ring_fd; }
 
+    /// Whether this kernel knows the request (IORING_OP_…).
+    bool knows(int request) const noexcept {
+        return request >= 0 && request < 64 && (known_requests_ >> request & 1) != 0;
+    }
+
     /// Calls `handle(completion)` for each completion posted so far. `handle` must not touch the
     /// ring: the completion queue is advanced once, after the last of them.
     template <class Handle>
@@ -95,6 +100,8 @@ private:
 
     io_uring ring_{};
     unsigned enter_flags_ = 0;
+    /// A bit for each of the first requests, which are all that the library uses.
+    std::uint64_t known_requests_ = 0;
 
     /// Completions that were taken out of the ring between two waits to make room. They are older
     /// than those in the ring, so `collect` hands them out first.

@@ -14,8 +14,6 @@
 //
 // Descriptors that are made here never have the numbers 0 to 2 (rule 6 of the contract).
 
-#include <asyncio/lowlevel/fd.h>
-
 #include "backend/attempt.h"
 #include "backend/system_calls.h"
 
@@ -25,14 +23,6 @@
 
 namespace asyncio::lowlevel {
 namespace {
-
-/// The number of a new descriptor, or −errno. A descriptor that has a number of a standard stream
-/// gets another one.
-int clear_of_standard_number(int number) noexcept {
-    if (number < 0) return number;
-    Fd fd = clear_of_standard(Fd(number));
-    return fd ? fd.release() : -errno;
-}
 
 sockaddr* address_of(const Operation& operation) noexcept {
     return static_cast<sockaddr*>(operation.buffer);

@@ -7,6 +7,10 @@
 #include <asyncio/lowlevel/operation.h>
 
 #include <cerrno>
+#include <cstdint>
+#include <span>
+
+#include <sys/types.h>
 
 namespace asyncio::lowlevel {
 
@@ -21,6 +25,10 @@ int retried(Call call) noexcept {
         if (errno != EINTR) return -errno;
     }
 }
+
+/// The result of a call that makes a descriptor, with a number above 2; −errno without one. An
+/// error stays as it is.
+int clear_of_standard_number(int number) noexcept;
 
 // Sockets.
 
@@ -39,6 +47,17 @@ int attempt_sendmsg(const Operation& operation) noexcept;
 int attempt_recvmmsg(const Operation& operation) noexcept;
 int attempt_sendmmsg(const Operation& operation) noexcept;
 int attempt_sendfile(const Operation& operation) noexcept;
+
+// Files, from what the kernel has in memory. `would_block` if that is not enough, or if the kernel
+// or the file system cannot tell.
+
+ssize_t read_from_cache(int fd, std::span<char> room, std::int64_t offset) noexcept;
+int pread_from_cache(const Operation& operation) noexcept;
+/// Offset −1: at the position of the file.
+int write_into_cache(const Operation& operation, std::int64_t offset) noexcept;
+int open_from_cache(const Operation& operation) noexcept;
+/// `would_block` for the errors by which the kernel says that it cannot tell.
+int unless_unsupported(int result) noexcept;
 
 // Files. The calls may wait for the disk.
 

@@ -1,7 +1,8 @@
 // Why a shared descriptor may still block. The answer to "is it ready?" can be out of date when the
-// read follows, because another process was faster. The read then waits in the kernel under
-// io_uring; epoll has no such help, and the thread waits. A better way does not exist for a
-// descriptor whose mode must stay.
+// read follows, because another process was faster. The read then waits with a worker of the kernel
+// under io_uring, and in a thread of the back-end otherwise. A cancellation ends the wait in the
+// kernel and does not end the thread's. A better way does not exist for a descriptor whose mode
+// must stay.
 //
 // A cancellation during the wait for readiness ends the stream's operation as −ECANCELED, whatever
 // the wait answers: nothing was read or written yet.

@@ -4,9 +4,13 @@
 
 #include "backend/make_backend.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <filesystem>
 #include <ostream>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -260,11 +264,28 @@ std::pair<int, int> Sockets::connection() {
 }
 
 int Sockets::send(int fd, std::string_view text, int flags) {
-    return run({.kind = OperationKind::send,
-                .fd = fd,
-                .flags = flags,
-                .buffer = const_cast<char*>(text.data()),
-                .size = text.size()});
+    int sent = 0;
+    do {
+        const int count = run({.kind = OperationKind::send,
+                               .fd = fd,
+                               .flags = flags,
+                               .buffer = const_cast<char*>(text.data()),
+                               .size = text.size()});
+        if (count < 0) return count;
+        sent += count;
+        text.remove_prefix(static_cast<std::size_t>(count));
+    } while (!text.empty());
+    return sent;
+}
+
+std::string Sockets::recv_exactly(int fd, std::size_t size) {
+    std::string bytes;
+    while (bytes.size() < size) {
+        const std::string more = recv(fd, size - bytes.size());
+        if (more.empty()) break;
+        bytes += more;
+    }
+    return bytes;
 }
 
 std::string Sockets::recv(int fd, std::size_t size) {
@@ -274,6 +295,152 @@ std::string Sockets::recv(int fd, std::size_t size) {
     EXPECT_GE(count, 0);
     bytes.resize(static_cast<std::size_t>(std::max(count, 0)));
     return bytes;
+}
+
+void Files::SetUp() {
+    Conformance::SetUp();
+    if (!driver_) return;
+    folder_ = "/tmp";
+    if (std::string_view(backend_->name()) == "simulated") return;
+    folder_ = std::filesystem::temp_directory_path() / "asyncio_files_XXXXXX";
+    ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
+}
+
+void Files::TearDown() {
+    Conformance::TearDown();
+    std::error_code ignored;
+    const bool is_real = driver_ && std::string_view(backend_->name()) != "simulated";
+    if (is_real) std::filesystem::remove_all(folder_, ignored);
+}
+
+const char* Files::path(std::string_view name) {
+    return paths_.emplace_back(folder_ + "/" + std::string(name)).c_str();
+}
+
+int Files::run(const OperationRequest& request) {
+    Asked asked(request);
+    return driver_->run(asked);
+}
+
+int Files::open(const char* path, int flags, unsigned mode) {
+    return run({.kind = OperationKind::open,
+                .fd = AT_FDCWD,
+                .flags = flags,
+                .buffer = const_cast<char*>(path),
+                .size = mode});
+}
+
+int Files::opened(const char* path, int flags, unsigned mode) {
+    const int fd = open(path, flags, mode);
+    EXPECT_GT(fd, 2) << path;
+    open_.push_back(fd);
+    return fd;
+}
+
+int Files::close(int fd) {
+    std::erase(open_, fd);
+    Close request(fd);
+    return driver_->run(request);
+}
+
+void Files::make_file(const char* path, std::string_view content) {
+    const int fd = opened(path, O_WRONLY | O_CREAT | O_TRUNC);
+    std::int64_t written = 0;
+    while (!content.empty()) {
+        const int count = pwrite(fd, content, written);
+        ASSERT_GT(count, 0);
+        written += count;
+        content.remove_prefix(static_cast<std::size_t>(count));
+    }
+    EXPECT_EQ(close(fd), 0);
+}
+
+std::string Files::content(const char* path) {
+    const int fd = open(path, O_RDONLY);
+    if (fd < 0) return "error " + std::to_string(-fd);
+    std::string all;
+    char part[10'000];
+    for (int count = 1; count > 0; all.append(part, static_cast<std::size_t>(count))) {
+        Read reading(fd, part);
+        count = std::max(driver_->run(reading), 0);
+        EXPECT_GE(reading.result, 0);
+    }
+    EXPECT_EQ(close(fd), 0);
+    return all;
+}
+
+int Files::pread(int fd, std::span<char> into, std::int64_t offset) {
+    return run({.kind = OperationKind::pread,
+                .fd = fd,
+                .buffer = into.data(),
+                .size = into.size(),
+                .offset = offset});
+}
+
+int Files::pwrite(int fd, std::string_view bytes, std::int64_t offset) {
+    return run({.kind = OperationKind::pwrite,
+                .fd = fd,
+                .buffer = const_cast<char*>(bytes.data()),
+                .size = bytes.size(),
+                .offset = offset});
+}
+
+int Files::stat(const char* path, struct statx& about) {
+    return run({.kind = OperationKind::statx,
+                .fd = AT_FDCWD,
+                .buffer = const_cast<char*>(path),
+                .size = STATX_BASIC_STATS,
+                .second = &about});
+}
+
+bool Files::exists(const char* path) {
+    struct statx about{};
+    return stat(path, about) == 0;
+}
+
+int Files::unlink(const char* path, int flags) {
+    return run({.kind = OperationKind::unlink,
+                .fd = AT_FDCWD,
+                .flags = flags,
+                .buffer = const_cast<char*>(path)});
+}
+
+int Files::mkdir(const char* path) {
+    return run({.kind = OperationKind::mkdir,
+                .fd = AT_FDCWD,
+                .buffer = const_cast<char*>(path),
+                .size = 0700});
+}
+
+int Files::rename(const char* from, const char* to, int flags) {
+    return run({.kind = OperationKind::rename,
+                .fd = AT_FDCWD,
+                .second_fd = AT_FDCWD,
+                .flags = flags,
+                .buffer = const_cast<char*>(from),
+                .second = const_cast<char*>(to)});
+}
+
+std::vector<std::string> Files::names_in(const char* path) {
+    std::vector<std::string> names;
+    const int fd = opened(path, O_RDONLY | O_DIRECTORY);
+    // Room for a few records only, so that a folder takes several calls.
+    alignas(dirent64) char records[128];
+    for (;;) {
+        const int size = run(
+            {.kind = OperationKind::getdents, .fd = fd, .buffer = records, .size = sizeof records});
+        EXPECT_GE(size, 0);
+        if (size <= 0) break;
+        for (int at = 0; at < size;) {
+            const auto* record = reinterpret_cast<const dirent64*>(records + at);
+            const std::string name = record->d_name;
+            if (name != "." && name != "..") names.push_back(name);
+            at += record->d_reclen;
+        }
+    }
+    EXPECT_EQ(close(fd), 0);
+    std::sort(names.begin(), names.end());
+    return names;
 }
 
 Conformance::Anchor::Anchor(Driver& driver)
@@ -311,7 +478,8 @@ constexpr Tested on_kernel[] = {Tested::io_uring, Tested::io_uring_plain, Tested
 }  // namespace
 
 INSTANTIATE_TEST_SUITE_P(, Conformance, testing::ValuesIn(all), name_of_instance);
-INSTANTIATE_TEST_SUITE_P(, Sockets, testing::ValuesIn(on_kernel), name_of_instance);
+INSTANTIATE_TEST_SUITE_P(, Sockets, testing::ValuesIn(all), name_of_instance);
+INSTANTIATE_TEST_SUITE_P(, Files, testing::ValuesIn(on_kernel), name_of_instance);
 INSTANTIATE_TEST_SUITE_P(, OnKernel, testing::ValuesIn(on_kernel), name_of_instance);
 
 }  // namespace asyncio::lowlevel::conformance

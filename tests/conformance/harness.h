@@ -13,9 +13,11 @@
 
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -23,6 +25,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 namespace asyncio::lowlevel::conformance {
 
@@ -195,11 +198,50 @@ protected:
     int run(const OperationRequest& request);
     int connect(int fd, SocketAddress& to);
     int accept(int listening);
+    /// Sends everything, in as many calls as that takes. The number of bytes, or the first error.
     int send(int fd, std::string_view text, int flags = 0);
+    /// One receive: what has come, or a datagram.
     std::string recv(int fd, std::size_t size = 4096);
+    /// As many receives as it takes; less only at the end of the stream.
+    std::string recv_exactly(int fd, std::size_t size);
     int close(int fd);
     /// To be closed in the end, if the test has not done so.
     int keep(int fd);
+};
+
+/// Files in an empty folder: a real one, or a folder of the simulated world.
+class Files : public Conformance {
+protected:
+    void SetUp() override;
+    void TearDown() override;
+
+    /// The path of a name in the folder. Lives as long as the test.
+    const char* path(std::string_view name);
+
+    int run(const OperationRequest& request);
+    int open(const char* path, int flags, unsigned mode = 0600);
+    /// An open that must succeed. `TearDown` closes the number.
+    int opened(const char* path, int flags, unsigned mode = 0600);
+    int close(int fd);
+    /// Makes a file with this content.
+    void make_file(const char* path, std::string_view content);
+    /// All that the file holds; "error N" if it cannot be opened.
+    std::string content(const char* path);
+    int pread(int fd, std::span<char> into, std::int64_t offset);
+    int pwrite(int fd, std::string_view bytes, std::int64_t offset);
+    /// Asks for all that is known of a file. Returns the result of the call.
+    int stat(const char* path, struct statx& about);
+    bool exists(const char* path);
+    int unlink(const char* path, int flags = 0);
+    int mkdir(const char* path);
+    int rename(const char* from, const char* to, int flags = 0);
+    /// The names in a folder, sorted, without "." and "..".
+    std::vector<std::string> names_in(const char* path);
+
+private:
+    std::string folder_;
+    /// A deque, because the texts must stay where they are.
+    std::deque<std::string> paths_;
 };
 
 /// A real pipe, non-blocking unless asked otherwise: read end, write end.

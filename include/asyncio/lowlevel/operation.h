@@ -124,9 +124,14 @@ enum class OperationKind : std::uint8_t {
     /// thread may wait for the disk.
     sendfile,
 
-    // Files. The calls may wait for the disk, and there is no readiness to wait for. `fd` is the
-    // folder from which a relative path starts (AT_FDCWD: the working folder).
-    open,       ///< The result is a descriptor, close-on-exec.
+    // Files. The calls may wait for the disk, and there is no readiness to wait for. So a worker of
+    // the kernel or a thread carries them out, unless the kernel has at hand what they need. `fd`
+    // is the folder from which a relative path starts (AT_FDCWD: the working folder).
+
+    /// The result is a descriptor, non-blocking and close-on-exec. The mode has no effect on files.
+    /// It lets the open of a named pipe or a device return at once, where it would wait for the
+    /// other end.
+    open,
     pread,      ///< As `read`, at the place `offset`.
     pwrite,     ///< As `write`, at the place `offset`.
     fsync,      ///< Returns when the file is on the disk; with `flags` 1, its data.
@@ -142,7 +147,7 @@ enum class OperationKind : std::uint8_t {
 enum class Blocking : std::uint8_t {
     unknown,   ///< No knowledge: a back-end that must know asks the kernel.
     never,     ///< Non-blocking mode: the call says EAGAIN when it must.
-    possible,  ///< The call may block the thread, as with a file.
+    possible,  ///< The call may block the thread, as with a file, whatever the mode is.
 };
 
 /// What is asked of the kernel: the part of an operation that the caller fills in. Which members
@@ -173,7 +178,7 @@ struct Operation : internal::ListNode, OperationRequest {
     State state = State::idle;
     /// Notes of the back-end while the operation is in flight. Each back-end has bits of its own;
     /// `submit` sets them anew.
-    std::uint8_t marks = 0;
+    std::uint16_t marks = 0;
 
     /// ≥ 0, or −errno. Valid in state `finished`. In flight it belongs to the back-end, which may
     /// keep a note there.

@@ -2,16 +2,23 @@
 // The table of file descriptors that the simulated world gives out, as a kernel has one for each
 // process.
 //
-// A number names a side of an object, and an object is shared by its descriptors and by the
-// operations that were submitted on them. Closing a descriptor removes the number at once, while
-// the object stays for the others. So the world can still see that the number of an operation in
-// flight was closed, or has a new meaning (`World::foresee`).
+// A number names an open file, which is a side of an object. An object is shared by its open files
+// and by the operations that were submitted on them. An open file is shared by its numbers and by
+// the messages that carry it to another socket (SCM_RIGHTS in unix(7)). The object hears that its
+// side was closed when the last of these is gone.
+//
+// Closing a descriptor removes the number at once, while the object stays for the others. So the
+// world can still see that the number of an operation in flight was closed, or has a new meaning
+// (`World::foresee`). The new meaning can be the same file, so numbers alone and files alone do not
+// tell. Each entry therefore counts as an opening of its own.
 //
 // Thread-safety: none. A table belongs to one world.
 
 #include "backend/simulated/object.h"
 
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <new>
 #include <queue>
 #include <unordered_map>
@@ -26,13 +33,26 @@ namespace asyncio::lowlevel::simulated {
 /// touched.
 inline constexpr int first_number = 1 << 30;
 
-/// The meaning of a descriptor number.
-struct End {
+/// A side of an object that numbers and messages share.
+struct OpenFile {
     ObjectPtr object;
     int side;
 };
+using FilePtr = std::shared_ptr<const OpenFile>;
 
-/// The table from numbers to objects.
+/// Gives up one share of an open file. The last one closes the side of the object.
+inline void let_go(FilePtr file, Surroundings& around) noexcept {
+    if (file.use_count() == 1) file->object->close(file->side, around);
+}
+
+/// The meaning of a descriptor number.
+struct Descriptor {
+    FilePtr file;
+    /// No two entries of the table ever have the same.
+    std::uint64_t opening;
+};
+
+/// The table from numbers to open files.
 ///
 /// A kernel gives a number out again as soon as it is free, and programs that hold on to a closed
 /// number then use another file. The seeded world does the same, to show such mistakes. The plain
@@ -41,28 +61,38 @@ class Descriptors {
 public:
     explicit Descriptors(bool reuses_numbers) : reuses_numbers_(reuses_numbers) {}
 
+    /// A number for a file that is open already.
     /// Throws: `std::bad_alloc`; the table is then as it was, except that the number is not used
     /// again.
-    int open(ObjectPtr object, int side) {
+    int open(FilePtr file) {
         const int number = next_number();
-        ends_.emplace(number, End{std::move(object), side});
+        table_.emplace(number, Descriptor{std::move(file), ++openings_});
         return number;
     }
 
-    void close(int number) noexcept {
-        ends_.erase(number);
-        if (!reuses_numbers_) return;
+    /// Opens a side of `object`. Throws: as above.
+    int open(ObjectPtr object, int side) {
+        return open(std::make_shared<const OpenFile>(std::move(object), side));
+    }
+
+    /// Removes the number, which must mean something. The caller lets go of the file.
+    FilePtr close(int number) noexcept {
+        const auto found = table_.find(number);
+        FilePtr file = std::move(found->second.file);
+        table_.erase(found);
+        if (!reuses_numbers_) return file;
         try {
             free_.push(number);
         } catch (const std::bad_alloc&) {
             // Without memory the number is not given out again, which a program cannot notice.
         }
+        return file;
     }
 
     /// Null if the number means nothing.
-    const End* find(int number) const noexcept {
-        const auto found = ends_.find(number);
-        return found == ends_.end() ? nullptr : &found->second;
+    const Descriptor* find(int number) const noexcept {
+        const auto found = table_.find(number);
+        return found == table_.end() ? nullptr : &found->second;
     }
 
 private:
@@ -76,7 +106,8 @@ private:
 
     bool reuses_numbers_;
     int unused_ = first_number;
-    std::unordered_map<int, End> ends_;
+    std::uint64_t openings_ = 0;
+    std::unordered_map<int, Descriptor> table_;
     std::priority_queue<int, std::vector<int>, std::greater<>> free_;
 };
 

@@ -37,6 +37,8 @@ struct Ticket {
     /// time the operation is carried out, the number may mean another object, and that object must
     /// not be touched.
     ObjectPtr object;
+    /// Which opening of the number this was (descriptors.h).
+    std::uint64_t opening = 0;
     State state = State::done;
     /// The caller has cancelled it, and the plan decided that the cancellation comes late: the
     /// operation ends at its appointment, with a result if it can have one.
@@ -51,7 +53,7 @@ class InFlight {
 public:
     /// A new operation. Its place is chosen next, by `let_wait` or `appoint`.
     /// Throws: `std::bad_alloc`; the operation is not in flight then.
-    Ticket& add(Operation& operation, ObjectPtr object);
+    Ticket& add(Operation& operation, ObjectPtr object, std::uint64_t opening);
     /// A new operation on a real descriptor. Throws: as `add`.
     void add_outside(Operation& operation);
 

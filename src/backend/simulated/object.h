@@ -29,9 +29,13 @@
 //     is a choice, because each question takes a number from the sequence of the seed.
 //  3. `carry_out` may throw `std::bad_alloc`, and nothing has happened then: the world turns it
 //     into ENOMEM.
+//  4. `foresee` changes nothing, and `carry_out` is not called for an error. So an error that is
+//     reported once is foreseen as 0, and `carry_out` answers it. `carry_out` may also begin
+//     something and answer `would_block`: the operation then waits for the end of it (connect).
 //
 // Thread-safety: none. An object belongs to one world.
 
+#include <asyncio/internal/base/time.h>
 #include <asyncio/lowlevel/operation.h>
 
 #include "backend/attempt.h"
@@ -46,7 +50,9 @@
 namespace asyncio::lowlevel::simulated {
 
 class Changes;
+class Deliveries;
 class Descriptors;
+class Network;
 class Object;
 using ObjectPtr = std::shared_ptr<Object>;
 
@@ -98,6 +104,12 @@ struct Surroundings {
     Changes& changes;
     /// For reads that bring no buffer of their own.
     Scratch& scratch;
+    Network& network;
+    /// For what arrives later.
+    Deliveries& deliveries;
+    const TimePoint& now;
+
+    TimePoint after(Duration time) const noexcept { return internal::add_saturating(now, time); }
 };
 
 class Object : public std::enable_shared_from_this<Object> {
@@ -112,10 +124,11 @@ public:
     virtual int foresee(const Operation& operation, int side) const noexcept = 0;
 
     /// Does what `foresee` promised, or a part of it where the plan says so. Called only when
-    /// `foresee` has just answered `foreseen`, which is not negative. Returns the result.
+    /// `foresee` has just answered `foreseen`, which is not negative. Returns the result, or
+    /// `would_block`.
     virtual int carry_out(Operation& operation, int side, int foreseen, Surroundings& around) = 0;
 
-    /// The descriptor of `side` was closed. Called once for each side.
+    /// The last descriptor of `side` was closed. Called once for each side.
     virtual void close(int side, Surroundings& around) noexcept = 0;
 
     /// The operations that would block, in the order in which they came. The world puts them here

@@ -11,7 +11,6 @@
 #include "backend/simulated/descriptors.h"
 
 #include <algorithm>
-#include <cassert>
 #include <cerrno>
 #include <climits>
 #include <cstring>
@@ -27,7 +26,7 @@ int Pipe::readable(std::size_t size) const noexcept {
     // Linux looks at the size first: a read of zero bytes returns 0, whatever the state of the
     // pipe.
     if (size == 0) return 0;
-    if (filled() > 0) return static_cast<int>(std::min(size, filled()));
+    if (bytes_.size() > 0) return static_cast<int>(std::min(size, bytes_.size()));
     return has_writer_ ? would_block : 0;
 }
 
@@ -44,7 +43,7 @@ int Pipe::writable(std::size_t size) const noexcept {
 int Pipe::events(int side) const noexcept {
     int events = 0;
     if (side == reading) {
-        if (filled() > 0) events |= POLLIN | POLLRDNORM;
+        if (bytes_.size() > 0) events |= POLLIN | POLLRDNORM;
         if (!has_writer_) events |= POLLHUP;
     } else {
         // Room for one byte is not enough: a small write could then still have to wait.
@@ -74,15 +73,16 @@ int Pipe::carry_out(Operation& operation, int, int foreseen, Surroundings& aroun
 int Pipe::read(Operation& operation, std::size_t most, Surroundings& around) {
     const std::size_t count = around.plan.shortened(most);
     if (operation.receive == nullptr) {
-        take(operation.buffer, count);
+        std::memcpy(operation.buffer, bytes_.data(), count);
     } else {
         static_assert(capacity_bytes <= Scratch::size_bytes,
                       "the scratch memory must hold all that a pipe can hold");
         const std::span<char> room = around.scratch.take(count);
         if (room.data() == nullptr) return -ENOMEM;
-        take(room.data(), count);
+        std::memcpy(room.data(), bytes_.data(), count);
         operation.receive(operation, room);
     }
+    bytes_.drop(count);
     around.changes.add(*this);
     return static_cast<int>(count);
 }
@@ -92,7 +92,7 @@ int Pipe::read(Operation& operation, std::size_t most, Surroundings& around) {
 int Pipe::write(const Operation& operation, std::size_t most, Surroundings& around) {
     const bool is_atomic = operation.size <= PIPE_BUF;
     const std::size_t count = is_atomic ? most : around.plan.shortened(most);
-    put(operation.buffer, count);
+    bytes_.put(operation.buffer, count);
     around.changes.add(*this);
     return static_cast<int>(count);
 }
@@ -102,26 +102,6 @@ int Pipe::write(const Operation& operation, std::size_t most, Surroundings& arou
 void Pipe::close(int side, Surroundings& around) noexcept {
     (side == reading ? has_reader_ : has_writer_) = false;
     around.changes.add(*this);
-}
-
-/// Moves `count` bytes out. No more than `readable` promised.
-void Pipe::take(void* bytes, std::size_t count) noexcept {
-    assert(count <= filled());
-    if (count == 0) return;
-    std::memcpy(bytes, bytes_.data() + taken_, count);
-    taken_ += count;
-    // The bytes that were read are not removed at every read. This would move the rest each time,
-    // which is quadratic for a program that reads a full pipe byte by byte.
-    if (taken_ < filled()) return;
-    bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(taken_));
-    taken_ = 0;
-}
-
-/// Moves `count` bytes in. No more than `writable` promised.
-void Pipe::put(const void* bytes, std::size_t count) {
-    assert(count <= room());
-    const auto* first = static_cast<const std::byte*>(bytes);
-    bytes_.insert(bytes_.end(), first, first + count);
 }
 
 /// Without memory for the second descriptor, the first one is closed again.

@@ -11,10 +11,10 @@
 //
 // Thread-safety: none. A pipe belongs to one world.
 
+#include "backend/simulated/byte_queue.h"
 #include "backend/simulated/object.h"
 
 #include <cstddef>
-#include <vector>
 
 namespace asyncio::lowlevel::simulated {
 
@@ -34,18 +34,10 @@ private:
     int writable(std::size_t size) const noexcept;
     int read(Operation& operation, std::size_t most, Surroundings& around);
     int write(const Operation& operation, std::size_t most, Surroundings& around);
-    void take(void* bytes, std::size_t count) noexcept;
-    void put(const void* bytes, std::size_t count);
-    std::size_t filled() const noexcept { return bytes_.size() - taken_; }
-    std::size_t room() const noexcept { return capacity_bytes - filled(); }
+    std::size_t room() const noexcept { return capacity_bytes - bytes_.size(); }
 
-    /// The bytes that were written and not yet removed. The first `taken_` bytes are already read.
-    /// They are removed when the pipe is empty or when they outnumber the others, so each byte is
-    /// moved twice at most.
-    std::vector<std::byte> bytes_;
-    std::size_t taken_ = 0;
-
-    // Each side has one end and no duplicates, so a flag is enough where the kernel counts.
+    ByteQueue bytes_;
+    // The descriptors of a side are counted elsewhere (descriptors.h), so a flag is enough.
     bool has_reader_ = true;
     bool has_writer_ = true;
 };

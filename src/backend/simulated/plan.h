@@ -23,6 +23,8 @@
 
 #include <asyncio/internal/base/time.h>
 
+#include "backend/simulated/dice.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -32,39 +34,41 @@ namespace asyncio::lowlevel::simulated {
 
 class Plan {
 public:
-    explicit Plan(std::uint64_t seed) noexcept : plain_(seed == 0), state_(seed) {
+    explicit Plan(std::uint64_t seed) noexcept : plain_(seed == 0), dice_(seed) {
         if (plain_) return;
-        rates_.finishes_in_submit = below(17);
-        rates_.delayed = below(13);
-        rates_.shortened = below(17);
-        rates_.returns_early = below(5);
-        rates_.cancel_wins = below(17);
+        rates_.finishes_in_submit = dice_.below(17);
+        rates_.delayed = dice_.below(13);
+        rates_.shortened = dice_.below(17);
+        rates_.returns_early = dice_.below(5);
+        rates_.cancel_wins = dice_.below(17);
     }
 
     /// Whether an operation that could finish now does so inside `submit`, without ever being in
     /// flight.
-    bool finishes_in_submit() noexcept { return plain_ || happens(rates_.finishes_in_submit); }
+    bool finishes_in_submit() noexcept {
+        return plain_ || dice_.happens(rates_.finishes_in_submit);
+    }
 
     /// For how long an operation that could finish is left alone first. Zero: until the next look
     /// at it. At most a tenth of a millisecond, far below the time limits that programs set, so
     /// that a delay alone never makes a limit expire.
     Duration delay() noexcept {
-        if (plain_ || !happens(rates_.delayed)) return Duration::zero();
-        return std::chrono::microseconds(1 + below(100));
+        if (plain_ || !dice_.happens(rates_.delayed)) return Duration::zero();
+        return std::chrono::microseconds(1 + dice_.below(100));
     }
 
     /// How many of `most` bytes (at least one) are moved.
     std::size_t shortened(std::size_t most) noexcept {
-        if (plain_ || most <= 1 || !happens(rates_.shortened)) return most;
-        return 1 + static_cast<std::size_t>(below(most));
+        if (plain_ || most <= 1 || !dice_.happens(rates_.shortened)) return most;
+        return 1 + static_cast<std::size_t>(dice_.below(most));
     }
 
     /// Whether a cancelled operation ends as −ECANCELED even where it could succeed.
-    bool cancel_wins() noexcept { return plain_ || happens(rates_.cancel_wins); }
+    bool cancel_wins() noexcept { return plain_ || dice_.happens(rates_.cancel_wins); }
 
     /// Whether this `wait` returns at once and with nothing. At most every fourth does, so a
     /// program that waits again makes progress.
-    bool wait_returns_early() noexcept { return !plain_ && happens(rates_.returns_early); }
+    bool wait_returns_early() noexcept { return !plain_ && dice_.happens(rates_.returns_early); }
 
     /// Whether the lowest free descriptor number is given out again, as a kernel does. In the plain
     /// run a number is used once, so that a trace names each pipe without doubt.
@@ -75,7 +79,7 @@ public:
     void shuffle(std::vector<Element>& elements) noexcept {
         if (plain_) return;
         for (std::size_t last = elements.size(); last > 1; --last) {
-            std::swap(elements[last - 1], elements[static_cast<std::size_t>(below(last))]);
+            std::swap(elements[last - 1], elements[static_cast<std::size_t>(dice_.below(last))]);
         }
     }
 
@@ -89,26 +93,8 @@ private:
         std::uint64_t cancel_wins = 0;
     };
 
-    bool happens(std::uint64_t sixteenths) noexcept { return below(16) < sixteenths; }
-
-    /// A number in [0, bound). The remainder favours small numbers by at most bound / 2⁶⁴, which no
-    /// run is long enough to notice.
-    std::uint64_t below(std::uint64_t bound) noexcept { return next() % bound; }
-
-    /// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA
-    /// 2014): a counter in steps of 2⁶⁴ divided by the golden ratio, whose bits are then mixed
-    /// until each depends on all. The standard library's distributions may differ from one library
-    /// to the next, and a seed must mean the same run everywhere.
-    std::uint64_t next() noexcept {
-        state_ += 0x9e3779b97f4a7c15u;
-        std::uint64_t mixed = state_;
-        mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9u;
-        mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebu;
-        return mixed ^ (mixed >> 31);
-    }
-
     bool plain_;
-    std::uint64_t state_;
+    Dice dice_;
     Rates rates_;
 };
 

@@ -5,7 +5,8 @@
 // anew for each look costs little, and the problems that epoll has with closed numbers do not
 // exist.
 //
-// A look, step by step (`RealDescriptors::look`)
+// A look, step by step (`RealDescriptors::wait_for_readiness`). Before and after it, the operations
+// are collected that threads have carried out. A thread rings the bell, which ends the wait.
 //
 //  1. The list is built: the bell, and each descriptor once with all that is waited for on it.
 //     Descriptors whose last answer was useless are left out.
@@ -26,6 +27,7 @@
 #include <asyncio/exceptions.h>
 
 #include "backend/attempt.h"
+#include "backend/marks.h"
 #include "backend/operation_kind.h"
 
 #include <algorithm>
@@ -86,9 +88,53 @@ void RealDescriptors::expect_rings(int change) noexcept {
     expected_rings_ += change;
 }
 
-void RealDescriptors::keep(Operation& operation) {
+int RealDescriptors::attempt(Operation& operation) noexcept {
+    const bool closes = operation.kind == OperationKind::close;
+    const bool needs_thread =
+        closes ? !file_threads_.let_go(operation.fd) : attempt_may_block(operation);
+    operation.marks = needs_thread ? waits_for_disk : 0;
+    return needs_thread ? attempt_from_cache(operation, scratch_)
+                        : lowlevel::attempt(operation, scratch_);
+}
+
+void RealDescriptors::keep(Operation& operation) noexcept {
     if (empty()) last_asked_ = Clock::now();
-    kept_.push_back(operation);
+    has(operation, waits_for_disk) ? give_to_threads(operation) : kept_.push_back(operation);
+}
+
+/// Without a thread, this one waits for the disk. The next look finds the result.
+void RealDescriptors::give_to_threads(Operation& operation) noexcept {
+    const bool has_buffer = lend_buffer(operation);
+    if (has_buffer && file_threads_.give(operation)) return mark(operation, in_thread);
+    operation.result = has_buffer ? attempt_in_thread(operation) : -ENOMEM;
+    take_back_buffer(operation, operation.result);
+    done_here_.push_back(operation);
+}
+
+bool RealDescriptors::cancel(Operation& operation) noexcept {
+    if (has(operation, in_thread)) {
+        mark(operation, cancel_requested);
+        file_threads_.cancel(operation);
+        return false;
+    }
+    operation.unlink();
+    return true;
+}
+
+/// A call that would block names no file but a pipe or a terminal in non-blocking mode. From then
+/// on its operation waits for readiness.
+void RealDescriptors::collect_from_threads(OperationList& carried_out) noexcept {
+    carried_out.append(done_here_);
+    OperationList ended;
+    file_threads_.take_ended(ended);
+    while (!ended.empty()) {
+        Operation& operation = ended.pop_front();
+        take_back_buffer(operation, operation.result);
+        const bool is_cancelled = has(operation, cancel_requested);
+        operation.marks = 0;
+        if (operation.result == would_block && is_cancelled) operation.result = -ECANCELED;
+        (operation.result == would_block ? kept_ : carried_out).push_back(operation);
+    }
 }
 
 Duration RealDescriptors::time_passed() noexcept {
@@ -126,6 +172,13 @@ void RealDescriptors::leave_out(int fd) noexcept {
 }
 
 void RealDescriptors::look(Duration limit, OperationList& carried_out) noexcept {
+    collect_from_threads(carried_out);
+    if (!carried_out.empty()) limit = Duration::zero();
+    wait_for_readiness(limit, carried_out);
+    collect_from_threads(carried_out);
+}
+
+void RealDescriptors::wait_for_readiness(Duration limit, OperationList& carried_out) noexcept {
     const bool is_listed = list_descriptors();
     const std::unordered_set<int> left_out = std::exchange(useless_, {});
     constexpr Duration moment = std::chrono::milliseconds{1};
@@ -147,7 +200,7 @@ void RealDescriptors::look(Duration limit, OperationList& carried_out) noexcept 
         const bool is_watched = is_listed && !left_out.contains(operation.fd);
         const int answer = is_watched ? watched_[place_.at(operation.fd)].revents : POLLERR;
         if (!unknown && answer == 0) return;
-        operation.result = attempt(operation, scratch_);
+        operation.result = lowlevel::attempt(operation, scratch_);
         if (operation.result == would_block) {
             if ((answer & (POLLERR | POLLHUP)) != 0 && is_listed) leave_out(operation.fd);
             return;

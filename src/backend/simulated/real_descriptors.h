@@ -4,7 +4,9 @@
 //
 // A program under simulation may still start real children and read real pipes. Such an operation
 // is tried with the real call, which never blocks, and is kept here as long as it cannot be
-// finished. While one is kept, the world waits for real, and its clock moves as the real one does.
+// finished. An operation on a real file that has to wait for the disk goes to a thread, as it does
+// under epoll. While an operation is kept, the world waits for real, and its clock moves as the
+// real one does.
 // Determinism ends there: the kernel and not the plan decides what happens, and when. The plan does
 // not even shorten real reads and writes, because a short read of a datagram loses the rest of it,
 // and an eventfd refuses one.
@@ -19,6 +21,7 @@
 #include <asyncio/lowlevel/operation.h>
 
 #include "backend/attempt.h"
+#include "backend/file_threads.h"
 
 #include <atomic>
 #include <unordered_map>
@@ -72,15 +75,26 @@ class RealDescriptors {
 public:
     RealDescriptors();
 
+    /// Tries the operation. Returns its result, or `would_block`; the operation then has to be
+    /// kept. A close ends the operations on its descriptor that wait for a thread, and waits itself
+    /// while a thread uses the descriptor.
+    int attempt(Operation& operation) noexcept;
+
     /// Keeps an operation that was tried and would block.
-    void keep(Operation& operation);
+    void keep(Operation& operation) noexcept;
+
+    /// Asks for the early end of an operation that is kept. True if it has left, without an effect;
+    /// false if a thread has it, which will report what became of it.
+    bool cancel(Operation& operation) noexcept;
 
     /// `change` more rings of the bell are certain to come (fewer, if negative). The sum is never
     /// negative.
     void expect_rings(int change) noexcept;
 
     /// Whether nothing is kept and no ring is expected; then time is virtual.
-    bool empty() const noexcept { return kept_.empty() && expected_rings_ == 0; }
+    bool empty() const noexcept {
+        return kept_.empty() && expected_rings_ == 0 && file_threads_.empty() && done_here_.empty();
+    }
 
     /// How much real time has passed since the last call, or since the object stopped being empty.
     Duration time_passed() noexcept;
@@ -94,6 +108,14 @@ public:
     Scratch& scratch() noexcept { return scratch_; }
 
 private:
+    // The marks of an operation in flight.
+    static constexpr unsigned waits_for_disk = 1;  ///< Not for readiness: a thread carries it out.
+    static constexpr unsigned in_thread = 2;       ///< `file_threads_` has it.
+    static constexpr unsigned cancel_requested = 4;  ///< While it is with `file_threads_`.
+
+    void give_to_threads(Operation& operation) noexcept;
+    void collect_from_threads(OperationList& carried_out) noexcept;
+    void wait_for_readiness(Duration limit, OperationList& carried_out) noexcept;
     bool list_descriptors() noexcept;
     void leave_out(int fd) noexcept;
 
@@ -114,6 +136,13 @@ private:
     std::unordered_set<int> useless_;
     /// Where in `watched_` a descriptor stands. A member only to keep its memory from look to look.
     std::unordered_map<int, std::size_t> place_;
+
+    /// Operations that no thread could be found for: they were carried out, and wait for the next
+    /// look.
+    OperationList done_here_;
+    /// The last member: its threads ring the bell until it is destroyed.
+    FileThreads file_threads_{[](void* bell) noexcept { static_cast<Doorbell*>(bell)->ring(); },
+                              &doorbell_};
 };
 
 }  // namespace asyncio::lowlevel::simulated

@@ -29,30 +29,36 @@
 //     what that thread did at this moment of its time and not after a jump.
 //  2. The plan may let the wait return early and with nothing. The contract allows it, and programs
 //     must not depend on the opposite.
-//  3. Everything that is due is carried out: appointments whose time has come, then operations on
-//     objects to which something happened.
+//  3. Everything that is due is carried out: deliveries and appointments whose time has come, then
+//     operations on objects to which something happened.
 //  4. If that finished an operation, or the wait only looks, no time passes. Otherwise the clock
 //     jumps; while operations are outside, the world waits for real instead.
 //  5. Operations due at the new time are carried out. Everything that is done is reported, in an
 //     order that the plan shuffles.
 //
-// Objects. A descriptor of the world names an `Object` (object.h), and pipes are the only objects
-// yet. The world never asks what kind of object it has. It asks an object what would happen
-// (`foresee`), asks the plan whether now is the time, and lets the object do it (`carry_out`). Two
-// kinds of operations are the world's own affair: making a pipe, which names no object, and
-// closing, which removes a number from the table. `part_of` says this for every kind, and is the
-// world's only switch over the kinds.
+// Objects. A descriptor of the world names an `Object` (object.h): an end of a pipe, or a socket.
+// The world never asks what kind of object it has. It asks an object what would happen (`foresee`),
+// asks the plan whether now is the time, and lets the object do it (`carry_out`). Some kinds of
+// operations name no object. The world makes pipes, the network makes sockets, and closing removes
+// a number from the table. `part_of` says this for every kind, and is the world's only switch over
+// the kinds.
 //
-// Why two runs are equal. The plan is the only source of choice, and it is asked in an order
-// that depends on the program alone. Every container that is walked has an order of its own: by
-// time, then by arrival. The tickets are kept by address, which differs from run to run, so they
-// are looked up and never walked.
+// Deliveries. What sockets send arrives later, whether an operation waits for it or not
+// (deliveries.h). What arrives at the present time arrives directly after the operation that has
+// sent it, so in the plain world the bytes are there when the send returns. An arrival changes
+// objects, and the operations that wait there are tried as after any other change.
+//
+// Why two runs are equal. The plan and the network are the only sources of choice, and they are
+// asked in an order that depends on the program alone. Every container that is walked has an order
+// of its own: by time, then by arrival. The tickets are kept by address, which differs from run to
+// run, so they are looked up and never walked.
 //
 // Deadlock. The program does not run during a wait, so an operation that waits at its object when
-// the wait begins still waits when it ends. With nothing appointed, nothing outside and no
-// deadline, the wait has no end, and is answered `deadlock`. The world cannot see other threads.
-// Where another thread is going to call `wake`, the program says so (`expect_wakes`), or keeps an
-// operation on a real descriptor in flight; either makes the wait a real one.
+// the wait begins still waits when it ends. With nothing appointed, nothing on its way, nothing
+// outside and no deadline, the wait has no end, and is answered `deadlock`. The world cannot see
+// other threads. Where another thread is going to call `wake`, the program says so
+// (`expect_wakes`), or keeps an operation on a real descriptor in flight; either makes the wait a
+// real one.
 //
 // Descriptors. Numbers from 2³⁰ belong to the world; all others are real. The cost of real ones
 // (real waiting, and the end of determinism) stands in real_descriptors.h.
@@ -74,8 +80,10 @@
 #include "backend/attempt.h"
 #include "backend/fork_guard.h"
 #include "backend/operation_kind.h"
+#include "backend/simulated/deliveries.h"
 #include "backend/simulated/descriptors.h"
 #include "backend/simulated/in_flight.h"
+#include "backend/simulated/network.h"
 #include "backend/simulated/object.h"
 #include "backend/simulated/pipe.h"
 #include "backend/simulated/plan.h"
@@ -99,17 +107,18 @@ constexpr TimePoint beginning = TimePoint{} + std::chrono::seconds{1};
 
 /// The part of the world that carries out an operation.
 enum class Part : std::uint8_t {
-    new_pipe,  ///< `make_pipe`. The operation names no descriptor.
-    table,     ///< The table of descriptors.
-    object,    ///< The object that the operation's descriptor names.
-    nothing,   ///< The world does not have it.
+    new_pipe,    ///< `make_pipe`. The operation names no descriptor.
+    new_socket,  ///< The network. The operation names no descriptor.
+    table,       ///< The table of descriptors.
+    object,      ///< The object that the operation's descriptor names.
+    nothing,     ///< The world does not have it.
 };
 
 constexpr Part part_of(OperationKind kind) noexcept {
     switch (kind) {
         case OperationKind::pipe: return Part::new_pipe;
         case OperationKind::close: return Part::table;
-        case OperationKind::socket:
+        case OperationKind::socket: return Part::new_socket;
         case OperationKind::open:
         case OperationKind::statx:
         case OperationKind::unlink:
@@ -152,9 +161,10 @@ constexpr bool names_descriptor(const Operation& operation) noexcept {
 class World final : public Backend {
 public:
     explicit World(SimulationOptions options)
-        : plan_(options.seed), descriptors_(plan_.reuses_numbers()) {
+        : plan_(options.seed), network_(options.seed), descriptors_(plan_.reuses_numbers()) {
         ignore_sigpipe();
     }
+    ~World() override { network_.release_passengers(); }
 
     const char* name() const noexcept override { return "simulated"; }
     Submitted submit(Operation& operation) noexcept override;
@@ -167,8 +177,8 @@ public:
 private:
     // The meaning of operations. `foresee` asks and changes nothing; `carry_out` does it. Between
     // the two the plan decides whether now is the time.
-    ObjectPtr object_of(const Operation& operation) const;
-    int foresee(const Operation& operation, const ObjectPtr& object) const noexcept;
+    std::uint64_t opening_of(const Operation& operation) const noexcept;
+    int foresee(const Operation& operation, std::uint64_t opening) const noexcept;
     int try_to_carry_out(Operation& operation, int foreseen) noexcept;
     int carry_out(Operation& operation, int foreseen);
     int close(int number) noexcept;
@@ -177,55 +187,66 @@ private:
 
     // Parts of a wait.
     void do_what_is_due();
+    void deliver() noexcept;
     void keep_appointment(Operation& operation, Ticket& ticket);
     void try_again(Object& object);
-    TimePoint after(Duration delay) const noexcept { return internal::add_saturating(now_, delay); }
+    TimePoint after(Duration time) const noexcept { return surroundings_.after(time); }
+    TimePoint next_event() const noexcept;
     bool jump(TimePoint deadline);
     void look_outside(TimePoint until);
     void grow_older();
 
     ForkGuard fork_guard_;
     Plan plan_;
+    TimePoint now_ = beginning;
+    /// Before all that owns sockets, which name their hosts.
+    Network network_;
     Descriptors descriptors_;
     RealDescriptors real_;
     Changes changes_;
-    Surroundings surroundings_{plan_, descriptors_, changes_, real_.scratch()};
+    Deliveries deliveries_;
+    Surroundings surroundings_{plan_,    descriptors_, changes_, real_.scratch(),
+                               network_, deliveries_,  now_};
     InFlight in_flight_;
-    TimePoint now_ = beginning;
 
     /// How many waits in a row found something to do and took no time; see `grow_older`.
     int waits_without_time_ = 0;
 };
 
-/// Whether the operation goes to the kernel. A pipe that an operation makes always belongs to the
-/// world, so a program without children is deterministic.
+/// Whether the operation goes to the kernel. Pipes and sockets that an operation makes always
+/// belong to the world, so a program without children is deterministic.
 bool is_real(const Operation& operation) noexcept {
     return names_descriptor(operation) && operation.fd < first_number;
 }
 
-/// The object that the operation's number means now; null if it means none.
-ObjectPtr World::object_of(const Operation& operation) const {
-    const End* end = descriptors_.find(operation.fd);
-    return end == nullptr ? nullptr : end->object;
+/// Which opening the operation's number means now; 0 if it means nothing.
+std::uint64_t World::opening_of(const Operation& operation) const noexcept {
+    const Descriptor* descriptor = descriptors_.find(operation.fd);
+    return descriptor == nullptr ? 0 : descriptor->opening;
 }
 
 /// The result that the operation would have if it was carried out now and as a whole; or
-/// `would_block`. `object` is what its number meant when it was submitted. If the number means
+/// `would_block`. `opening` is what its number meant when it was submitted. If the number means
 /// something else by now, the descriptor was closed in between, which has ended the operation.
-int World::foresee(const Operation& operation, const ObjectPtr& object) const noexcept {
+int World::foresee(const Operation& operation, std::uint64_t opening) const noexcept {
     if (part_of(operation.kind) == Part::nothing) return -ENOSYS;
     if (!names_descriptor(operation)) return 0;
-    const End* end = descriptors_.find(operation.fd);
-    if (end == nullptr || end->object != object) return object == nullptr ? -EBADF : -ECANCELED;
+    const Descriptor* descriptor = descriptors_.find(operation.fd);
+    if (descriptor == nullptr || descriptor->opening != opening)
+        return opening == 0 ? -EBADF : -ECANCELED;
     const bool closes = part_of(operation.kind) == Part::table;
-    return closes ? 0 : object->foresee(operation, end->side);
+    if (closes) return 0;
+    return descriptor->file->object->foresee(operation, descriptor->file->side);
 }
 
 /// Like a kernel's, the world's memory can be used up: the operation then ends with ENOMEM, and
-/// nothing has happened.
+/// nothing has happened. `would_block`: the operation has begun something, and waits for its end.
 int World::try_to_carry_out(Operation& operation, int foreseen) noexcept {
+    if (foreseen < 0) return foreseen;
     try {
-        return foreseen < 0 ? foreseen : carry_out(operation, foreseen);
+        const int result = carry_out(operation, foreseen);
+        deliver();
+        return result;
     } catch (const std::bad_alloc&) {
         return -ENOMEM;
     }
@@ -234,18 +255,22 @@ int World::try_to_carry_out(Operation& operation, int foreseen) noexcept {
 int World::carry_out(Operation& operation, int foreseen) {
     switch (part_of(operation.kind)) {
         case Part::new_pipe: return make_pipe(operation, surroundings_);
+        case Part::new_socket: return network_.make_socket(operation, surroundings_);
         case Part::table: return close(operation.fd);
         case Part::nothing:
         case Part::object: break;
     }
-    const auto& [object, side] = *descriptors_.find(operation.fd);
-    return object->carry_out(operation, side, foreseen, surroundings_);
+    // A share of its own: the object may close descriptors (of messages that it drops).
+    const FilePtr file = descriptors_.find(operation.fd)->file;
+    return file->object->carry_out(operation, file->side, foreseen, surroundings_);
 }
 
+/// The object may live on, for other numbers or messages. The operations that wait on this number
+/// end all the same, so they are tried.
 int World::close(int number) noexcept {
-    const auto [object, side] = *descriptors_.find(number);
-    object->close(side, surroundings_);
-    descriptors_.close(number);
+    FilePtr file = descriptors_.close(number);
+    changes_.add(*file->object);
+    let_go(std::move(file), surroundings_);
     return 0;
 }
 
@@ -263,15 +288,19 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
 
     // The plan is asked only where there is a choice. An operation that must wait waits. An
     // operation that fails at once may fail in `submit` or later, like any other result.
-    ObjectPtr object = object_of(operation);
-    const int foreseen = foresee(operation, object);
-    const bool must_wait = foreseen == would_block;
+    const std::uint64_t opening = opening_of(operation);
+    const int foreseen = foresee(operation, opening);
     const bool at_once = facts_of(operation.kind).call == Call::at_once;
+    bool must_wait = foreseen == would_block;
     if (at_once || (!must_wait && plan_.finishes_in_submit())) {
-        return finish_at_once(operation, try_to_carry_out(operation, foreseen));
+        const int result = try_to_carry_out(operation, foreseen);
+        if (result != would_block) return finish_at_once(operation, result);
+        must_wait = true;
     }
     try {
-        Ticket& ticket = in_flight_.add(operation, std::move(object));
+        const Descriptor* descriptor = descriptors_.find(operation.fd);
+        ObjectPtr object = opening == 0 ? nullptr : descriptor->file->object;
+        Ticket& ticket = in_flight_.add(operation, std::move(object), opening);
         if (must_wait) {
             in_flight_.let_wait(operation, ticket);
         } else {
@@ -287,7 +316,7 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
 /// The plan is not asked.
 Backend::Submitted World::submit_outside(Operation& operation) {
     const bool ours = operation.fd == real_.doorbell().number();
-    const int result = ours ? -EBADF : attempt(operation, real_.scratch());
+    const int result = ours ? -EBADF : real_.attempt(operation);
     if (result != would_block) return finish_at_once(operation, result);
     try {
         in_flight_.add_outside(operation);
@@ -308,7 +337,11 @@ void World::cancel(Operation& operation) noexcept {
 
     // The world knows nothing about an operation outside, and looking would cost a system call. So
     // it ends as −ECANCELED, and what arrived meanwhile stays in the kernel for the next operation.
-    const bool gives_up = ticket.state == Ticket::State::outside || plan_.cancel_wins();
+    if (ticket.state == Ticket::State::outside) {
+        if (real_.cancel(operation)) in_flight_.settle(operation, ticket, -ECANCELED);
+        return;
+    }
+    const bool gives_up = plan_.cancel_wins();
     in_flight_.leave_list(operation, ticket);
     if (gives_up) {
         in_flight_.settle(operation, ticket, -ECANCELED);
@@ -343,8 +376,10 @@ Backend::Waited World::wait(TimePoint deadline, OperationList& finished) noexcep
     return Waited::ok;
 }
 
-/// Carries out what is due at the present time, first by appointment, then at changed objects.
+/// Carries out what is due at the present time: first what arrives, then by appointment, then at
+/// changed objects.
 void World::do_what_is_due() {
+    deliver();
     while (Operation* operation = in_flight_.take_due(now_))
         keep_appointment(*operation, in_flight_.ticket_of(*operation));
     // The list grows while it is walked: a read that succeeds makes room for a write. Each entry
@@ -352,13 +387,25 @@ void World::do_what_is_due() {
     while (!changes_.empty()) try_again(*changes_.pop());
 }
 
+/// Lets everything arrive whose time has come. A parcel may send another one that arrives at once.
+/// This ends, because each answer is shorter than what it answers: bytes are answered by a reset,
+/// and a reset by nothing.
+void World::deliver() noexcept {
+    for (Post parcel = deliveries_.take_due(now_); !parcel.empty();
+         parcel = deliveries_.take_due(now_)) {
+        Parcel& arriving = *parcel.mapped();
+        arriving.arrive(std::move(parcel), surroundings_);
+    }
+}
+
 /// The time of the operation's appointment has come. If the operation is possible, it is carried
 /// out. If it is not possible and was cancelled, it ends here and never waits again. Otherwise it
 /// waits at its object.
 void World::keep_appointment(Operation& operation, Ticket& ticket) {
-    const int foreseen = foresee(operation, ticket.object);
-    if (foreseen != would_block) {
-        in_flight_.settle(operation, ticket, try_to_carry_out(operation, foreseen));
+    const int foreseen = foresee(operation, ticket.opening);
+    const int result = try_to_carry_out(operation, foreseen);
+    if (result != would_block) {
+        in_flight_.settle(operation, ticket, result);
     } else if (ticket.cancelled) {
         in_flight_.settle(operation, ticket, -ECANCELED);
     } else {
@@ -372,7 +419,7 @@ void World::keep_appointment(Operation& operation, Ticket& ticket) {
 void World::try_again(Object& object) {
     object.waiting.for_each([&](Operation& operation) {
         Ticket& ticket = in_flight_.ticket_of(operation);
-        if (foresee(operation, ticket.object) == would_block) return;
+        if (foresee(operation, ticket.opening) == would_block) return;
         operation.unlink();
         if (const Duration delay = plan_.delay(); delay > Duration::zero()) {
             in_flight_.appoint(ticket, after(delay));
@@ -382,11 +429,17 @@ void World::try_again(Object& object) {
     });
 }
 
-/// Moves the clock to the deadline or to the first appointment. False if there is neither.
+/// The time of the next appointment or delivery; `never` if there is none.
+TimePoint World::next_event() const noexcept {
+    return std::min(in_flight_.next_appointment(), deliveries_.next_arrival());
+}
+
+/// Moves the clock to the deadline or to the next event. False if there is neither.
 bool World::jump(TimePoint deadline) {
-    // An appointment may itself be at `never`, so the clock jumps there if there is one.
-    if (deadline == internal::never && !in_flight_.any_appointed()) return false;
-    now_ = std::min(deadline, in_flight_.next_appointment());
+    // An event may itself be at `never`, so the clock jumps there if there is one.
+    if (deadline == internal::never && !in_flight_.any_appointed() && deliveries_.empty())
+        return false;
+    now_ = std::min(deadline, next_event());
     waits_without_time_ = 0;
     return true;
 }
@@ -412,7 +465,7 @@ void World::look_outside(TimePoint until) {
     // The program has spent the time since the last real wait, and it counts: a limit of two
     // seconds on a real child means two seconds of the child's life, however busy the program is.
     now_ = after(real_.time_passed());
-    until = std::min(until, in_flight_.next_appointment());
+    until = std::min(until, next_event());
     Duration limit = Duration::max();
     if (until != internal::never) limit = until <= now_ ? Duration::zero() : until - now_;
 

@@ -1,0 +1,64 @@
+// How a datagram is handed over.
+
+#include "backend/simulated/sockets/datagram_queue.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace asyncio::lowlevel::simulated {
+
+namespace {
+
+/// What Linux takes of the buffer for a small datagram, beside its bytes.
+constexpr std::size_t overhead_bytes = 768;
+
+std::size_t cost_of(const Datagram& datagram) noexcept {
+    return datagram.bytes.size() + overhead_bytes;
+}
+
+}  // namespace
+
+void DatagramQueue::push(Datagram datagram) {
+    const std::size_t cost = cost_of(datagram);
+    datagrams_.push_back(std::move(datagram));
+    size_bytes_ += cost;
+}
+
+int DatagramQueue::receive(const Transfer& transfer, Surroundings& around) {
+    Datagram& datagram = datagrams_.front();
+    const std::size_t whole = datagram.bytes.size();
+    const std::size_t count = std::min(transfer.size, whole);
+    int answered = count < whole ? MSG_TRUNC : 0;
+    if (datagram.passengers.empty()) {
+        if (transfer.header != nullptr) transfer.header->msg_controllen = 0;
+    } else {
+        answered |= alight(datagram.passengers, transfer, around);
+    }
+    if (const int error = transfer.deliver({datagram.bytes.data(), count}, around); error != 0)
+        return error;
+    transfer.answer_name(std::as_bytes(std::span(&datagram.from.storage, 1))
+                             .first(std::min(datagram.from.length, sizeof(sockaddr_storage))));
+    transfer.answer_flags(answered);
+    if ((transfer.flags & MSG_PEEK) == 0) {
+        Datagram received = std::move(datagram);
+        size_bytes_ -= cost_of(received);
+        datagrams_.pop_front();
+        dismiss(std::move(received.passengers), around);
+    }
+    const bool tells_whole = (transfer.flags & MSG_TRUNC) != 0;
+    return static_cast<int>(tells_whole ? whole : count);
+}
+
+void DatagramQueue::dismiss_all(Surroundings& around) noexcept {
+    for (Datagram& datagram : std::exchange(datagrams_, {}))
+        dismiss(std::move(datagram.passengers), around);
+    size_bytes_ = 0;
+}
+
+void DatagramQueue::surrender(Passengers& all) {
+    for (Datagram& datagram : datagrams_)
+        all.insert(all.end(), std::make_move_iterator(datagram.passengers.begin()),
+                   std::make_move_iterator(datagram.passengers.end()));
+}
+
+}  // namespace asyncio::lowlevel::simulated

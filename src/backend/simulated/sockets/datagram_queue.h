@@ -1,0 +1,47 @@
+#pragma once
+// The datagrams that have come to a socket and were not received yet.
+//
+// A datagram is received whole. What does not fit into the memory of the receive is lost, and the
+// answer says so (MSG_TRUNC).
+//
+// Thread-safety: none.
+
+#include "backend/simulated/sockets/endpoint.h"
+#include "backend/simulated/sockets/messages.h"
+
+#include <cstddef>
+#include <deque>
+#include <utility>
+
+namespace asyncio::lowlevel::simulated {
+
+struct Datagram {
+    /// The address of the sender; of length 0 if it has none.
+    SocketName from;
+    ByteQueue bytes;
+    Passengers passengers;
+};
+
+class DatagramQueue {
+public:
+    bool empty() const noexcept { return datagrams_.empty(); }
+    std::size_t count() const noexcept { return datagrams_.size(); }
+    /// What the datagrams take of the receiver's buffer.
+    std::size_t size_bytes() const noexcept { return size_bytes_; }
+
+    /// Throws: `std::bad_alloc`; the queue is as it was then.
+    void push(Datagram datagram);
+
+    /// Carries out a receive; the queue must not be empty. Throws: `std::bad_alloc`; nothing was
+    /// received then.
+    int receive(const Transfer& transfer, Surroundings& around);
+
+    void dismiss_all(Surroundings& around) noexcept;
+    void surrender(Passengers& all);
+
+private:
+    std::deque<Datagram> datagrams_;
+    std::size_t size_bytes_ = 0;
+};
+
+}  // namespace asyncio::lowlevel::simulated

@@ -1,0 +1,111 @@
+// Addresses in the layouts of the system calls.
+
+#include "backend/simulated/sockets/endpoint.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+namespace asyncio::lowlevel::simulated {
+
+namespace {
+
+constexpr std::size_t v4_place = 12;
+constexpr std::array<std::uint8_t, v4_place> v4_prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+/// RFC 2133: the address without the number of an interface, which old programs give.
+constexpr std::size_t shortest_v6_length = 24;
+
+Ip from_v4_bytes(const void* four_bytes) noexcept {
+    Ip ip;
+    std::copy(v4_prefix.begin(), v4_prefix.end(), ip.bytes.begin());
+    std::memcpy(ip.bytes.data() + v4_place, four_bytes, 4);
+    return ip;
+}
+
+}  // namespace
+
+Ip Ip::v4(std::uint32_t number) noexcept {
+    const std::uint32_t ordered = htonl(number);
+    return from_v4_bytes(&ordered);
+}
+
+Ip Ip::any(int family) noexcept { return family == AF_INET ? v4(INADDR_ANY) : Ip{}; }
+
+Ip Ip::loopback(int family) noexcept {
+    if (family == AF_INET) return v4(INADDR_LOOPBACK);
+    Ip ip;
+    ip.bytes.back() = 1;
+    return ip;
+}
+
+bool Ip::is_v4() const noexcept {
+    return std::equal(v4_prefix.begin(), v4_prefix.end(), bytes.begin());
+}
+
+bool Ip::is_loopback() const noexcept {
+    return is_v4() ? bytes[v4_place] == 127 : *this == loopback(AF_INET6);
+}
+
+bool Ip::is_for_many() const noexcept {
+    if (!is_v4()) return bytes[0] == 0xff;
+    return (bytes[v4_place] & 0xf0) == 0xe0 || *this == v4(INADDR_BROADCAST);
+}
+
+bool read_ip(std::string_view text, Ip& ip) noexcept {
+    char terminated[INET6_ADDRSTRLEN + 1] = {};
+    if (text.size() >= sizeof terminated) return false;
+    text.copy(terminated, text.size());
+    in_addr v4{};
+    if (::inet_pton(AF_INET, terminated, &v4) == 1) {
+        ip = from_v4_bytes(&v4);
+        return true;
+    }
+    return ::inet_pton(AF_INET6, terminated, ip.bytes.data()) == 1;
+}
+
+std::size_t SocketName::copy_to(void* out, std::size_t room) const noexcept {
+    if (out != nullptr) std::memcpy(out, &storage, std::min(room, length));
+    return length;
+}
+
+SocketName name_of(const Endpoint& endpoint, int family) noexcept {
+    SocketName name;
+    if (family == AF_INET) {
+        auto& v4 = reinterpret_cast<sockaddr_in&>(name.storage);
+        v4.sin_family = AF_INET;
+        v4.sin_port = htons(endpoint.port);
+        std::memcpy(&v4.sin_addr, endpoint.ip.bytes.data() + v4_place, 4);
+        name.length = sizeof v4;
+    } else {
+        auto& v6 = reinterpret_cast<sockaddr_in6&>(name.storage);
+        v6.sin6_family = AF_INET6;
+        v6.sin6_port = htons(endpoint.port);
+        std::memcpy(&v6.sin6_addr, endpoint.ip.bytes.data(), endpoint.ip.bytes.size());
+        name.length = sizeof v6;
+    }
+    return name;
+}
+
+int read_endpoint(const void* address, std::size_t length, int family,
+                  Endpoint& endpoint) noexcept {
+    const std::size_t needed = family == AF_INET ? sizeof(sockaddr_in) : shortest_v6_length;
+    if (address == nullptr || length < needed) return -EINVAL;
+    sockaddr_storage storage{};
+    std::memcpy(&storage, address, std::min(length, sizeof storage));
+    if (storage.ss_family != family) return -EAFNOSUPPORT;
+    if (family == AF_INET) {
+        const auto& v4 = reinterpret_cast<const sockaddr_in&>(storage);
+        endpoint = {from_v4_bytes(&v4.sin_addr), ntohs(v4.sin_port)};
+    } else {
+        const auto& v6 = reinterpret_cast<const sockaddr_in6&>(storage);
+        std::memcpy(endpoint.ip.bytes.data(), &v6.sin6_addr, endpoint.ip.bytes.size());
+        endpoint.port = ntohs(v6.sin6_port);
+    }
+    return 0;
+}
+
+}  // namespace asyncio::lowlevel::simulated

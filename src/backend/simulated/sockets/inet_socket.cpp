@@ -1,0 +1,86 @@
+// Local addresses and ports: bind(2), and what connect(2) and sendto(2) choose without it.
+
+#include "backend/simulated/sockets/inet_socket.h"
+
+#include "backend/simulated/network.h"
+
+#include <cerrno>
+
+#include <netinet/in.h>
+
+namespace asyncio::lowlevel::simulated {
+
+InetSocket::InetSocket(Host& host, int family, int type) noexcept
+    : Socket(host, family, type),
+      local_{Ip::any(family), 0},
+      peer_{Ip::any(family), 0},
+      ports_(type == SOCK_STREAM ? host.tcp : host.udp) {}
+
+bool InetSocket::is_v6_only() const noexcept { return option(IPPROTO_IPV6, IPV6_V6ONLY) != 0; }
+
+bool InetSocket::takes(const Ip& ip) const noexcept {
+    if (local_.ip == ip) return true;
+    if (!local_.ip.is_any()) return false;
+    return local_.ip.is_v4() == ip.is_v4() || (ip.is_v4() && !is_v6_only());
+}
+
+/// Linux decides at bind(2) which families a socket of IPv6 serves.
+int InetSocket::can_set(int level, int name) const noexcept {
+    return level == IPPROTO_IPV6 && name == IPV6_V6ONLY && is_bound() ? -EINVAL : 0;
+}
+
+int InetSocket::bind(const Operation& operation, Surroundings&) {
+    Endpoint wanted;
+    const int error = read_endpoint(operation.buffer, operation.size, family(), wanted);
+    if (error != 0) return error;
+    if (family() == AF_INET6 && wanted.ip.is_v4() && is_v6_only()) return -EINVAL;
+    if (!wanted.ip.is_any() && !host().has(wanted.ip)) return -EADDRNOTAVAIL;
+    if (is_bound() || peer_.port != 0) return -EINVAL;
+    if (wanted.port == 0) wanted.port = ports_.unused_port();
+    if (wanted.port == 0 || !ports_.is_free_for(*this, wanted)) return -EADDRINUSE;
+    take_port(wanted);
+    return 0;
+}
+
+int InetSocket::bind_to_unused_port() {
+    const std::uint16_t port = ports_.unused_port();
+    if (port == 0) return -EADDRNOTAVAIL;
+    take_port({local_.ip, port});
+    return 0;
+}
+
+void InetSocket::take_port(const Endpoint& wanted) {
+    const Endpoint before = local_;
+    local_ = wanted;
+    try {
+        ports_.add(*this);
+    } catch (...) {
+        local_ = before;
+        throw;
+    }
+}
+
+void InetSocket::leave_port() noexcept {
+    if (!is_bound()) return;
+    ports_.remove(*this);
+    local_.port = 0;
+}
+
+/// 0.0.0.0 and :: as the address of a peer mean this host.
+int InetSocket::read_peer(const void* address, std::size_t length, Endpoint& peer) const noexcept {
+    const int error = read_endpoint(address, length, family(), peer);
+    if (error == 0 && peer.ip.is_any()) peer.ip = Ip::loopback(peer.ip.family());
+    return error;
+}
+
+int InetSocket::choose_source(const Endpoint& peer, const Surroundings& around,
+                              Ip& source) const noexcept {
+    if (peer.ip.is_v4() && is_v6_only()) return -ENETUNREACH;
+    if (!local_.ip.is_any()) {
+        source = local_.ip;
+        return around.network.host_at(host(), peer.ip) == nullptr ? -ENETUNREACH : 0;
+    }
+    return around.network.source_for(host(), peer.ip, source) ? 0 : -ENETUNREACH;
+}
+
+}  // namespace asyncio::lowlevel::simulated

@@ -1,0 +1,163 @@
+// The copies between buffers and queues, and the layout of ancillary data (cmsg(3)).
+
+#include "backend/simulated/sockets/messages.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include <fcntl.h>
+
+namespace asyncio::lowlevel::simulated {
+
+namespace {
+
+/// SCM_MAX_FD of Linux.
+constexpr std::size_t most_passengers = 253;
+
+/// A duplicate of a real descriptor, above the numbers of the standard streams.
+Fd duplicate(int number) noexcept { return Fd(::fcntl(number, F_DUPFD_CLOEXEC, 3)); }
+
+int board_one(int number, const Descriptors& descriptors, Passengers& passengers) {
+    if (passengers.size() == most_passengers) return -EINVAL;
+    Passenger& passenger = passengers.emplace_back();
+    if (number < first_number) {
+        passenger.real = duplicate(number);
+        return passenger.real ? 0 : -errno;
+    }
+    const Descriptor* descriptor = descriptors.find(number);
+    if (descriptor == nullptr) return -EBADF;
+    passenger.file = descriptor->file;
+    return 0;
+}
+
+int number_for(const Passenger& passenger, Descriptors& descriptors) {
+    if (passenger.file != nullptr) return descriptors.open(passenger.file);
+    return duplicate(passenger.real.get()).release();
+}
+
+}  // namespace
+
+Transfer::Transfer(Operation& operation) noexcept {
+    const bool has_flags =
+        operation.kind == OperationKind::recv || operation.kind == OperationKind::send;
+    flags = has_flags ? operation.flags : 0;
+    size = operation.size;
+    one_ = {operation.buffer, operation.size};
+    if (operation.receive == nullptr) return;
+    receiver_ = &operation;
+    size = std::min(size, Scratch::size_bytes);
+}
+
+std::size_t Transfer::size_of(const msghdr& message) noexcept {
+    std::size_t size = 0;
+    for (const iovec& part : std::span(message.msg_iov, message.msg_iovlen)) size += part.iov_len;
+    return size;
+}
+
+std::span<const iovec> Transfer::parts() const noexcept {
+    if (header == nullptr) return {&one_, 1};
+    return {header->msg_iov, header->msg_iovlen};
+}
+
+int Transfer::deliver(std::span<const std::byte> bytes, Surroundings& around) const noexcept {
+    if (bytes.empty()) return 0;
+    if (receiver_ != nullptr) {
+        const std::span<char> room = around.scratch.take(bytes.size());
+        if (room.data() == nullptr) return -ENOMEM;
+        std::memcpy(room.data(), bytes.data(), room.size());
+        receiver_->receive(*receiver_, room);
+        return 0;
+    }
+    for (const iovec& part : parts()) {
+        const std::size_t count = std::min(part.iov_len, bytes.size());
+        if (count > 0) std::memcpy(part.iov_base, bytes.data(), count);
+        bytes = bytes.subspan(count);
+    }
+    return 0;
+}
+
+void Transfer::collect(std::size_t count, ByteQueue& queue) const {
+    const std::size_t before = queue.size();
+    try {
+        for (const iovec& part : parts()) {
+            const std::size_t wanted = std::min(part.iov_len, count);
+            queue.put(part.iov_base, wanted);
+            count -= wanted;
+        }
+    } catch (...) {
+        queue.keep_first(before);
+        throw;
+    }
+}
+
+void Transfer::answer_name(std::span<const std::byte> name) const noexcept {
+    if (header == nullptr) return;
+    const std::size_t count = std::min<std::size_t>(header->msg_namelen, name.size());
+    if (header->msg_name != nullptr && count > 0) std::memcpy(header->msg_name, name.data(), count);
+    header->msg_namelen = header->msg_name == nullptr ? 0 : static_cast<socklen_t>(name.size());
+}
+
+int board(const msghdr& message, const Descriptors& descriptors, Passengers& passengers) {
+    auto* readable = const_cast<msghdr*>(&message);
+    for (cmsghdr* part = CMSG_FIRSTHDR(readable); part != nullptr;
+         part = CMSG_NXTHDR(readable, part)) {
+        if (part->cmsg_len < CMSG_LEN(0)) return -EINVAL;
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+        const std::size_t bytes = part->cmsg_len - CMSG_LEN(0);
+        for (std::size_t place = 0; place + sizeof(int) <= bytes; place += sizeof(int)) {
+            int number = -1;
+            std::memcpy(&number, CMSG_DATA(part) + place, sizeof number);
+            if (const int error = board_one(number, descriptors, passengers); error != 0)
+                return error;
+        }
+    }
+    return 0;
+}
+
+int alight(const Passengers& passengers, const Transfer& transfer, Surroundings& around) {
+    if (transfer.header == nullptr) return 0;
+    msghdr& message = *transfer.header;
+    const std::size_t room =
+        message.msg_control == nullptr || message.msg_controllen < CMSG_LEN(sizeof(int))
+            ? 0
+            : (message.msg_controllen - CMSG_LEN(0)) / sizeof(int);
+    std::vector<int> numbers;
+    numbers.reserve(std::min(room, passengers.size()));
+    try {
+        for (std::size_t i = 0; i < room && i < passengers.size(); ++i) {
+            const int number = number_for(passengers[i], around.descriptors);
+            if (number < 0) break;
+            numbers.push_back(number);
+        }
+    } catch (...) {
+        for (const int number : numbers) {
+            if (number >= first_number)
+                around.descriptors.close(number);
+            else
+                Fd(number).reset();
+        }
+        throw;
+    }
+    const std::size_t count = numbers.size();
+    if (count > 0) {
+        cmsghdr* part = CMSG_FIRSTHDR(&message);
+        part->cmsg_level = SOL_SOCKET;
+        part->cmsg_type = SCM_RIGHTS;
+        part->cmsg_len = CMSG_LEN(count * sizeof(int));
+        std::memcpy(CMSG_DATA(part), numbers.data(), count * sizeof(int));
+        message.msg_controllen = std::min(message.msg_controllen, CMSG_SPACE(count * sizeof(int)));
+    } else {
+        message.msg_controllen = 0;
+    }
+    return count < passengers.size() ? MSG_CTRUNC : 0;
+}
+
+void dismiss(Passengers passengers, Surroundings& around) noexcept {
+    for (Passenger& passenger : passengers) {
+        if (passenger.file != nullptr) let_go(std::move(passenger.file), around);
+    }
+}
+
+}  // namespace asyncio::lowlevel::simulated

@@ -1,0 +1,290 @@
+// The states of a TCP socket, and what each of them answers.
+
+#include "backend/simulated/sockets/tcp_socket.h"
+
+#include "backend/simulated/network.h"
+#include "backend/simulated/sockets/handshake.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+
+namespace asyncio::lowlevel::simulated {
+
+namespace {
+
+/// net.core.somaxconn.
+constexpr std::size_t longest_tcp_queue = 4096;
+
+}  // namespace
+
+/// Without `close`: the world ends. The connection may live on in its segments.
+TcpSocket::~TcpSocket() {
+    if (connection_ != nullptr) connection_->detach(end_);
+}
+
+int TcpSocket::most_connect_retries() const noexcept { return option(IPPROTO_TCP, TCP_SYNCNT); }
+
+bool TcpSocket::has_bytes() const noexcept {
+    return connection_ != nullptr && !connection_->arrived_at(end_).empty();
+}
+
+/// The state CLOSE of TCP.
+bool TcpSocket::is_over() const noexcept {
+    if (connection_ == nullptr) return !is_listening() && !is_connecting();
+    return is_broken_ || connection_->is_finished();
+}
+
+/// As tcp_poll.
+int TcpSocket::events(int) const noexcept {
+    if (is_listening()) return queue_.empty() ? 0 : POLLIN | POLLRDNORM;
+    int events = 0;
+    if ((shut_reading_ && shut_writing_) || is_over()) events |= POLLHUP;
+    if (shut_reading_) events |= POLLIN | POLLRDNORM | POLLRDHUP;
+    if (error_ != 0) events |= POLLERR;
+    if (is_connecting()) return events;
+    if (has_bytes()) events |= POLLIN | POLLRDNORM;
+    // Room for one byte is not enough: at least a third of the buffer must be free
+    // (sk_stream_is_writeable).
+    const std::size_t pending = connection_ == nullptr ? 0 : connection_->pending(end_);
+    if (shut_writing_ || send_limit() >= pending + std::max<std::size_t>(pending / 2, 1))
+        events |= POLLOUT | POLLWRNORM;
+    return events;
+}
+
+// --- Beginning ----------------------------------------------------------------------------------
+
+int TcpSocket::listen(int backlog, Surroundings&) {
+    if (state_ != State::fresh && state_ != State::listening) return -EINVAL;
+    if (!is_bound()) {
+        if (const int error = bind_to_unused_port(); error != 0) return -EADDRINUSE;
+    }
+    if (!is_listening() && !ports().is_free_for(*this, local())) return -EADDRINUSE;
+    // A negative number is a large one, as the kernel reads it.
+    backlog_ = backlog < 0 ? longest_tcp_queue
+                           : std::min(static_cast<std::size_t>(backlog), longest_tcp_queue);
+    state_ = State::listening;
+    return 0;
+}
+
+int TcpSocket::can_accept() const noexcept {
+    if (!is_listening()) return -EINVAL;
+    return queue_.empty() ? would_block : 0;
+}
+
+int TcpSocket::accept(Operation& operation, Surroundings& around) {
+    const int number = around.descriptors.open(queue_.front(), 0);
+    const std::shared_ptr<TcpSocket> accepted = std::move(queue_.front());
+    queue_.pop_front();
+    if (operation.buffer != nullptr) {
+        const SocketName peer = name_of(accepted->peer(), family());
+        operation.size = peer.copy_to(operation.buffer, operation.size);
+    }
+    return number;
+}
+
+int TcpSocket::can_connect(const Operation&) const noexcept {
+    switch (state_) {
+        case State::fresh:
+        case State::failed: return 0;
+        case State::connecting: return would_block;
+        case State::connected: return connect_is_reported_ ? -EISCONN : 0;
+        case State::listening:
+        case State::closed: break;
+    }
+    return -EISCONN;
+}
+
+int TcpSocket::connect(const Operation& operation, Surroundings& around) {
+    if (state_ == State::fresh) return begin_connect(operation, around);
+    if (state_ == State::failed) return end_failed_connect();
+    connect_is_reported_ = true;
+    return is_broken_ ? take_error() : 0;
+}
+
+int TcpSocket::begin_connect(const Operation& operation, Surroundings& around) {
+    Endpoint peer;
+    Ip source;
+    if (const int error = read_peer(operation.buffer, operation.size, peer); error != 0)
+        return error;
+    if (peer.ip.is_for_many()) return -ENETUNREACH;
+    if (peer.port == 0) return -ECONNREFUSED;
+    if (const int error = choose_source(peer, around, source); error != 0) return error;
+    Host& server_host = *around.network.host_at(host(), peer.ip);
+    auto self = std::static_pointer_cast<TcpSocket>(shared_from_this());
+    Post handshake = post<Handshake>(std::move(self), server_host);
+    if (!is_bound()) {
+        if (const int error = bind_to_unused_port(); error != 0) return error;
+        port_is_chosen_ = true;
+    }
+    local_.ip = source;
+    peer_ = peer;
+    state_ = State::connecting;
+    Handshake::begin(std::move(handshake), around);
+    return would_block;
+}
+
+void TcpSocket::connect_has_failed(int error, Surroundings& around) noexcept {
+    state_ = State::failed;
+    error_ = error;
+    shut_reading_ = shut_writing_ = true;
+    around.changes.add(*this);
+}
+
+/// The socket may try again. If the error was asked for in another way, Linux has this answer left.
+int TcpSocket::end_failed_connect() noexcept {
+    const int error = error_ == 0 ? -ECONNABORTED : take_error();
+    state_ = State::fresh;
+    shut_reading_ = shut_writing_ = false;
+    peer_ = {Ip::any(family()), 0};
+    if (std::exchange(port_is_chosen_, false)) {
+        leave_port();
+        local_.ip = Ip::any(family());
+    }
+    return error;
+}
+
+void TcpSocket::establish(TcpSocket& client, Surroundings& around) {
+    auto server = std::make_shared<TcpSocket>(host(), family());
+    server->inherit_options(*this);
+    server->share_port(client.peer());
+    auto connection = std::make_shared<Connection>(client, *server);
+    queue_.push_back(server);
+    server->peer_ = client.local();
+    server->become_end(connection, 1);
+    server->connect_is_reported_ = true;
+    client.become_end(std::move(connection), 0);
+    around.changes.add(*this);
+    around.changes.add(client);
+}
+
+void TcpSocket::become_end(std::shared_ptr<Connection> connection, int end) noexcept {
+    state_ = State::connected;
+    connection_ = std::move(connection);
+    end_ = end;
+}
+
+// --- Bytes --------------------------------------------------------------------------------------
+
+int TcpSocket::can_receive(const Transfer& transfer) const noexcept {
+    if ((transfer.flags & MSG_OOB) != 0) return -EINVAL;
+    if ((transfer.flags & MSG_ERRQUEUE) != 0) return would_block;
+    if (is_listening()) return -ENOTCONN;
+    if (has_bytes() || transfer.size == 0 || peer_has_finished_ || error_ != 0 || shut_reading_)
+        return 0;
+    return is_over() ? -ENOTCONN : would_block;
+}
+
+/// The bytes come first, then the end of the stream or the error.
+int TcpSocket::receive(const Transfer& transfer, Surroundings& around) {
+    if (transfer.header != nullptr) transfer.header->msg_controllen = 0;
+    transfer.answer_name({});
+    transfer.answer_flags(0);
+    if (transfer.size == 0) return 0;
+    if (!has_bytes()) return peer_has_finished_ ? 0 : take_error();
+    const auto bytes = connection_->arrived_at(end_);
+    const std::size_t count = around.plan.shortened(std::min(transfer.size, bytes.size()));
+    if (const int error = transfer.deliver(bytes.first(count), around); error != 0) return error;
+    if ((transfer.flags & MSG_PEEK) == 0) connection_->remove(end_, count, around);
+    return static_cast<int>(count);
+}
+
+int TcpSocket::can_send(const Transfer& transfer) const noexcept {
+    if ((transfer.flags & MSG_OOB) != 0) return -EOPNOTSUPP;
+    if (error_ != 0) return 0;
+    if (is_connecting()) return would_block;
+    if (connection_ == nullptr || shut_writing_) return -EPIPE;
+    return transfer.size == 0 || connection_->room(end_) > 0 ? 0 : would_block;
+}
+
+int TcpSocket::send(const Transfer& transfer, Surroundings& around) {
+    if (error_ != 0) return take_error();
+    if (transfer.size == 0) return 0;
+    const std::size_t most = std::min(transfer.size, connection_->room(end_));
+    const std::size_t count = around.plan.shortened(most);
+    connection_->send(end_, transfer, count, around);
+    return static_cast<int>(count);
+}
+
+// --- The end ------------------------------------------------------------------------------------
+
+int TcpSocket::shutdown(int how, Surroundings& around) {
+    const bool ends_reading = how != SHUT_WR;
+    if (is_listening()) {
+        if (ends_reading) stop_listening(around);
+        return 0;
+    }
+    if (is_connecting()) {
+        connect_has_failed(ECONNABORTED, around);
+        return 0;
+    }
+    if (is_over()) return -ENOTCONN;
+    if (ends_reading) shut_reading_ = true;
+    if (how != SHUT_RD && !std::exchange(shut_writing_, true)) connection_->finish(end_, around);
+    around.changes.add(*this);
+    return 0;
+}
+
+int TcpSocket::peer_name(SocketName& name) const noexcept {
+    if (connection_ == nullptr || is_over()) return -ENOTCONN;
+    name = name_of(peer_, family());
+    return 0;
+}
+
+void TcpSocket::peer_has_finished(Surroundings& around) noexcept {
+    peer_has_finished_ = true;
+    shut_reading_ = true;
+    around.changes.add(*this);
+}
+
+/// As tcp_reset: behind a FIN, the error is that of a pipe.
+void TcpSocket::peer_has_reset(Surroundings& around) noexcept {
+    if (!is_over()) break_off(peer_has_finished_ ? EPIPE : ECONNRESET, around);
+}
+
+void TcpSocket::peer_is_lost(Surroundings& around) noexcept { break_off(ETIMEDOUT, around); }
+
+void TcpSocket::break_off(int error, Surroundings& around) noexcept {
+    error_ = error;
+    is_broken_ = true;
+    shut_reading_ = shut_writing_ = true;
+    around.changes.add(*this);
+}
+
+void TcpSocket::stop_listening(Surroundings& around) noexcept {
+    state_ = State::fresh;
+    for (const auto& waiting_connection : std::exchange(queue_, {})) {
+        waiting_connection->connection_->reset(waiting_connection->end_, around);
+        waiting_connection->close(0, around);
+    }
+    around.changes.add(*this);
+}
+
+/// Bytes that no read has taken are a reason for RST: the peer must not believe that they arrived
+/// (RFC 2525, section 2.17).
+void TcpSocket::leave_connection(Surroundings& around) noexcept {
+    if (!is_over()) {
+        const bool lost_bytes = has_bytes();
+        const bool aborts = linger_s() == 0;
+        if (lost_bytes || aborts) {
+            connection_->reset(end_, around);
+        } else {
+            connection_->finish(end_, around);
+        }
+    }
+    connection_->detach(end_);
+    connection_.reset();
+}
+
+void TcpSocket::close(int, Surroundings& around) noexcept {
+    if (is_listening()) stop_listening(around);
+    if (connection_ != nullptr) leave_connection(around);
+    state_ = State::closed;
+    leave_port();
+}
+
+}  // namespace asyncio::lowlevel::simulated
