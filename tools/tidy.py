@@ -162,7 +162,7 @@ FORBIDDEN_WORDS = (
 MAY_SAY_ANYTHING = ("tools/tidy.py", "tests/tidy/*")
 PLAN_NUMBER = re.compile(
     r"\b((?:CAN|COND|CPP|CTX|DBG|EXE|FUT|GATH|LOCK|LOOP|NET|QUE|RUN|SCK|SEM|SFD|SIG|SPR|STR|TASK|TG"
-    r"|THR|TRN|WF|WRT)-\d\d)\b")
+    r"|THR|TLS|TRN|WF|WRT)-\d\d)\b")
 
 CODE_FOLDERS = ("include", "src", "libs", "tool", "examples", "bench", "tests", "fuzz", "docs")
 CODE_ENDINGS = (".h", ".cpp")
