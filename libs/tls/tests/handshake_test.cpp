@@ -69,6 +69,11 @@ TEST(tls_handshake, of_version_1_2_works_as_well) {
     }
 }
 
+/// Begins a handshake that the call itself is to refuse.
+void begin(ChannelPtr channel, const tls::Context& context, const TlsOptions& options = {}) {
+    static_cast<void>(tls::start_tls(std::move(channel), context, options));
+}
+
 // --- Limits -------------------------------------------------------------------------------------
 
 /// A peer that takes bytes and never answers. Tells whether its connection was closed.
@@ -114,10 +119,10 @@ TEST(tls_handshake, TLS_02_a_limit_that_is_not_positive_is_refused) {
             MemoryChannels ends = channels_between({});
             TlsOptions options = to_example;
             options.handshake_timeout = limit;
-            EXPECT_THROW(tls::start_tls(ends.first, client_of(), options), std::invalid_argument);
+            EXPECT_THROW(begin(ends.first, client_of(), options), std::invalid_argument);
             options = to_example;
             options.shutdown_timeout = limit;
-            EXPECT_THROW(tls::start_tls(ends.first, client_of(), options), std::invalid_argument);
+            EXPECT_THROW(begin(ends.first, client_of(), options), std::invalid_argument);
         }
         co_return;
     });
@@ -359,16 +364,15 @@ TEST(tls_handshake, refuses_what_makes_no_sense) {
         const ChannelPtr channel = channels_between({}).first;
         const tls::Context client = client_of();
         const tls::Context server = good_server_context();
-        EXPECT_THROW(tls::start_tls(nullptr, client, to_example), std::invalid_argument);
-        EXPECT_THROW(tls::start_tls(channel, tls::Context(), to_example), std::invalid_argument);
-        EXPECT_THROW(tls::start_tls(channel, client), std::invalid_argument);
-        EXPECT_THROW(tls::start_tls(channel, server, to_example), std::invalid_argument);
+        EXPECT_THROW(begin(nullptr, client, to_example), std::invalid_argument);
+        EXPECT_THROW(begin(channel, tls::Context(), to_example), std::invalid_argument);
+        EXPECT_THROW(begin(channel, client), std::invalid_argument);
+        EXPECT_THROW(begin(channel, server, to_example), std::invalid_argument);
         using namespace std::string_view_literals;
         for (const std::string_view name :
              {"good.test\0.evil.test"sv, "two words"sv, ".test"sv, "a..b"sv, "münchen.test"sv,
               "[::1]"sv, "fe80::1%eth0"sv, "name\n"sv}) {
-            EXPECT_THROW(tls::start_tls(channel, client, {.server_hostname = name}),
-                         std::invalid_argument)
+            EXPECT_THROW(begin(channel, client, {.server_hostname = name}), std::invalid_argument)
                 << name;
         }
         co_return;
