@@ -46,6 +46,7 @@ struct MemoryWire {
     bool has_writer = true;
 };
 
+/// As read(2): what is there, or the end, or a wait.
 std::optional<int> MemoryWire::read(Operation& operation) noexcept {
     const std::size_t count = std::min(operation.size, bytes.size());
     if (count == 0) return has_writer ? std::nullopt : std::optional(0);
@@ -54,6 +55,7 @@ std::optional<int> MemoryWire::read(Operation& operation) noexcept {
     return static_cast<int>(count);
 }
 
+/// As write(2) to a socket that does not block: as much as there is room for.
 std::optional<int> MemoryWire::write(Operation& operation) noexcept {
     if (!has_reader) return -EPIPE;
     const std::size_t count = std::min(operation.size, capacity_bytes - bytes.size());
@@ -71,12 +73,14 @@ void MemoryWire::serve() noexcept {
     }
 }
 
+/// One end: reads from one wire, and writes to the other one.
 class MemoryEnd final : public Channel {
 public:
     using Wire = std::shared_ptr<MemoryWire>;
 
     MemoryEnd(EventLoop& loop, Wire incoming, Wire outgoing) noexcept
         : reports_(loop), incoming_(std::move(incoming)), outgoing_(std::move(outgoing)) {}
+    /// The other end must not wait for an end that has gone.
     ~MemoryEnd() override {
         incoming_->has_reader = false;
         outgoing_->has_writer = false;
@@ -107,6 +111,8 @@ public:
             if (waiting->operation == &operation) waiting->finish(-ECANCELED);
     }
 
+    /// Bytes that were not read are lost, and a writer at the other end that waits for room learns
+    /// that there is no reader any more. What was written stays readable for the other end.
     Submitted close(Side side, Operation& operation) noexcept override {
         if (side != Side::writing) {
             incoming_->has_reader = false;

@@ -1,4 +1,5 @@
-// How the operations of the streams become operations of the inner channel.
+// How the operations of the streams become operations of the inner channel. channel_end.cpp has the
+// end of a connection, and the reports.
 //
 // `step` does everything. It is called when something has changed: an operation was given, an
 // operation of the inner channel was reported, a limit has passed. Each part of it looks at the
@@ -8,6 +9,10 @@
 //         handshake, write, read, end: each goes on as far as it can with what the engine has;
 //         each may want more input
 //     while send() or receive() has moved bytes within the call
+//
+// The alternative, a coroutine for each direction, reads better at first. It needs a task for every
+// connection, and the two coroutines must wait for each other at many places, because each
+// direction of TLS may need the other one.
 //
 // The loop ends: a round that moves no bytes is the last. A peer that sends without an end could
 // keep it going, so after some receives without a wait the channel rests for an iteration of the
@@ -55,16 +60,10 @@ constexpr std::size_t largest_receive_bytes = 64 * 1024;
 /// A peer may demand answers of the protocol, and not read them. If more of them wait, nothing is
 /// read from the peer.
 constexpr std::size_t most_unsent_bytes = 128 * 1024;
-/// A string with more memory than this gives it back when it is empty.
-constexpr std::size_t kept_capacity_bytes = 96 * 1024;
 
 std::shared_ptr<engine::ContextState> state_of(const Context& context) {
     if (!context) throw std::invalid_argument("tls: a connection needs a context");
     return context.state();
-}
-
-bool is_in_flight(const Operation& operation) noexcept {
-    return operation.state == Operation::State::in_flight;
 }
 
 Duration positive(Delay limit, const char* what) {
@@ -95,10 +94,13 @@ TlsChannel::TlsChannel(EventLoop& loop, std::shared_ptr<Channel> inner, const Co
     };
 }
 
+/// Here, because the engine is not complete in the header.
 TlsChannel::~TlsChannel() = default;
 
 // --- What the program asks for ------------------------------------------------------------------
 
+/// The errors of streams contain the name of the channel. So the reason of a failure reaches the
+/// program, although an operation has only a number for its result.
 std::string TlsChannel::name() const {
     std::string name = "TLS to " + engine_->peer_name();
     if (engine_->failed()) name.append(" (").append(engine_->failure_words()).append(")");
@@ -128,13 +130,16 @@ Submitted TlsChannel::submit(Operation& operation) noexcept {
     return begin(operation);
 }
 
+/// The handshake is an operation like the others, so a cancellation, an error of the inner channel
+/// and the end of the loop reach it in the same way.
 Submitted TlsChannel::begin_handshake(Operation& operation) noexcept {
     handshake_ = &operation;
     return begin(operation);
 }
 
 /// A close of both sides has one operation. It stands as that of the writing side, which is the one
-/// that may take time.
+/// that may take time. A stream has no operation in flight on the side that it closes, but a close
+/// of both sides may meet a read.
 Submitted TlsChannel::close(Side side, Operation& operation) noexcept {
     if (side != Side::writing) {
         reading_closed_ = true;
@@ -148,7 +153,8 @@ Submitted TlsChannel::close(Side side, Operation& operation) noexcept {
     return begin(operation);
 }
 
-/// Lets a new operation go as far as it can.
+/// Lets a new operation go as far as it can. If it was settled on the way, the caller is answered
+/// directly, and other operations that were settled, too, are reported later.
 Submitted TlsChannel::begin(Operation& operation) noexcept {
     operation.state = Operation::State::in_flight;
     step();
@@ -181,6 +187,7 @@ void TlsChannel::cancel(Operation& operation) noexcept {
 
 // --- One step -----------------------------------------------------------------------------------
 
+/// Each part wants input anew in each round: what it wanted before may have come.
 void TlsChannel::step() noexcept {
     bool moved = true;
     while (moved) {
@@ -194,7 +201,9 @@ void TlsChannel::step() noexcept {
     }
 }
 
-/// After a failure the operation waits until the alert is sent, which tells the peer the reason.
+/// A peer that closes the connection has not failed by TLS's rules, so this is an error of the
+/// system. After a failure the operation waits until the alert is sent, which tells the peer the
+/// reason.
 void TlsChannel::go_on_with_handshake() noexcept {
     if (handshake_ == nullptr) return;
     if (gave_up_) return settle(handshake_, -ECANCELED);
@@ -219,7 +228,10 @@ void TlsChannel::go_on_with_handshake() noexcept {
 }
 
 /// Encrypts once, and then waits until everything is sent. A write that was cancelled may have left
-/// ciphertext, which is sent first.
+/// ciphertext, which is sent first. So the memory for ciphertext is bounded by one write.
+///
+/// OpenSSL refuses to write while it waits for the rest of a message of the handshake protocol. The
+/// program may not be reading, so the write asks for the input itself.
 void TlsChannel::go_on_with_write() noexcept {
     if (write_ == nullptr) return;
     if (send_error_ != 0) return settle(write_, -send_error_);
@@ -240,6 +252,9 @@ void TlsChannel::go_on_with_write() noexcept {
     if (encrypted_ > 0 && all_sent()) settle(write_, static_cast<int>(encrypted_));
 }
 
+/// Bytes that were decrypted come before an error or an end that was met behind them. An end of the
+/// inner channel without close_notify is the end of the stream, too. It is only noted: many servers
+/// end in this way, and the program can ask (`end`).
 void TlsChannel::go_on_with_read() noexcept {
     if (read_ == nullptr) return;
     std::array<char, largest_record_bytes> plaintext;
@@ -266,12 +281,14 @@ void TlsChannel::go_on_with_read() noexcept {
     }
 }
 
+/// Whether the inner channel has taken all ciphertext that there is.
 bool TlsChannel::all_sent() const noexcept {
     return outgoing_.empty() && engine_->output().empty();
 }
 
-/// Sends ciphertext, in one operation at a time. Returns whether something has happened within the
-/// call.
+/// Sends ciphertext, in one operation at a time. What OpenSSL writes meanwhile gathers in the
+/// engine, and becomes the next `outgoing_` as a whole. The number of rounds is bounded by the
+/// ciphertext of one write. Returns whether something has happened within the call.
 bool TlsChannel::send() noexcept {
     bool moved = false;
     while (!is_in_flight(inner_write_) && !all_sent() && may_send()) {
@@ -292,7 +309,9 @@ bool TlsChannel::send() noexcept {
     return moved;
 }
 
-/// Reads ciphertext if a part of the step wants it. Returns whether some has come within the call.
+/// Reads ciphertext if a part of the step wants it. While the operation waits, the connection gives
+/// its buffers back: most connections wait most of the time. Returns whether some has come within
+/// the call.
 bool TlsChannel::receive() noexcept {
     if (!needs_input_ || gave_up_ || is_in_flight(inner_read_) || is_in_flight(rest_) ||
         outgoing_.size() + engine_->output().size() > most_unsent_bytes)
@@ -307,25 +326,12 @@ bool TlsChannel::receive() noexcept {
     inner_read_.size = largest_receive_bytes;
     if (inner_->submit(inner_read_) == Submitted::in_flight) {
         engine_->rest();
+        if (outgoing_.empty()) std::string().swap(outgoing_);
         hold();
         return false;
     }
     take_over(inner_read_);
     return true;
-}
-
-bool TlsChannel::anything_in_flight() const noexcept {
-    return is_in_flight(inner_read_) || is_in_flight(inner_write_) || is_in_flight(inner_close_) ||
-           is_in_flight(rest_);
-}
-
-void TlsChannel::hold() noexcept {
-    if (self_ == nullptr) self_ = weak_from_this().lock();
-}
-
-/// May destroy the channel.
-void TlsChannel::let_go() noexcept {
-    if (!anything_in_flight()) self_.reset();
 }
 
 // --- What the inner channel answers -------------------------------------------------------------
@@ -351,8 +357,6 @@ void TlsChannel::sent(int result) noexcept {
     } else if (outgoing_sent_ == outgoing_.size()) {
         outgoing_.clear();
     }
-    if (outgoing_.empty() && outgoing_.capacity() > kept_capacity_bytes)
-        std::string().swap(outgoing_);
 }
 
 /// The bytes are with the engine already. A read that was cancelled has brought none.
@@ -365,163 +369,10 @@ void TlsChannel::received(int result) noexcept {
     }
 }
 
-/// Called by the loop, so other operations may be reported at once. The last report may destroy the
-/// channel.
-void TlsChannel::inner_reported(Operation& operation) noexcept {
-    auto& finished = static_cast<InnerOperation&>(operation);
-    TlsChannel& self = *finished.channel;
-    self.take_over(finished);
-    self.step();
-    self.report_now();
-}
-
-// --- The end ------------------------------------------------------------------------------------
-
-/// Three things may end: the writing side alone, both sides, or the patience.
-void TlsChannel::go_on_with_end() noexcept {
-    if (writing_closed_ && write_abandoned_) give_up();
-    if (writing_closed_ && !said_goodbye_) say_goodbye();
-    if (!writing_closed_ && close_reading_ != nullptr) settle(close_reading_, 0);
-    if (!writing_closed_ && !gave_up_) return;
-    if (!gave_up_ && waits_for_peer() && is_wait_limited()) return;
-    if (gave_up_ || both_sides_closed()) return close_inner();
-    stop_alarm();
-    if (close_writing_ != nullptr) settle(close_writing_, -close_error_);
-}
-
-/// Sends close_notify behind everything else.
-void TlsChannel::say_goodbye() noexcept {
-    said_goodbye_ = true;
-    if (established_ && !gave_up_) engine_->close();
-    send();
-}
-
-/// When both sides are closed, the peer's bytes are read while close_notify is sent. The peer may
-/// be doing the same, and two ends that only write would wait for each other.
-bool TlsChannel::waits_for_peer() noexcept {
-    const bool sends = !all_sent() && send_error_ == 0;
-    if (!both_sides_closed()) return sends;
-    const bool reads = !peer_has_ended();
-    needs_input_ = needs_input_ || reads;
-    return sends || reads;
-}
-
-/// Sets the alarm for the end. If the loop closes, or there is no memory for a timer, there is no
-/// wait.
-bool TlsChannel::is_wait_limited() noexcept {
-    if (is_alarm_set()) return true;
-    try {
-        if (!loop_closing_) {
-            ring_after(shutdown_timeout_);
-            return true;
-        }
-    } catch (const std::bad_alloc&) {
-        // As when the loop closes.
-    }
-    give_up();
-    return false;
-}
-
-/// Drops data that still comes. The bytes go nowhere: both sides are closed.
-bool TlsChannel::peer_has_ended() noexcept {
-    if (!established_) return true;
-    std::array<char, largest_record_bytes> dropped;
-    std::size_t count = 0;
-    Progress progress = Progress::done;
-    while (progress == Progress::done) progress = engine_->read(dropped, count);
-    clean_end_ = clean_end_ || progress == Progress::ended;
-    return progress != Progress::needs_input || input_ended_ || receive_error_ != 0;
-}
-
-/// From now on nothing waits for the peer.
-void TlsChannel::give_up() noexcept {
-    if (std::exchange(gave_up_, true)) return;
-    stop_alarm();
-    engine_->output().clear();
-    if (inner_write_.state != Operation::State::in_flight) outgoing_.clear();
-}
-
-/// The inner channel must not be closed while operations are in flight on it. Their reports lead
-/// back here.
-void TlsChannel::close_inner() noexcept {
-    if (inner_close_begun_) return settle_closes();
-    for (InnerOperation* operation : {&inner_read_, &inner_write_})
-        if (is_in_flight(*operation)) inner_->cancel(*operation);
-    if (anything_in_flight()) return;
-    inner_close_begun_ = gave_up_ = true;
-    stop_alarm();
-    inner_close_.kind = OperationKind::close;
-    if (inner_->close(Side::both, inner_close_) == Submitted::in_flight) return hold();
-    take_over(inner_close_);
-}
-
-void TlsChannel::inner_is_closed() noexcept {
-    inner_closed_ = true;
-    if (close_error_ == 0 && inner_close_.result < 0) close_error_ = -inner_close_.result;
-    settle_closes();
-}
-
-void TlsChannel::settle_closes() noexcept {
-    if (!inner_closed_) return;
-    if (close_writing_ != nullptr) settle(close_writing_, -close_error_);
-    if (close_reading_ != nullptr) settle(close_reading_, 0);
-}
-
-void TlsChannel::abort() noexcept {
-    give_up();
-    step();
-    report_later();
-}
-
-/// The time for the end is over. If not even close_notify could be sent, the program is told.
-void TlsChannel::alarm_rings() noexcept {
-    if (!all_sent()) close_error_ = ETIMEDOUT;
-    give_up();
-    step();
-    report_now();
-}
-
-/// The streams close their sides after this, or have closed them before.
-void TlsChannel::loop_closes() noexcept {
-    loop_closing_ = true;
-    if (!writing_closed_) return;
-    give_up();
-    step();
-    report_later();
-}
-
-// --- Reports ------------------------------------------------------------------------------------
-
-void TlsChannel::settle(Operation*& wanted, int result) noexcept {
-    Operation& operation = *std::exchange(wanted, nullptr);
-    operation.result = result;
-    settled_.push_back(operation);
-}
-
-void TlsChannel::report_later() noexcept {
-    while (!settled_.empty()) {
-        Operation& operation = settled_.pop_front();
-        reports_.add(operation, operation.result);
-    }
-    let_go();
-}
-
-/// The operations are moved out first: a report may begin a new operation, and the last one may
-/// leave the channel without an owner.
-void TlsChannel::report_now() noexcept {
-    const std::shared_ptr<TlsChannel> alive = weak_from_this().lock();
-    lowlevel::OperationList settled;
-    settled.append(settled_);
-    while (!settled.empty()) {
-        Operation& operation = settled.pop_front();
-        operation.state = Operation::State::finished;
-        operation.on_finished(operation);
-    }
-    let_go();
-}
-
 // --- The handshake ------------------------------------------------------------------------------
 
+/// A handshake needs an answer of the peer, so it finishes at once only in tests and after a
+/// failure.
 bool HandshakeAwaiter::await_ready() {
     task("tls::TlsChannel::handshake()");
     return channel_.begin_handshake(operation_) == Submitted::finished && !lowlevel::must_yield();
@@ -532,6 +383,8 @@ void HandshakeAwaiter::await_resume() {
     if (error != 0) channel_.throw_handshake_failure(error);
 }
 
+/// The operation is reported in any case, and its report wakes the task. So the answer is "too
+/// late", as for every operation.
 HandshakeAwaiter::Abort HandshakeAwaiter::abort(lowlevel::Waiter& waiter,
                                                 std::string_view) noexcept {
     auto& self = static_cast<HandshakeAwaiter&>(waiter);
@@ -539,6 +392,7 @@ HandshakeAwaiter::Abort HandshakeAwaiter::abort(lowlevel::Waiter& waiter,
     return Abort::too_late;
 }
 
+/// A failure of TLS has words. Any other error is the inner channel's.
 void TlsChannel::throw_handshake_failure(int error) const {
     const std::string during = "TLS handshake with " + engine_->peer_name();
     if (engine_->failed()) engine_->throw_failure(during);

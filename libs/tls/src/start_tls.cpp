@@ -67,6 +67,8 @@ Coro<ChannelPtr> start_tls(std::shared_ptr<lowlevel::Channel> inner, const Conte
     return shake_hands(std::move(channel), options.handshake_timeout);
 }
 
+/// The plain stream is taken apart before anything can fail later, so a failure closes the
+/// connection in every case.
 Coro<Stream> start_tls(Stream stream, const Context& context, const TlsOptions& options,
                        const StreamOptions& stream_options) {
     DetachedStream plain = std::move(stream).detach();
@@ -75,6 +77,7 @@ Coro<Stream> start_tls(Stream stream, const Context& context, const TlsOptions& 
         std::string(stream_options.name), stream_options);
 }
 
+/// There is one class of TLS channels, and it is final, so the cast is a comparison.
 const TlsChannel* channel_of(const Stream& stream) {
     return dynamic_cast<const TlsChannel*>(&stream.writer.channel());
 }

@@ -1,5 +1,5 @@
-// Goal: contexts load what they are given or say what is wrong with it; names, protocols and the key
-// log do what the options say.
+// Goal: contexts load what they are given or say what is wrong with it; names, protocols and the
+// key log do what the options say.
 // Method: contexts from texts and files; handshakes in memory.
 
 #include "tls_help.h"

@@ -12,6 +12,7 @@
 namespace asyncio::tls::engine {
 namespace {
 
+/// RFC 2253 escapes everything that is not printable ASCII, so the text can go to a terminal.
 std::string text_of(const X509_NAME* name) {
     const BioPtr bio(BIO_new(BIO_s_mem()));
     if (bio == nullptr || X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_RFC2253) < 0)
@@ -21,6 +22,7 @@ std::string text_of(const X509_NAME* name) {
     return {bytes, static_cast<std::size_t>(size)};
 }
 
+/// In small letters and without colons, as most tools print fingerprints.
 std::string hexadecimal(const unsigned char* bytes, std::size_t size) {
     constexpr std::string_view digits = "0123456789abcdef";
     std::string text;
@@ -32,6 +34,7 @@ std::string hexadecimal(const unsigned char* bytes, std::size_t size) {
     return text;
 }
 
+/// The strings of ASN.1 have a length, and no zero at their end.
 std::string_view bytes_of(const ASN1_STRING* string) noexcept {
     return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(string)),
             static_cast<std::size_t>(ASN1_STRING_length(string))};
@@ -52,6 +55,7 @@ void add_name(Certificate& summary, const GENERAL_NAME* name) {
     }
 }
 
+/// The common name of the owner is no name to connect to, so it is not among them.
 void add_names(Certificate& summary, const X509* certificate) {
     const NamesPtr names(static_cast<GENERAL_NAMES*>(
         X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
@@ -59,12 +63,14 @@ void add_names(Certificate& summary, const X509* certificate) {
         add_name(summary, sk_GENERAL_NAME_value(names.get(), i));
 }
 
+/// A time that OpenSSL cannot read is the beginning of the clock, which has passed.
 std::chrono::system_clock::time_point time_of(const ASN1_TIME* time) noexcept {
     std::tm parts{};
     if (ASN1_TIME_to_tm(time, &parts) != 1) return {};
     return std::chrono::system_clock::from_time_t(::timegm(&parts));
 }
 
+/// A serial number has up to 20 bytes, more than any integer type.
 std::string serial_of(const X509* certificate) {
     const NumberPtr number(ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), nullptr));
     if (number == nullptr) throw std::bad_alloc();
@@ -74,6 +80,7 @@ std::string serial_of(const X509* certificate) {
     return hexadecimal(start, bytes.size());
 }
 
+/// Programs that need more of a certificate than this summary give the bytes to a parser.
 std::string der_of(const X509* certificate) {
     unsigned char* bytes = nullptr;
     const int size = i2d_X509(certificate, &bytes);
@@ -85,6 +92,7 @@ std::string der_of(const X509* certificate) {
 
 }  // namespace
 
+/// The fingerprint is over the whole certificate, as browsers show it.
 Certificate summary_of(const X509* certificate) {
     const ErrorQueue errors;
     Certificate summary;

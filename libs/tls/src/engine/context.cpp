@@ -33,6 +33,7 @@ int number_of(Version version) noexcept {
     return version == Version::tls_1_2 ? TLS1_2_VERSION : TLS1_3_VERSION;
 }
 
+/// Names of hosts are ASCII, so the locale has no say.
 std::string in_small_letters(std::string_view name) {
     std::string small(name);
     for (char& letter : small)
@@ -48,6 +49,7 @@ int session_came(SSL* ssl, SSL_SESSION* session) noexcept {
     return 1;
 }
 
+/// A chosen context has its own key log, or none.
 void secret_came(const SSL* ssl, const char* line) noexcept {
     const ContextState& state = ContextState::of(SSL_get_SSL_CTX(ssl));
     if (state.key_log != nullptr) state.key_log->append(line);
@@ -94,6 +96,7 @@ void change_context(SSL* ssl, ContextState& chosen) noexcept {
     static_cast<void>(SSL_set_num_tickets(ssl, SSL_CTX_get_num_tickets(context)));
 }
 
+/// The name is noted for the program, also if it chooses no context.
 int client_hello_came(SSL* ssl, int* alert, void*) noexcept {
     try {
         const std::string_view name = asked_name(ssl);
@@ -109,12 +112,16 @@ int client_hello_came(SSL* ssl, int* alert, void*) noexcept {
 
 // --- Options ------------------------------------------------------------------------------------
 
+/// A method for one side: OpenSSL then refuses to take the other part by mistake.
 ContextPtr new_ssl_context(bool is_server) {
     ContextPtr context(SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method()));
     if (context == nullptr) throw std::bad_alloc();
     return context;
 }
 
+/// The ciphers are OpenSSL's, which the system configures. The security level decides what is too
+/// weak, for the own certificate, too.
+///
 /// Renegotiation is a message that makes a peer compute, as often as its sender likes, and TLS 1.3
 /// has removed it. It is refused by a warning, and the connection continues.
 void set_versions(SSL_CTX* context, const ContextOptions& options) {
@@ -129,6 +136,8 @@ void set_versions(SSL_CTX* context, const ContextOptions& options) {
     SSL_CTX_set_mode(context, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
 
+/// A server that asks no client for a certificate needs no trusted certificates. A client that does
+/// not verify loads those that the program names, so that a mistake in them is found.
 void set_verification(ContextState& state, const ContextOptions& options) {
     SSL_CTX* const context = state.ssl_context.get();
     state.verify = options.verify.value_or(state.is_server ? Verify::none : Verify::required);
@@ -148,6 +157,7 @@ void set_verification(ContextState& state, const ContextOptions& options) {
     }
 }
 
+/// The list is written as it goes over the wire: each name with its length in front (RFC 7301).
 void set_protocols(ContextState& state, const ContextOptions& options) {
     for (const std::string_view protocol : options.alpn) {
         if (protocol.empty() || protocol.size() > 255)
@@ -168,6 +178,7 @@ void set_protocols(ContextState& state, const ContextOptions& options) {
     }
 }
 
+/// The option of the program comes before the environment.
 void set_key_log(ContextState& state, const ContextOptions& options) {
     std::string path(options.key_log_file);
     if (path.empty() && options.key_log_from_environment) {
@@ -207,6 +218,8 @@ void set_server_sessions(ContextState& state, const ContextOptions& options) {
     if (options.session_tickets == 0) SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
 }
 
+/// The contexts of other names are held, and are contexts of their own: one of them may be used
+/// under several names, and by other servers.
 void set_names(ContextState& state, const ContextOptions& options) {
     for (const NamedContext& named : options.contexts_by_name) {
         if (!named.context || !named.context.is_server() || named.name.empty())
@@ -216,6 +229,7 @@ void set_names(ContextState& state, const ContextOptions& options) {
     SSL_CTX_set_client_hello_cb(state.ssl_context.get(), &client_hello_came, nullptr);
 }
 
+/// The part that clients and servers have in common.
 std::shared_ptr<ContextState> make_context(const ContextOptions& options, bool is_server) {
     const ErrorQueue errors;
     auto state = std::make_shared<ContextState>();
@@ -267,6 +281,8 @@ Context server_context(const ContextOptions& options) {
     return Context(std::move(state));
 }
 
+/// A static variable of a function is made by one thread while the others wait, and if that throws,
+/// the next call tries again.
 Context default_client_context() {
     static const Context made = client_context();
     return made;

@@ -24,6 +24,8 @@ struct Text {
     std::string name;
 };
 
+/// A file is read as a whole. Certificates are small, and an error can then name the file, whatever
+/// is wrong with it.
 Text read_text(std::string_view file, std::string_view pem, const char* what) {
     if (!file.empty() && !pem.empty())
         throw std::invalid_argument(std::string("tls: ") + what + " is given as a file and a text");
@@ -37,6 +39,7 @@ Text read_text(std::string_view file, std::string_view pem, const char* what) {
     return {std::move(bytes), std::string(what) + " in " + path};
 }
 
+/// Without a copy: `bytes` must outlive the BIO.
 BioPtr bio_of(const std::string& bytes) {
     BioPtr bio(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
     if (bio == nullptr) throw std::bad_alloc();
@@ -61,6 +64,8 @@ int give_password(char* into, int size, int, void* given) noexcept {
     return static_cast<int>(password.size());
 }
 
+/// The first certificate is the own one, and the others are its issuers, in any order. The root may
+/// be among them; peers do not need it.
 void use_certificates(SSL_CTX* context, const Text& text) {
     const BioPtr bio = bio_of(text.bytes);
     const CertificatePtr own(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
@@ -79,6 +84,7 @@ void use_certificates(SSL_CTX* context, const Text& text) {
     if (!at_end_of_pem()) refuse(text.name, words_for_error(ErrorQueue::first()));
 }
 
+/// OpenSSL compares the key with the certificate that was loaded before.
 void use_key(SSL_CTX* context, const Text& text, std::string_view password) {
     const ErrorQueue errors;
     const BioPtr bio = bio_of(text.bytes);
@@ -111,6 +117,7 @@ void trust(SSL_CTX* context, const Text& text, bool is_server) {
 
 }  // namespace
 
+/// Certificates and key in one file are as common as two files, so a missing key means the first.
 bool load_identity(SSL_CTX* context, const ContextOptions& options) {
     if (options.certificate_file.empty() && options.certificate_pem.empty()) {
         if (!options.key_file.empty() || !options.key_pem.empty())
@@ -128,6 +135,8 @@ bool load_identity(SSL_CTX* context, const ContextOptions& options) {
     return true;
 }
 
+/// What the program names replaces the certificates of the system, and is not added to them: a
+/// program that names its own root does not want to trust a hundred others as well.
 void load_trusted(SSL_CTX* context, const ContextOptions& options, bool is_server) {
     const ErrorQueue errors;
     const bool has_text = !options.ca_file.empty() || !options.ca_pem.empty();

@@ -29,6 +29,7 @@ bool is_host_name(std::string_view name) noexcept {
            std::all_of(name.begin(), name.end(), is_fine);
 }
 
+/// OpenSSL's parser decides, since it also compares the addresses.
 bool is_address(const std::string& name) noexcept {
     ASN1_OCTET_STRING* const address = a2i_IPADDRESS(name.c_str());
     ASN1_OCTET_STRING_free(address);
@@ -69,6 +70,8 @@ Engine::~Engine() {
     ssl_.reset();
 }
 
+/// A dot at the end makes a name absolute for the resolver, and does not belong to it (RFC 6066,
+/// section 3). A session is asked for by the name that will be verified.
 void Engine::begin_as_client(std::string_view session_key) {
     if (!server_hostname_.empty() && server_hostname_.back() == '.') server_hostname_.pop_back();
     peer_name_ = server_hostname_.empty() ? "a server" : '"' + server_hostname_ + '"';
@@ -110,12 +113,14 @@ void Engine::set_server_name() {
 
 // --- The steps ----------------------------------------------------------------------------------
 
+/// A gap in the ciphertext cannot be repaired, so missing memory ends the connection.
 void Engine::take_in(std::span<const char> bytes) noexcept {
     if (!wire_->take_in(bytes)) fail();
 }
 
 std::string& Engine::output() noexcept { return wire_->output; }
 
+/// Asks for nothing after a failure: OpenSSL would answer with another error.
 Engine::Progress Engine::handshake() noexcept {
     if (failed()) return Progress::failed;
     const ErrorQueue errors;
@@ -128,6 +133,7 @@ Engine::Progress Engine::read(std::span<char> into, std::size_t& count) noexcept
     return conclude(SSL_read_ex(ssl_.get(), into.data(), into.size(), &count));
 }
 
+/// OpenSSL cuts the bytes into records. It takes all of them: the wire never refuses a write.
 Engine::Progress Engine::write(std::string_view bytes) noexcept {
     if (failed()) return Progress::failed;
     const ErrorQueue errors;
@@ -135,6 +141,8 @@ Engine::Progress Engine::write(std::string_view bytes) noexcept {
     return conclude(SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &written));
 }
 
+/// OpenSSL cannot say it in the middle of a message of the handshake protocol. The end is then
+/// ragged for the peer.
 void Engine::close() noexcept {
     if (failed()) return;
     const ErrorQueue errors;
@@ -184,6 +192,8 @@ void Engine::fail() noexcept {
     if (!session_key_.empty()) context_->sessions->forget(session_key_);
 }
 
+/// OpenSSL calls this for each certificate, from the root down. The first failure is the reason; it
+/// is noted here, because only here the depth is known.
 int Engine::certificate_checked(int is_good, x509_store_ctx_st* store) noexcept {
     auto* const ssl =
         static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
@@ -200,6 +210,7 @@ void Engine::note_refusal(int verify_code, int depth) noexcept {
     verify_depth_ = depth;
 }
 
+/// The sentence has the check, the certificate in the chain, and the name that was asked for.
 void Engine::throw_failure(const std::string& during) const {
     switch (failure_.kind) {
         case Failure::Kind::memory: throw std::bad_alloc();
@@ -227,11 +238,13 @@ void Engine::throw_failure(const std::string& during) const {
 
 Engine& Engine::of(ssl_st* ssl) noexcept { return *static_cast<Engine*>(SSL_get_app_data(ssl)); }
 
+/// Called while bytes are read, at any time: servers give sessions when they like.
 void Engine::keep_session(ssl_session_st* session) noexcept {
     SessionPtr owned(session);
     if (!session_key_.empty()) context_->sessions->put(session_key_, std::move(owned));
 }
 
+/// OpenSSL gives out pointers into the connection, so everything is copied.
 ConnectionInfo Engine::info() const {
     const ErrorQueue errors;
     ConnectionInfo info;

@@ -10,6 +10,7 @@
 
 namespace asyncio::tls::engine {
 
+/// Only its owner may read the file: it opens every connection that it lists.
 KeyLog::KeyLog(const std::string& path)
     : fd_(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600)) {
     if (fd_ < 0) throw OsError(errno, "open the key log file " + path);

@@ -11,6 +11,7 @@ namespace {
 /// the same time and all be resumed.
 constexpr std::size_t most_sessions_of_a_server = 8;
 
+/// OpenSSL would notice an old session itself, after it has been sent to the server.
 bool is_usable(const SSL_SESSION* session) noexcept {
     const auto age = static_cast<long>(std::time(nullptr) - SSL_SESSION_get_time(session));
     return SSL_SESSION_is_resumable(session) == 1 && age >= 0 &&
@@ -19,6 +20,7 @@ bool is_usable(const SSL_SESSION* session) noexcept {
 
 }  // namespace
 
+/// The newest session is the best one: it lives longest, and its secrets were never used.
 SessionPtr SessionCache::take(std::string_view key) noexcept {
     const std::lock_guard lock(mutex_);
     const auto found = by_key_.find(key);
@@ -40,6 +42,8 @@ SessionPtr SessionCache::take(std::string_view key) noexcept {
     return session;
 }
 
+/// The place for the sessions is reserved with the server, so `take` can put one back without an
+/// allocation.
 void SessionCache::put(const std::string& key, SessionPtr session) noexcept {
     if (most_servers_ == 0 || !is_usable(session.get())) return;
     try {
@@ -68,6 +72,7 @@ void SessionCache::forget(std::string_view key) noexcept {
     if (found != by_key_.end()) drop(found->second);
 }
 
+/// The key lies in the element, so the entry of the table goes first.
 void SessionCache::drop(Servers::iterator server) noexcept {
     const auto found = by_key_.find(server->key);
     if (found != by_key_.end() && found->second == server) by_key_.erase(found);

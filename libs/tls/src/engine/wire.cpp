@@ -6,6 +6,8 @@
 
 namespace asyncio::tls::engine {
 
+/// Bytes that were read are dropped when all are read, which costs nothing. OpenSSL reads
+/// everything before it asks for more, so the input does not grow.
 bool Wire::take_in(std::span<const char> bytes) noexcept {
     try {
         if (unread() == 0) {
@@ -20,12 +22,14 @@ bool Wire::take_in(std::span<const char> bytes) noexcept {
     }
 }
 
+/// `clear` would keep the memory.
 void Wire::free_memory_if_empty() noexcept {
     if (unread() > 0) return;
     std::string().swap(input_);
     input_taken_ = 0;
 }
 
+/// The answer to an empty wire is "retry", which OpenSSL passes on as SSL_ERROR_WANT_READ.
 int Wire::read(BIO* bio, char* into, int size) noexcept {
     Wire& wire = *static_cast<Wire*>(BIO_get_data(bio));
     BIO_clear_retry_flags(bio);
@@ -72,6 +76,7 @@ BIO_METHOD* Wire::method() noexcept {
     return made;
 }
 
+/// The BIO does not own the wire: the engine does, and outlives it.
 BIO* Wire::new_bio(Wire& wire) noexcept {
     BIO* bio = method() != nullptr ? BIO_new(method()) : nullptr;
     if (bio == nullptr) return nullptr;

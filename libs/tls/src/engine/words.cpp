@@ -40,6 +40,7 @@ const char* words_for_verification(int code) noexcept {
     }
 }
 
+/// OpenSSL has the names of the RFC.
 const char* words_for_alert(int alert) noexcept { return SSL_alert_desc_string_long(alert); }
 
 /// OpenSSL numbers the reasons that stand for alerts from 1000 on.
@@ -50,6 +51,8 @@ int alert_of_error(unsigned long code) noexcept {
     return is_alert ? reason - SSL_AD_REASON_OFFSET : -1;
 }
 
+/// The errors that users meet, in words that say which side has to change something. The other
+/// texts are OpenSSL's.
 const char* words_for_error(unsigned long code) noexcept {
     const char* const otherwise = ERR_reason_error_string(code);
     if (ERR_GET_LIB(code) == ERR_LIB_SSL) {

@@ -5,8 +5,8 @@
 // code under test, the other one plays the peer. They work on every loop and need no time, so a
 // test in simulated time stays deterministic.
 //
-// Each direction holds a limited number of bytes. A write that finds no room waits, so back-pressure
-// can be tested, too. Short reads and writes, delays and failures are the business of a channel in
+// Each direction holds a limited number of bytes. A write that finds no room waits, so a test can
+// see back-pressure, too. Short reads and writes, delays and failures are the business of a channel in
 // between.
 
 #include <asyncio/event_loop.h>

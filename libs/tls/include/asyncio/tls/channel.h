@@ -188,6 +188,9 @@ private:
     void take_over(InnerOperation& operation) noexcept;
     void sent(int result) noexcept;
     void received(int result) noexcept;
+    static bool is_in_flight(const lowlevel::Operation& operation) noexcept {
+        return operation.state == lowlevel::Operation::State::in_flight;
+    }
     bool anything_in_flight() const noexcept;
     void hold() noexcept;
     void let_go() noexcept;
