@@ -2,6 +2,7 @@
 // The whole library.
 
 #include <asyncio/address.h>
+#include <asyncio/address_info.h>
 #include <asyncio/as_completed.h>
 #include <asyncio/context.h>
 #include <asyncio/coro.h>
@@ -20,6 +21,7 @@
 #include <asyncio/loop_handle.h>
 #include <asyncio/main.h>
 #include <asyncio/map_concurrent.h>
+#include <asyncio/names.h>
 #include <asyncio/outcome.h>
 #include <asyncio/process_pool.h>
 #include <asyncio/queue.h>

@@ -53,7 +53,8 @@ RESUME_PLACES = {
 
 # Where a call may block the thread (law 2).
 MAY_BLOCK = ("src/backend/*", "src/base/workers*", "src/executors/worker*",
-             "src/machine/stall_watch.cpp", "src/process/spawn*", "tests/*", "libs/*/tests/*")
+             "src/machine/stall_watch.cpp", "src/net/system_names.cpp", "src/process/spawn*",
+             "tests/*", "libs/*/tests/*")
 
 # The floors that each floor may include, besides itself (the table of ARCHITECTURE.md).
 MAY_INCLUDE = {
@@ -66,11 +67,12 @@ MAY_INCLUDE = {
     "scopes": {"base", "loop", "core", "sync"},
     "streams": {"base", "backend", "loop", "core"},
     "executors": {"base", "machine", "loop", "core", "scopes"},
+    "net": {"base", "backend", "loop", "core", "scopes", "streams", "executors"},
     "process": {"base", "backend", "loop", "core", "scopes", "streams"},
-    "testing": {"base", "backend", "loop", "core", "sync", "scopes", "streams", "executors"},
+    "testing": {"base", "backend", "loop", "core", "sync", "scopes", "streams", "executors", "net"},
     # A channel over another one: it has a limit of time and operations, and so knows the loop.
-    "tls": {"base", "loop", "core", "scopes", "streams"},
-    "protocol": {"base", "core", "sync", "scopes", "streams", "executors", "tls"},
+    "tls": {"base", "loop", "core", "scopes", "streams", "net"},
+    "protocol": {"base", "core", "sync", "scopes", "streams", "executors", "net", "tls"},
 }
 FLOOR_OF_FOLDER = {
     "http": "protocol", "db": "protocol",
@@ -88,8 +90,8 @@ ROOMS_OF_TOOL = ("terminal guard batch/shell batch/input batch/job batch/options
 # The floors of the public headers, which lie flat in include/asyncio. A header in internal/FLOOR
 # says its floor by its path. `include/asyncio.h` is the umbrella over them.
 HEADERS_OF_FLOOR = {
-    "base": "exceptions debug delay address lowlevel/awaiting lowlevel/fd",
-    "backend": "lowlevel/backend lowlevel/operation",
+    "base": "exceptions debug delay address address_info lowlevel/awaiting lowlevel/fd",
+    "backend": "lowlevel/backend lowlevel/operation lowlevel/names",
     "loop": "event_loop loop_handle lowlevel/alarm lowlevel/at_loop_close lowlevel/loop "
             "lowlevel/loop_fd lowlevel/perform_now",
     "core": "outcome coro task future sleep run main context generator inspect "
@@ -97,9 +99,10 @@ HEADERS_OF_FLOOR = {
     "sync": "sync lock event condition semaphore barrier held queue",
     "scopes": "gather wait as_completed staggered_race shield timeout timeout_scope task_group "
               "finally exit_stack map_concurrent",
-    "streams": "stream streams standard_streams net datagram dns file signals lowlevel/operation_awaiter "
+    "streams": "stream streams standard_streams file signals lowlevel/operation_awaiter "
                "lowlevel/channel",
     "executors": "executor thread_future thread_queue process_pool serialize",
+    "net": "names net datagram",
     "process": "subprocess",
     "tls": "tls tls/*",
     "protocol": "http/* db/*",
@@ -135,13 +138,13 @@ OUTSIDE = "outside src/backend and src/machine (law 3)"
 
 SYSTEM_CALLS = (
     "accept accept4 clock_nanosleep connect epoll_pwait epoll_wait fgets flock fread fsync "
-    "getaddrinfo io_uring_enter io_uring_wait_cqe nanosleep open openat pause poll ppoll pread "
-    "pselect pwrite read readv recv recvfrom recvmsg select send sendmsg sendto sigsuspend "
-    "sigtimedwait sigwait sigwaitinfo sleep splice system usleep wait wait4 waitid waitpid write "
-    "writev").split()
+    "getaddrinfo getnameinfo io_uring_enter io_uring_wait_cqe nanosleep open openat pause poll "
+    "ppoll pread pselect pwrite read readv recv recvfrom recvmsg select send sendmsg sendto "
+    "sigsuspend sigtimedwait sigwait sigwaitinfo sleep splice system usleep wait wait4 waitid "
+    "waitpid write writev").split()
 BLOCKING = re.compile(
     r"(?<![\w>)\]:])::(?P<call>" + "|".join(SYSTEM_CALLS) + r")\s*\("
-    r"|(?<![\w.:>])(?P<bare>usleep|nanosleep|ppoll|epoll_p?wait|waitpid|waitid|getaddrinfo|popen"
+    r"|(?<![\w.:>])(?P<bare>usleep|nanosleep|ppoll|epoll_p?wait|waitpid|waitid|popen"
     r"|pclose|flock)\s*\("
     r"|\bstd::(?P<std>this_thread::sleep_\w+|condition_variable\w*|latch|barrier|\w+_semaphore"
     r"|system)\b")

@@ -12,6 +12,7 @@
 // Thread-safety: a loop belongs to the thread that runs it. The exceptions are
 // `call_soon_threadsafe` and the handle it returns, and the exceptions that `lowlevel::Loop` has.
 
+#include <asyncio/address_info.h>
 #include <asyncio/delay.h>
 #include <asyncio/exceptions.h>
 #include <asyncio/internal/base/bind.h>
@@ -29,6 +30,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace asyncio {
 
@@ -39,6 +41,7 @@ template <class T>
 class Future;
 template <class T>
 class Task;
+class NameCache;
 struct TaskOptions;
 class ThreadPoolExecutor;
 
@@ -62,6 +65,7 @@ struct AtShutdown : ListNode {
 };
 
 class CallbackNode;
+class LoopNames;
 class LoopThreads;
 
 /// The things that other floors keep with a loop. The loop does not know what they are.
@@ -70,6 +74,8 @@ struct LoopBelongings {
     IntrusiveList<AtShutdown> at_shutdown;
     /// Made by `executor.h` when it is needed, and destroyed at `close`.
     LoopThreads* threads = nullptr;
+    /// Made by `net/loop_names.h` with the first lookup of a name, and destroyed at `close`.
+    LoopNames* names = nullptr;
 };
 
 /// The loop calls these functions to end all tasks and all generators. `core/residents.cpp` and
@@ -261,6 +267,22 @@ public:
     /// `limit` are named in the log and left to themselves. `Runner` does this at the end of a run.
     /// Python: `loop.shutdown_default_executor`.
     Coro<void> shutdown_default_executor(std::optional<Delay> limit = std::nullopt);
+
+    // Names (defined in names.h).
+
+    /// As the free function `getaddrinfo`. Must be awaited in a task of this loop.
+    /// Throws: RuntimeError if the loop is closed.
+    /// Python: `loop.getaddrinfo`.
+    Coro<std::vector<AddressInfo>> getaddrinfo(std::string host, std::string service,
+                                               AddressHints hints = {});
+    Coro<std::vector<AddressInfo>> getaddrinfo(std::string host, int port, AddressHints hints = {});
+    /// As the free function `getnameinfo`. Must be awaited in a task of this loop.
+    /// Throws: RuntimeError if the loop is closed.
+    /// Python: `loop.getnameinfo`.
+    Coro<NameInfo> getnameinfo(Address address, int flags = 0);
+    /// The answers that the loop keeps. Described in names.h.
+    /// Throws: RuntimeError if the loop is closed.
+    NameCache name_cache();
 
     /// Closes all asynchronous generators that have begun and not ended. A generator that begins
     /// after that is logged. Errors go to the exception handler. `Runner` and `close` do this at

@@ -169,7 +169,33 @@ public:
 
     /// The errno, a positive number.
     int error() const noexcept { return code().value(); }
+
+protected:
+    /// For errors that have numbers of their own.
+    OsError(std::error_code code, std::string_view operation);
 };
+
+/// A name has no address, an address has no name, or the lookup has failed. `what()` names the host
+/// and the port: "look up "example.invalid", port 80: Name or service not known".
+/// Python: `socket.gaierror`, which is an `OSError`, too.
+class [[gnu::visibility("default")]] GaiError : public OsError {
+public:
+    /// `error` is an EAI_ number of <netdb.h>. `operation` is a verb with its object. `host` is the
+    /// name or the address that the question was about.
+    GaiError(int error, std::string_view operation, std::string host);
+
+    /// The EAI_ number. EAI_NONAME is the most frequent one; EAI_AGAIN means that the same question
+    /// may have an answer later. `code()` has the same number, in `gai_category()`.
+    int error() const noexcept { return code().value(); }
+    /// The name or the address that the question was about.
+    const std::string& host() const noexcept { return host_; }
+
+private:
+    std::string host_;
+};
+
+/// The category of the codes in a `GaiError`.
+const std::error_category& gai_category() noexcept;
 
 /// Several errors at once. A `TaskGroup` throws it, for example, so that no error of a task is
 /// lost.

@@ -23,6 +23,7 @@
 #include <typeinfo>
 
 #include <cxxabi.h>
+#include <netdb.h>
 
 namespace asyncio {
 namespace {
@@ -62,6 +63,14 @@ std::string current_exception_type() {
     return name;
 }
 
+/// The numbers of getaddrinfo(3), which are no errnos: ENOENT and EAI_NONAME are the same number
+/// with opposite signs.
+class GaiCategory final : public std::error_category {
+public:
+    const char* name() const noexcept override { return "getaddrinfo"; }
+    std::string message(int error) const override { return ::gai_strerror(error); }
+};
+
 /// A template, because only in a template may `requires` ask what the C++ library offers and leave
 /// out code that would not compile.
 template <class Pointer>
@@ -93,6 +102,18 @@ IncompleteReadError::IncompleteReadError(std::string partial, std::size_t expect
 // then.
 OsError::OsError(int error, std::string_view operation)
     : std::system_error(error, std::generic_category(), std::string(operation)) {}
+
+OsError::OsError(std::error_code code, std::string_view operation)
+    : std::system_error(code, std::string(operation)) {}
+
+GaiError::GaiError(int error, std::string_view operation, std::string host)
+    : OsError(std::error_code(error, gai_category()), operation), host_(std::move(host)) {}
+
+/// Never destroyed: an error may be printed after the static objects are gone.
+const std::error_category& gai_category() noexcept {
+    static const GaiCategory& category = *new GaiCategory;
+    return category;
+}
 
 /// An empty group would be an error that nothing caused, and a null pointer in it could not be
 /// thrown. Both are mistakes of the caller.

@@ -61,6 +61,10 @@ namespace {
 /// its exit explains itself.
 constexpr Duration patience_at_exit = std::chrono::seconds(5);
 
+/// For how long the end of the process waits for a pool whose jobs use nothing of the program: long
+/// enough for a job that is about to end, and too short for a user to notice.
+constexpr Duration moment_at_exit = std::chrono::milliseconds(250);
+
 /// How many forks lie between the first process of the program and this one. Threads of another
 /// generation do not exist here.
 constinit std::atomic<unsigned> generation{0};
@@ -101,7 +105,9 @@ void warn_of_busy(const Workers& pool, const char* what) {
 void join_pool(Workers& pool, TimePoint deadline) {
     if (pool.is_left()) return;
     pool.close(nullptr);
-    if (!pool.wait_until(std::min(deadline, Clock::now() + patience_at_exit))) {
+    if (pool.at_exit() == Workers::AtExit::leave) {
+        pool.wait_until(std::min(deadline, Clock::now() + moment_at_exit));
+    } else if (!pool.wait_until(std::min(deadline, Clock::now() + patience_at_exit))) {
         warn_of_busy(pool, "the process waits for its worker threads before it ends: ");
         if (!pool.wait_until(deadline))
             warn_of_busy(pool, "the process ends without waiting any longer for ");
@@ -167,15 +173,15 @@ std::string seconds_text(Duration duration) {
 // --- Jobs come -----------------------------------------------------------------------------------
 
 /// `all_pools` comes first: if it throws, there is no pool that the exit does not know.
-std::shared_ptr<Workers> Workers::make(std::size_t limit, std::string name) {
+std::shared_ptr<Workers> Workers::make(std::size_t limit, std::string name, AtExit at_exit) {
     all_pools();
-    std::shared_ptr<Workers> pool(new Workers(limit, std::move(name)));
+    std::shared_ptr<Workers> pool(new Workers(limit, std::move(name), at_exit));
     remember(pool);
     return pool;
 }
 
-Workers::Workers(std::size_t limit, std::string name)
-    : limit_(limit), name_(std::move(name)), generation_(generation.load()) {}
+Workers::Workers(std::size_t limit, std::string name, AtExit at_exit)
+    : limit_(limit), name_(std::move(name)), at_exit_(at_exit), generation_(generation.load()) {}
 
 Workers::~Workers() {
     if (is_forked()) {

@@ -15,7 +15,8 @@
 // it uses of the pool stays valid.
 //
 // At its end the process also waits, with a limit, for workers for which the program did not wait,
-// since the objects that they use are about to be destroyed.
+// since the objects that they use are about to be destroyed. A pool whose jobs use no such objects
+// is made with `AtExit::leave`, and the end of the process does not depend on it.
 //
 // In the child of a fork none of the threads exists. A pool of the parent takes no jobs there.
 //
@@ -24,8 +25,10 @@
 #include <asyncio/internal/base/thread_event.h>
 #include <asyncio/internal/base/worker_job.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -37,14 +40,29 @@ namespace asyncio::internal {
 
 class Workers : public std::enable_shared_from_this<Workers> {
 public:
+    /// What the end of the process does about workers for which the program did not wait.
+    enum class AtExit : std::uint8_t {
+        /// It waits for them, at most for `exit_patience`.
+        wait,
+        /// It waits for a moment only, so that jobs which are about to end do so. For jobs that use
+        /// nothing of the program.
+        leave,
+    };
+
     /// At most `limit` threads, called "name_0", "name_1", ….
-    static std::shared_ptr<Workers> make(std::size_t limit, std::string name);
+    static std::shared_ptr<Workers> make(std::size_t limit, std::string name,
+                                         AtExit at_exit = AtExit::wait);
     Workers(const Workers&) = delete;
     Workers& operator=(const Workers&) = delete;
     /// Runs when no worker needs the pool any more: each of them holds a reference while it runs.
     ~Workers();
 
     std::size_t limit() const noexcept { return limit_; }
+    /// From now on at most `limit` threads are started. Threads that exist stay.
+    void set_limit(std::size_t limit) noexcept { limit_ = limit; }
+    AtExit at_exit() const noexcept { return at_exit_; }
+    /// Whether the pool belongs to a process of which this one is a forked child.
+    bool is_forked() const noexcept;
     std::size_t thread_count() const;
 
     /// Queues the job, which a worker will run. Throws: RuntimeError after `close`, in a forked
@@ -85,7 +103,7 @@ private:
         bool ended = false;
     };
 
-    Workers(std::size_t limit, std::string name);
+    Workers(std::size_t limit, std::string name, AtExit at_exit);
 
     void start_worker();
     void work(Worker& worker) noexcept;
@@ -93,10 +111,10 @@ private:
     void leave(Worker& worker) noexcept;
     bool have_ended() const noexcept;
     WorkerJob* pop_queued() noexcept;
-    bool is_forked() const noexcept;
 
-    const std::size_t limit_;
+    std::atomic<std::size_t> limit_;
     const std::string name_;
+    const AtExit at_exit_;
     /// The count of forks when the pool was made. Another count means a child of that process.
     const unsigned generation_;
     mutable std::mutex mutex_;

@@ -9,6 +9,7 @@
 #include <asyncio/executor.h>
 
 #include "base/workers.h"
+#include "executors/submit_to.h"
 
 #include <algorithm>
 #include <string>
@@ -36,17 +37,7 @@ ThreadPoolExecutor::~ThreadPoolExecutor() {
     if (!shut_down_) shutdown();
 }
 
-/// If the pool refuses the job, the job is given back to `job`, whose destructor drops it: the
-/// future of the job ends as cancelled, and the caller gets the error.
-void ThreadPoolExecutor::submit(ExecutorJob job) {
-    internal::WorkerJob* given = job.release();
-    try {
-        workers_->submit(*given);
-    } catch (...) {
-        job = ExecutorJob(*given);
-        throw;
-    }
-}
+void ThreadPoolExecutor::submit(ExecutorJob job) { internal::submit_to(*workers_, std::move(job)); }
 
 /// The order matters. After `close` no job can be added, so after `drop_queued` only running jobs
 /// are left. A job is dropped by cancelling its future, which reaches its loop as any result does.

@@ -151,12 +151,17 @@ void LoopJob::leave_loop() noexcept {
 /// neither does, the result is on its way and will not be delivered. A function that is running
 /// cannot be stopped. It can only be asked to stop.
 void LoopJob::abandon() noexcept {
-    if (step(State::queued, State::abandoned)) {
-        drop_call();
-    } else if (step(State::running, State::abandoned)) {
-        request_stop();
-    }
+    if (abandon_queued()) return;
+    if (step(State::running, State::abandoned)) request_stop();
     leave_loop();
+}
+
+/// The worker that comes to the job later finds it abandoned.
+bool LoopJob::abandon_queued() noexcept {
+    if (!step(State::queued, State::abandoned)) return false;
+    drop_call();
+    leave_loop();
+    return true;
 }
 
 /// The state stays as it is, so a job that is queued still runs; the gate then refuses its post.

@@ -549,6 +549,15 @@ const std::vector<places::Row> loops{
     thing("EventLoop::shutdown_default_executor()", own_loop,
           [](EventLoop*& it) -> Coro<> { co_await it->shutdown_default_executor(); },
                         {refused,    refused,    refused,    not_asked,  refused}),
+    thing("EventLoop::getaddrinfo()", own_loop,
+          [](EventLoop*& it) -> Coro<> { co_await it->getaddrinfo("127.0.0.1", "80"); },
+                        {refused,    refused,    refused,    not_asked,  refused}),
+    thing("EventLoop::getnameinfo()", own_loop,
+          [](EventLoop*& it) -> Coro<> { co_await it->getnameinfo(Address::any_v4(80)); },
+                        {refused,    refused,    refused,    not_asked,  refused}),
+    thing("EventLoop::name_cache()", own_loop,
+          call<EventLoop*>([](EventLoop*& it) { it->name_cache(); }),
+                        {works,      works,      refused,    not_asked,  works}),
     thing("EventLoop, what it is asked", own_loop, call<EventLoop*>([](EventLoop*& it) {
               it->time();
               it->is_running();

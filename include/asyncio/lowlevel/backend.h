@@ -55,6 +55,8 @@
 
 namespace asyncio::lowlevel {
 
+class Names;
+
 /// A back-end. Derive a class from it to bring another kernel interface, or another simulation; the
 /// contract is at the top of this file.
 class [[gnu::visibility("default")]] Backend {
@@ -108,6 +110,10 @@ public:
 
     /// The time of the loop's clock, which is monotonic, and virtual on the simulated back-end.
     virtual TimePoint now() noexcept = 0;
+
+    /// What answers questions about names (`lowlevel/names.h`). A null pointer means the system.
+    /// The object must live as long as the back-end.
+    virtual Names* names() noexcept { return nullptr; }
 };
 
 /// How the simulated world behaves. The same numbers give the same run, down to the order of single

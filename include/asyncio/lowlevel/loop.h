@@ -202,6 +202,9 @@ public:
     /// As `Backend::expect_wakes`.
     void expect_wakes(int change) noexcept { backend_->expect_wakes(change); }
 
+    /// As `Backend::names`.
+    Names* names() noexcept { return backend_->names(); }
+
     /// The tasks that have not ended; `core` keeps them here.
     internal::IntrusiveList<internal::Resident>& residents() noexcept { return residents_; }
     /// The listeners that are called when the loop closes.

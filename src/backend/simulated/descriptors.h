@@ -33,21 +33,21 @@ namespace asyncio::lowlevel::simulated {
 /// touched.
 inline constexpr int first_number = 1 << 30;
 
-/// A side of an object that numbers and messages share.
-struct OpenFile {
+/// An open file (POSIX: open file description): a side of an object that numbers and messages share.
+struct Description {
     ObjectPtr object;
     int side;
 };
-using FilePtr = std::shared_ptr<const OpenFile>;
+using DescriptionPtr = std::shared_ptr<const Description>;
 
 /// Gives up one share of an open file. The last one closes the side of the object.
-inline void let_go(FilePtr file, Surroundings& around) noexcept {
+inline void let_go(DescriptionPtr file, Surroundings& around) noexcept {
     if (file.use_count() == 1) file->object->close(file->side, around);
 }
 
 /// The meaning of a descriptor number.
 struct Descriptor {
-    FilePtr file;
+    DescriptionPtr file;
     /// No two entries of the table ever have the same.
     std::uint64_t opening;
 };
@@ -64,7 +64,7 @@ public:
     /// A number for a file that is open already.
     /// Throws: `std::bad_alloc`; the table is then as it was, except that the number is not used
     /// again.
-    int open(FilePtr file) {
+    int open(DescriptionPtr file) {
         const int number = next_number();
         table_.emplace(number, Descriptor{std::move(file), ++openings_});
         return number;
@@ -72,13 +72,13 @@ public:
 
     /// Opens a side of `object`. Throws: as above.
     int open(ObjectPtr object, int side) {
-        return open(std::make_shared<const OpenFile>(std::move(object), side));
+        return open(std::make_shared<const Description>(std::move(object), side));
     }
 
     /// Removes the number, which must mean something. The caller lets go of the file.
-    FilePtr close(int number) noexcept {
+    DescriptionPtr close(int number) noexcept {
         const auto found = table_.find(number);
-        FilePtr file = std::move(found->second.file);
+        DescriptionPtr file = std::move(found->second.file);
         table_.erase(found);
         if (!reuses_numbers_) return file;
         try {

@@ -261,14 +261,14 @@ int World::carry_out(Operation& operation, int foreseen) {
         case Part::object: break;
     }
     // A share of its own: the object may close descriptors (of messages that it drops).
-    const FilePtr file = descriptors_.find(operation.fd)->file;
+    const DescriptionPtr file = descriptors_.find(operation.fd)->file;
     return file->object->carry_out(operation, file->side, foreseen, surroundings_);
 }
 
 /// The object may live on, for other numbers or messages. The operations that wait on this number
 /// end all the same, so they are tried.
 int World::close(int number) noexcept {
-    FilePtr file = descriptors_.close(number);
+    DescriptionPtr file = descriptors_.close(number);
     changes_.add(*file->object);
     let_go(std::move(file), surroundings_);
     return 0;

@@ -42,6 +42,8 @@ public:
 
     /// The future was cancelled; see "abandoned" above.
     void abandon() noexcept;
+    /// As `abandon`, but only if no worker has begun the job. False, and no effect, if one has.
+    bool abandon_queued() noexcept;
     /// The loop closes. As `abandon`, but a job that is queued still runs.
     void detach() noexcept;
 

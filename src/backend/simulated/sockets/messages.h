@@ -63,7 +63,7 @@ private:
 
 /// A descriptor in a message.
 struct Passenger {
-    FilePtr file;
+    DescriptionPtr file;
     Fd real;
 };
 using Passengers = std::vector<Passenger>;

@@ -10,7 +10,7 @@
 namespace asyncio::testing {
 
 /// Passes every call on to another back-end, counts the waits, and lets a test act at a wait or at
-/// a wake-up.
+/// a wake-up, and answer questions about names.
 ///
 /// Thread-safety: as `lowlevel::Backend`. A test sets the members while no loop uses the object.
 class [[gnu::visibility("default")]] ProbeBackend final : public lowlevel::Backend {
@@ -32,6 +32,9 @@ public:
     }
     void expect_wakes(int change) noexcept override { real_->expect_wakes(change); }
     TimePoint now() noexcept override { return real_->now(); }
+    lowlevel::Names* names() noexcept override {
+        return names_instead != nullptr ? names_instead : real_->names();
+    }
 
     /// How often the loop has waited or looked for finished operations.
     int waits = 0;
@@ -41,6 +44,8 @@ public:
     /// If set, it is called on the thread that wakes the loop, before the wake-up. It must not
     /// throw.
     std::function<void()> before_waking;
+    /// If set, it answers the questions about names. It must live as long as this object.
+    lowlevel::Names* names_instead = nullptr;
 
 private:
     std::unique_ptr<Backend> real_;
