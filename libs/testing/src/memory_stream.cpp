@@ -128,6 +128,7 @@ public:
     }
 
 private:
+    /// For results within the call: nothing is reported then.
     static Submitted finish(Operation& operation, int result) noexcept {
         operation.result = result;
         operation.state = Operation::State::finished;
@@ -141,6 +142,7 @@ private:
 
 }  // namespace
 
+/// Without room no write could ever finish.
 MemoryChannels memory_channels(EventLoop& loop, MemoryOptions options) {
     if (options.capacity_bytes == 0)
         throw std::invalid_argument("memory_channels: the capacity must be positive");

@@ -61,11 +61,14 @@ constexpr std::size_t largest_receive_bytes = 64 * 1024;
 /// read from the peer.
 constexpr std::size_t most_unsent_bytes = 128 * 1024;
 
+/// An empty context is a mistake of the program, and found here, before a byte is sent.
 std::shared_ptr<engine::ContextState> state_of(const Context& context) {
     if (!context) throw std::invalid_argument("tls: a connection needs a context");
     return context.state();
 }
 
+/// A limit of zero cannot be kept, and "no limit" is not offered: a peer could keep a connection
+/// for ever.
 Duration positive(Delay limit, const char* what) {
     if (limit <= Delay())
         throw std::invalid_argument(std::string("tls: ") + what + " must be positive");
@@ -74,6 +77,7 @@ Duration positive(Delay limit, const char* what) {
 
 }  // namespace
 
+/// The engine checks the name. Nothing is sent before the handshake is awaited.
 TlsChannel::TlsChannel(EventLoop& loop, std::shared_ptr<Channel> inner, const Context& context,
                        const TlsOptions& options, std::string_view unread)
     : Alarm(loop),
@@ -107,8 +111,10 @@ std::string TlsChannel::name() const {
     return name;
 }
 
+/// A copy, which a program may keep longer than the connection.
 ConnectionInfo TlsChannel::info() const { return engine_->info(); }
 
+/// Bytes that are still in the engine come before the end, so only a read finds it.
 End TlsChannel::end() const noexcept {
     if (clean_end_) return End::clean;
     return read_ended_ ? End::ragged : End::open;
@@ -359,7 +365,8 @@ void TlsChannel::sent(int result) noexcept {
     }
 }
 
-/// The bytes are with the engine already. A read that was cancelled has brought none.
+/// The bytes are with the engine already, by `receive` of the operation. A read that was cancelled
+/// has brought none.
 void TlsChannel::received(int result) noexcept {
     if (result > 0 || result == -ECANCELED) return;
     if (result == 0 || inner_->means_end(-result)) {

@@ -27,6 +27,7 @@ public:
     ~Abandoned() {
         if (channel_ != nullptr) channel_->abort();
     }
+    /// The connection is the caller's from now on.
     void succeeded() noexcept { channel_ = nullptr; }
 
 private:

@@ -1,5 +1,6 @@
 #pragma once
-// The whole of asyncio::tls: TLS over any channel, on OpenSSL 3.
+// The whole of asyncio::tls: TLS over any channel, on OpenSSL 3. No header of this library includes
+// a header of OpenSSL.
 
 #include <asyncio/tls/channel.h>
 #include <asyncio/tls/context.h>

@@ -1,5 +1,6 @@
 #pragma once
-// Copies what programs need out of a certificate of OpenSSL.
+// Copies what programs need out of a certificate of OpenSSL. The strings are bytes of the peer; the
+// copy is not checked against anything.
 
 #include <asyncio/tls/info.h>
 

@@ -6,6 +6,12 @@
 // session with another one, which trusts other clients. Each context has an identity of its own
 // (`set_identity`) that is sealed into its tickets, so a ticket resumes a session of this context
 // only.
+//
+// What a connection takes from its context, and when. OpenSSL copies versions, the way to verify,
+// the security level and the number of tickets when the connection is made, and reads the
+// certificate, the trusted certificates, ALPN and the callbacks when it needs them. Nothing of this
+// changes after the context is made, so a program need not know which is which. Only the change to
+// another context must (`change_context`).
 
 #include <asyncio/tls/context.h>
 
@@ -56,6 +62,9 @@ void secret_came(const SSL* ssl, const char* line) noexcept {
 }
 
 /// Chooses by the server's order. `offered` is the client's list.
+///
+/// Without a protocol in common the handshake ends. A client that believes it speaks one protocol
+/// must not talk to a server that believes another one: attacks have used that.
 int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* size,
                     const unsigned char* offered, unsigned offered_size, void* given) noexcept {
     const std::string& own = static_cast<const ContextState*>(given)->protocols;

@@ -22,6 +22,7 @@
 namespace asyncio::tls::engine {
 
 struct ContextState {
+    /// Everything that OpenSSL has a place for.
     ContextPtr ssl_context;
     bool is_server = false;
     Verify verify = Verify::required;
@@ -41,6 +42,7 @@ struct ContextState {
     /// The context for a name that a client asks for; null if this one is to be used.
     ContextState* for_name(std::string_view name) const;
 
+    /// The object behind a context of OpenSSL, for callbacks.
     static ContextState& of(SSL_CTX* context) noexcept {
         return *static_cast<ContextState*>(SSL_CTX_get_app_data(context));
     }

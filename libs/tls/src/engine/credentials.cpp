@@ -46,6 +46,7 @@ BioPtr bio_of(const std::string& bytes) {
     return bio;
 }
 
+/// `what` is the text that was loaded, as its name says it.
 [[noreturn]] void refuse(const std::string& what, const std::string& why) {
     throw TlsError("tls: " + what + " cannot be used: " + why);
 }
@@ -56,7 +57,8 @@ bool at_end_of_pem() noexcept {
     return ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE;
 }
 
-/// OpenSSL calls this for an encrypted key. Without it, it would ask the terminal.
+/// OpenSSL calls this for an encrypted key. Without it, it would ask the terminal, and the program
+/// would wait there. An empty password is none: keys with an empty password do not occur.
 int give_password(char* into, int size, int, void* given) noexcept {
     const auto& password = *static_cast<const std::string_view*>(given);
     if (password.empty() || password.size() > static_cast<std::size_t>(size)) return -1;

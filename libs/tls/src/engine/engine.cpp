@@ -49,6 +49,7 @@ Engine::Engine(std::shared_ptr<ContextState> context, std::string_view server_ho
     ssl_.reset(SSL_new(context_->ssl_context.get()));
     BIO* const bio = ssl_ != nullptr ? Wire::new_bio(*wire_) : nullptr;
     if (bio == nullptr) throw std::bad_alloc();
+    // One reference serves both directions; OpenSSL owns it from here.
     SSL_set_bio(ssl_.get(), bio, bio);
     SSL_set_app_data(ssl_.get(), this);
     if (context_->is_server) {
@@ -67,6 +68,7 @@ Engine::Engine(std::shared_ptr<ContextState> context, std::string_view server_ho
 Engine::~Engine() {
     const ErrorQueue errors;
     if (!failed()) SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    // Before the wire, which its BIO uses.
     ssl_.reset();
 }
 
@@ -112,6 +114,9 @@ void Engine::set_server_name() {
 }
 
 // --- The steps ----------------------------------------------------------------------------------
+
+// Each step begins with an empty queue of errors. Other code of this thread may have left errors
+// there, and OpenSSL would take one of them for the reason of a step that only has to wait.
 
 /// A gap in the ciphertext cannot be repaired, so missing memory ends the connection.
 void Engine::take_in(std::span<const char> bytes) noexcept {

@@ -53,6 +53,8 @@ public:
     /// Ciphertext for the peer. The caller takes the bytes out.
     std::string& output() noexcept;
 
+    /// Goes on with the handshake. `done` means that this side is ready to read and write; with TLS
+    /// 1.3 the other side may still refuse it.
     Progress handshake() noexcept;
     /// Decrypts at most `into.size()` bytes, one record at a time. `count` is their number.
     Progress read(std::span<char> into, std::size_t& count) noexcept;
@@ -76,6 +78,7 @@ public:
 
     // For the callbacks of OpenSSL.
 
+    /// The engine of a connection of OpenSSL.
     static Engine& of(ssl_st* ssl) noexcept;
     /// Called for every certificate of the peer's chain.
     static int certificate_checked(int is_good, x509_store_ctx_st* store) noexcept;
@@ -87,6 +90,8 @@ public:
     void keep_session(ssl_session_st* session) noexcept;
 
 private:
+    /// The first failure; there is no second one. It is kept as numbers and fixed words, so that
+    /// noting it needs no memory.
     struct Failure {
         enum class Kind : std::uint8_t { none, certificate, alert, protocol, memory };
         Kind kind = Kind::none;
@@ -102,12 +107,15 @@ private:
     Progress conclude(int result) noexcept;
     void fail() noexcept;
 
+    /// Held as long as the connection lives: OpenSSL's context has a pointer to it.
     std::shared_ptr<ContextState> context_;
+    /// Where OpenSSL reads and writes. Outlives `ssl_`.
     std::unique_ptr<Wire> wire_;
     std::unique_ptr<ssl_st, FreeSsl> ssl_;
     /// A client's: the name of the server without a dot at its end. A server's: the name that the
     /// client has asked for.
     std::string server_hostname_;
+    /// For messages: computed once, because a failure may have no memory for it.
     std::string peer_name_;
     /// Empty: sessions are not kept.
     std::string session_key_;

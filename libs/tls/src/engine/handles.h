@@ -20,6 +20,7 @@
 
 namespace asyncio::tls::engine {
 
+/// Frees an object of OpenSSL. All of its functions for that accept null pointers.
 template <auto free_object>
 struct Free {
     template <class Object>
@@ -28,6 +29,7 @@ struct Free {
     }
 };
 
+// Each name says what is owned. Pointers that OpenSSL lends (`get0`) are plain pointers.
 using BioPtr = std::unique_ptr<BIO, Free<&BIO_free_all>>;
 using NumberPtr = std::unique_ptr<BIGNUM, Free<&BN_free>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Free<&EVP_PKEY_free>>;

@@ -24,6 +24,7 @@ public:
     void append(const char* line) noexcept;
 
 private:
+    /// Open as long as the context lives.
     int fd_;
 };
 

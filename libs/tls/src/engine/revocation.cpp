@@ -14,7 +14,8 @@ enum class Status : std::uint8_t { none, good, revoked };
 /// How far the clocks of this machine and of a responder may differ.
 constexpr long clock_difference_seconds = 300;
 
-/// What the response says about one certificate, whose number is `id`.
+/// What the response says about one certificate, whose number is `id`. An outdated statement says
+/// nothing: the attacker may have kept it since before the revocation.
 Status status_of(OCSP_BASICRESP* basic, OCSP_CERTID* id) noexcept {
     int status = V_OCSP_CERTSTATUS_UNKNOWN;
     ASN1_GENERALIZEDTIME* from = nullptr;
@@ -28,6 +29,7 @@ Status status_of(OCSP_BASICRESP* basic, OCSP_CERTID* id) noexcept {
 }
 
 /// The response that came with the certificate, if it is signed by the issuer or on its behalf.
+/// OpenSSL finds the issuer in the chain, which is verified already.
 OcspBasicPtr verified_response(SSL* ssl, STACK_OF(X509) * chain) noexcept {
     const unsigned char* bytes = nullptr;
     const long size = SSL_get_tlsext_status_ocsp_resp(ssl, &bytes);

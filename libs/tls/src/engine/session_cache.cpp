@@ -34,7 +34,7 @@ SessionPtr SessionCache::take(std::string_view key) noexcept {
         if (!is_usable(session.get())) session.reset();
     }
     if (session != nullptr && SSL_SESSION_get_protocol_version(session.get()) < TLS1_3_VERSION) {
-        // There is room: the session has just left its place.
+        // The vector has room for it: the session has just left its place there.
         SSL_SESSION_up_ref(session.get());
         server->sessions.emplace_back(session.get());
     }

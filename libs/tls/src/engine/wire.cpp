@@ -56,8 +56,8 @@ int Wire::write(BIO* bio, const char* from, int size) noexcept {
     }
 }
 
-/// OpenSSL flushes after each flight of a handshake and fails if the answer is not 1. It has no use
-/// for the other commands.
+/// OpenSSL asks a BIO many questions, about sockets and records, which a wire need not answer. It
+/// flushes after each flight of a handshake, and fails if the answer is not 1.
 long Wire::control(BIO*, int command, long, void*) noexcept {
     return command == BIO_CTRL_FLUSH ? 1 : 0;
 }

@@ -43,7 +43,8 @@ const char* words_for_verification(int code) noexcept {
 /// OpenSSL has the names of the RFC.
 const char* words_for_alert(int alert) noexcept { return SSL_alert_desc_string_long(alert); }
 
-/// OpenSSL numbers the reasons that stand for alerts from 1000 on.
+/// OpenSSL numbers the reasons that stand for alerts of the peer from 1000 on. An alert has one
+/// byte.
 int alert_of_error(unsigned long code) noexcept {
     const int reason = ERR_GET_REASON(code);
     const bool is_alert = ERR_GET_LIB(code) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET &&

@@ -6,8 +6,8 @@
 // test in simulated time stays deterministic.
 //
 // Each direction holds a limited number of bytes. A write that finds no room waits, so a test can
-// see back-pressure, too. Short reads and writes, delays and failures are the business of a channel in
-// between.
+// see back-pressure, too. Short reads and writes, delays and failures are the business of a channel
+// in between.
 
 #include <asyncio/event_loop.h>
 #include <asyncio/lowlevel/channel.h>

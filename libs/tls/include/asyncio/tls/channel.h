@@ -155,7 +155,7 @@ private:
     Submitted begin_handshake(lowlevel::Operation& operation) noexcept;
     [[noreturn]] void throw_handshake_failure(int error) const;
 
-    // What `step` consists of.
+    // What `step` consists of. The names say what each part goes on with; none of them waits.
     void step() noexcept;
     void go_on_with_handshake() noexcept;
     void go_on_with_write() noexcept;
@@ -180,7 +180,7 @@ private:
     void alarm_rings() noexcept;
     void loop_closes() noexcept;
 
-    // Results and reports.
+    // Results and reports. `settle` gives an operation its result; the others tell the streams.
     void settle(lowlevel::Operation*& wanted, int result) noexcept;
     void report_later() noexcept;
     void report_now() noexcept;
