@@ -123,6 +123,7 @@ void Engine::take_in(std::span<const char> bytes) noexcept {
     if (!wire_->take_in(bytes)) fail();
 }
 
+/// A reference, so that the caller can exchange the string for an empty one with memory in it.
 std::string& Engine::output() noexcept { return wire_->output; }
 
 /// Asks for nothing after a failure: OpenSSL would answer with another error.

@@ -74,7 +74,8 @@ struct TlsOptions {
     Delay shutdown_timeout = std::chrono::seconds(30);
 };
 
-/// The awaiter of `TlsChannel::handshake`.
+/// The awaiter of `TlsChannel::handshake`. The handshake is one operation of the channel, however
+/// many bytes go back and forth, so the task that awaits it is woken once.
 class HandshakeAwaiter final : public lowlevel::OperationAwaiter {
 public:
     explicit HandshakeAwaiter(TlsChannel& channel) noexcept : channel_(channel) {}
@@ -146,7 +147,8 @@ private:
     friend AtLoopClose;
     friend HandshakeAwaiter;
 
-    /// An operation of this channel on the inner one.
+    /// An operation of this channel on the inner one. It lets the callback, which knows the
+    /// operation alone, find the channel.
     struct InnerOperation : lowlevel::Operation {
         TlsChannel* channel = nullptr;
     };
@@ -197,6 +199,7 @@ private:
 
     std::shared_ptr<lowlevel::Channel> inner_;
     std::unique_ptr<engine::Engine> engine_;
+    /// Reports what is settled inside a call of a stream.
     lowlevel::ChannelReports reports_;
     Duration shutdown_timeout_;
 
