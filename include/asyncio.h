@@ -4,6 +4,7 @@
 #include <asyncio/address.h>
 #include <asyncio/address_info.h>
 #include <asyncio/as_completed.h>
+#include <asyncio/connection.h>
 #include <asyncio/context.h>
 #include <asyncio/coro.h>
 #include <asyncio/debug.h>
@@ -26,8 +27,12 @@
 #include <asyncio/process_pool.h>
 #include <asyncio/queue.h>
 #include <asyncio/run.h>
+#include <asyncio/server.h>
 #include <asyncio/shield.h>
+#include <asyncio/signal_set.h>
+#include <asyncio/signals.h>
 #include <asyncio/sleep.h>
+#include <asyncio/socket.h>
 #include <asyncio/staggered_race.h>
 #include <asyncio/standard_streams.h>
 #include <asyncio/stream.h>

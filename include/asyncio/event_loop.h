@@ -66,6 +66,7 @@ struct AtShutdown : ListNode {
 
 class CallbackNode;
 class LoopNames;
+class LoopSignals;
 class LoopThreads;
 
 /// The things that other floors keep with a loop. The loop does not know what they are.
@@ -74,6 +75,8 @@ struct LoopBelongings {
     IntrusiveList<AtShutdown> at_shutdown;
     /// Made by `executor.h` when it is needed, and destroyed at `close`.
     LoopThreads* threads = nullptr;
+    /// Made by `signals.h` when it is needed, and destroyed at `close`.
+    LoopSignals* signals = nullptr;
     /// Made by `net/loop_names.h` with the first lookup of a name, and destroyed at `close`.
     LoopNames* names = nullptr;
 };
@@ -267,6 +270,39 @@ public:
     /// `limit` are named in the log and left to themselves. `Runner` does this at the end of a run.
     /// Python: `loop.shutdown_default_executor`.
     Coro<void> shutdown_default_executor(std::optional<Delay> limit = std::nullopt);
+
+    // Signals (defined with signals.h, which has more).
+
+    /// Calls `callback()` in the loop whenever `signal` has come, as a callback of its own. A
+    /// program that uses other loops, or libraries that want the same signal, better subscribes
+    /// with `on_signal`: every subscriber gets the signal, this handler among them.
+    ///
+    /// A second call for the same signal replaces the handler of this loop. The close of the loop
+    /// removes it. The callback runs in a copy of the current context; an exception that leaves it
+    /// goes to the exception handler.
+    /// Throws: RuntimeError if the loop is closed or the signal cannot be caught; the message names
+    /// the signal. `std::invalid_argument` if `signal` is not the number of a signal. Nothing has
+    /// changed then.
+    /// Cost: allocates.
+    /// Python: `loop.add_signal_handler`, which only the main thread may call, and which takes the
+    /// signal away from all other loops.
+    void add_signal_handler(int signal, internal::UniqueFunction<void()> callback);
+    /// The same for a function with arguments. Function and arguments are copied or moved, and
+    /// every call gets the same copies.
+    template <class Function, class... Arguments>
+        requires(sizeof...(Arguments) > 0 &&
+                 internal::RepeatedlyCallableWith<Function, Arguments...>)
+    void add_signal_handler(int signal, Function&& function, Arguments&&... arguments) {
+        add_signal_handler(
+            signal, internal::bind_for_repeated_calls(std::forward<Function>(function),
+                                                      std::forward<Arguments>(arguments)...));
+    }
+    /// Removes the handler of `add_signal_handler`. Returns whether there was one. If it was the
+    /// last that listens to the signal in the process, the signal has the disposition that it had
+    /// before the first one.
+    /// Throws: `std::invalid_argument` as above.
+    /// Python: `loop.remove_signal_handler`, which sets the default disposition.
+    bool remove_signal_handler(int signal);
 
     // Names (defined in names.h).
 

@@ -2,11 +2,11 @@
 // Every exception that the library throws on its own, in one place, like Python's
 // `asyncio.exceptions`.
 //
-// Errors and requests have different base classes. `CancelledError`, `GeneratorExit` and
-// `KeyboardInterrupt` are requests to stop, not failures. They do not derive from `std::exception`,
-// so `catch (const std::exception&)` around an await lets them pass. (Python moved its
-// `CancelledError` out of `Exception` in 3.8 for the same reason.) `catch (...)` does catch them,
-// and should throw them again.
+// Errors and requests have different base classes. `CancelledError`, `GeneratorExit`,
+// `KeyboardInterrupt` and `Terminated` are requests to stop, not failures. They do not derive from
+// `std::exception`, so `catch (const std::exception&)` around an await lets them pass. (Python
+// moved its `CancelledError` out of `Exception` in 3.8 for the same reason.) `catch (...)` does
+// catch them, and should throw them again.
 //
 // All types are visible to the linker by name, also where a program hides its own symbols
 // (-fvisibility=hidden). If the library lies in a shared object, a type that it throws must be the
@@ -45,6 +45,21 @@ class [[gnu::visibility("default")]] GeneratorExit final {};
 /// Thrown by `run()` when Ctrl-C has ended the main task. Not a `std::exception`, as in Python.
 class [[gnu::visibility("default")]] KeyboardInterrupt final {};
 
+/// Thrown by `run()` when a signal of `RunOptions::terminate_on` has ended the main task. If no
+/// code catches it, the program ends by that signal. Not a `std::exception`, like
+/// `KeyboardInterrupt`.
+/// Python: none; there a handler of the program cancels the main task.
+class [[gnu::visibility("default")]] Terminated final {
+public:
+    explicit Terminated(int signal) noexcept : signal_(signal) {}
+
+    /// The number of the signal.
+    int signal() const noexcept { return signal_; }
+
+private:
+    int signal_;
+};
+
 /// The library was used against its rules: for example, a loop is run inside a running loop, or a
 /// closed loop is used again.
 /// Python: `RuntimeError`.
@@ -70,6 +85,12 @@ class [[gnu::visibility("default")]] InvalidStateError : public std::logic_error
 /// the await tree. Only the simulated back-end leads to this error, since only there the library
 /// knows everything that could still happen.
 class [[gnu::visibility("default")]] DeadlockError : public RuntimeError {
+    using RuntimeError::RuntimeError;
+};
+
+/// `sendfile` cannot be done by the kernel, and the caller has forbidden to read and send instead.
+/// Python: `asyncio.SendfileNotAvailableError`.
+class [[gnu::visibility("default")]] SendfileNotAvailableError : public RuntimeError {
     using RuntimeError::RuntimeError;
 };
 

@@ -14,6 +14,7 @@
 // came (`internal/core/uncaught.h`).
 
 #include <asyncio/context.h>
+#include <asyncio/signal_set.h>
 #include <asyncio/task.h>
 
 #include <memory>
@@ -33,6 +34,9 @@ public:
     ~LeavingRun();
 };
 
+class SingleRun;
+class StopSignals;
+
 }  // namespace internal
 
 /// The effect of Ctrl-C while a Runner runs on the main thread of the process.
@@ -40,7 +44,7 @@ enum class Sigint : std::uint8_t {
     /// The first Ctrl-C cancels the main task, and `run` throws KeyboardInterrupt if that was the
     /// reason for the end of the task. The second one ends the process, which is the default action
     /// of the signal: the first one has shown that the program does not stop by itself. If the
-    /// program has its own handler, the Runner leaves it in place.
+    /// program has its own handler, or is subscribed to the signal, the Runner leaves it alone.
     cancel_main,
     /// The Runner leaves signals alone.
     ignore,
@@ -54,6 +58,21 @@ struct RunOptions {
     lowlevel::BackendKind backend = lowlevel::BackendKind::automatic;
     /// The effect of Ctrl-C.
     Sigint sigint = Sigint::cancel_main;
+    /// Signals that ask the program to end, for a service: `{SIGTERM}`, or `{SIGTERM, SIGHUP}`.
+    ///
+    /// The first one cancels the main task, as Ctrl-C does, and `run` throws `Terminated` if that
+    /// was the reason for the end of the task. A second one of the same kind ends the process, if
+    /// it comes half a second later. (Earlier ones belong to the first: timeout(1), for example,
+    /// sends SIGTERM twice.) A signal that comes after the main task has ended does not break off
+    /// the cleanup of the tasks that are left. It is kept, and ends the process after that.
+    ///
+    /// This holds on every thread. A handler that the program has installed is replaced for the
+    /// time of the run. A signal that is ignored when the run begins stays ignored. While the
+    /// program is subscribed to a signal (`on_signal`, `SignalStream`), the subscribers get it, and
+    /// not the run.
+    /// `run` throws RuntimeError if one of the signals cannot be caught.
+    /// Python: none; a program calls `loop.add_signal_handler` to cancel its main task.
+    SignalSet terminate_on = {};
     /// As `EventLoop::set_eager_tasks`.
     bool eager_tasks = false;
     /// How long the end waits for jobs on threads of the default executor. Threads that are still
@@ -79,8 +98,8 @@ public:
     /// continue at the next `run`. The runner has a context of its own, a copy of the one in which
     /// it was made, so one `run` sees the variables that an earlier one has set. `context` replaces
     /// it if it is not null.
-    /// Throws also: KeyboardInterrupt; RuntimeError inside a running loop or after `close`;
-    /// DeadlockError.
+    /// Throws also: KeyboardInterrupt; Terminated; RuntimeError inside a running loop or after
+    /// `close`; DeadlockError.
     template <internal::Startable Main>
     decltype(auto) run(Main&& main, const Context* context = nullptr) {
         auto task =
@@ -116,11 +135,29 @@ private:
     void run_main(TaskRef task, internal::FutureBase& future);
     void run_interruptibly(TaskRef& task, internal::FutureBase& future);
 
+    friend internal::SingleRun;
+
     RunOptions options_;
     Context context_ = copy_context();
     std::unique_ptr<EventLoop> loop_;
+    /// Made for each run. Kept until the end, because a signal may come between the end of the main
+    /// task and that of the loop.
+    std::unique_ptr<internal::StopSignals> stop_signals_;
     bool closed_ = false;
+    /// This is a `SingleRun`.
+    bool runs_once_ = false;
 };
+
+namespace internal {
+
+/// The Runner of the function `run`: after its main task no code of the program runs before the
+/// end. So the signals of `terminate_on` are heard from the beginning to the end, without a gap.
+class SingleRun : public Runner {
+public:
+    explicit SingleRun(RunOptions options);
+};
+
+}  // namespace internal
 
 namespace no_adl {
 
@@ -129,14 +166,18 @@ namespace no_adl {
 ///
 /// When `main` has ended, the tasks that are left are cancelled and waited for, and their errors
 /// are logged.
-/// Throws: what `main` throws; KeyboardInterrupt if Ctrl-C has ended it; RuntimeError inside a
-/// running loop. A KeyboardInterrupt that is not caught ends the program by SIGINT. Any other error
-/// that is not caught is shown with the awaits through which it came, and then `std::terminate`
-/// ends the program.
+/// Throws: what `main` throws; KeyboardInterrupt if Ctrl-C has ended it; Terminated if
+/// a signal of `terminate_on` has; RuntimeError inside a running loop. A KeyboardInterrupt or
+/// Terminated that is not caught ends the program by the signal. Any other error that is not caught
+/// is shown with the awaits through which it came, and then `std::terminate` ends the program.
 /// Python: `asyncio.run`.
+///
+/// A service that cleans up when it is asked to end, in one line:
+///
+///   int main() { asyncio::run(serve(), {.terminate_on = {SIGTERM}}); }
 template <internal::Startable Main>
 decltype(auto) run(Main&& main, RunOptions options = {}) {
-    Runner runner(options);
+    internal::SingleRun runner(options);
     try {
         return runner.run(std::forward<Main>(main));
     } catch (...) {

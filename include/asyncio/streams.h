@@ -122,7 +122,8 @@ private:
     bool is_reading_ = false;
 };
 
-/// The awaiter of `read_into`: as `ReadAwaiter`, but the bytes go directly into the caller's memory.
+/// The awaiter of `read_into`: as `ReadAwaiter`, but the bytes go directly into the caller's
+/// memory.
 class ReadIntoAwaiter final : public ReceiveAwaiter {
 public:
     ReadIntoAwaiter(Ref<ReaderState> reader, std::span<char> room) noexcept;

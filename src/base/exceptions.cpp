@@ -12,10 +12,13 @@
 // microseconds. The library asks "is this a cancellation?" for every error that ends a task, so
 // this question is answered without a throw if the C++ library can tell the type.
 //
-// `CancelledError` and `KeyboardInterrupt` are no `std::exception`s (RATIONALE.md says why). A
-// function that looks at every error therefore needs a `catch` of its own for each of them.
+// `CancelledError`, `KeyboardInterrupt` and `Terminated` are no `std::exception`s (RATIONALE.md
+// says why). A function that looks at every error therefore needs a `catch` of its own for each of
+// them.
 
 #include <asyncio/exceptions.h>
+
+#include <asyncio/signal_set.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -177,6 +180,8 @@ std::string describe(const std::exception_ptr& error) {
         return cancelled.message().empty() ? "cancelled" : "cancelled: " + cancelled.message();
     } catch (const KeyboardInterrupt&) {
         return "keyboard interrupt";
+    } catch (const Terminated& terminated) {
+        return "terminated by " + signal_name(terminated.signal());
     } catch (...) {
         return current_exception_type();
     }

@@ -11,97 +11,52 @@
 // 4. The loop is closed. From then on no thread and no callback can reach it.
 // The order is given by use: a cleanup of a task may use a generator, and both may use a thread.
 //
-// Ctrl-C. The signal handler may do almost nothing: it may not allocate, lock, or touch the task.
-// The handler only posts a node, which lies in a frame of this file, to the loop's inbox, which is
-// lock-free and made for that. The loop takes the node in its next iteration and cancels the main
-// task like any other request. So the program's cleanups run, and after that `run` throws
-// KeyboardInterrupt. A second Ctrl-C gets the default action of the signal and ends the process:
-// the first has shown that the program does not end by itself. Python (3.11 and later) does the
-// same on the first one.
+// Signals. `stop_signals.h` says how Ctrl-C and the signals of `terminate_on` cancel the main task.
+// A second Ctrl-C gets the default action of the signal and ends the process: the first has shown
+// that the program does not end by itself. Python (3.11 and later) does the same on the first one.
 
 #include <asyncio/run.h>
 
-#include <asyncio/internal/core/own_request.h>
 #include <asyncio/internal/core/uncaught.h>
 
 #include "base/interrupt.h"
+#include "core/signal_node.h"
+#include "core/stop_signals.h"
 
-#include <atomic>
 #include <cstdio>
+#include <memory>
 #include <new>
 
 namespace asyncio {
 namespace {
-
-/// Carries a signal from its handler into the loop. The guard of the signal must have ended before
-/// this object does, so that no handler can still use it.
-struct SignalNode : internal::Ready {
-    SignalNode(EventLoop& on, void (*function)(internal::Ready&) noexcept) : loop(on) {
-        run = function;
-    }
-    SignalNode(const SignalNode&) = delete;
-    SignalNode& operator=(const SignalNode&) = delete;
-
-    /// A node that was posted too late for the loop still lies in the inbox, and the inbox must not
-    /// keep a pointer to a dead object: one iteration takes it out.
-    ~SignalNode() {
-        if (!posted) return;
-        loop.stop();
-        loop.run_forever();
-    }
-
-    /// Called in a signal handler. No effect while the loop has not taken the node yet: a node can
-    /// be in one list only, and one request is enough.
-    void post() noexcept {
-        if (!posted.exchange(true)) loop.post(*this);
-    }
-
-    EventLoop& loop;
-    std::atomic<bool> posted{false};
-};
-
-/// Ctrl-C: cancels the main task, in the loop and not in the handler.
-struct Interruption : SignalNode {
-    Interruption(EventLoop& on, internal::TaskCore& main)
-        : SignalNode(on, &in_loop), request(main) {}
-
-    static void in_loop(internal::Ready& node) noexcept {
-        auto& self = static_cast<Interruption&>(node);
-        self.posted = false;
-        self.request.make();
-    }
-    static void in_handler(void* self) noexcept { static_cast<Interruption*>(self)->post(); }
-
-    /// The request to the main task. It is not made if the task has ended.
-    internal::OwnRequest request;
-};
 
 /// SIGQUIT in debug mode prints where the tasks stand, for as long as this lives.
 class TaskReport {
 public:
     explicit TaskReport(EventLoop& loop)
         : node_(loop,
-                [](internal::Ready& node) noexcept {
-                    auto& self = static_cast<SignalNode&>(node);
-                    self.posted = false;
+                [](internal::SignalNode& node) noexcept {
                     try {
-                        print_tasks(self.loop);
+                        print_tasks(node.loop);
                     } catch (const std::bad_alloc&) {
                         std::fputs("there is no memory for the list of the tasks\n", stderr);
                     }
                 }),
           guard_(
-              loop.get_debug(), [](void* node) noexcept { static_cast<SignalNode*>(node)->post(); },
+              loop.get_debug(),
+              [](void* node, int) noexcept { static_cast<internal::SignalNode*>(node)->post(); },
               &node_) {}
 
 private:
-    SignalNode node_;
+    internal::SignalNode node_;
     internal::QuitGuard guard_;  // ends first
 };
 
 }  // namespace
 
 Runner::Runner(RunOptions options) : options_(options) {}
+
+internal::SingleRun::SingleRun(RunOptions options) : Runner(options) { runs_once_ = true; }
 
 /// As at the end of Python's `with Runner()`.
 Runner::~Runner() { close(); }
@@ -135,26 +90,10 @@ void Runner::run_main(TaskRef task, internal::FutureBase& future) {
 
 void Runner::run_interruptibly(TaskRef& task, internal::FutureBase& future) {
     const TaskReport report(*loop_);
-    if (options_.sigint == Sigint::ignore) return internal::run_until_done(*loop_, future);
-
-    Interruption interruption(*loop_, *task.core());
-    internal::InterruptGuard guard(&Interruption::in_handler, &interruption);
-    internal::run_until_done(*loop_, future);
-    // From here on Ctrl-C has its default action again, and no handler is running.
-    guard.end();
-    if (guard.count() == 0) return;
-    // KeyboardInterrupt is thrown in two cases. In the first, the handler made the only request to
-    // cancel, and the request has ended the task. In the second, the main task had ended before it
-    // could be cancelled: the signal must not get lost. In every other case the task's own result
-    // or error leaves: another request was made too, or the task has answered the request with
-    // something else.
-    internal::OwnRequest& request = interruption.request;
-    if (!request.is_made() || (future.cancelled() && request.take_back() == 0)) {
-        future.mark_retrieved();
-        const auto interrupt = std::make_exception_ptr(KeyboardInterrupt());
-        internal::error_leaves_run(interrupt);
-        std::rethrow_exception(interrupt);
-    }
+    if (options_.sigint == Sigint::ignore && options_.terminate_on.empty())
+        return internal::run_until_done(*loop_, future);
+    stop_signals_ = std::make_unique<internal::StopSignals>(*loop_, options_, runs_once_);
+    stop_signals_->run_until_done(*task.core(), future);
 }
 
 /// Step 3 of the end. A listener that fails is reported, and the others still have their turn.
@@ -191,6 +130,7 @@ void Runner::close() {
     if (!loop_) return;
     wind_up();
     loop_->close();
+    if (stop_signals_) stop_signals_->end();
 }
 
 }  // namespace asyncio

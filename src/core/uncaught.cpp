@@ -1,4 +1,4 @@
-// How the error that ends a program is reported, and how Ctrl-C ends it.
+// How the error that ends a program is reported, and how a signal ends it.
 //
 // The report shows the awaits that the error came through. When it is known that the error is
 // uncaught, in `std::terminate`, the frames have gone. So every coroutine that an error leaves
@@ -23,6 +23,7 @@
 #include <asyncio/internal/core/task_core.h>
 #include <asyncio/run.h>
 
+#include "base/signal_handler.h"
 #include "core/await_tree.h"
 
 #include <array>
@@ -131,22 +132,26 @@ std::string places(const Trail& way) {
 
 std::atomic<std::terminate_handler> next_handler{nullptr};
 
-bool is_interrupt(const std::exception_ptr& error) noexcept {
+/// The signal that the error stands for; 0 if it is an ordinary error.
+int signal_of(const std::exception_ptr& error) noexcept {
     try {
         std::rethrow_exception(error);
     } catch (const KeyboardInterrupt&) {
-        return true;
+        return SIGINT;
+    } catch (const Terminated& terminated) {
+        return terminated.signal();
     } catch (...) {
-        return false;
+        return 0;
     }
 }
 
-/// The last code that runs. An interrupt does not come back from here. Any other error is reported
-/// and then given to the handler that was installed before, which ends the program.
+/// The last code that runs. An error that stands for a signal does not come back from here. Any
+/// other error is reported and then given to the handler that was installed before, which ends the
+/// program.
 void at_terminate() {
     const std::exception_ptr error = std::current_exception();
     if (error != nullptr) {
-        if (is_interrupt(error)) end_by_interrupt();
+        if (const int signal = signal_of(error)) end_by_signal(signal);
         if (frames_left > 0) report_uncaught(error);
     }
     if (const std::terminate_handler next = next_handler.load()) next();
@@ -201,20 +206,14 @@ void report_uncaught(const std::exception_ptr& error) noexcept {
     }
 }
 
-/// Ends the process by the signal itself and not by an exit code, so that the parent process sees a
-/// child that was interrupted: a shell then stops its script. Buffered output is flushed first,
-/// because the default action of the signal does not do it.
-void end_by_interrupt() noexcept {
+/// Ends the process by the signal itself and not by an exit code, so that the parent process sees
+/// it: a shell stops its script after Ctrl-C, and a service manager sees the signal that it has
+/// sent. Buffered output is flushed first, because the default action of the signal does not do it.
+void end_by_signal(int signal) noexcept {
     std::cout.flush();
     std::clog.flush();
     std::fflush(nullptr);
-    std::signal(SIGINT, SIG_DFL);
-    sigset_t interrupt;
-    sigemptyset(&interrupt);
-    sigaddset(&interrupt, SIGINT);
-    pthread_sigmask(SIG_UNBLOCK, &interrupt, nullptr);
-    std::raise(SIGINT);
-    std::_Exit(128 + SIGINT);  // the signal did not arrive: a debugger may have kept it
+    end_process_by(signal);
 }
 
 }  // namespace asyncio::internal

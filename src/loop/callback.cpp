@@ -66,21 +66,25 @@ void CallbackNode::run_node(Ready& ready) noexcept {
 /// The callable and the context are destroyed before the state says `done`: a thread that waits for
 /// the end may then take away what they refer to.
 void CallbackNode::call() noexcept {
-    const StepWatch watch(
-        loop_, [](std::span<char> text) noexcept { return StepWatch::write(text, "a callback"); });
-    here.context = &context_;
-    try {
-        function_();
-    } catch (...) {
-        loop_.call_exception_handler(
-            {.message = "a callback threw an exception", .exception = std::current_exception()});
-    }
-    here.context = nullptr;
-    watch.end([] { return std::string("a callback"); });
+    call_in_loop(loop_, context_, function_);
     function_ = {};
     context_ = {};
     state_.store(State::done, std::memory_order_release);
     state_.notify_all();
+}
+
+void call_in_loop(EventLoop& loop, ContextRef& context, UniqueFunction<void()>& function) noexcept {
+    const StepWatch watch(
+        loop, [](std::span<char> text) noexcept { return StepWatch::write(text, "a callback"); });
+    here.context = &context;
+    try {
+        function();
+    } catch (...) {
+        loop.call_exception_handler(
+            {.message = "a callback threw an exception", .exception = std::current_exception()});
+    }
+    here.context = nullptr;
+    watch.end([] { return std::string("a callback"); });
 }
 
 }  // namespace internal

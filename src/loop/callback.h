@@ -27,6 +27,10 @@
 
 namespace asyncio::internal {
 
+/// Calls `function` as the loop calls every callback: in `context`, and in debug mode under watch.
+/// An exception goes to the exception handler of `loop`.
+void call_in_loop(EventLoop& loop, ContextRef& context, UniqueFunction<void()>& function) noexcept;
+
 class CallbackNode : public Ready, public Pooled {
 public:
     CallbackNode(EventLoop& loop, UniqueFunction<void()> function);

@@ -6,10 +6,8 @@
 #include <asyncio/event_loop.h>
 #include <asyncio/loop_handle.h>
 
+#include "base/brief_wait.h"
 #include "loop/callback.h"
-
-#include <chrono>
-#include <thread>
 
 namespace asyncio::internal {
 
@@ -25,21 +23,11 @@ bool LoopGate::post(Ready& node) noexcept {
     return open;
 }
 
-/// Posts take less than a microsecond, so the wait yields at first. A posting thread of lower
-/// priority on the same processor runs only while this thread sleeps, so after a while this thread
-/// sleeps. The loop below ends when only the bit is set: no thread is counted, and no other thread
-/// will be let in.
+/// Posts take less than a microsecond. The wait ends when only the bit is set: no thread is
+/// counted, and no other thread will be let in.
 void LoopGate::shut() noexcept {
-    constexpr int yields = 100;
-    std::uint32_t state = state_.fetch_or(shut_bit, std::memory_order_acq_rel) | shut_bit;
-    for (int looks = 0; state != shut_bit; ++looks) {
-        if (looks < yields) {
-            std::this_thread::yield();
-        } else {
-            std::this_thread::sleep_for(std::chrono::microseconds(50));
-        }
-        state = state_.load(std::memory_order_acquire);
-    }
+    state_.fetch_or(shut_bit, std::memory_order_acq_rel);
+    wait_briefly([this] { return state_.load(std::memory_order_acquire) == shut_bit; });
 }
 
 void require_own_thread(const LoopGate& gate) { gate.require_own_thread(); }

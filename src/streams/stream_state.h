@@ -8,8 +8,8 @@
 //
 // A side of the channel is closed when no operation of the state is in flight. (The writer of a
 // connection closes twice: its own side at `write_eof`, and later both.) The close operation is a
-// member, so closing needs no memory and cannot fail for lack of it. While it is in flight, it holds
-// a reference.
+// member, so closing needs no memory and cannot fail for lack of it. While it is in flight, it
+// holds a reference.
 //
 // The channel is shared: a reader and a writer may use one. A stream over a descriptor has a
 // channel of its own, which lies in the same block of memory as the state (`OverDescriptor`). So

@@ -5,6 +5,7 @@
 
 #include <asyncio.h>
 
+#include "support/child.h"
 #include "support/run_test.h"
 
 #include <csignal>
@@ -25,35 +26,10 @@ using asyncio::create_task;
 using asyncio::current_task;
 using asyncio::KeyboardInterrupt;
 using asyncio::sleep;
+using support::as_expected;
+using support::check;
+using support::in_child;
 using namespace std::chrono_literals;
-
-constexpr int as_expected = 42;
-
-/// Runs `scene` in a child process and returns how that ended, as waitpid says.
-int in_child(const std::function<int()>& scene) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-        ::signal(SIGINT, SIG_DFL);
-        ::alarm(20);
-        int status = 1;
-        try {
-            status = scene();
-        } catch (...) {
-            status = 2;
-        }
-        ::_exit(status);
-    }
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    return status;
-}
-
-#define EXPECT_SCENE(...)                                                         \
-    do {                                                                          \
-        const int status = in_child(__VA_ARGS__);                                 \
-        EXPECT_TRUE(WIFEXITED(status)) << "ended by signal " << WTERMSIG(status); \
-        EXPECT_EQ(WEXITSTATUS(status), as_expected);                              \
-    } while (false)
 
 /// How `run` ended: "value", "interrupt", "cancelled" or "error".
 template <class Main>
@@ -69,8 +45,6 @@ std::string outcome_of(Main main, asyncio::RunOptions options = {}) {
         return "error";
     }
 }
-
-int check(bool good) { return good ? as_expected : 1; }
 
 TEST(interrupt, RUN_09_a_main_that_waits_is_cancelled_cleans_up_and_run_throws_it) {
     EXPECT_SCENE([] {

@@ -7,6 +7,7 @@
 #include "places/places.h"
 
 #include <array>
+#include <csignal>
 #include <functional>
 #include <optional>
 #include <string>
@@ -152,6 +153,10 @@ const std::vector<places::Row> table{
              call([] { connect_read_pipe(end_of_a_pipe(0)); }),                    refused, works),
     function("asyncio::connect_write_pipe()",
              call([] { connect_write_pipe(end_of_a_pipe(1)); }),                   refused, works),
+    function("asyncio::on_signal()", call([] { auto made = on_signal(SIGURG, [] {}); }),
+                                                                               refused, works),
+    function("SignalStream::SignalStream()", call([] { const SignalStream made({SIGURG}); }),
+                                                                               refused, works),
     function("asyncio::wrap_future()", call([] {
                  ThreadPromise<int> promise;
                  wrap_future(promise.future()).cancel();

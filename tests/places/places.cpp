@@ -5,6 +5,7 @@
 #include <optional>
 #include <string_view>
 
+#include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -115,6 +116,17 @@ bool is_as_expected(const std::string& end, const Row& row, End expected) {
         case End::Kind::not_asked: return true;
     }
     return false;
+}
+
+void expect_in_table(const std::vector<Row>& table) {
+    for (const Row& row : table) {
+        for (std::size_t place = 0; place < every_place.size(); ++place) {
+            if (row.ends[place].kind == End::Kind::not_asked) continue;
+            const std::string end = use_in(row, every_place[place]);
+            EXPECT_TRUE(is_as_expected(end, row, row.ends[place]))
+                << row.entry << ", " << name_of(every_place[place]) << ": " << end;
+        }
+    }
 }
 
 }  // namespace places

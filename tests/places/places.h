@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace places {
 
@@ -84,11 +85,27 @@ Row thing(const char* entry, Make make, Function use, std::array<End, every_plac
     return {entry, prepare, ends};
 }
 
+/// What the function that makes a thing returns.
+template <class Thing>
+using Made = asyncio::Coro<std::shared_ptr<Thing>>;
+
+/// For a use that is a statement, and waits for nothing.
+template <class Thing, class Function>
+auto call(Function function) {
+    return [function](Thing& thing) -> asyncio::Coro<> {
+        function(thing);
+        co_return;
+    };
+}
+
 /// Uses the row's entry in `place`, in a process of its own. Returns "works", "refused: …" for a
 /// RuntimeError, "threw: …" for any other error, or how the process ended.
 std::string use_in(const Row& row, Place place);
 
 /// Whether that is what the table says.
 bool is_as_expected(const std::string& end, const Row& row, End expected);
+
+/// Uses every entry in every place of which its row says something.
+void expect_in_table(const std::vector<Row>& table);
 
 }  // namespace places

@@ -8,6 +8,7 @@
 
 #include "places/places.h"
 
+#include <csignal>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -21,15 +22,15 @@ namespace {
 
 using namespace asyncio;
 using namespace std::chrono_literals;
+using places::call;
+using places::expect_in_table;
+using places::Made;
 using places::not_asked;
 using places::refused;
 using places::refused_as;
 using places::thing;
 using places::throws;
 using places::works;
-
-template <class Thing>
-using Made = Coro<std::shared_ptr<Thing>>;
 
 template <class Waiting>
 Coro<> await_in_task(Waiting waiting) {
@@ -265,26 +266,6 @@ Made<Context> context() { co_return std::make_shared<Context>(copy_context()); }
 Made<Coro<int>> fresh_coroutine() {
     const auto seven = []() -> Coro<int> { co_return 7; };
     co_return std::make_shared<Coro<int>>(seven());
-}
-
-/// What is used is a statement, and waits for nothing.
-template <class Thing, class Function>
-auto call(Function function) {
-    return [function](Thing& thing) -> Coro<> {
-        function(thing);
-        co_return;
-    };
-}
-
-void expect_in_table(const std::vector<places::Row>& table) {
-    for (const places::Row& row : table) {
-        for (std::size_t place = 0; place < places::every_place.size(); ++place) {
-            if (row.ends[place].kind == places::End::Kind::not_asked) continue;
-            const std::string end = places::use_in(row, places::every_place[place]);
-            EXPECT_TRUE(places::is_as_expected(end, row, row.ends[place]))
-                << row.entry << ", " << places::name_of(places::every_place[place]) << ": " << end;
-        }
-    }
 }
 
 using asyncio::sleep;
@@ -541,6 +522,12 @@ const std::vector<places::Row> loops{
               const auto nothing = []() -> Coro<> { co_return; };
               it->run_until_complete(nothing());
           }),           {works,      refused,    refused,    not_asked,  refused}),
+    thing("EventLoop::add_signal_handler()", own_loop, call<EventLoop*>([](EventLoop*& it) {
+              it->add_signal_handler(SIGURG, [] {});
+          }),           {works,      works,      refused,    not_asked,  works}),
+    thing("EventLoop::remove_signal_handler()", own_loop, call<EventLoop*>([](EventLoop*& it) {
+              it->remove_signal_handler(SIGURG);
+          }),           {works,      works,      works,      not_asked,  works}),
     thing("EventLoop::close()", own_loop, call<EventLoop*>([](EventLoop*& it) { it->close(); }),
                         {works,      works,      works,      not_asked,  refused}),
     thing("EventLoop::shutdown_asyncgens()", own_loop,

@@ -20,9 +20,9 @@
 //     `flags` and `marks`. It does not touch the operation after the report.
 //  4. Results are those of read(2) and write(2): ≥ 0, or −errno. EINTR and EAGAIN are never
 //     reported. 0 is the end of the stream for a read; a write never gives 0.
-//  5. A read has a buffer or a `receive`. The channel moves 1 to `size` bytes there once, in `submit`
-//     or before `on_finished` (`deliver` does it). The result is their number. A read does not wait
-//     for more bytes than have come.
+//  5. A read has a buffer or a `receive`. The channel moves 1 to `size` bytes there once, in
+//     `submit` or before `on_finished` (`deliver` does it). The result is their number. A read does
+//     not wait for more bytes than have come.
 //  6. `cancel` is a request. The result says what happened: −ECANCELED if there was no effect;
 //     otherwise the bytes that were moved. A channel never drops bytes that were moved.
 //  7. At most one read and one write are in flight at a time.

@@ -1,9 +1,10 @@
 #pragma once
 // How a program ends when no code catches the error of its main coroutine.
 //
-// Ctrl-C ends it as the signal does: a shell loop that has started the program, for instance, sees
-// that it was interrupted and stops too. Any other error is shown with its type, its text and the
-// places of the awaits it came through, and then ends the program as such errors do.
+// Ctrl-C, or a signal of `terminate_on`, ends it as the signal does: a shell loop that has started
+// the program, for instance, sees that it was interrupted and stops too. Any other error is shown
+// with its type, its text and the places of the awaits it came through, and then ends the program
+// as such errors do.
 //
 // Both happen in a handler of `std::terminate`, where it is certain that the error is uncaught. So
 // a program that catches what leaves `run` sees no difference.
@@ -27,7 +28,7 @@ void error_leaves_run(const std::exception_ptr& error) noexcept;
 /// which awaits it came.
 void report_uncaught(const std::exception_ptr& error) noexcept;
 
-/// Flushes the streams and ends the process by SIGINT.
-[[noreturn]] void end_by_interrupt() noexcept;
+/// Flushes the streams and ends the process by `signal`.
+[[noreturn]] void end_by_signal(int signal) noexcept;
 
 }  // namespace asyncio::internal
