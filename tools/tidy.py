@@ -93,7 +93,7 @@ ROOMS_OF_TOOL = ("terminal guard batch/shell batch/input batch/job batch/options
 HEADERS_OF_FLOOR = {
     "base": "exceptions debug delay address address_info signal_set lowlevel/awaiting lowlevel/fd",
     "backend": "lowlevel/backend lowlevel/operation lowlevel/names",
-    "loop": "event_loop loop_handle lowlevel/alarm lowlevel/at_loop_close lowlevel/loop "
+    "loop": "event_loop loop_handle lowlevel/alarm lowlevel/loop "
             "lowlevel/loop_fd lowlevel/perform_now",
     "core": "outcome coro task future sleep run main context generator inspect "
             "lowlevel/waiter lowlevel/line",

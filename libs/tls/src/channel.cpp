@@ -81,7 +81,6 @@ Duration positive(Delay limit, const char* what) {
 TlsChannel::TlsChannel(EventLoop& loop, std::shared_ptr<Channel> inner, const Context& context,
                        const TlsOptions& options, std::string_view unread)
     : Alarm(loop),
-      AtLoopClose(loop),
       inner_(std::move(inner)),
       reports_(loop),
       shutdown_timeout_(positive(options.shutdown_timeout, "shutdown_timeout")) {
@@ -129,10 +128,7 @@ Submitted TlsChannel::submit(Operation& operation) noexcept {
         return Submitted::finished;
     }
     (reads ? read_ : write_) = &operation;
-    if (!reads) {
-        write_abandoned_ = false;
-        encrypted_ = 0;
-    }
+    if (!reads) encrypted_ = 0;
     return begin(operation);
 }
 
@@ -183,7 +179,6 @@ void TlsChannel::cancel(Operation& operation) noexcept {
     } else if (&operation == handshake_) {
         settle(handshake_, -ECANCELED);
     } else if (&operation == write_) {
-        write_abandoned_ = encrypted_ > 0;
         settle(write_, encrypted_ > 0 ? static_cast<int>(encrypted_) : -ECANCELED);
     }
     step();

@@ -5,10 +5,12 @@
 //                      close_notify, then the peer's close_notify or its end, then the inner close
 //     give up          nothing is sent or awaited any more; the inner channel is closed
 //
-// Four things make the channel give up: `abort`, a stream that is closed with a write that was
-// cancelled half-way, the limit of time, and the end of the loop. The peer then sees an end without
-// close_notify and knows that bytes may be missing. That is true in the first two cases. In the
-// others everything that the program wrote has been sent: a write is not finished before that.
+// Two things make the channel give up: `abort`, and the limit of time. The peer then sees an end
+// without close_notify, unless that has been sent before. After an abort that is right, since bytes
+// may be missing. After the limit everything that the program wrote has been sent: a write is not
+// finished before that.
+//
+// A channel that gives up makes the inner one give up, too. That one may be TLS as well.
 
 #include <asyncio/tls/channel.h>
 
@@ -39,7 +41,6 @@ constexpr std::size_t dropped_at_once_bytes = 4 * 1024;
 /// The close of the reading side alone changes nothing for the peer. TLS has no word for it, and
 /// bytes that come are left where they are.
 void TlsChannel::go_on_with_end() noexcept {
-    if (writing_closed_ && write_abandoned_ && !all_sent()) give_up();
     if (writing_closed_ && !said_goodbye_) say_goodbye();
     if (!writing_closed_ && close_reading_ != nullptr) settle(close_reading_, 0);
     if (!writing_closed_ && !gave_up_) return;
@@ -67,20 +68,16 @@ bool TlsChannel::waits_for_peer() noexcept {
     return sends || reads;
 }
 
-/// Sets the alarm for the end. If the loop closes, or there is no memory for a timer, there is no
-/// wait.
+/// Sets the alarm for the end. If there is no memory for a timer, there is no wait.
 bool TlsChannel::is_wait_limited() noexcept {
     if (is_alarm_set()) return true;
     try {
-        if (!loop_closing_) {
-            ring_after(shutdown_timeout_);
-            return true;
-        }
+        ring_after(shutdown_timeout_);
+        return true;
     } catch (const std::bad_alloc&) {
-        // As when the loop closes.
+        give_up();
+        return false;
     }
-    give_up();
-    return false;
 }
 
 /// Drops data that still comes. The bytes go nowhere: both sides are closed.
@@ -135,6 +132,7 @@ void TlsChannel::settle_closes() noexcept {
 /// holds itself until that is reported.
 void TlsChannel::abort() noexcept {
     give_up();
+    inner_->abort();
     step();
     report_later();
 }
@@ -143,17 +141,9 @@ void TlsChannel::abort() noexcept {
 void TlsChannel::alarm_rings() noexcept {
     if (!all_sent()) close_error_ = ETIMEDOUT;
     give_up();
+    inner_->abort();
     step();
     report_now();
-}
-
-/// The streams close their sides after this, or have closed them before.
-void TlsChannel::loop_closes() noexcept {
-    loop_closing_ = true;
-    if (!writing_closed_) return;
-    give_up();
-    step();
-    report_later();
 }
 
 // --- Reports ------------------------------------------------------------------------------------

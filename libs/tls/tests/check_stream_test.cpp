@@ -18,6 +18,7 @@ public:
     Submitted close(Side, Operation& operation) noexcept override {
         return inner_->close(Side::both, operation);
     }
+    void abort() noexcept override { inner_->abort(); }
 
 private:
     std::shared_ptr<Channel> inner_;

@@ -279,6 +279,63 @@ TEST(tls_end, by_abort_waits_for_nothing) {
     });
 }
 
+TEST(tls_end, by_abort_of_a_connection_that_is_idle_waits_for_nothing_either) {
+    run_simulated([]() -> Coro<> {
+        for (const bool is_dropped : {false, true}) {
+            const auto ends = co_await raw_ends();
+            EventLoop& loop = get_running_loop();
+            const TimePoint start = loop.time();
+            const std::weak_ptr<TlsChannel> channel = ends->tls;
+            ends->tls = nullptr;
+            if (is_dropped) {
+                ends->client = Stream();
+            } else {
+                ends->client.abort();
+                co_await ends->client.wait_closed();
+                ends->client = Stream();
+            }
+            const std::string peer_got = co_await ends->peer->read();
+            EXPECT_EQ(peer_got, "");
+            EXPECT_FALSE(ends->peer->got_goodbye()) << "bytes may be missing";
+            EXPECT_TRUE(channel.expired());
+            EXPECT_EQ(loop.time(), start);
+        }
+    });
+}
+
+TEST(tls_end, that_waits_for_the_peer_is_cut_short_by_an_abort) {
+    run_simulated([]() -> Coro<> {
+        const auto ends = co_await raw_ends();
+        EventLoop& loop = get_running_loop();
+        const TimePoint start = loop.time();
+        Task<> closing = create_task(aclose(ends->client));
+        co_await sleep(3s);
+        EXPECT_FALSE(closing.done());
+        ends->client.abort();
+        co_await closing;
+        EXPECT_EQ(loop.time() - start, 3s);
+    });
+}
+
+TEST(tls_end, by_abort_reaches_a_connection_below) {
+    run_simulated([]() -> Coro<> {
+        EventLoop& loop = get_running_loop();
+        Ends outer = co_await connect();
+        const std::weak_ptr<TlsChannel> below = outer.client;
+        MemoryChannels between{std::move(outer.client), outer.server};
+        Ends inner = co_await connect_over(std::move(between), client_of(), good_server_context());
+        const TimePoint start = loop.time();
+        Stream client(loop, std::move(inner.client));
+        client.abort();
+        co_await client.wait_closed();
+        client = Stream();
+        EXPECT_TRUE(below.expired());
+        EXPECT_EQ(loop.time(), start);
+        inner.server->abort();
+        outer.server->abort();
+    });
+}
+
 TEST(tls_end, handles_may_go_at_any_time) {
     for (int steps = 0; steps < 12; ++steps) {
         run_simulated([steps]() -> Coro<> {

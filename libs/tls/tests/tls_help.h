@@ -85,6 +85,7 @@ public:
     Submitted close(Side side, lowlevel::Operation& operation) noexcept override {
         return inner_->close(side, operation);
     }
+    void abort() noexcept override { inner_->abort(); }
 
 private:
     ChannelPtr inner_;

@@ -6,4 +6,5 @@
 #include <asyncio/tls/context.h>
 #include <asyncio/tls/errors.h>
 #include <asyncio/tls/info.h>
+#include <asyncio/tls/net.h>
 #include <asyncio/tls/stream.h>

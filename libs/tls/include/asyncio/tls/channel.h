@@ -18,8 +18,7 @@
 // Writing. A write encrypts at most 64 KiB, and is finished when the inner channel has taken all
 // of its ciphertext. So nothing is buffered that the streams do not know of: when `drain` or `send`
 // returns, the bytes are with the kernel. A write that was encrypted cannot be taken back, so a
-// cancellation that comes later finds it done. If the program then closes the stream, which is what
-// `abort` does, the rest of the ciphertext is dropped, and the connection ends ragged.
+// cancellation that comes later finds it done.
 //
 // Both directions may need the other one. The engine writes on its own: tickets, answers to a
 // request for new keys, alerts. It may have to read before it can write: a message of the handshake
@@ -30,8 +29,9 @@
 // reading goes on. When both sides are closed, the channel waits for the peer's close_notify, drops
 // data that still comes, and then closes the inner channel. The wait matters: an inner socket that
 // is closed with unread bytes in it is reset, and the reset can destroy bytes on their way to the
-// peer. The wait ends at the latest after `shutdown_timeout`, since a peer need not answer. It ends
-// at once when the loop closes: no timer fires then.
+// peer. The wait ends at the latest after `shutdown_timeout`, since a peer need not answer. After an
+// `abort`, which also comes when the loop closes, there is no wait and no close_notify: the peer
+// sees a ragged end, and knows that bytes may be missing.
 //
 // Thread-safety: loop thread only.
 
@@ -39,7 +39,6 @@
 #include <asyncio/coro.h>
 #include <asyncio/delay.h>
 #include <asyncio/lowlevel/alarm.h>
-#include <asyncio/lowlevel/at_loop_close.h>
 #include <asyncio/lowlevel/channel.h>
 #include <asyncio/lowlevel/operation_awaiter.h>
 #include <asyncio/tls/context.h>
@@ -97,8 +96,7 @@ private:
 class [[gnu::visibility("default")]] TlsChannel final
     : public lowlevel::Channel,
       public std::enable_shared_from_this<TlsChannel>,
-      private lowlevel::Alarm<TlsChannel>,
-      private lowlevel::AtLoopClose<TlsChannel> {
+      private lowlevel::Alarm<TlsChannel> {
 public:
     /// A connection that has not begun. `unread` are bytes of the peer that were read from the
     /// inner channel before. They are ciphertext: the first bytes of the handshake.
@@ -120,10 +118,6 @@ public:
         return lowlevel::Awaiting<HandshakeAwaiter, TlsChannel&>(*this);
     }
 
-    /// Ends the connection without waiting: what is not sent is dropped, and the inner channel is
-    /// closed. No effect if it is closed already. Needs no task.
-    void abort() noexcept;
-
     /// What was negotiated. Before the end of the handshake the result is incomplete.
     ConnectionInfo info() const;
     /// How the peer has ended the stream, as far as the program has read.
@@ -136,6 +130,9 @@ public:
     Submitted submit(lowlevel::Operation& operation) noexcept override;
     void cancel(lowlevel::Operation& operation) noexcept override;
     Submitted close(Side side, lowlevel::Operation& operation) noexcept override;
+    /// Ends the connection without waiting: what is not sent is dropped, close_notify included, and
+    /// the inner channel is closed. Needs no task, and no close afterwards.
+    void abort() noexcept override;
     bool is_connection() const noexcept override { return true; }
     Address peer() const override { return inner_->peer(); }
     Address local() const override { return inner_->local(); }
@@ -144,7 +141,6 @@ public:
 
 private:
     friend Alarm;
-    friend AtLoopClose;
     friend HandshakeAwaiter;
 
     /// An operation of this channel on the inner one. It lets the callback, which knows the
@@ -180,7 +176,6 @@ private:
     void inner_is_closed() noexcept;
     void settle_closes() noexcept;
     void alarm_rings() noexcept;
-    void loop_closes() noexcept;
 
     // Results and reports. `settle` gives an operation its result; the others tell the streams.
     void settle(lowlevel::Operation*& wanted, int result) noexcept;
@@ -240,13 +235,9 @@ private:
     bool established_ = false;
     bool reading_closed_ = false;
     bool writing_closed_ = false;
-    /// A write was cancelled after it was encrypted. If the program closes the stream next, that
-    /// was an abort.
-    bool write_abandoned_ = false;
     bool said_goodbye_ = false;
     /// Nothing waits for the peer any more, and nothing is sent or received.
     bool gave_up_ = false;
-    bool loop_closing_ = false;
     bool inner_close_begun_ = false;
     bool inner_closed_ = false;
     /// The program has read to the end, and whether the peer had said that it is the end.
