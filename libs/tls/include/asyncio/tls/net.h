@@ -81,9 +81,9 @@ private:
 template <ConnectionHandler Handler>
 Coro<Server> start_server(Handler&& handler, std::string host, int port, const Context& context,
                           const ServerOptions& options = {}) {
+    const ServerHandshake handshake(context, options.tls, options.server.limit);
     return asyncio::start_server(std::forward<Handler>(handler), std::move(host), port,
-                                 options.server,
-                                 ServerHandshake(context, options.tls, options.server.limit));
+                                 options.server, handshake);
 }
 
 }  // namespace asyncio::tls
