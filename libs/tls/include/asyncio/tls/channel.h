@@ -29,8 +29,8 @@
 // reading goes on. When both sides are closed, the channel waits for the peer's close_notify, drops
 // data that still comes, and then closes the inner channel. The wait matters: an inner socket that
 // is closed with unread bytes in it is reset, and the reset can destroy bytes on their way to the
-// peer. The wait ends at the latest after `shutdown_timeout`, since a peer need not answer. After an
-// `abort`, which also comes when the loop closes, there is no wait and no close_notify: the peer
+// peer. The wait ends at the latest after `shutdown_timeout`, since a peer need not answer. After
+// an `abort`, which also comes when the loop closes, there is no wait and no close_notify: the peer
 // sees a ragged end, and knows that bytes may be missing.
 //
 // Thread-safety: loop thread only.
