@@ -57,8 +57,8 @@ const StatePtr& held_watcher(const StatePtr& state) {
     return state;
 }
 
-/// The kernel gives a file that is watched already its old number. Its first path stays, so that the
-/// events of one file have one name.
+/// The kernel gives a file that is watched already its old number. Its first path stays, so that
+/// the events of one file have one name.
 Coro<> add_watch(StatePtr state, std::string path) {
     const int number = co_await perform({.kind = OperationKind::inotify_add_watch,
                                          .fd = state->fd.get(),
