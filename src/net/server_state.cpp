@@ -133,6 +133,7 @@ Coro<void> accept_on(ServerState& server, const Listener& listener) {
         sockaddr_storage storage{};
         lowlevel::OperationRequest request{.kind = lowlevel::OperationKind::accept,
                                            .fd = listener.socket.fileno(),
+                                           .blocking = lowlevel::Blocking::owned,
                                            .buffer = &storage,
                                            .size = sizeof storage};
         const int result = co_await lowlevel::perform_in_place(request);
