@@ -503,7 +503,7 @@ INSTANTIATE_TEST_SUITE_P(, Sockets, testing::ValuesIn(with_owned), name_of_insta
 INSTANTIATE_TEST_SUITE_P(, OwnedSockets,
                          testing::Values(Tested::io_uring_owned, Tested::epoll_owned),
                          name_of_instance);
-INSTANTIATE_TEST_SUITE_P(, Files, testing::ValuesIn(on_kernel), name_of_instance);
+INSTANTIATE_TEST_SUITE_P(, Files, testing::ValuesIn(all), name_of_instance);
 INSTANTIATE_TEST_SUITE_P(, OnKernel, testing::ValuesIn(on_kernel), name_of_instance);
 
 }  // namespace asyncio::lowlevel::conformance
