@@ -48,3 +48,4 @@
 #include <asyncio/timeout.h>
 #include <asyncio/timeout_scope.h>
 #include <asyncio/wait.h>
+#include <asyncio/watch.h>
