@@ -55,7 +55,8 @@ public:
     ~MainScope() {
         interrupt_.reset();
         signals_.request_ = nullptr;
-        if (!signals_.until_end_ && signals_.first_ == 0) signals_.guards_.clear();
+        if (!signals_.until_end_ && signals_.first_ == 0)
+            for (TerminationGuard& guard : signals_.guards_) guard.end();
         signals_.known_ = signals_.first_;
         signals_.take_out();
     }
@@ -93,6 +94,10 @@ void StopSignals::run_until_done(TaskCore& main, FutureBase& future) {
         future.mark_retrieved();
         throw_stop(known_);
     }
+}
+
+void StopSignals::listen() noexcept {
+    for (TerminationGuard& guard : guards_) guard.begin();
 }
 
 void StopSignals::end() noexcept {

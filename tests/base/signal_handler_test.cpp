@@ -99,6 +99,7 @@ TEST(signal_handler, SIG_08_the_first_listener_installs_it_and_the_last_restores
         const struct sigaction ours = present(SIGUSR1);
         EXPECT_NE(ours.sa_handler, before.sa_handler);
         EXPECT_EQ(ours.sa_flags & (SA_RESTART | SA_ONSTACK), SA_RESTART | SA_ONSTACK);
+        EXPECT_EQ(::sigismember(&ours.sa_mask, SIGTERM), 1) << "no handler inside this one";
         ::raise(SIGUSR1);
         EXPECT_EQ(first->heard, 1);
         first.reset();
