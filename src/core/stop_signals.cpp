@@ -11,17 +11,16 @@
 
 namespace asyncio::internal {
 
-/// A signal that does not make sense is refused before any guard begins.
+/// A signal that does not make sense is refused before any guard begins. SIGINT may have two guards
+/// while the main task runs. Both hear the first one, and the second one has the effect that
+/// Ctrl-C has.
 StopSignals::StopSignals(EventLoop& loop, const RunOptions& options, bool until_end)
     : SignalNode(loop, &cancel_main),
       cancels_on_interrupt_(options.sigint == Sigint::cancel_main),
       until_end_(until_end) {
     options.terminate_on.for_each(&require_catchable);
-    options.terminate_on.for_each([this](int signal) {
-        // Here Ctrl-C is heard anyway, with rules of its own.
-        if (signal == SIGINT && cancels_on_interrupt_ && on_main_thread()) return;
-        guards_.emplace_back(signal, &hear, this);
-    });
+    options.terminate_on.for_each(
+        [this](int signal) { guards_.emplace_back(signal, &hear, this); });
 }
 
 /// In the signal handler.
