@@ -20,6 +20,9 @@
 // handler that has moved its stream to another place decides itself when the connection ends. The
 // task has a second handle, so that the server can close the connection at any time.
 //
+// A server may have an upgrade, which makes another stream of the plain one before the handler gets
+// it. Until then there is no stream that the server could close, so it cancels the task instead.
+//
 // A task that is cancelled aborts the connection and waits for nothing: a peer that does not read
 // would keep the end of the program waiting.
 
@@ -78,8 +81,17 @@ Coro<void> serve_client(ServerState::Counted counted, lowlevel::LoopFd socket, A
     if (peer.is_ip() && limits.keep_alive) set_option(loop, socket.get(), SOL_SOCKET, SO_KEEPALIVE);
     Stream stream =
         stream_over_socket(loop, std::move(socket), peer, {.limit = limits.stream_limit});
+    if (server.handler().upgrade) {
+        const auto upgrade = [&] { return server.handler().upgrade(std::move(stream)); };
+        Outcome<Stream> upgraded = co_await settled_call(upgrade);
+        if (upgraded.failed() && !upgraded.cancelled())
+            report(loop, "the upgrade of a connection has failed", upgraded.error());
+        if (upgraded.failed()) co_return;
+        stream = std::move(upgraded).value();
+        if (!stream) co_return;
+    }
     client.watch(stream.writer);
-    const auto handle = [&] { return server.handler()(std::move(stream)); };
+    const auto handle = [&] { return server.handler().handle(std::move(stream)); };
     const Outcome<void> outcome = co_await settled_call(handle);
     if (outcome.failed()) client.writer.close();
     if (outcome.cancelled()) client.writer.abort();
@@ -206,11 +218,17 @@ void ServerState::close() noexcept {
 
 /// The tasks of the clients end later, so the list does not change during the walk.
 void ServerState::close_clients() noexcept {
-    clients_.for_each([](Client& client) { client.writer.close(); });
+    clients_.for_each([](Client& client) {
+        if (!client.writer) client.task.cancel("the server closes its connections");
+        client.writer.close();
+    });
 }
 
 void ServerState::abort_clients() noexcept {
-    clients_.for_each([](Client& client) { client.writer.abort(); });
+    clients_.for_each([](Client& client) {
+        if (!client.writer) client.task.cancel("the server closes its connections");
+        client.writer.abort();
+    });
 }
 
 void ServerState::cancel_handlers() noexcept {

@@ -197,9 +197,11 @@ void WriterState::reported(lowlevel::Operation& operation) noexcept {
 
 // --- The end ------------------------------------------------------------------------------------
 
-/// A later wish may go further than an earlier one, and never back.
+/// A later wish may go further than an earlier one, and never back. A stream that was detached has
+/// no channel, and wants everything already.
 void WriterState::end(Ending how) noexcept {
     closing_ = true;
+    if (wanted_ == Ending::everything) return;
     if (!channel().is_connection()) how = Ending::everything;
     wanted_ = std::max(wanted_, how);
 }
@@ -227,7 +229,9 @@ void WriterState::close_what_is_due() noexcept {
 void WriterState::abort() noexcept {
     end(Ending::everything);
     if (std::exchange(aborted_, true)) return;
-    if (in_flight_) return channel().cancel(operation_);
+    if (in_flight_) channel().cancel(operation_);
+    if (!closed_) channel().abort();
+    if (in_flight_) return;
     give_up(0);
     note_progress();
 }
