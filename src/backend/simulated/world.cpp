@@ -167,7 +167,7 @@ class World final : public Backend {
 public:
     explicit World(SimulationOptions options)
         : plan_(options.seed),
-          network_(options.seed),
+          network_(options.seed, surroundings_),
           files_(descriptors_, options.disk_size_bytes, beginning),
           descriptors_(plan_.reuses_numbers()) {
         ignore_sigpipe();
@@ -181,6 +181,8 @@ public:
     void wake() noexcept override { real_.doorbell().ring(); }
     void expect_wakes(int change) noexcept override { real_.expect_rings(change); }
     TimePoint now() noexcept override { return now_; }
+    Names* names() noexcept override { return &network_.names(); }
+    SimulatedNetwork& network() noexcept { return network_; }
 
 private:
     // The meaning of operations. `foresee` asks and changes nothing; `carry_out` does it. Between
@@ -269,7 +271,7 @@ int World::try_to_carry_out(Operation& operation, int foreseen) noexcept {
 int World::carry_out(Operation& operation, int foreseen) {
     switch (part_of(operation.kind)) {
         case Part::new_pipe: return make_pipe(operation, surroundings_);
-        case Part::new_socket: return network_.make_socket(operation, surroundings_);
+        case Part::new_socket: return network_.make_socket(operation);
         case Part::table: return close(operation.fd);
         case Part::files: return files_.carry_out(operation, surroundings_);
         case Part::nothing:
@@ -498,6 +500,11 @@ void World::look_outside(TimePoint until) {
 
 std::unique_ptr<Backend> make_simulated_backend(SimulationOptions options) {
     return std::make_unique<simulated::World>(options);
+}
+
+SimulatedNetwork* simulated_network(Backend& backend) noexcept {
+    auto* world = dynamic_cast<simulated::World*>(&backend);
+    return world == nullptr ? nullptr : &world->network();
 }
 
 }  // namespace asyncio::lowlevel

@@ -29,6 +29,10 @@ TcpSocket::~TcpSocket() {
 
 int TcpSocket::most_connect_retries() const noexcept { return option(IPPROTO_TCP, TCP_SYNCNT); }
 
+Duration TcpSocket::user_timeout() const noexcept {
+    return std::chrono::milliseconds(option(IPPROTO_TCP, TCP_USER_TIMEOUT));
+}
+
 bool TcpSocket::has_bytes() const noexcept {
     return connection_ != nullptr && !connection_->arrived_at(end_).empty();
 }
@@ -276,6 +280,24 @@ void TcpSocket::leave_connection(Surroundings& around) noexcept {
             connection_->finish(end_, around);
         }
     }
+    connection_->detach(end_);
+    connection_.reset();
+}
+
+void TcpSocket::reset_connection_to(const Host& peer, Surroundings& around) noexcept {
+    if (connection_ != nullptr && &connection_->host_at(1 - end_) == &peer)
+        connection_->abort(around);
+}
+
+/// The connection goes on without this end: what comes for it is lost, and refused when the host is
+/// on again.
+void TcpSocket::lose_power(Surroundings& around) noexcept {
+    Socket::lose_power(around);
+    queue_.clear();
+    state_ = State::closed;
+    leave_port();
+    if (connection_ == nullptr) return;
+    connection_->silence(end_);
     connection_->detach(end_);
     connection_.reset();
 }

@@ -37,9 +37,15 @@ public:
     /// `std::bad_alloc`; nothing has happened then.
     void establish(TcpSocket& client, Surroundings& around);
 
+    // For the network.
+    void reset_connection_to(const Host& peer, Surroundings& around) noexcept;
+    void lose_power(Surroundings& around) noexcept override;
+
     // For the connection.
     std::size_t send_limit() const noexcept { return buffer_bytes(SO_SNDBUF); }
     std::size_t receive_limit() const noexcept { return buffer_bytes(SO_RCVBUF); }
+    /// TCP_USER_TIMEOUT: for how long lost bytes are sent again. Zero: the usual number of times.
+    Duration user_timeout() const noexcept;
     /// Whether bytes that arrive are answered by RST.
     bool refuses_bytes() const noexcept {
         return shut_reading_ && shut_writing_ && !peer_has_finished_;

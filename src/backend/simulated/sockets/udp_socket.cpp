@@ -5,7 +5,7 @@
 #include "backend/simulated/deliveries.h"
 #include "backend/simulated/network.h"
 
-#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <memory>
 #include <new>
@@ -38,10 +38,11 @@ public:
             if (sender != nullptr && sender->peer() == to_) sender->destination_refuses(around);
             return;
         }
+        if (!to_host_.is_on) return;
         auto* receiver = static_cast<UdpSocket*>(to_host_.udp.receiver_of(to_, from_));
         if (receiver != nullptr) return receiver->take(from_, std::move(bytes), around);
         comes_back_ = true;
-        const auto time = around.network.travel(to_host_, from_host_, 0, around);
+        const auto time = around.network.travel(to_host_, from_host_, 0);
         if (time) around.deliveries.send(std::move(self), around.after(*time));
     }
 
@@ -124,14 +125,17 @@ int UdpSocket::send(const Transfer& transfer, Surroundings& around) {
         if (const int error = bind_to_unused_port(); error != 0) return error;
     }
     Host& to_host = *around.network.host_at(host(), to.ip);
-    Post parcel = post<DatagramParcel>(host(), to_host, Endpoint{source, local_.port}, to);
-    transfer.collect(transfer.size, static_cast<DatagramParcel&>(*parcel.mapped()).bytes);
-    const auto time = around.network.travel(host(), to_host, transfer.size, around);
-    if (time) {
-        TimePoint arrival = around.after(*time);
-        if (&to_host == &host()) arrival = last_arrival_ = std::max(last_arrival_, arrival);
-        around.deliveries.send(std::move(parcel), arrival);
+    const Endpoint from{source, local_.port};
+    // Both copies are made first: without memory for the second, nothing is sent.
+    std::array<Post, 2> copies;
+    const Links::Arrivals arrivals =
+        around.network.travel_as_datagram(host(), to_host, transfer.size);
+    for (std::size_t i = 0; i < arrivals.count; ++i) {
+        copies[i] = post<DatagramParcel>(host(), to_host, from, to);
+        transfer.collect(transfer.size, static_cast<DatagramParcel&>(*copies[i].mapped()).bytes);
     }
+    for (std::size_t i = 0; i < arrivals.count; ++i)
+        around.deliveries.send(std::move(copies[i]), arrivals.times[i]);
     return static_cast<int>(transfer.size);
 }
 
@@ -163,6 +167,11 @@ int UdpSocket::peer_address(Address& address) const noexcept {
     if (peer_.port == 0) return -ENOTCONN;
     address = address_of(peer_, family());
     return 0;
+}
+
+void UdpSocket::lose_power(Surroundings& around) noexcept {
+    Socket::lose_power(around);
+    leave_port();
 }
 
 void UdpSocket::close(int, Surroundings&) noexcept { leave_port(); }

@@ -166,6 +166,12 @@ int UnixDatagram::peer_address(Address& address) const noexcept {
     return 0;
 }
 
+/// The peer has lost its power, too. A path stays, as the other files on the disk of the host.
+void UnixDatagram::lose_power(Surroundings& around) noexcept {
+    Socket::lose_power(around);
+    close(0, around);
+}
+
 void UnixDatagram::close(int, Surroundings& around) noexcept {
     is_closed_ = true;
     leave_name();

@@ -214,6 +214,12 @@ void UnixStream::leave_peer(bool loses_bytes, Surroundings& around) noexcept {
     around.changes.add(peer);
 }
 
+/// The peer has lost its power, too. A path stays, as the other files on the disk of the host.
+void UnixStream::lose_power(Surroundings& around) noexcept {
+    Socket::lose_power(around);
+    close(0, around);
+}
+
 void UnixStream::close(int, Surroundings& around) noexcept {
     stop_listening(around);
     leave_peer(bytes_.size() > 0, around);

@@ -26,6 +26,7 @@ public:
     ~UnixStream() override;
 
     void close(int side, Surroundings& around) noexcept override;
+    void lose_power(Surroundings& around) noexcept override;
     bool is_listening() const noexcept override { return state_ == State::listening; }
     void surrender(Passengers& all) override;
 
