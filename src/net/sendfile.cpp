@@ -61,6 +61,7 @@ private:
     std::uint64_t sent_ = 0;
 };
 
+/// The errors with which the kernel says that this pair of descriptors is not one for sendfile(2).
 constexpr bool is_not_available(int result) noexcept {
     return result == -EINVAL || result == -ENOSYS || result == -EOPNOTSUPP || result == -ENOTSOCK;
 }
@@ -82,7 +83,8 @@ Coro<bool> send_by_kernel(int socket, Part& part) {
     co_return true;
 }
 
-/// Bytes that were read and not sent do not count.
+/// Bytes that were read and not sent do not count. The reads name a place in the file, so nothing
+/// has to be undone when the sending ends early.
 Coro<void> send_by_reading(const Socket& socket, Part& part) {
     std::string bytes(part.next(fallback_piece_bytes), '\0');
     while (!part.done()) {
@@ -104,6 +106,8 @@ Coro<void> send_by_reading(const Socket& socket, Part& part) {
 
 }  // namespace
 
+/// The first call of the kernel decides: after it has sent a byte, an error is an error of the
+/// connection.
 Coro<std::uint64_t> Socket::sendfile(int file, SendfileOptions options) const {
     Part part(file, options);
     const bool done = co_await send_by_kernel(fileno(), part);

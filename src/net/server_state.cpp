@@ -11,6 +11,10 @@
 //     for a second. The connections in the kernel's queue are not lost.
 //  5. It ends when the listener is closed: the close ends its operation.
 //
+// The tasks are not children of the program's task: a server outlives the function that has started
+// it, and ends with its handle. Each task holds a reference to the state, so the order of the ends
+// does not matter.
+//
 // A connection that the kernel has handed out belongs to the server, whatever happens to the task
 // in the same iteration: the result of the operation has an owner before the task can throw.
 //
