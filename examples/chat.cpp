@@ -22,8 +22,6 @@ constexpr const char* usage =
     "usage: chat server PORT     the room; port 0 lets the system choose\n"
     "       chat HOST PORT NAME  goes there, and says the lines of standard input\n";
 
-// --- The room -----------------------------------------------------------------------------------
-
 struct Person {
     std::string name;
     StreamWriter connection;
@@ -49,8 +47,6 @@ struct Visit {
         tell(room, fmt::format("* {} has come\n", person.name));
         room.push_back(&person);
     }
-    Visit(const Visit&) = delete;
-    Visit& operator=(const Visit&) = delete;
     ~Visit() {
         std::erase(room, &person);
         const char* what = person.is_too_slow ? "was too slow, and had to leave" : "has left";
@@ -65,20 +61,26 @@ Coro<> send_lines(Person& person) {
     for (;;) co_await person.connection.send(co_await person.lines.get());
 }
 
+/// A read that finds its line in the buffer does not wait. So after each line the other tasks run
+/// once. Otherwise a thousand short lines that come at once would fill every queue.
+Coro<> receive_lines(const Room& room, const Person& person, Lines lines) {
+    while (const auto line = co_await lines.next()) {
+        const char* end = line->ends_with('\n') ? "" : "\n";
+        tell(room, fmt::format("{}: {}{}", person.name, *line, end), &person);
+        co_await sleep(Duration::zero());
+    }
+}
+
 /// The first line of a connection is the name.
 Coro<> serve_person(Room& room, StreamReader reader, StreamWriter writer) {
-    auto lines = reader.lines();
-    std::string name = (co_await lines.next()).value_or("");
+    std::string name = co_await reader.readline();
     if (name.size() < 2) co_return;
     name.pop_back();
     Person person{std::move(name), std::move(writer)};
     const Visit visit(room, person);
     const auto talk = [&](TaskGroup& group) -> Coro<> {
         Task<> sending = group.create_task(send_lines(person));
-        while (const auto line = co_await lines.next()) {
-            const char* end = line->ends_with('\n') ? "" : "\n";
-            tell(room, fmt::format("{}: {}{}", person.name, *line, end), &person);
-        }
+        co_await receive_lines(room, person, reader.lines());
         sending.cancel();
     };
     try {
@@ -98,20 +100,14 @@ Coro<> serve_room(int port) {
     co_await server.serve_forever();
 }
 
-// --- A person -----------------------------------------------------------------------------------
-
+/// At the end of the input the room sees the end of the connection, and closes it.
 Coro<> copy(const StreamReader& from, const StreamWriter& to) {
     for (;;) {
         std::string part = co_await from.read(4096);
         if (part.empty()) break;
         co_await to.send(std::move(part));
     }
-}
-
-/// The room sees the end of the lines, and closes the connection.
-Coro<> speak(const StreamReader& input, const StreamWriter& room) {
-    co_await copy(input, room);
-    room.write_eof();
+    to.write_eof();
 }
 
 Coro<> go_there(std::string host, int port, std::string name, StreamReader input,
@@ -119,7 +115,7 @@ Coro<> go_there(std::string host, int port, std::string name, StreamReader input
     const Stream room = co_await open_connection(host, port);
     co_await room.send(name + "\n");
     const auto talk = [&](TaskGroup& group) -> Coro<> {
-        Task<> speaking = group.create_task(speak(input, room.writer));
+        Task<> speaking = group.create_task(copy(input, room.writer));
         co_await copy(room.reader, output);
         if (speaking.cancel()) fmt::print(stderr, "chat: the room has closed\n");
     };
@@ -128,12 +124,6 @@ Coro<> go_there(std::string host, int port, std::string name, StreamReader input
 
 bool is_number(const std::string& text) {
     return !text.empty() && text.size() < 6 && text.find_first_not_of("0123456789") == text.npos;
-}
-
-Coro<> chat(std::vector<std::string> arguments) {
-    const int port = std::stoi(arguments[1]);
-    if (arguments.size() == 2) return serve_room(port);
-    return go_there(arguments[0], port, arguments[2], open_stdin(), open_stdout());
 }
 
 }  // namespace
@@ -147,9 +137,14 @@ int main(int argc, char** argv) {
         return arguments == std::vector<std::string>{"--help"} ? 0 : 2;
     }
     try {
-        run([&] { return chat(arguments); }, {.terminate_on = {SIGTERM}});
+        const auto chat = [&, port = std::stoi(arguments[1])] {
+            if (is_room) return serve_room(port);
+            return go_there(arguments[0], port, arguments[2], open_stdin(), open_stdout());
+        };
+        run(chat, {.terminate_on = {SIGTERM}});
     } catch (const std::exception& error) {
         fmt::print(stderr, "chat: {}\n", error.what());
         return 1;
     }
+    return 0;
 }

@@ -67,4 +67,5 @@ int main(int argc, char** argv) {
         fmt::print(stderr, "echo_client: {}\n", error.what());
         return 1;
     }
+    return 0;
 }

@@ -56,4 +56,5 @@ int main(int argc, char** argv) {
         fmt::print(stderr, "echo_server: {}\n", error.what());
         return 1;
     }
+    return 0;
 }

@@ -116,4 +116,5 @@ int main(int argc, char** argv) {
         fmt::print(stderr, "port_scanner: {}\n", error.what());
         return 1;
     }
+    return 0;
 }

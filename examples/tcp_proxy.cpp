@@ -31,7 +31,7 @@ constexpr const char* usage =
 struct Target {
     std::string host;
     int port = 0;
-    Delay idle_limit;
+    Duration idle_limit;
 };
 
 struct Statistics {
@@ -142,4 +142,5 @@ int main(int argc, char** argv) {
         fmt::print(stderr, "tcp_proxy: {}\n", error.what());
         return 1;
     }
+    return 0;
 }

@@ -78,7 +78,7 @@ TEST(connecting, NET_01_without_a_delay_waits_for_the_failure_of_the_attempt_bef
     });
 }
 
-TEST(connecting, takes_another_address_while_the_first_is_silent) {
+TEST(connecting, NET_43_takes_another_address_while_the_first_is_silent) {
     run_watched([](World& world) -> Coro<> {
         const Silent silent = co_await silent_listener();
         Server server = co_await start_server(wait_for_end, "::1", silent.port);
@@ -95,7 +95,7 @@ TEST(connecting, takes_another_address_while_the_first_is_silent) {
     });
 }
 
-TEST(connecting, takes_the_families_in_turns) {
+TEST(connecting, NET_43_takes_the_families_in_turns) {
     run_watched([](World& world) -> Coro<> {
         const int port = co_await unused_port();
         world.hosts["four.test"] = {"127.0.0.1", "127.0.0.2", "::1", "127.0.0.3"};
