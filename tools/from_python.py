@@ -41,8 +41,8 @@ OBJECTS = {"task": asyncio.Task, "future": ("set_result", "set_exception", "done
            "reader": ("read", "readline", "readexactly", "readuntil", "at_eof"),
            "writer": ("write", "writelines", "drain", "close", "wait_closed", "is_closing",
                       "write_eof", "can_write_eof", "get_extra_info"),
-           "server": asyncio.Server, "process": asyncio.subprocess.Process, "handle": asyncio.Handle,
-           "runner": asyncio.Runner}
+           "server": asyncio.Server, "process": asyncio.subprocess.Process,
+           "handle": asyncio.Handle, "runner": asyncio.Runner}
 # Names outside the documented interface, and names that other rows cover.
 NOT_LISTED = {"task.set_result", "task.set_exception", "queue.mro"}
 
@@ -58,7 +58,10 @@ def python_names():
 
 def header_words(root):
     words = set()
-    for path in glob.glob(os.path.join(root, "include", "**", "*.h"), recursive=True):
+    folders = [os.path.join(root, "include"),
+               *glob.glob(os.path.join(root, "libs", "*", "include"))]
+    for path in (path for folder in folders
+                 for path in glob.glob(os.path.join(folder, "**", "*.h"), recursive=True)):
         with open(path, encoding="utf-8") as file:
             words |= set(WORD.findall(file.read()))
     return words

@@ -40,8 +40,8 @@ public:
     void surrender(Passengers& all);
 
 private:
-    /// A list, because an empty std::deque needs memory, also the one that a move leaves behind, and
-    /// a close must not fail.
+    /// A list, because an empty std::deque needs memory, also the one that a move leaves behind.
+    /// A close must not fail.
     std::list<Datagram> datagrams_;
     std::size_t size_bytes_ = 0;
 };

@@ -111,7 +111,10 @@ int Socket::carry_out(Operation& operation, int, int foreseen, Surroundings& aro
         case OperationKind::statx:
         case OperationKind::unlink:
         case OperationKind::mkdir:
-        case OperationKind::rename: break;
+        case OperationKind::rename:
+        case OperationKind::inotify_init:
+        case OperationKind::inotify_add_watch: break;
+        case OperationKind::inotify_rm_watch: return -EINVAL;
     }
     return foreseen;
 }
