@@ -15,6 +15,12 @@ Object* read_pem(const std::string& text, Read read) {
     return object;
 }
 
+/// Puts more into a session than a record of the peer holds.
+int enlarge(SSL* ssl, void*) {
+    const std::string filling(3000, 'x');
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), filling.data(), filling.size());
+}
+
 }  // namespace
 
 struct RawPeer::Ssl {
@@ -97,6 +103,13 @@ void RawPeer::update_keys() {
 
 bool RawPeer::renegotiate() {
     return SSL_renegotiate(ssl_->ssl) == 1 && SSL_do_handshake(ssl_->ssl) == 1;
+}
+
+void RawPeer::give_large_session() {
+    SSL_CTX_set_session_ticket_cb(ssl_->context, &enlarge, nullptr, nullptr);
+    SSL_set_max_send_fragment(ssl_->ssl, 512);
+    EXPECT_EQ(SSL_new_session_ticket(ssl_->ssl), 1);
+    EXPECT_EQ(SSL_do_handshake(ssl_->ssl), 1);
 }
 
 void RawPeer::say_goodbye() { SSL_shutdown(ssl_->ssl); }

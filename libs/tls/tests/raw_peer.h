@@ -25,6 +25,8 @@ public:
     void update_keys();
     /// Asks the client for a new handshake. TLS 1.2 only.
     bool renegotiate();
+    /// Gives the client a session that is so large that it comes in several records.
+    void give_large_session();
     /// Puts close_notify behind what was written last.
     void say_goodbye();
     Coro<> flush();
