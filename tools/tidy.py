@@ -99,7 +99,7 @@ HEADERS_OF_FLOOR = {
               "finally exit_stack map_concurrent",
     "streams": "stream streams standard_streams file lowlevel/operation_awaiter "
                "lowlevel/channel",
-    "net": "names net datagram socket connection server",
+    "net": "names net datagram datagram_protocol socket connection server",
     "signals": "signals",
     "executors": "executor thread_future thread_queue process_pool serialize",
     "process": "subprocess",

@@ -98,6 +98,8 @@ public:
 struct ReceivedFrom {
     std::string data;
     Address address;
+    /// The message was longer than the memory for it, and the rest of it is lost.
+    bool truncated = false;
 };
 
 /// How much was received into the caller's memory, and from where.
@@ -200,7 +202,7 @@ public:
         return bytes(lowlevel::OperationKind::recv, "receive from", room.data(), room.size());
     }
     /// Receives one message of at most `most_bytes` bytes, with the address of its sender. What
-    /// does not fit of a datagram is lost.
+    /// does not fit of a datagram is lost, which the result says.
     /// Python: `loop.sock_recvfrom`.
     Coro<ReceivedFrom> recvfrom(std::size_t most_bytes) const;
     /// The same into `room`. Python: `loop.sock_recvfrom_into`.
@@ -240,7 +242,6 @@ public:
 
 private:
     friend class internal::SocketAwaiter;
-    friend class Listener;
 
     /// SOCK_STREAM.
     static constexpr int default_type = 1;

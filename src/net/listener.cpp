@@ -66,14 +66,20 @@ Coro<Listener> listen_at(std::string path, int backlog, bool cleanup) {
     const Address address = Address::local(path);
     const bool has_file = path.front() != '\0';
     struct statx about{};
-    const int found = has_file ? co_await look_at(path, about) : -ENOENT;
-    if (found == 0 && S_ISSOCK(about.stx_mode)) co_await remove_file(path);
+    co_await remove_old_socket(path);
     Listener listener{Socket(AF_UNIX, SOCK_STREAM), address, {}};
     listener.socket.bind(address);
     const int made = has_file && cleanup ? co_await look_at(path, about) : -ENOENT;
     if (made == 0) listener.file = {std::move(path), device_of(about), about.stx_ino};
     listener.socket.listen(backlog);
     co_return listener;
+}
+
+Coro<void> remove_old_socket(const std::string& path) {
+    if (path.empty() || path.front() == '\0') co_return;
+    struct statx about{};
+    const int found = co_await look_at(path, about);
+    if (found == 0 && S_ISSOCK(about.stx_mode)) co_await remove_file(path);
 }
 
 Coro<void> remove_socket_file(SocketFile file) {

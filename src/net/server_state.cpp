@@ -31,7 +31,9 @@
 #include <asyncio/lowlevel/perform_now.h>
 #include <asyncio/timeout.h>
 
+#include "loop/live_loop.h"
 #include "net/stream_over_socket.h"
+#include "streams/loop_descriptors.h"
 #include "streams/writer_state.h"
 
 #include <algorithm>
@@ -149,6 +151,11 @@ Coro<void> accept_on(ServerState& server, const Listener& listener) {
 
 // --- The state ----------------------------------------------------------------------------------
 
+void ServerState::add(Listener listener) {
+    listeners_.push_back(std::move(listener));
+    claim_descriptor(loop_, listeners_.back().socket.fileno());
+}
+
 ServerState::Client::Client(ServerState& to, TaskCore& runs_in) : server(to), task(runs_in) {
     server.clients_.push_back(*this);
 }
@@ -200,7 +207,11 @@ void ServerState::start() {
 void ServerState::close() noexcept {
     if (std::exchange(closed_, true)) return;
     serving_ = false;
-    for (Listener& listener : listeners_) listener.socket.close();
+    const bool has_loop = loop_exists(loop_number_);
+    for (Listener& listener : listeners_) {
+        if (has_loop) disclaim_descriptor(loop_, listener.socket.fileno());
+        listener.socket.close();
+    }
     note_change();
 }
 

@@ -17,6 +17,8 @@
 #include <asyncio/lowlevel/perform_now.h>
 #include <asyncio/sleep.h>
 
+#include "net/message.h"
+#include "streams/loop_descriptors.h"
 #include "streams/socket_addresses.h"
 
 #include <algorithm>
@@ -29,6 +31,7 @@
 
 namespace asyncio {
 
+using internal::Message;
 using lowlevel::OperationKind;
 using lowlevel::OperationRequest;
 
@@ -114,41 +117,6 @@ lowlevel::PerformInPlace call(const Socket& socket, lowlevel::Loop* loop,
     return lowlevel::perform_in_place(request);
 }
 
-/// The memory of a message: one buffer, an address, and room for descriptors.
-struct Message {
-    explicit Message(std::span<const char> bytes) {
-        part.iov_base = const_cast<char*>(bytes.data());
-        part.iov_len = bytes.size();
-        header.msg_iov = &part;
-        header.msg_iovlen = 1;
-    }
-    Message(const Message&) = delete;
-    Message& operator=(const Message&) = delete;
-
-    void to(const Address& address) {
-        header.msg_name = const_cast<sockaddr*>(address.data());
-        header.msg_namelen = address.size();
-    }
-    void with_room_for_address() {
-        header.msg_name = &from;
-        header.msg_namelen = sizeof from;
-    }
-    Address address() const {
-        return Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&from), header.msg_namelen);
-    }
-    bool truncated() const noexcept { return (header.msg_flags & MSG_TRUNC) != 0; }
-
-    OperationRequest& as(OperationKind kind) {
-        request = {.kind = kind, .buffer = &header, .size = 1};
-        return request;
-    }
-
-    iovec part{};
-    msghdr header{};
-    sockaddr_storage from{};
-    OperationRequest request{};
-};
-
 }  // namespace
 
 // --- Making and asking --------------------------------------------------------------------------
@@ -161,6 +129,7 @@ Socket::Socket(int family, int type, int proto) {
                              .offset = proto};
     const int made = lowlevel::perform_now(loop, request);
     if (made < 0) throw OsError(-made, "make a socket");
+    internal::forget_descriptor(loop, made);
     fd_ = lowlevel::LoopFd(loop, lowlevel::Fd(made));
 }
 
@@ -275,6 +244,7 @@ Coro<Accepted> Socket::accept() const {
     const int result = co_await call(*this, fd_.loop(), request);
     if (result < 0) throw_failed(result, "accept on", named(fd));
     Accepted accepted{Socket(lowlevel::LoopFd(*loop, lowlevel::Fd(result))), {}};
+    internal::forget_descriptor(internal::face_of(*loop), result);
     const auto size = static_cast<std::uint32_t>(std::min(request.size, sizeof storage));
     accepted.address = Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), size);
     co_return accepted;
@@ -287,7 +257,7 @@ Coro<ReceivedFrom> Socket::recvfrom(std::size_t most_bytes) const {
     std::string data(most_bytes, '\0');
     ReceivedIntoFrom received = co_await recvfrom_into(data);
     data.resize(received.size);
-    co_return ReceivedFrom{std::move(data), received.address};
+    co_return ReceivedFrom{std::move(data), received.address, received.truncated};
 }
 
 Coro<ReceivedIntoFrom> Socket::recvfrom_into(std::span<char> room) const {
