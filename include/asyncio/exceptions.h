@@ -188,7 +188,7 @@ public:
     /// input".
     OsError(int error, std::string_view operation);
 
-    /// The errno, a positive number.
+    /// The errno, a positive number. Of a `GaiError`, the number that it has instead.
     int error() const noexcept { return code().value(); }
 
 protected:

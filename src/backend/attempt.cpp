@@ -169,6 +169,9 @@ int attempt(Operation& operation, Scratch& scratch) noexcept {
         case OperationKind::unlink: return attempt_unlink(operation);
         case OperationKind::mkdir: return attempt_mkdir(operation);
         case OperationKind::rename: return attempt_rename(operation);
+        case OperationKind::inotify_init: return attempt_inotify_init();
+        case OperationKind::inotify_add_watch: return attempt_inotify_add_watch(operation);
+        case OperationKind::inotify_rm_watch: return attempt_inotify_rm_watch(operation);
     }
     return -EINVAL;
 }

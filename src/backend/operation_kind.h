@@ -64,7 +64,9 @@ constexpr KindFacts facts_of(OperationKind kind) noexcept {
         case OperationKind::getsockname:
         case OperationKind::getpeername:
         case OperationKind::setsockopt:
-        case OperationKind::getsockopt: return {Interest::none, Call::at_once};
+        case OperationKind::getsockopt:
+        case OperationKind::inotify_init:
+        case OperationKind::inotify_rm_watch: return {Interest::none, Call::at_once};
         case OperationKind::accept: return {Interest::readable, Call::ready};
         case OperationKind::recv:
         case OperationKind::recvmsg:
@@ -83,7 +85,8 @@ constexpr KindFacts facts_of(OperationKind kind) noexcept {
         case OperationKind::statx:
         case OperationKind::unlink:
         case OperationKind::mkdir:
-        case OperationKind::rename: return {Interest::none, Call::disk};
+        case OperationKind::rename:
+        case OperationKind::inotify_add_watch: return {Interest::none, Call::disk};
     }
     return {Interest::none, Call::ready};
 }

@@ -479,7 +479,7 @@ constexpr Tested on_kernel[] = {Tested::io_uring, Tested::io_uring_plain, Tested
 
 INSTANTIATE_TEST_SUITE_P(, Conformance, testing::ValuesIn(all), name_of_instance);
 INSTANTIATE_TEST_SUITE_P(, Sockets, testing::ValuesIn(all), name_of_instance);
-INSTANTIATE_TEST_SUITE_P(, Files, testing::ValuesIn(on_kernel), name_of_instance);
+INSTANTIATE_TEST_SUITE_P(, Files, testing::ValuesIn(all), name_of_instance);
 INSTANTIATE_TEST_SUITE_P(, OnKernel, testing::ValuesIn(on_kernel), name_of_instance);
 
 }  // namespace asyncio::lowlevel::conformance

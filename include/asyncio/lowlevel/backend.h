@@ -124,6 +124,8 @@ struct SimulationOptions {
     /// The seed of every choice that the contract leaves open. 0 gives the plainest run: no
     /// shuffling, no short reads or writes, no delays.
     std::uint64_t seed = 0;
+    /// How much the files in the world's memory may hold together. Then writes fail with ENOSPC.
+    std::uint64_t disk_size_bytes = std::uint64_t{1} << 30;
 };
 
 /// Which back-end a loop uses.

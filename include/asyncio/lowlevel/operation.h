@@ -84,6 +84,9 @@ namespace asyncio::lowlevel {
 ///     mkdir                      folder     path, size = mode
 ///     rename                     folder     path                    RENAME_…  second = new path,
 ///                                                                             second_fd = folder
+///     inotify_init
+///     inotify_add_watch          watcher    path, size = mask
+///     inotify_rm_watch           watcher                                      offset = watch
 enum class OperationKind : std::uint8_t {
     read,   ///< Up to `size` bytes into `buffer`; 0 is the end of the stream.
     write,  ///< Up to `size` bytes from `buffer`; may write fewer, never 0 unless asked to.
@@ -143,6 +146,11 @@ enum class OperationKind : std::uint8_t {
     unlink,     ///< Removes a name.
     mkdir,      ///< Makes a folder.
     rename,     ///< Gives a file another name.
+
+    // Watching files: inotify(7). The events come by `read`.
+    inotify_init,       ///< The result is a descriptor, non-blocking and close-on-exec.
+    inotify_add_watch,  ///< The result is the number of the watch. The call may wait for the disk.
+    inotify_rm_watch,   ///< Ends a watch.
 };
 
 /// How much the caller of a `read` or `write` knows about the descriptor.
