@@ -27,6 +27,8 @@ using DatagramRef = internal::Ref<DatagramState>;
 
 namespace {
 
+/// The descriptor changes its owner before the state is made, which closes it if there is no
+/// memory.
 DatagramRef endpoint_over(EventLoop& loop, Socket socket, const Address& peer,
                           const DatagramOptions& options) {
     const DatagramState::Limits limits{options.send_buffer_limit, options.offload};
@@ -60,6 +62,8 @@ int family_of(const DatagramOptions& options) {
     return family;
 }
 
+/// SO_REUSEADDR is not set, and cannot be asked for. On Linux it lets a second socket take the
+/// datagrams of the first without a word, and Python has removed the option for that reason.
 Coro<Datagram> open_endpoint(DatagramOptions options) {
     EventLoop& loop = internal::running_loop("asyncio::open_datagram()");
     Socket socket(family_of(options), SOCK_DGRAM);
@@ -85,6 +89,7 @@ Coro<Datagram> try_endpoint(DatagramOptions options, std::optional<OsError>& fir
     co_return Datagram();
 }
 
+/// Whether a socket with the local address can send to `remote`.
 bool fits(const Address& remote, const DatagramOptions& options) noexcept {
     return options.local_addr.is_empty() || options.local_addr.family() == remote.family();
 }
@@ -92,6 +97,9 @@ bool fits(const Address& remote, const DatagramOptions& options) noexcept {
 }  // namespace
 
 // --- The handle ---------------------------------------------------------------------------------
+//
+// A function that waits takes a share of the state with it: the program may destroy the handle
+// while a task waits, which aborts the endpoint and wakes the task.
 
 Datagram::Datagram() noexcept = default;
 Datagram::Datagram(DatagramRef state) noexcept : state_(std::move(state)) {}
@@ -166,6 +174,7 @@ Coro<void> Datagram::wait_closed() const {
     return DatagramState::wait_closed(DatagramRef::share(&state()));
 }
 
+/// The close comes at the call, and not when the result is awaited.
 Coro<void> Datagram::aclose() const {
     close();
     return wait_closed();
@@ -185,6 +194,8 @@ namespace no_adl {
 
 Coro<Datagram> open_datagram(DatagramOptions options) { return open_endpoint(options); }
 
+/// The error of the first address is thrown, as for a connection: the later ones were tried only
+/// because of it.
 Coro<Datagram> open_datagram(std::string host, int port, DatagramOptions options) {
     if (!options.remote_addr.is_empty())
         throw std::invalid_argument("open_datagram: the peer is given twice");

@@ -4,6 +4,11 @@
 // that holds for a task that receives holds for callbacks, too. It has a handle of its own to the
 // endpoint. The handle of the program is another one, and its destruction aborts the endpoint,
 // which ends the wait of this task.
+//
+// Python calls the protocol from the callback of a descriptor, without a task. A task costs a
+// switch for each round of datagrams, and brings three things without code of their own: a context,
+// a name in the table of tasks, and an end with the run. A run that ends cancels it, and the
+// protocol learns of that by `connection_lost`.
 
 #include <asyncio/datagram_protocol.h>
 
@@ -43,6 +48,8 @@ constexpr bool ends_endpoint(int error) noexcept {
 }
 
 /// The life of an endpoint with callbacks.
+///
+/// The calls are grouped here, so that the coroutine below shows their order and nothing else.
 class ProtocolCalls {
 public:
     ProtocolCalls(EventLoop& loop, std::shared_ptr<DatagramProtocol> protocol, Datagram endpoint)
@@ -67,6 +74,8 @@ private:
     std::exception_ptr lost_by_;
 };
 
+/// The endpoint may be closed by a callback, by the program, and by its loop. All of them are seen
+/// here: the wait ends, with an error that is no news then.
 Coro<void> ProtocolCalls::receive_until_closed() {
     while (!endpoint_.is_closing()) {
         auto received = co_await internal::settle(endpoint_.receive_many(datagrams_per_round));
@@ -105,7 +114,9 @@ void ProtocolCalls::note(const std::exception_ptr& error) {
     endpoint_.abort();
 }
 
-/// The task. When it is cancelled, it aborts the endpoint and ends as usual: what it does is over.
+/// The task. `connection_lost` comes when what `send_nowait` has kept is sent, or was dropped.
+///
+/// When it is cancelled, it aborts the endpoint and ends as usual: what it does is over.
 Coro<void> call_until_closed(EventLoop& loop, std::shared_ptr<DatagramProtocol> protocol,
                              Datagram endpoint, Future<void> begun) {
     ProtocolCalls calls(loop, std::move(protocol), std::move(endpoint));
@@ -117,6 +128,8 @@ Coro<void> call_until_closed(EventLoop& loop, std::shared_ptr<DatagramProtocol> 
     calls.end();
 }
 
+/// Waits until `connection_made` has been called, as in Python. If this is cancelled, the handle is
+/// destroyed with its frame, and ends what there is.
 Coro<Datagram> open_with_calls(EventLoop& loop, std::shared_ptr<DatagramProtocol> protocol,
                                DatagramOptions options) {
     if (&internal::running_task("EventLoop::create_datagram_endpoint()").loop() != &loop)

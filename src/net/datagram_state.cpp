@@ -1,8 +1,21 @@
 // Receiving, sending, and the end of an endpoint.
 //
+// The functions that wait are coroutines. A plain awaiter would save the allocation of a frame,
+// which costs a tenth of the system call. But it could not look, wait and look again, as a receive
+// has to: when a poll says that a datagram is there, another task may take it, or the kernel may
+// find its checksum wrong.
+//
+// What a cancellation can hit. A task waits at three kinds of places: for a poll, for a change, and
+// for its own send. The first two have no effect. The third returns its result if it had one. So a
+// datagram is in the kernel, in `arrived_`, or with the task that returns it, and nowhere else.
+//
 // Fairness. A task that always finds a datagram, or always has room to send, would never let
 // another task run. So each await counts itself (`must_yield`), before it has taken anything: a
 // cancellation that comes with the yield then has nothing to lose.
+//
+// Errors. A receive throws what the kernel says of the endpoint, and a send what it says of the
+// datagram. An error of a datagram that no task waits for (a refused one, a kept one) is news. The
+// first news is kept, and the next receive or `drain` throws it.
 
 #include "net/datagram_state.h"
 
@@ -55,6 +68,10 @@ constexpr bool may_concern_series(int error) noexcept {
     return error == EINVAL || error == EMSGSIZE || error == EIO || error == EOPNOTSUPP;
 }
 
+// Options of UDP are set and asked for by operations: a socket of the simulated world is known to
+// its back-end alone. A kernel that does not know the option answers an error, and so does a
+// socket that is none of UDP.
+
 /// Returns whether the kernel has set the option.
 bool set_udp_option(EventLoop& loop, int fd, int option) {
     int on = 1;
@@ -92,7 +109,9 @@ public:
         if (linked()) unlink();
     }
 
+    /// The poll finishes at once if the socket is readable.
     bool await_ready() { return start("Datagram::receive()"); }
+    /// The state knows the wait as long as the task is suspended.
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
         state_.arrivals_.push_back(*this);
@@ -108,6 +127,7 @@ public:
         if (outcome < 0 && !was_ended) state_.throw_unreceived(-outcome);
     }
 
+    /// The task may be on its way already, and looks in any case.
     void end() noexcept {
         was_ended_ = true;
         if (operation_.state == lowlevel::Operation::State::in_flight)
@@ -120,6 +140,8 @@ private:
     bool was_ended_ = false;
 };
 
+/// One event for everything that a task may wait for beside a datagram. Such tasks are few, so each
+/// may look for itself.
 class DatagramState::Change final : public lowlevel::LineWaiter {
 public:
     explicit Change(DatagramState& state) noexcept : state_(state) {}
@@ -135,6 +157,8 @@ private:
     DatagramState& state_;
 };
 
+// Awaiters are made in the frame of the coroutine that awaits (lowlevel/awaiting.h).
+
 lowlevel::Awaiting<DatagramState::Arrival, DatagramState&> DatagramState::arrival() {
     return lowlevel::Awaiting<Arrival, DatagramState&>(*this);
 }
@@ -143,6 +167,7 @@ lowlevel::Awaiting<DatagramState::Change, DatagramState&> DatagramState::change(
     return lowlevel::Awaiting<Change, DatagramState&>(*this);
 }
 
+/// The back-end reports each wait in one of the next iterations. The list is not empty until then.
 void DatagramState::end_arrivals() noexcept {
     arrivals_.for_each([](Arrival& arrival) { arrival.end(); });
 }
@@ -154,7 +179,9 @@ void DatagramState::note_change() noexcept {
 
 // --- Making -------------------------------------------------------------------------------------
 
-/// The simulated world and old kernels know no series, which is no error.
+/// The simulated world and old kernels know no series, which is no error. Whether the kernel takes
+/// series is asked without changing anything: with the option set, every datagram would be cut.
+/// Registration comes last, because a constructor that throws runs no destructor.
 DatagramState::DatagramState(EventLoop& loop, lowlevel::LoopFd socket, const Address& peer,
                              const Limits& limits)
     : loop_(loop), socket_(std::move(socket)), peer_(peer), send_buffer_limit_(limits.send_buffer) {
@@ -182,6 +209,8 @@ Address DatagramState::local() const { return socket_ ? local_address_of(loop_, 
 
 // --- Receiving ----------------------------------------------------------------------------------
 
+/// An endpoint that was closed says so before anything else, also to a task of another loop: its
+/// own loop may be gone.
 Coro<ReceivedFrom> DatagramState::receive(Ref<DatagramState> self) {
     if (self->closing_) self->throw_unreceived(EBADF);
     self->require_usable("Datagram::receive()");
@@ -207,6 +236,9 @@ Coro<std::vector<ReceivedFrom>> DatagramState::receive_many(Ref<DatagramState> s
 }
 
 /// Whether a datagram is there. Throws: news; OsError if the endpoint was closed meanwhile.
+///
+/// Where no datagram is expected the poll goes first, and this answers no without a system call.
+/// The look behind the poll is made in any case.
 bool DatagramState::look(std::size_t most) {
     if (closing_) throw_unreceived(ECANCELED);
     if (news_ != 0) throw_unreceived(std::exchange(news_, 0));
@@ -215,6 +247,9 @@ bool DatagramState::look(std::size_t most) {
 }
 
 /// Receives what is there. Throws: OsError; `std::bad_alloc`.
+///
+/// A datagram for which the task has waited tells that the endpoint is quiet, and one that was
+/// there already that it is busy. Either is a guess, and a wrong one costs one system call.
 bool DatagramState::fetch(std::size_t most) {
     ReceiveRoom& room = ReceiveRoom::of_thread();
     const int result = lowlevel::perform_now(loop_, room.request(fd(), most));
@@ -237,6 +272,7 @@ ReceivedFrom DatagramState::pop() {
     return first;
 }
 
+/// The address is asked for when it is needed: most endpoints never fail.
 void DatagramState::throw_unreceived(int error) const {
     const Address& here = socket_ ? local() : closed_at_;
     throw OsError(error, "receive " + (peer_.is_empty() ? "at " + here.to_string()
@@ -245,6 +281,8 @@ void DatagramState::throw_unreceived(int error) const {
 
 // --- Sending ------------------------------------------------------------------------------------
 
+/// The kernel would send to any address, connected or not. Python refuses it, and so does this:
+/// the answer of another address would never be received.
 void DatagramState::check_address(const Address& address) const {
     if (peer_.is_empty() || address.is_empty() || address == peer_) return;
     throw std::invalid_argument("the endpoint is connected to " + peer_.to_string() +
@@ -266,8 +304,9 @@ bool DatagramState::may_be_late(int result) const noexcept {
     return peer_.is_ip() && is_late_error(-result) && !closing_;
 }
 
+/// The first error stays: the later ones are often its consequences.
 void DatagramState::note_news(int error) noexcept {
-    news_ = error;
+    if (news_ == 0) news_ = error;
     end_arrivals();
 }
 
@@ -278,6 +317,8 @@ Coro<int> DatagramState::send_again(Ref<DatagramState> self, OperationRequest re
     co_return result;
 }
 
+/// The memory of the message lies in the frame, so nothing is copied. A connected socket is given
+/// no address: the kernel then needs no look at its routes.
 Coro<void> DatagramState::send(Ref<DatagramState> self, std::string_view data, Address address) {
     if (self->closing_) self->throw_unsent(EBADF, address);
     self->require_usable("Datagram::send()");
@@ -294,6 +335,9 @@ Coro<void> DatagramState::send(Ref<DatagramState> self, std::string_view data, A
     if (result < 0) self->throw_unsent(-result, address);
 }
 
+/// Every round sends as much as the kernel takes at once. All addresses are checked before the
+/// first datagram leaves.
+///
 /// When the kernel refuses a series, it is sent again, datagram by datagram. If there is an error
 /// then, it belongs to a datagram.
 Coro<void> DatagramState::send_many(Ref<DatagramState> self,
@@ -324,6 +368,7 @@ Coro<void> DatagramState::send_many(Ref<DatagramState> self,
 
 // --- Sending without waiting --------------------------------------------------------------------
 
+/// One attempt, which does not wait.
 int DatagramState::send_now(std::string_view data, const Address& address) {
     Message message(data);
     if (peer_.is_empty()) message.to(address);
@@ -333,6 +378,8 @@ int DatagramState::send_now(std::string_view data, const Address& address) {
     return lowlevel::perform_now(loop_, request);
 }
 
+/// The usual case is one system call without a copy. A datagram is copied only when it has to be
+/// kept, and then waits for its turn behind the earlier ones, although there may be room by now.
 bool DatagramState::send_nowait(std::string_view data, const Address& address) {
     check_address(address);
     if (closing_) return false;
@@ -369,7 +416,8 @@ void DatagramState::send_kept() noexcept {
     if (closing_) close_socket();
 }
 
-/// After an abort the operation has ended with the socket, and the rest is dropped.
+/// After an abort the operation has ended with the socket, and the rest is dropped. Late news keep
+/// the datagram for a second attempt, once.
 void DatagramState::take_result_of_kept(int result) noexcept {
     if (!socket_) {
         kept_.clear();
@@ -383,6 +431,7 @@ void DatagramState::take_result_of_kept(int result) noexcept {
     kept_.pop_front();
 }
 
+/// The release may destroy the state, so it comes last.
 void DatagramState::kept_reported(lowlevel::Operation& operation) noexcept {
     DatagramState& self = *static_cast<KeptOperation&>(operation).state;
     self.take_result_of_kept(operation.result);
@@ -390,6 +439,7 @@ void DatagramState::kept_reported(lowlevel::Operation& operation) noexcept {
     self.release();
 }
 
+/// Nothing is waited for in the usual case, and then any loop may ask.
 Coro<void> DatagramState::drain(Ref<DatagramState> self) {
     if (!self->kept_.empty()) self->require_usable("Datagram::drain()");
     while (!self->kept_.empty()) co_await self->change();
@@ -425,6 +475,7 @@ void DatagramState::close_socket() noexcept {
     note_change();
 }
 
+/// The close of a datagram socket cannot fail and does not block, so its report is not awaited.
 Coro<void> DatagramState::wait_closed(Ref<DatagramState> self) {
     if (self->socket_) self->require_usable("Datagram::wait_closed()");
     while (self->socket_) co_await self->change();

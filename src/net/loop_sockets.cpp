@@ -2,6 +2,14 @@
 //
 // Each checks that it runs in the loop whose function was called, and then is the function of
 // `Socket`. The memory that the arguments refer to belongs to the caller, as in `Socket`.
+//
+// A program that is written here uses the functions of `Socket`, which are shorter. These exist so
+// that a program can be brought from Python line by line. So they cost one coroutine frame more,
+// and are defined here: the header of the loop only names the types of sockets, and a program
+// that needs none of them does not read their headers.
+//
+// A closed loop is refused when the function is called, since nothing could await it. A task of
+// another loop is refused when the result is awaited: only then it is known which task that is.
 
 #include <asyncio/connection.h>
 #include <asyncio/event_loop.h>
@@ -72,6 +80,7 @@ Coro<ReceivedIntoFrom> EventLoop::sock_recvfrom_into(const Socket& socket, std::
                                         [&socket, room] { return socket.recvfrom_into(room); });
 }
 
+/// Python's `nbytes`, whose zero means the whole buffer.
 Coro<ReceivedIntoFrom> EventLoop::sock_recvfrom_into(const Socket& socket, std::span<char> room,
                                                      std::size_t most_bytes) {
     if (most_bytes > room.size())
@@ -127,6 +136,7 @@ Stream EventLoop::connect_accepted_socket(Socket socket) {
     return connect_accepted_socket(std::move(socket), {});
 }
 
+/// Waits for nothing, so a callback may call it, too.
 Stream EventLoop::connect_accepted_socket(Socket socket, const StreamOptions& options) {
     constexpr auto function = "EventLoop::connect_accepted_socket()";
     check_open(function);

@@ -2,6 +2,9 @@
 // The memory of a message: one buffer, an address, and room for descriptors, in the form in which
 // sendmsg(2) and recvmsg(2) want it.
 //
+// A message lies in the frame of the coroutine that waits for it, or in a state that outlives the
+// operation. The header points to the other members, so a message is neither copied nor moved.
+//
 // Thread-safety: none.
 
 #include <asyncio/address.h>

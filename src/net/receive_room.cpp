@@ -1,4 +1,8 @@
 // Receiving into the slots, and taking series of datagrams apart.
+//
+// The kernel writes three things for each message: its bytes, the address of the sender, and for a
+// series the length of its datagrams. It also changes the lengths in the header, so the headers are
+// filled in before every call.
 
 #include "net/receive_room.h"
 
@@ -36,6 +40,7 @@ ReceiveRoom& ReceiveRoom::of_thread() {
     return *room;
 }
 
+/// MSG_DONTWAIT lends the room to the kernel for the time of the call alone.
 lowlevel::OperationRequest ReceiveRoom::request(int fd, std::size_t most) noexcept {
     const std::size_t count = std::min(most, slot_count);
     for (std::size_t index = 0; index < count; ++index) {
@@ -61,7 +66,8 @@ void ReceiveRoom::take(std::size_t messages, std::vector<ReceivedFrom>& datagram
     for (std::size_t index = 0; index < messages; ++index) take_one(index, datagrams);
 }
 
-/// A message without bytes is an empty datagram.
+/// A message without bytes is an empty datagram. The datagrams of a series come from one sender,
+/// and none of them can be cut off, since a series is never longer than a slot.
 void ReceiveRoom::take_one(std::size_t index, std::vector<ReceivedFrom>& datagrams) const {
     const msghdr& header = headers_[index].msg_hdr;
     const Address from = address_in(header);

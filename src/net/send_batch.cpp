@@ -1,4 +1,13 @@
 // Forming messages out of datagrams.
+//
+// The messages are formed from the datagrams that are left, each time anew. That is a loop over at
+// most a thousand pieces in front of a system call that copies all of them, and it needs no
+// bookkeeping of messages that were sent in part: a datagram is sent whole or not at all, and so is
+// a series.
+//
+// The limits of a series are those of old kernels. A newer one takes 128 datagrams, which is hardly
+// measurable. The length of the datagrams is not limited here: whether they fit into the network
+// without being cut is known to the kernel alone, which refuses the series if they do not.
 
 #include "net/send_batch.h"
 
@@ -19,6 +28,7 @@ SendBatch::SendBatch(std::span<const OutgoingDatagram> datagrams, const Address&
     parts_.reserve(std::min(most_messages * longest_series, datagrams.size()));
 }
 
+/// An empty address stands for the one that the call names, which is empty for the peer.
 const Address& SendBatch::address_of(std::size_t index) const noexcept {
     const Address* const own = datagrams_[index].address;
     return own != nullptr && !own->is_empty() ? *own : address_;
@@ -34,6 +44,8 @@ bool SendBatch::continues(std::size_t first, std::size_t index) const noexcept {
     return &to == &before || to == before;
 }
 
+/// How many datagrams from `first` on are one message. The first that is shorter ends the series:
+/// the kernel cuts the bytes at multiples of the length, and only the last piece may be smaller.
 std::size_t SendBatch::series_from(std::size_t first) const noexcept {
     const std::size_t length = datagrams_[first].data.size();
     const std::size_t end = std::min(datagrams_.size(), first + longest_series);
@@ -48,6 +60,7 @@ std::size_t SendBatch::series_from(std::size_t first) const noexcept {
     return index - first;
 }
 
+/// The memory of the last request is used again: it was reported before.
 lowlevel::OperationRequest SendBatch::request(int fd, bool series) {
     headers_.clear();
     messages_.clear();
@@ -63,6 +76,8 @@ lowlevel::OperationRequest SendBatch::request(int fd, bool series) {
             .size = headers_.size()};
 }
 
+/// The parts of a message are the caller's bytes, which are not copied. A series needs ancillary
+/// data that tell the length of its datagrams.
 void SendBatch::add_message(std::size_t first, std::size_t count) {
     const std::size_t part = parts_.size();
     for (const OutgoingDatagram& datagram : datagrams_.subspan(first, count))

@@ -202,6 +202,34 @@ void ServerState::start() {
     }
 }
 
+namespace {
+
+Coro<void> remove_file_of(ServerRef server, const Listener& listener) {
+    const auto remove = [&]() -> Coro<void> { co_await remove_socket_file(listener.file); };
+    const auto tell = [&]() -> Coro<void> {
+        server->note_accepting(-1);
+        co_return;
+    };
+    co_await finally_(remove, tell);
+}
+
+}  // namespace
+
+/// For a server that has never served, and has no accepting tasks to do it. On a loop that is
+/// closed, or without memory, the files stay, as those of a program that was killed.
+void ServerState::remove_files() noexcept {
+    if (loop_.is_closed()) return;
+    for (const Listener& listener : listeners_) {
+        if (listener.file.path.empty()) continue;
+        note_accepting(+1);
+        try {
+            loop_.create_task(remove_file_of(ServerRef::share(this), listener));
+        } catch (const std::bad_alloc&) {
+            note_accepting(-1);
+        }
+    }
+}
+
 /// The close of a socket ends the accept in flight on it. An accepting task that waits for
 /// something else is woken by the change, and finds that the server does not serve any more.
 void ServerState::close() noexcept {
@@ -212,6 +240,7 @@ void ServerState::close() noexcept {
         if (has_loop) disclaim_descriptor(loop_, listener.socket.fileno());
         listener.socket.close();
     }
+    if (has_loop && accepting_tasks_.empty()) remove_files();
     note_change();
 }
 

@@ -118,6 +118,7 @@ public:
 private:
     ~ServerState() = default;
     void note_change() noexcept;
+    void remove_files() noexcept;
 
     EventLoop& loop_;
     std::uint32_t loop_number_;

@@ -43,13 +43,24 @@ std::string named(int fd) { return "descriptor " + std::to_string(fd); }
     throw OsError(-result, std::string(function) + " " + what);
 }
 
-/// A blocking socket would hold the loop (rule 6 of the back-end's contract).
-void set_non_blocking(int fd) {
+/// A socket of a simulated world is no descriptor of the kernel.
+bool is_known_to_backend(EventLoop& loop, int fd) {
+    int type = 0;
+    return lowlevel::perform_now(loop, {.kind = OperationKind::getsockopt,
+                                        .fd = fd,
+                                        .second_fd = SO_TYPE,
+                                        .flags = SOL_SOCKET,
+                                        .buffer = &type,
+                                        .size = sizeof type}) >= 0;
+}
+
+/// A blocking socket would hold the loop (rule 6 of the back-end's contract). In a simulated world
+/// no call blocks.
+void set_non_blocking(EventLoop& loop, int fd) {
     const int flags = ::fcntl(fd, F_GETFL);
-    if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
-        const int error = errno;
-        throw OsError(error, "use " + named(fd) + " as a socket");
-    }
+    if (flags >= 0 && ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) >= 0) return;
+    const int error = errno;
+    if (!is_known_to_backend(loop, fd)) throw OsError(error, "use " + named(fd) + " as a socket");
 }
 
 }  // namespace
@@ -105,20 +116,6 @@ BytesAwaiter::BytesAwaiter(const BytesRequest& request)
 
 }  // namespace internal
 
-namespace {
-
-/// The call of a coroutine, whose frame has the request. A task of another loop would put the
-/// operation into a back-end that does not know the socket.
-lowlevel::PerformInPlace call(const Socket& socket, lowlevel::Loop* loop,
-                              OperationRequest& request) {
-    if (loop != nullptr && loop != &internal::running_task("a function of Socket").loop())
-        throw RuntimeError(named(socket.fileno()) + " is a socket of another event loop");
-    request.fd = socket.fileno();
-    return lowlevel::perform_in_place(request);
-}
-
-}  // namespace
-
 // --- Making and asking --------------------------------------------------------------------------
 
 Socket::Socket(int family, int type, int proto) {
@@ -135,8 +132,17 @@ Socket::Socket(int family, int type, int proto) {
 
 Socket::Socket(lowlevel::Fd fd) {
     EventLoop& loop = internal::running_loop("asyncio::Socket()");
-    set_non_blocking(fd.get());
+    set_non_blocking(loop, fd.get());
     fd_ = lowlevel::LoopFd(loop, std::move(fd));
+}
+
+/// The request is in the frame of the coroutine that awaits.
+lowlevel::PerformInPlace Socket::call(OperationRequest& request) const {
+    lowlevel::Loop* const loop = fd_.loop();
+    if (loop != nullptr && loop != &internal::running_task("a function of Socket").loop())
+        throw RuntimeError(named(fileno()) + " is a socket of another event loop");
+    request.fd = fileno();
+    return lowlevel::perform_in_place(request);
 }
 
 /// Without a descriptor there is no loop to ask, and the answer is the kernel's for no descriptor.
@@ -226,7 +232,7 @@ Coro<void> Socket::connect(Address address) const {
                              .buffer = const_cast<sockaddr*>(address.data()),
                              .size = address.size()};
     for (;;) {
-        const int result = co_await call(*this, fd_.loop(), request);
+        const int result = co_await call(request);
         if (result >= 0) co_return;
         if (result != -EBUSY) throw_failed(result, "connect to", address.to_string());
         co_await sleep(pause);
@@ -241,7 +247,7 @@ Coro<Accepted> Socket::accept() const {
     sockaddr_storage storage{};
     OperationRequest request{
         .kind = OperationKind::accept, .buffer = &storage, .size = sizeof storage};
-    const int result = co_await call(*this, fd_.loop(), request);
+    const int result = co_await call(request);
     if (result < 0) throw_failed(result, "accept on", named(fd));
     Accepted accepted{Socket(lowlevel::LoopFd(*loop, lowlevel::Fd(result))), {}};
     internal::forget_descriptor(internal::face_of(*loop), result);
@@ -264,7 +270,7 @@ Coro<ReceivedIntoFrom> Socket::recvfrom_into(std::span<char> room) const {
     const int fd = fileno();
     Message message(room);
     message.with_room_for_address();
-    const int result = co_await call(*this, fd_.loop(), message.as(OperationKind::recvmsg));
+    const int result = co_await call(message.as(OperationKind::recvmsg));
     if (result < 0) throw_failed(result, "receive from", named(fd));
     co_return ReceivedIntoFrom{static_cast<std::size_t>(result), message.address(),
                                message.truncated()};
@@ -280,7 +286,7 @@ Coro<void> Socket::sendall(std::string_view data) const {
 Coro<std::size_t> Socket::sendto(std::string_view data, Address address) const {
     Message message(data);
     message.to(address);
-    const int result = co_await call(*this, fd_.loop(), message.as(OperationKind::sendmsg));
+    const int result = co_await call(message.as(OperationKind::sendmsg));
     if (result < 0) throw_failed(result, "send to", address.to_string());
     co_return static_cast<std::size_t>(result);
 }
@@ -303,7 +309,7 @@ Coro<std::size_t> Socket::send_fds(std::string_view data, std::span<const int> f
         header->cmsg_len = CMSG_LEN(fds.size_bytes());
         std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
     }
-    const int result = co_await call(*this, fd_.loop(), message.as(OperationKind::sendmsg));
+    const int result = co_await call(message.as(OperationKind::sendmsg));
     if (result < 0) throw_failed(result, "send descriptors to", named(fd));
     co_return static_cast<std::size_t>(result);
 }
@@ -336,9 +342,10 @@ Coro<ReceivedFds> Socket::recv_fds(std::size_t most_bytes, std::size_t most_fds)
     Message message(received.data);
     message.header.msg_control = control.data();
     message.header.msg_controllen = control.size();
-    const int result = co_await call(*this, fd_.loop(), message.as(OperationKind::recvmsg));
+    const int result = co_await call(message.as(OperationKind::recvmsg));
     if (result < 0) throw_failed(result, "receive descriptors from", named(fd));
     take_fds(message.header, received.fds);
+    received.truncated = (message.header.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0;
     received.data.resize(static_cast<std::size_t>(result));
     co_return received;
 }

@@ -254,24 +254,6 @@ TEST(datagram_end, an_empty_handle_says_so) {
 
 TEST(datagram_end, needs_a_loop) { EXPECT_THROW(Datagram{Socket()}, RuntimeError); }
 
-TEST(datagram_unix, a_socket_that_was_left_at_the_path_is_replaced) {
-    run_test([]() -> Coro<> {
-        const std::string path = "/tmp/asyncio-datagram-" + std::to_string(::getpid());
-        for (int round = 0; round < 2; ++round) {
-            Datagram server = co_await open_datagram({.local_addr = Address::local(path)});
-            Datagram client = co_await open_datagram({.local_addr = Address::local(abstract_name()),
-                                                      .remote_addr = Address::local(path)});
-            co_await client.send("question");
-            const ReceivedFrom message = co_await server.receive();
-            EXPECT_EQ(message.address, client.local());
-            co_await server.send("answer", message.address);
-            const ReceivedFrom answer = co_await client.receive();
-            EXPECT_EQ(answer.data, "answer");
-        }
-        ::unlink(path.c_str());
-    });
-}
-
 TEST(datagram_unix, a_sender_without_a_name_has_no_address) {
     run_test([]() -> Coro<> {
         NarrowPair pair = co_await narrow_pair();

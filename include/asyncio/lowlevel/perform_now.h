@@ -14,8 +14,8 @@
 
 namespace asyncio::lowlevel {
 
-/// Carries out `request`, which must be one that finishes within `submit`. Returns the result, ≥ 0 or
-/// −errno. Where the call writes a length, `request.size` is that length afterwards.
+/// Carries out `request`, which must be one that finishes within `submit`. Returns the result, ≥ 0
+/// or −errno. Where the call writes a length, `request.size` is that length afterwards.
 /// Python: none; a method of `socket.socket`.
 inline int perform_now(Loop& loop, OperationRequest& request) {
     Operation operation;
