@@ -184,7 +184,8 @@ int attempt(Operation& operation, Scratch& scratch) noexcept {
 bool attempt_may_block(const Operation& operation) noexcept {
     switch (facts_of(operation.kind).call) {
         case Call::at_once:
-        case Call::ready: return false;
+        case Call::ready:
+        case Call::message: return false;
         case Call::disk: return true;
         case Call::mode_decides: break;
     }

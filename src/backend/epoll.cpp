@@ -228,15 +228,17 @@ Backend::Submitted EpollBackend::submit(Operation& operation) noexcept {
     fork_guard_.check();
     operation.marks = 0;
     int result = -EBADF;
+    bool waits = false;
     if (!is_ours(operation.fd) && watched_.takes(operation)) {
         result = submit_watched(operation);
+        waits = result == would_block;
     } else if (!is_ours(operation.fd)) {
         const bool may_block = must_wait_for_thread(operation);
         result = may_block ? attempt_from_cache(operation, scratch_) : attempt(operation, scratch_);
-        if (result == would_block)
-            result = may_block ? give_to_threads(operation) : park(operation);
+        waits = result == would_block && !finishes_at_once(operation);
+        if (waits) result = may_block ? give_to_threads(operation) : park(operation);
     }
-    if (result == would_block) return Submitted::in_flight;
+    if (waits && result == would_block) return Submitted::in_flight;
     if (operation.kind == OperationKind::socket && result >= 0) watched_.note_new(result);
     finish(operation, result);
     return Submitted::finished;

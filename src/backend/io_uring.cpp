@@ -139,7 +139,7 @@ Backend::Submitted IoUringBackend::submit(Operation& operation) noexcept {
     const bool may_block = must_wait_for_worker(operation);
     const int result =
         may_block ? attempt_from_cache(operation, scratch_) : attempt(operation, scratch_);
-    if (result != would_block) return finish(operation, result);
+    if (result != would_block || finishes_at_once(operation)) return finish(operation, result);
     if (!slots_.make_up_to(operation.fd)) return finish(operation, -ENOMEM);
     keep(operation, may_block ? in_kernel_hands : 0);
     if (may_block && !ring_.knows(request_of(operation.kind))) {

@@ -75,7 +75,7 @@ public:
 
     /// Whether the operation belongs here: it may have to wait, and its descriptor is owned.
     bool takes(const Operation& operation) const noexcept {
-        return interest_of(operation.kind) != Interest::none &&
+        return interest_of(operation.kind) != Interest::none && !finishes_at_once(operation) &&
                (operation.blocking == Blocking::owned || is_watched(operation.fd));
     }
 

@@ -42,6 +42,8 @@
 #include <asyncio/sleep.h>
 #include <asyncio/timeout.h>
 
+#include "loop/live_loop.h"
+#include "streams/loop_descriptors.h"
 #include "streams/socket_channel.h"
 #include "streams/writer_state.h"
 
@@ -175,6 +177,11 @@ Coro<void> accept_on(ServerState& server, const Listener& listener) {
 
 // --- The state ----------------------------------------------------------------------------------
 
+void ServerState::add(Listener listener) {
+    listeners_.push_back(std::move(listener));
+    claim_descriptor(loop_, listeners_.back().socket.fileno());
+}
+
 ServerState::Client::Client(ServerState& to, TaskCore& runs_in) : server(to), task(runs_in) {
     server.clients_.push_back(*this);
 }
@@ -236,12 +243,45 @@ void ServerState::start() {
     }
 }
 
+namespace {
+
+Coro<void> remove_file_of(ServerRef server, const Listener& listener) {
+    const auto remove = [&]() -> Coro<void> { co_await remove_socket_file(listener.file); };
+    const auto tell = [&]() -> Coro<void> {
+        server->note_accepting(-1);
+        co_return;
+    };
+    co_await finally_(remove, tell);
+}
+
+}  // namespace
+
+/// For a server that has never served, and has no accepting tasks to do it. On a loop that is
+/// closed, or without memory, the files stay, as those of a program that was killed.
+void ServerState::remove_files() noexcept {
+    if (loop_.is_closed()) return;
+    for (const Listener& listener : listeners_) {
+        if (listener.file.path.empty()) continue;
+        note_accepting(+1);
+        try {
+            loop_.create_task(remove_file_of(ServerRef::share(this), listener));
+        } catch (const std::bad_alloc&) {
+            note_accepting(-1);
+        }
+    }
+}
+
 /// The close of a socket ends the accept in flight on it. An accepting task that waits for
 /// something else is woken by the change, and finds that the server does not serve any more.
 void ServerState::close() noexcept {
     if (std::exchange(closed_, true)) return;
     serving_ = false;
-    for (Listener& listener : listeners_) listener.socket.close();
+    const bool has_loop = loop_exists(loop_number_);
+    for (Listener& listener : listeners_) {
+        if (has_loop) disclaim_descriptor(loop_, listener.socket.fileno());
+        listener.socket.close();
+    }
+    if (has_loop && accepting_tasks_.empty()) remove_files();
     note_change();
 }
 

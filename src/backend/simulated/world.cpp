@@ -307,11 +307,11 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
     // operation that fails at once may fail in `submit` or later, like any other result.
     const std::uint64_t opening = opening_of(operation);
     const int foreseen = foresee(operation, opening);
-    const bool at_once = facts_of(operation.kind).call == Call::at_once;
+    const bool at_once = finishes_at_once(operation);
     bool must_wait = foreseen == would_block;
     if (at_once || (!must_wait && plan_.finishes_in_submit())) {
         const int result = try_to_carry_out(operation, foreseen);
-        if (result != would_block) return finish_at_once(operation, result);
+        if (at_once || result != would_block) return finish_at_once(operation, result);
         must_wait = true;
     }
     try {
@@ -334,7 +334,8 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
 Backend::Submitted World::submit_outside(Operation& operation) {
     const bool ours = operation.fd == real_.doorbell().number();
     const int result = ours ? -EBADF : real_.attempt(operation);
-    if (result != would_block) return finish_at_once(operation, result);
+    if (result != would_block || finishes_at_once(operation))
+        return finish_at_once(operation, result);
     try {
         in_flight_.add_outside(operation);
     } catch (const std::bad_alloc&) {
