@@ -161,6 +161,8 @@ protected:
     std::string read(int fd, std::size_t size = 4096);
     /// Writes until the pipe is full. Returns how many bytes it took.
     std::size_t fill(int fd);
+    /// Reads until `count` bytes have come.
+    std::string read_exactly(int fd, std::size_t count);
     /// Reads `count` bytes and throws them away.
     void drain(int fd, std::size_t count);
 
