@@ -4,6 +4,7 @@
 #include <asyncio/address.h>
 #include <asyncio/address_info.h>
 #include <asyncio/as_completed.h>
+#include <asyncio/connection.h>
 #include <asyncio/context.h>
 #include <asyncio/coro.h>
 #include <asyncio/debug.h>
@@ -12,6 +13,8 @@
 #include <asyncio/exceptions.h>
 #include <asyncio/executor.h>
 #include <asyncio/exit_stack.h>
+#include <asyncio/file.h>
+#include <asyncio/files.h>
 #include <asyncio/finally.h>
 #include <asyncio/future.h>
 #include <asyncio/gather.h>
@@ -26,10 +29,12 @@
 #include <asyncio/process_pool.h>
 #include <asyncio/queue.h>
 #include <asyncio/run.h>
+#include <asyncio/server.h>
 #include <asyncio/shield.h>
 #include <asyncio/signal_set.h>
 #include <asyncio/signals.h>
 #include <asyncio/sleep.h>
+#include <asyncio/socket.h>
 #include <asyncio/staggered_race.h>
 #include <asyncio/standard_streams.h>
 #include <asyncio/stream.h>
@@ -43,3 +48,4 @@
 #include <asyncio/timeout.h>
 #include <asyncio/timeout_scope.h>
 #include <asyncio/wait.h>
+#include <asyncio/watch.h>

@@ -38,6 +38,10 @@ def python(_build, *words):
     return [interpreter, str(COMPARE / "echo_streams.py"), *words]
 
 
+def asyncio(build):
+    return program(build, "echo_asyncio") + ["string"]
+
+
 def asio(build):
     return program(build, "echo_asio", " (package libasio-dev)")
 
@@ -53,12 +57,17 @@ SERVERS = {
     "raw_uring": lambda build: program(build, "raw_uring") + ["multishot"],
     "raw_uring_plain": lambda build: program(build, "raw_uring") + ["plain"],
     "raw_uring_poll": lambda build: program(build, "raw_uring_poll"),
+    "asyncio_epoll": asyncio,
+    "asyncio_io_uring": asyncio,
     "asio": asio,
     "tokio": tokio,
     "uvloop": lambda build: python(build, "--uvloop"),
     "cpython": python,
 }
-ENVIRONMENT = {}
+ENVIRONMENT = {
+    "asyncio_epoll": {"ASYNCIO_BACKEND": "epoll"},
+    "asyncio_io_uring": {"ASYNCIO_BACKEND": "io_uring"},
+}
 
 
 def output_of(command):

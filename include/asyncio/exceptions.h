@@ -88,6 +88,12 @@ class [[gnu::visibility("default")]] DeadlockError : public RuntimeError {
     using RuntimeError::RuntimeError;
 };
 
+/// `sendfile` cannot be done by the kernel, and the caller has forbidden to read and send instead.
+/// Python: `asyncio.SendfileNotAvailableError`.
+class [[gnu::visibility("default")]] SendfileNotAvailableError : public RuntimeError {
+    using RuntimeError::RuntimeError;
+};
+
 /// A barrier was reset or aborted while a task waited at it, or a task came to a barrier that is
 /// broken.
 /// Python: `asyncio.BrokenBarrierError`.
@@ -182,7 +188,7 @@ public:
     /// input".
     OsError(int error, std::string_view operation);
 
-    /// The errno, a positive number.
+    /// The errno, a positive number. Of a `GaiError`, the number that it has instead.
     int error() const noexcept { return code().value(); }
 
 protected:

@@ -129,7 +129,7 @@ private:
 
 /// Sets the largest number of threads of this process that look up names at the same time; 4 if
 /// this was never called. A crawler, which asks for many different names, needs more. Threads that
-/// exist are not ended.
+/// exist are not ended. A higher limit has its effect from the next lookup on.
 /// Throws: `std::invalid_argument` if it is zero; `std::bad_alloc`.
 /// Thread-safety: any thread.
 /// Python: the limit of the default executor.

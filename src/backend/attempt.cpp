@@ -79,8 +79,10 @@ int attempt_read(Operation& operation, Scratch& scratch, Call call) noexcept {
         if (room.data() == nullptr) return -ENOMEM;
     }
     const int count = retried([&] { return call(room); });
-    if (operation.receive != nullptr && count > 0)
+    if (operation.receive != nullptr && count > 0) {
+        scratch.passed_on(static_cast<std::size_t>(count));
         operation.receive(operation, room.first(static_cast<std::size_t>(count)));
+    }
     return count;
 }
 
@@ -169,6 +171,9 @@ int attempt(Operation& operation, Scratch& scratch) noexcept {
         case OperationKind::unlink: return attempt_unlink(operation);
         case OperationKind::mkdir: return attempt_mkdir(operation);
         case OperationKind::rename: return attempt_rename(operation);
+        case OperationKind::inotify_init: return attempt_inotify_init();
+        case OperationKind::inotify_add_watch: return attempt_inotify_add_watch(operation);
+        case OperationKind::inotify_rm_watch: return attempt_inotify_rm_watch(operation);
     }
     return -EINVAL;
 }

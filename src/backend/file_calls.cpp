@@ -20,6 +20,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -28,16 +29,21 @@
 namespace asyncio::lowlevel {
 namespace {
 
+/// The path of `open`, `statx` and the like, which ends with a zero.
 const char* path_of(const Operation& operation) noexcept {
     return static_cast<const char*>(operation.buffer);
 }
 
 }  // namespace
 
+/// O_NONBLOCK is for what only looks like a file. The open of a named pipe waits for the other end
+/// without it, for ever if none comes, and neither a thread nor a cancellation could end that wait.
+/// A read of such a descriptor then answers EAGAIN, and waits for readiness as with any pipe.
 int open_flags(const Operation& operation) noexcept {
     return operation.flags | O_CLOEXEC | O_NONBLOCK;
 }
 
+/// The file system has no such variant, or the kernel does not know the flag, or the call.
 int unless_unsupported(int result) noexcept {
     return result == -EOPNOTSUPP || result == -ENOSYS ? would_block : result;
 }
@@ -95,6 +101,7 @@ int attempt_pwrite(const Operation& operation) noexcept {
         [&] { return ::pwrite(operation.fd, operation.buffer, operation.size, operation.offset); });
 }
 
+/// A thread that waits here cannot be interrupted: the disk decides how long it takes.
 int attempt_fsync(const Operation& operation) noexcept {
     const bool data_only = operation.flags == 1;
     return retried([&] { return data_only ? ::fdatasync(operation.fd) : ::fsync(operation.fd); });
@@ -104,6 +111,7 @@ int attempt_ftruncate(const Operation& operation) noexcept {
     return retried([&] { return ::ftruncate(operation.fd, operation.offset); });
 }
 
+/// The call itself, and not readdir(3), which would allocate a buffer and hide errors.
 int attempt_getdents(const Operation& operation) noexcept {
     return retried([&] { return ::getdents64(operation.fd, operation.buffer, operation.size); });
 }
@@ -130,6 +138,23 @@ int attempt_rename(const Operation& operation) noexcept {
     return retried([&] {
         return ::renameat2(operation.fd, path_of(operation), operation.second_fd, to, flags);
     });
+}
+
+/// The descriptor is non-blocking, so a read of it waits for readiness on every back-end.
+int attempt_inotify_init() noexcept {
+    return clear_of_standard_number(
+        retried([] { return ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC); }));
+}
+
+/// The kernel walks along the path, so this may wait for the disk.
+int attempt_inotify_add_watch(const Operation& operation) noexcept {
+    const auto mask = static_cast<std::uint32_t>(operation.size);
+    return retried([&] { return ::inotify_add_watch(operation.fd, path_of(operation), mask); });
+}
+
+int attempt_inotify_rm_watch(const Operation& operation) noexcept {
+    return retried(
+        [&] { return ::inotify_rm_watch(operation.fd, static_cast<int>(operation.offset)); });
 }
 
 }  // namespace asyncio::lowlevel

@@ -29,6 +29,8 @@ namespace {
 /// The note in `result` of an operation that no thread has begun. No call has such a result.
 constexpr int not_begun = std::numeric_limits<int>::min();
 
+/// A rename uses a second folder, which is the only second descriptor of an operation that comes
+/// here.
 bool names(const Operation& operation, int fd) noexcept {
     return operation.fd == fd || operation.second_fd == fd;
 }
@@ -40,6 +42,8 @@ void spare_closed(Operation& operation, int closed) noexcept {
 
 }  // namespace
 
+/// The pool drops no job of this object: the object waits for its runners before it closes the
+/// pool. So `drop`, which a job must have, is never called.
 FileThreads::FileThreads(Wake wake, void* of) noexcept : wake_(wake), of_(of) {
     for (Runner& runner : runners_) {
         runner.run = &run;
@@ -69,6 +73,8 @@ FileThreads::~FileThreads() {
 
 // --- On the loop's thread ------------------------------------------------------------------------
 
+/// The thread is started outside the mutex, because that may take long. An operation is therefore
+/// in the queue before it is certain that a thread will come; if none does, it is taken back.
 bool FileThreads::give(Operation& operation) noexcept {
     Runner* runner = nullptr;
     {
@@ -122,6 +128,8 @@ void FileThreads::cancel(Operation& operation) noexcept {
     if (operation.result == not_begun) note_ended(operation, -ECANCELED);
 }
 
+/// An operation that has ended and was not collected yet has no use for the descriptor any more,
+/// unless it is about to wait on it.
 bool FileThreads::let_go(int fd) noexcept {
     if (empty()) return true;
     const std::lock_guard lock(mutex_);
@@ -132,6 +140,9 @@ bool FileThreads::let_go(int fd) noexcept {
     return !is_used(fd);
 }
 
+/// The flag is lowered under the mutex, so the next operation that ends raises it again and wakes
+/// the loop. The loop calls this before it begins to wait, and so never sleeps with the flag
+/// raised.
 void FileThreads::take_ended(OperationList& ended) noexcept {
     if (!any_ended()) return;
     const std::lock_guard lock(mutex_);
@@ -156,6 +167,8 @@ void FileThreads::run(internal::WorkerJob& job) noexcept {
     if (last_of_all) self.all_idle_.set();
 }
 
+/// Between the two halves under the mutex the operation is in the list of running ones, where a
+/// close finds it.
 void FileThreads::serve(std::unique_lock<std::mutex>& lock, Operation& operation) noexcept {
     operation.result = 0;
     running_.push_back(operation);

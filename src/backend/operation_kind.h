@@ -62,7 +62,9 @@ constexpr KindFacts facts_of(OperationKind kind) noexcept {
         case OperationKind::getsockname:
         case OperationKind::getpeername:
         case OperationKind::setsockopt:
-        case OperationKind::getsockopt: return {Interest::none, Call::at_once};
+        case OperationKind::getsockopt:
+        case OperationKind::inotify_init:
+        case OperationKind::inotify_rm_watch: return {Interest::none, Call::at_once};
         case OperationKind::accept:
         case OperationKind::recv:
         case OperationKind::recvmsg:
@@ -81,7 +83,8 @@ constexpr KindFacts facts_of(OperationKind kind) noexcept {
         case OperationKind::statx:
         case OperationKind::unlink:
         case OperationKind::mkdir:
-        case OperationKind::rename: return {Interest::none, Call::disk};
+        case OperationKind::rename:
+        case OperationKind::inotify_add_watch: return {Interest::none, Call::disk};
     }
     return {Interest::none, Call::ready};
 }

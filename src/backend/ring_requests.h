@@ -42,7 +42,8 @@ constexpr int request_of(OperationKind kind) noexcept {
         case OperationKind::mkdir: return IORING_OP_MKDIRAT;
         case OperationKind::rename: return IORING_OP_RENAMEAT;
         case OperationKind::ftruncate:
-        case OperationKind::getdents: return no_request;
+        case OperationKind::getdents:
+        case OperationKind::inotify_add_watch: return no_request;
         case OperationKind::poll:
         case OperationKind::pipe:
         case OperationKind::close:
@@ -62,7 +63,9 @@ constexpr int request_of(OperationKind kind) noexcept {
         case OperationKind::sendmsg:
         case OperationKind::recvmmsg:
         case OperationKind::sendmmsg:
-        case OperationKind::sendfile: return no_request;
+        case OperationKind::sendfile:
+        case OperationKind::inotify_init:
+        case OperationKind::inotify_rm_watch: return no_request;
     }
     return no_request;
 }

@@ -71,5 +71,8 @@ int attempt_statx(const Operation& operation) noexcept;
 int attempt_unlink(const Operation& operation) noexcept;
 int attempt_mkdir(const Operation& operation) noexcept;
 int attempt_rename(const Operation& operation) noexcept;
+int attempt_inotify_init() noexcept;
+int attempt_inotify_add_watch(const Operation& operation) noexcept;
+int attempt_inotify_rm_watch(const Operation& operation) noexcept;
 
 }  // namespace asyncio::lowlevel

@@ -16,6 +16,7 @@
 #include "net/numeric_names.h"
 #include "net/system_names.h"
 
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -64,12 +65,13 @@ void require_no_nul(const std::string& text) {
         throw std::invalid_argument("the name of a host or of a service has a NUL in it");
 }
 
-/// Whether the same lookup serves every port. Without a host, and for raw sockets, the port decides
-/// whether there is an answer at all.
-bool port_can_be_added(const std::string& host, const std::string& service,
-                       const AddressHints& hints) {
+/// The port, if the lookup can do without it and serves every port. Without a host, and for raw
+/// sockets, the port decides whether there is an answer at all.
+std::optional<std::uint16_t> port_to_add(const std::string& host, const std::string& service,
+                                         const AddressHints& hints) {
     const bool is_usual = hints.type == 0 || hints.type == SOCK_STREAM || hints.type == SOCK_DGRAM;
-    return !host.empty() && is_usual && port_number(service);
+    if (host.empty() || !is_usual) return {};
+    return port_number(service);
 }
 
 Coro<std::vector<AddressInfo>> look_up(Called called, std::string host, std::string service,
@@ -82,16 +84,16 @@ Coro<std::vector<AddressInfo>> look_up(Called called, std::string host, std::str
             throw_gai_error(numbers->error, 0, operation_text(host, service), host);
         co_return std::move(numbers->list);
     }
-    const bool adds_port = port_can_be_added(host, service, hints);
+    const std::optional<std::uint16_t> port = port_to_add(host, service, hints);
     const Ref<Lookup> lookup =
-        LoopNames::of(loop).ask(Question{host, adds_port ? std::string() : service, hints});
+        LoopNames::of(loop).ask(Question{host, port ? std::string() : service, hints});
     co_await LookupWait(*lookup);
     const Names::Addresses& answer = lookup->answer().value();
     if (answer.error != 0)
         throw_gai_error(answer.error, answer.system_error, operation_text(host, service), host);
     std::vector<AddressInfo> list = answer.list;
-    if (adds_port && !service.empty()) {
-        for (AddressInfo& info : list) info.address = info.address.with_port(*port_number(service));
+    if (port) {
+        for (AddressInfo& info : list) info.address = info.address.with_port(*port);
     }
     co_return list;
 }

@@ -8,8 +8,8 @@
 //
 // A side of the channel is closed when no operation of the state is in flight. (The writer of a
 // connection closes twice: its own side at `write_eof`, and later both.) The close operation is a
-// member, so closing needs no memory and cannot fail for lack of it. While it is in flight, it holds
-// a reference.
+// member, so closing needs no memory and cannot fail for lack of it. While it is in flight, it
+// holds a reference.
 //
 // The channel is shared: a reader and a writer may use one. A stream over a descriptor has a
 // channel of its own, which lies in the same block of memory as the state (`OverDescriptor`). So
@@ -80,19 +80,22 @@ protected:
     /// No new bytes are read or accepted. Set once, never taken back.
     bool closing_ = false;
 
-private:
     /// Lets the callback, which knows the operation alone, find the state.
-    struct CloseOperation : lowlevel::Operation {
+    struct OwnOperation : lowlevel::Operation {
         StreamState* stream = nullptr;
     };
+    /// The operation that the state itself keeps in flight: a write, or the close, which comes when
+    /// nothing else is in flight. There may be very many streams, so there is one and not two.
+    OwnOperation operation_;
 
+private:
     static void loop_closes(AtClose& listener) noexcept;
     static void close_reported(lowlevel::Operation& operation) noexcept;
 
     EventLoop& loop_;
     ChannelPtr channel_;
-    CloseOperation close_;
-    std::string name_;
+    /// Null for most streams, which have the name of their channel.
+    std::unique_ptr<const std::string> name_;
     /// Begins with the reference of the handle.
     std::uint32_t references_ = 1;
     bool close_in_flight_ = false;

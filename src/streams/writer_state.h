@@ -14,10 +14,10 @@
 //   resting    it has written much without waiting, and other tasks run first; `again_` is in the
 //              loop's ready queue, and holds a reference, too
 //
-// The end: `close` lets the pump send the rest and then closes. An error, `abort` and the loop's end
-// drop what is buffered, and the writer closes as soon as nothing is in flight. A connection can end
-// in two steps (`Ending`): `write_eof`, or an error of a write, closes the writing side alone, and
-// the program can still read what the other end sends.
+// The end: `close` lets the pump send the rest and then closes. An error, `abort` and the loop's
+// end drop what is buffered, and the writer closes as soon as nothing is in flight. A connection
+// can end in two steps (`Ending`): `write_eof`, or an error of a write, closes the writing side
+// alone, and the program can still read what the other end sends.
 //
 // Thread-safety: none.
 
@@ -67,10 +67,6 @@ public:
     lowlevel::Line& line() noexcept { return line_; }
 
 private:
-    /// Lets the callback, which knows the operation alone, find the writer.
-    struct WriteOperation : lowlevel::Operation {
-        WriterState* writer = nullptr;
-    };
     /// The pump's own entry in the ready queue, for `rest`.
     struct Again : Ready {
         WriterState* writer = nullptr;
@@ -109,7 +105,6 @@ private:
     /// Bytes for later. Empty if `outgoing_` is.
     std::string waiting_;
 
-    WriteOperation operation_;
     Again again_;
     /// The tasks that wait for an event of this writer, whichever it is.
     lowlevel::Line line_;

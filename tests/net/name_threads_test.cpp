@@ -325,6 +325,7 @@ TEST(name_threads, loops_of_several_threads_share_them) {
     std::barrier all_threads(4);
     {
         std::vector<std::jthread> threads;
+        threads.reserve(answers.size());
         for (std::string& answer : answers) {
             threads.emplace_back([&] {
                 support::TestLoop loop;

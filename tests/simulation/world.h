@@ -81,8 +81,9 @@ struct Pipe {
 
 class World {
 public:
-    explicit World(std::uint64_t seed = 0)
-        : backend_(asyncio::lowlevel::make_simulated_backend({.seed = seed})) {}
+    explicit World(std::uint64_t seed = 0, std::uint64_t disk_size_bytes = 1 << 30)
+        : backend_(asyncio::lowlevel::make_simulated_backend(
+              {.seed = seed, .disk_size_bytes = disk_size_bytes})) {}
 
     Backend* operator->() { return backend_.get(); }
 

@@ -99,6 +99,11 @@ public:
     /// allowed and cheap.
     virtual void hand_over() noexcept {}
 
+    /// The descriptor leaves the loop: the program takes it back and may close it by a system call.
+    /// What is in flight on it ends, as for a `close`. The back-end forgets what it knows of it (see
+    /// `Blocking::owned`).
+    virtual void disown(int fd) noexcept { static_cast<void>(fd); }
+
     /// Makes the current or the next `wait` return at once. Any thread, any signal handler.
     virtual void wake() noexcept = 0;
 
@@ -122,6 +127,8 @@ struct SimulationOptions {
     /// The seed of every choice that the contract leaves open. 0 gives the plainest run: no
     /// shuffling, no short reads or writes, no delays.
     std::uint64_t seed = 0;
+    /// How much the files in the world's memory may hold together. Then writes fail with ENOSPC.
+    std::uint64_t disk_size_bytes = std::uint64_t{1} << 30;
 };
 
 /// Which back-end a loop uses.

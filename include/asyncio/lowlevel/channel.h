@@ -20,9 +20,9 @@
 //     `flags` and `marks`. It does not touch the operation after the report.
 //  4. Results are those of read(2) and write(2): ≥ 0, or −errno. EINTR and EAGAIN are never
 //     reported. 0 is the end of the stream for a read; a write never gives 0.
-//  5. A read has a buffer or a `receive`. The channel moves 1 to `size` bytes there once, in `submit`
-//     or before `on_finished` (`deliver` does it). The result is their number. A read does not wait
-//     for more bytes than have come.
+//  5. A read has a buffer or a `receive`. The channel moves 1 to `size` bytes there once, in
+//     `submit` or before `on_finished` (`deliver` does it). The result is their number. A read does
+//     not wait for more bytes than have come.
 //  6. `cancel` is a request. The result says what happened: −ECANCELED if there was no effect;
 //     otherwise the bytes that were moved. A channel never drops bytes that were moved.
 //  7. At most one read and one write are in flight at a time.
@@ -36,6 +36,11 @@
 // A channel that serves both sides gives up its resources when both are closed, in whatever order
 // this happens. Operations of a side that is not closed must still finish: a read that can bring no
 // more bytes gives 0, and a write that cannot be sent gives −EPIPE.
+//
+// `abort` says that the program waits for nothing any more: it has dropped the stream, or aborted
+// it, or the loop closes. Operations in flight, a close included, must then end soon, and so must
+// the close that follows. Bytes may be lost. A channel that waits for nothing but its own
+// operations has nothing to do, because these are cancelled besides.
 //
 // Owners. The streams share the channel by `std::shared_ptr`. Each holds it until its last
 // operation is reported, so a channel is never destroyed with an operation in flight. When the loop
@@ -81,6 +86,10 @@ public:
     /// or −errno if something that was written may be lost. The side is closed in every case. A
     /// close is never cancelled.
     virtual Submitted close(Side side, Operation& operation) noexcept = 0;
+
+    /// Ends the patience of the channel. Called before the close that it is about, or during it.
+    /// Calling twice is allowed, and so is calling after the end.
+    virtual void abort() noexcept {}
 
     /// Whether both sides belong to one connection, as those of a socket do. `StreamWriter::close`
     /// then closes both sides, and `write_eof` only its own. The two sides of a pipe do not: the

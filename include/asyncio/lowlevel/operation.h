@@ -84,6 +84,9 @@ namespace asyncio::lowlevel {
 ///     mkdir                      folder     path, size = mode
 ///     rename                     folder     path                    RENAME_…  second = new path,
 ///                                                                             second_fd = folder
+///     inotify_init
+///     inotify_add_watch          watcher    path, size = mask
+///     inotify_rm_watch           watcher                                      offset = watch
 enum class OperationKind : std::uint8_t {
     read,   ///< Up to `size` bytes into `buffer`; 0 is the end of the stream.
     write,  ///< Up to `size` bytes from `buffer`; may write fewer, never 0 unless asked to.
@@ -141,6 +144,11 @@ enum class OperationKind : std::uint8_t {
     unlink,     ///< Removes a name.
     mkdir,      ///< Makes a folder.
     rename,     ///< Gives a file another name.
+
+    // Watching files: inotify(7). The events come by `read`.
+    inotify_init,       ///< The result is a descriptor, non-blocking and close-on-exec.
+    inotify_add_watch,  ///< The result is the number of the watch. The call may wait for the disk.
+    inotify_rm_watch,   ///< Ends a watch.
 };
 
 /// How much the caller of a `read` or `write` knows about the descriptor.
@@ -148,6 +156,10 @@ enum class Blocking : std::uint8_t {
     unknown,   ///< No knowledge: a back-end that must know asks the kernel.
     never,     ///< Non-blocking mode: the call says EAGAIN when it must.
     possible,  ///< The call may block the thread, as with a file, whatever the mode is.
+    /// As `never`, and the descriptor is closed by an operation `close` of the same back-end, or
+    /// given up by `Backend::disown`, and in no other way. The back-end may then remember whether
+    /// it is ready. For the kinds of sockets, too.
+    owned,
 };
 
 /// What is asked of the kernel: the part of an operation that the caller fills in. Which members
@@ -156,7 +168,7 @@ struct OperationRequest {
     OperationKind kind = OperationKind::poll;
     int fd = -1;
     std::int16_t events = 0;
-    Blocking blocking = Blocking::unknown;  ///< `read` and `write` only.
+    Blocking blocking = Blocking::unknown;
     int second_fd = -1;
     int flags = 0;
     void* buffer = nullptr;

@@ -146,4 +146,29 @@ using Perform = Awaiting<PerformAwaiter, OperationRequest>;
 /// Thread-safety: loop thread only.
 inline Perform perform(const OperationRequest& request) noexcept { return Perform(request); }
 
+/// The awaiter of `perform_in_place`.
+class PerformInPlaceAwaiter final : public OperationAwaiter {
+public:
+    explicit PerformInPlaceAwaiter(OperationRequest& request) noexcept : request_(request) {
+        static_cast<OperationRequest&>(operation_) = request;
+    }
+    bool await_ready() { return start("lowlevel::perform_in_place()"); }
+    int await_resume() {
+        request_.size = operation_.size;
+        return result();
+    }
+
+private:
+    OperationRequest& request_;
+};
+
+/// The return type of `perform_in_place`.
+using PerformInPlace = Awaiting<PerformInPlaceAwaiter, OperationRequest&>;
+
+/// As `perform`, for the kinds that write a length: afterwards it stands in `request.size`. The
+/// request must live until the await returns.
+inline PerformInPlace perform_in_place(OperationRequest& request) noexcept {
+    return PerformInPlace(request);
+}
+
 }  // namespace asyncio::lowlevel

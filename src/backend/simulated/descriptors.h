@@ -33,7 +33,8 @@ namespace asyncio::lowlevel::simulated {
 /// touched.
 inline constexpr int first_number = 1 << 30;
 
-/// An open file (POSIX: open file description): a side of an object that numbers and messages share.
+/// An open file ("open file description" in POSIX): a side of an object that numbers and messages
+/// share.
 struct Description {
     ObjectPtr object;
     int side;

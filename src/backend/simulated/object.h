@@ -89,6 +89,9 @@ constexpr int error_without_support(OperationKind kind, bool names_socket) noexc
         case OperationKind::sendfile:
         case OperationKind::fsync:
         case OperationKind::ftruncate:
+        case OperationKind::inotify_init:
+        case OperationKind::inotify_add_watch:
+        case OperationKind::inotify_rm_watch:
         case OperationKind::socket:
         case OperationKind::pipe:
         case OperationKind::close: break;
@@ -107,6 +110,7 @@ struct Surroundings {
     Network& network;
     /// For what arrives later.
     Deliveries& deliveries;
+    /// The world's clock.
     const TimePoint& now;
 
     TimePoint after(Duration time) const noexcept { return internal::add_saturating(now, time); }

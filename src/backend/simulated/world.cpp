@@ -36,12 +36,12 @@
 //  5. Operations due at the new time are carried out. Everything that is done is reported, in an
 //     order that the plan shuffles.
 //
-// Objects. A descriptor of the world names an `Object` (object.h): an end of a pipe, or a socket.
-// The world never asks what kind of object it has. It asks an object what would happen (`foresee`),
-// asks the plan whether now is the time, and lets the object do it (`carry_out`). Some kinds of
-// operations name no object. The world makes pipes, the network makes sockets, and closing removes
-// a number from the table. `part_of` says this for every kind, and is the world's only switch over
-// the kinds.
+// Objects. A descriptor of the world names an `Object` (object.h): an end of a pipe, a socket, an
+// open file. The world never asks what kind of object it has. It asks an object what would happen
+// (`foresee`), asks the plan whether now is the time, and lets the object do it (`carry_out`). Some
+// kinds of operations name no object. The world makes pipes, the network makes sockets, the file
+// system (files.h) carries out what names a path, and closing removes a number from the table.
+// `part_of` says this for every kind, and is the world's only switch over the kinds.
 //
 // Deliveries. What sockets send arrives later, whether an operation waits for it or not
 // (deliveries.h). What arrives at the present time arrives directly after the operation that has
@@ -82,12 +82,14 @@
 #include "backend/operation_kind.h"
 #include "backend/simulated/deliveries.h"
 #include "backend/simulated/descriptors.h"
+#include "backend/simulated/files.h"
 #include "backend/simulated/in_flight.h"
 #include "backend/simulated/network.h"
 #include "backend/simulated/object.h"
 #include "backend/simulated/pipe.h"
 #include "backend/simulated/plan.h"
 #include "backend/simulated/real_descriptors.h"
+#include "backend/simulated/send_file.h"
 
 #include <algorithm>
 #include <cassert>
@@ -110,8 +112,9 @@ enum class Part : std::uint8_t {
     new_pipe,    ///< `make_pipe`. The operation names no descriptor.
     new_socket,  ///< The network. The operation names no descriptor.
     table,       ///< The table of descriptors.
+    files,       ///< The file system. The operation names a path.
+    from_file,   ///< `sendfile`: the object that the descriptor names, and a file.
     object,      ///< The object that the operation's descriptor names.
-    nothing,     ///< The world does not have it.
 };
 
 constexpr Part part_of(OperationKind kind) noexcept {
@@ -119,11 +122,13 @@ constexpr Part part_of(OperationKind kind) noexcept {
         case OperationKind::pipe: return Part::new_pipe;
         case OperationKind::close: return Part::table;
         case OperationKind::socket: return Part::new_socket;
+        case OperationKind::sendfile: return Part::from_file;
         case OperationKind::open:
         case OperationKind::statx:
         case OperationKind::unlink:
         case OperationKind::mkdir:
-        case OperationKind::rename: return Part::nothing;
+        case OperationKind::rename:
+        case OperationKind::inotify_init: return Part::files;
         case OperationKind::read:
         case OperationKind::write:
         case OperationKind::poll:
@@ -142,12 +147,13 @@ constexpr Part part_of(OperationKind kind) noexcept {
         case OperationKind::sendmsg:
         case OperationKind::recvmmsg:
         case OperationKind::sendmmsg:
-        case OperationKind::sendfile:
         case OperationKind::pread:
         case OperationKind::pwrite:
         case OperationKind::fsync:
         case OperationKind::ftruncate:
-        case OperationKind::getdents: break;
+        case OperationKind::getdents:
+        case OperationKind::inotify_add_watch:
+        case OperationKind::inotify_rm_watch: break;
     }
     return Part::object;
 }
@@ -155,13 +161,16 @@ constexpr Part part_of(OperationKind kind) noexcept {
 /// Whether the operation names a descriptor. The others make one, or name a path.
 constexpr bool names_descriptor(const Operation& operation) noexcept {
     const Part part = part_of(operation.kind);
-    return part == Part::table || part == Part::object;
+    return part == Part::table || part == Part::from_file || part == Part::object;
 }
 
 class World final : public Backend {
 public:
     explicit World(SimulationOptions options)
-        : plan_(options.seed), network_(options.seed), descriptors_(plan_.reuses_numbers()) {
+        : plan_(options.seed),
+          network_(options.seed),
+          files_(descriptors_, options.disk_size_bytes, beginning),
+          descriptors_(plan_.reuses_numbers()) {
         ignore_sigpipe();
     }
     ~World() override { network_.release_passengers(); }
@@ -201,6 +210,8 @@ private:
     TimePoint now_ = beginning;
     /// Before all that owns sockets, which name their hosts.
     Network network_;
+    /// Before all that owns open files, which give their bytes back to the disk.
+    Files files_;
     Descriptors descriptors_;
     RealDescriptors real_;
     Changes changes_;
@@ -214,9 +225,11 @@ private:
 };
 
 /// Whether the operation goes to the kernel. Pipes and sockets that an operation makes always
-/// belong to the world, so a program without children is deterministic.
+/// belong to the world. So does a path, unless it starts at a real folder. So a program without
+/// children is deterministic.
 bool is_real(const Operation& operation) noexcept {
-    return names_descriptor(operation) && operation.fd < first_number;
+    const bool starts_at_folder = part_of(operation.kind) == Part::files && operation.fd >= 0;
+    return (names_descriptor(operation) || starts_at_folder) && operation.fd < first_number;
 }
 
 /// Which opening the operation's number means now; 0 if it means nothing.
@@ -229,14 +242,17 @@ std::uint64_t World::opening_of(const Operation& operation) const noexcept {
 /// `would_block`. `opening` is what its number meant when it was submitted. If the number means
 /// something else by now, the descriptor was closed in between, which has ended the operation.
 int World::foresee(const Operation& operation, std::uint64_t opening) const noexcept {
-    if (part_of(operation.kind) == Part::nothing) return -ENOSYS;
-    if (!names_descriptor(operation)) return 0;
+    const Part part = part_of(operation.kind);
+    if (part == Part::files && opening == 0) return files_.foresee(operation);
+    if (!names_descriptor(operation) && part != Part::files) return 0;
     const Descriptor* descriptor = descriptors_.find(operation.fd);
     if (descriptor == nullptr || descriptor->opening != opening)
         return opening == 0 ? -EBADF : -ECANCELED;
-    const bool closes = part_of(operation.kind) == Part::table;
-    if (closes) return 0;
-    return descriptor->file->object->foresee(operation, descriptor->file->side);
+    if (part == Part::table) return 0;
+    if (part == Part::files) return files_.foresee(operation);
+    const Description& file = *descriptor->file;
+    if (part == Part::from_file) return foresee_sendfile(operation, file, descriptors_);
+    return file.object->foresee(operation, file.side);
 }
 
 /// Like a kernel's, the world's memory can be used up: the operation then ends with ENOMEM, and
@@ -257,11 +273,14 @@ int World::carry_out(Operation& operation, int foreseen) {
         case Part::new_pipe: return make_pipe(operation, surroundings_);
         case Part::new_socket: return network_.make_socket(operation, surroundings_);
         case Part::table: return close(operation.fd);
-        case Part::nothing:
+        case Part::files: return files_.carry_out(operation, surroundings_);
+        case Part::from_file:
         case Part::object: break;
     }
     // A share of its own: the object may close descriptors (of messages that it drops).
     const DescriptionPtr file = descriptors_.find(operation.fd)->file;
+    if (operation.kind == OperationKind::sendfile)
+        return carry_out_sendfile(operation, *file, surroundings_);
     return file->object->carry_out(operation, file->side, foreseen, surroundings_);
 }
 

@@ -189,15 +189,25 @@ void Connection::arrive(int end, Post taken, Surroundings& around) noexcept {
 
 void Connection::accept_bytes(int end, std::size_t count, Surroundings& around) noexcept {
     Flow& coming = flow(end);
+    if (coming.is_refused) return;
+    TcpSocket* receiver = socket(other(end));
+    if (receiver == nullptr || receiver->refuses_bytes()) return refuse(end, around);
     coming.travelling -= count;
     coming.arrived += count;
+    around.changes.add(*receiver);
     if (TcpSocket* sender = socket(end)) around.changes.add(*sender);
-    if (TcpSocket* receiver = socket(other(end))) {
-        around.changes.add(*receiver);
-        return;
-    }
-    coming.bytes.drop(std::exchange(coming.arrived, 0));
+}
+
+/// Bytes have come for a socket that is closed, or that has shut down both directions. The answer
+/// is RST (RFC 1122, section 4.2.2.13). What has arrived before can still be read.
+void Connection::refuse(int end, Surroundings& around) noexcept {
+    Flow& coming = flow(end);
+    silence(end);
+    coming.bytes.keep_first(coming.arrived);
+    coming.travelling = 0;
+    coming.is_refused = true;
     reset(other(end), around);
+    if (TcpSocket* receiver = socket(other(end))) receiver->peer_has_reset(around);
 }
 
 void Connection::send_again(int end, Post taken, Surroundings& around) noexcept {

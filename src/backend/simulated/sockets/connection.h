@@ -90,6 +90,8 @@ private:
         bool ending_is_sent = false;
         /// The FIN has arrived.
         bool has_ended = false;
+        /// The receiver takes nothing any more: what is on its way is dropped when it arrives.
+        bool is_refused = false;
         /// A segment was lost and is going to be sent again. Nothing passes it.
         bool held_up = false;
         /// How often the segment was lost in a row.
@@ -112,6 +114,7 @@ private:
     void arrive(int end, Post segment, Surroundings& around) noexcept;
     void send_again(int end, Post segment, Surroundings& around) noexcept;
     void accept_bytes(int end, std::size_t count, Surroundings& around) noexcept;
+    void refuse(int end, Surroundings& around) noexcept;
 
     std::array<Flow, 2> flows_;
     std::array<TcpSocket*, 2> sockets_;

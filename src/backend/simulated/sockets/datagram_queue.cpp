@@ -36,8 +36,7 @@ int DatagramQueue::receive(const Transfer& transfer, Surroundings& around) {
     }
     if (const int error = transfer.deliver({datagram.bytes.data(), count}, around); error != 0)
         return error;
-    transfer.answer_name(std::as_bytes(std::span(&datagram.from.storage, 1))
-                             .first(std::min(datagram.from.length, sizeof(sockaddr_storage))));
+    transfer.answer_address(datagram.from);
     transfer.answer_flags(answered);
     if ((transfer.flags & MSG_PEEK) == 0) {
         Datagram received = std::move(datagram);

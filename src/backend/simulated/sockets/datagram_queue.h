@@ -16,8 +16,8 @@
 namespace asyncio::lowlevel::simulated {
 
 struct Datagram {
-    /// The address of the sender; of length 0 if it has none.
-    SocketName from;
+    /// The address of the sender; empty if it has none.
+    Address from;
     ByteQueue bytes;
     Passengers passengers;
 };

@@ -5,9 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <string>
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 
 namespace asyncio::lowlevel::simulated {
@@ -55,39 +53,25 @@ bool Ip::is_for_many() const noexcept {
     return (bytes[v4_place] & 0xf0) == 0xe0 || *this == v4(INADDR_BROADCAST);
 }
 
-bool read_ip(std::string_view text, Ip& ip) noexcept {
-    char terminated[INET6_ADDRSTRLEN + 1] = {};
-    if (text.size() >= sizeof terminated) return false;
-    text.copy(terminated, text.size());
-    in_addr v4{};
-    if (::inet_pton(AF_INET, terminated, &v4) == 1) {
-        ip = from_v4_bytes(&v4);
-        return true;
-    }
-    return ::inet_pton(AF_INET6, terminated, ip.bytes.data()) == 1;
-}
-
-std::size_t SocketName::copy_to(void* out, std::size_t room) const noexcept {
-    if (out != nullptr) std::memcpy(out, &storage, std::min(room, length));
-    return length;
-}
-
-SocketName name_of(const Endpoint& endpoint, int family) noexcept {
-    SocketName name;
+Address address_of(const Endpoint& endpoint, int family) noexcept {
     if (family == AF_INET) {
-        auto& v4 = reinterpret_cast<sockaddr_in&>(name.storage);
+        sockaddr_in v4{};
         v4.sin_family = AF_INET;
         v4.sin_port = htons(endpoint.port);
-        std::memcpy(&v4.sin_addr, endpoint.ip.bytes.data() + v4_place, 4);
-        name.length = sizeof v4;
-    } else {
-        auto& v6 = reinterpret_cast<sockaddr_in6&>(name.storage);
-        v6.sin6_family = AF_INET6;
-        v6.sin6_port = htons(endpoint.port);
-        std::memcpy(&v6.sin6_addr, endpoint.ip.bytes.data(), endpoint.ip.bytes.size());
-        name.length = sizeof v6;
+        std::memcpy(&v4.sin_addr, endpoint.ip.bytes.data() + v4_place, sizeof v4.sin_addr);
+        return Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&v4), sizeof v4);
     }
-    return name;
+    sockaddr_in6 v6{};
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = htons(endpoint.port);
+    std::memcpy(&v6.sin6_addr, endpoint.ip.bytes.data(), sizeof v6.sin6_addr);
+    return Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&v6), sizeof v6);
+}
+
+std::size_t copy_out(const Address& address, void* out, std::size_t room) noexcept {
+    if (out != nullptr)
+        std::memcpy(out, address.data(), std::min<std::size_t>(room, address.size()));
+    return address.size();
 }
 
 int read_endpoint(const void* address, std::size_t length, int family,

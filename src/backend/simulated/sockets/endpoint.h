@@ -1,6 +1,7 @@
 #pragma once
-// Addresses of the simulated network as values: where a socket of the internet families is, and how
-// an address stands in the structs of the system calls.
+// Where a socket of the internet families is.
+//
+// An `Address` is what the system calls read and write. An `Endpoint` is what it means.
 //
 // An IPv4 address is kept in the form in which IPv6 knows it (::ffff:10.0.0.1, RFC 4291). So both
 // families share one type, and a socket of IPv6 that serves IPv4 as well compares addresses without
@@ -8,11 +9,12 @@
 //
 // Thread-safety: values.
 
+#include <asyncio/address.h>
+
 #include <array>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
 
 #include <sys/socket.h>
 
@@ -38,9 +40,6 @@ struct Ip {
     auto operator<=>(const Ip&) const noexcept = default;
 };
 
-/// Reads "10.0.0.1" or "fe80::1". False if the text is no address.
-bool read_ip(std::string_view text, Ip& ip) noexcept;
-
 struct Endpoint {
     Ip ip;
     std::uint16_t port = 0;
@@ -48,18 +47,12 @@ struct Endpoint {
     auto operator<=>(const Endpoint&) const noexcept = default;
 };
 
-/// An address as the system calls have it. A length of 0 stands for "no address".
-struct SocketName {
-    sockaddr_storage storage{};
-    std::size_t length = 0;
+/// The address as a socket of `family` shows it.
+Address address_of(const Endpoint& endpoint, int family) noexcept;
 
-    /// Copies the name out as getsockname(2) does: as much as fits into `room` bytes. Returns the
-    /// length of the whole name.
-    std::size_t copy_to(void* out, std::size_t room) const noexcept;
-};
-
-/// As a socket of `family` shows it.
-SocketName name_of(const Endpoint& endpoint, int family) noexcept;
+/// Copies an address out as getsockname(2) does: as much as fits into `room` bytes. Returns the
+/// length of the whole address.
+std::size_t copy_out(const Address& address, void* out, std::size_t room) noexcept;
 
 /// Reads the address that a system call was given for a socket of `family`. 0, or −errno.
 int read_endpoint(const void* address, std::size_t length, int family, Endpoint& endpoint) noexcept;

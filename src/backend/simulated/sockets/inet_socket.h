@@ -29,7 +29,7 @@ public:
 
 protected:
     int bind(const Operation& operation, Surroundings& around) final;
-    SocketName local_name() const noexcept final { return name_of(local_, family()); }
+    Address local_address() const noexcept final { return address_of(local_, family()); }
     int can_set(int level, int name) const noexcept override;
 
     bool is_bound() const noexcept { return local_.port != 0; }

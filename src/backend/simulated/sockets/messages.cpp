@@ -2,6 +2,8 @@
 
 #include "backend/simulated/sockets/messages.h"
 
+#include "backend/simulated/sockets/endpoint.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -92,11 +94,10 @@ void Transfer::collect(std::size_t count, ByteQueue& queue) const {
     }
 }
 
-void Transfer::answer_name(std::span<const std::byte> name) const noexcept {
+void Transfer::answer_address(const Address& address) const noexcept {
     if (header == nullptr) return;
-    const std::size_t count = std::min<std::size_t>(header->msg_namelen, name.size());
-    if (header->msg_name != nullptr && count > 0) std::memcpy(header->msg_name, name.data(), count);
-    header->msg_namelen = header->msg_name == nullptr ? 0 : static_cast<socklen_t>(name.size());
+    const std::size_t length = copy_out(address, header->msg_name, header->msg_namelen);
+    header->msg_namelen = header->msg_name == nullptr ? 0 : static_cast<socklen_t>(length);
 }
 
 int board(const msghdr& message, const Descriptors& descriptors, Passengers& passengers) {

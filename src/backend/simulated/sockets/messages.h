@@ -7,6 +7,7 @@
 //
 // Thread-safety: none.
 
+#include <asyncio/address.h>
 #include <asyncio/lowlevel/fd.h>
 #include <asyncio/lowlevel/operation.h>
 
@@ -46,7 +47,7 @@ public:
     msghdr* header = nullptr;
 
     /// Sets the members of the header that a receive answers.
-    void answer_name(std::span<const std::byte> name) const noexcept;
+    void answer_address(const Address& address) const noexcept;
     void answer_flags(int answered) const noexcept {
         if (header != nullptr) header->msg_flags = answered;
     }

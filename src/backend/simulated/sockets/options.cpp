@@ -121,6 +121,7 @@ bool SocketOptions::has_level(int level) const noexcept {
         case IPPROTO_IP: return family_ != AF_UNIX;
         case IPPROTO_IPV6: return family_ == AF_INET6;
         case IPPROTO_TCP: return family_ != AF_UNIX && type_ == SOCK_STREAM;
+        case IPPROTO_UDP: return family_ != AF_UNIX && type_ == SOCK_DGRAM;
         default: return false;
     }
 }
@@ -154,6 +155,8 @@ int SocketOptions::set(int level, int name, const void* value, std::size_t lengt
 
 int SocketOptions::get(int level, int name, void* value, std::size_t& length) const noexcept {
     if (family_ == AF_UNIX && level != SOL_SOCKET) return -EOPNOTSUPP;
+    // IPv4 alone has this error for a level of another protocol, and for questions only.
+    if (family_ == AF_INET && !has_level(level)) return -EOPNOTSUPP;
     const Known* known = has_level(level) ? find_option(level, name) : nullptr;
     if (known == nullptr) return -ENOPROTOOPT;
     const Value numbers = value_of(level, name);

@@ -42,9 +42,9 @@ bool is_empty_list(const Operation& operation) noexcept {
     return is_list && operation.size == 0;
 }
 
-/// Writes a name to where the operation wants it.
-int answer_name(Operation& operation, const SocketName& name) noexcept {
-    operation.size = name.copy_to(operation.buffer, operation.size);
+/// Writes an address to where the operation wants it.
+int answer_address(Operation& operation, const Address& address) noexcept {
+    operation.size = copy_out(address, operation.buffer, operation.size);
     return 0;
 }
 
@@ -93,8 +93,8 @@ int Socket::carry_out(Operation& operation, int, int foreseen, Surroundings& aro
         case OperationKind::bind: return bind(operation, around);
         case OperationKind::listen: return listen(static_cast<int>(operation.size), around);
         case OperationKind::shutdown: return shut_down(operation, around);
-        case OperationKind::getsockname: return answer_name(operation, local_name());
-        case OperationKind::getpeername: return get_peer_name(operation);
+        case OperationKind::getsockname: return answer_address(operation, local_address());
+        case OperationKind::getpeername: return get_peer_address(operation);
         case OperationKind::setsockopt: return set_option(operation);
         case OperationKind::getsockopt: return get_option(operation);
         case OperationKind::poll:
@@ -111,7 +111,10 @@ int Socket::carry_out(Operation& operation, int, int foreseen, Surroundings& aro
         case OperationKind::statx:
         case OperationKind::unlink:
         case OperationKind::mkdir:
-        case OperationKind::rename: break;
+        case OperationKind::rename:
+        case OperationKind::inotify_init:
+        case OperationKind::inotify_add_watch: break;
+        case OperationKind::inotify_rm_watch: return -EINVAL;
     }
     return foreseen;
 }
@@ -121,10 +124,10 @@ int Socket::shut_down(const Operation& operation, Surroundings& around) {
     return how < SHUT_RD || how > SHUT_RDWR ? -EINVAL : shutdown(how, around);
 }
 
-int Socket::get_peer_name(Operation& operation) const noexcept {
-    SocketName name;
-    const int error = peer_name(name);
-    return error != 0 ? error : answer_name(operation, name);
+int Socket::get_peer_address(Operation& operation) const noexcept {
+    Address address;
+    const int error = peer_address(address);
+    return error != 0 ? error : answer_address(operation, address);
 }
 
 int Socket::set_option(const Operation& operation) {

@@ -64,9 +64,9 @@ protected:
     virtual int listen(int backlog, Surroundings& around);
     virtual int shutdown(int how, Surroundings& around) = 0;
 
-    virtual SocketName local_name() const noexcept = 0;
+    virtual Address local_address() const noexcept = 0;
     /// 0, or −errno.
-    virtual int peer_name(SocketName& name) const noexcept = 0;
+    virtual int peer_address(Address& address) const noexcept = 0;
     /// Whether the option may be set in the present state. 0, or −errno.
     virtual int can_set(int level, int name) const noexcept;
 
@@ -88,7 +88,7 @@ protected:
 
 private:
     int shut_down(const Operation& operation, Surroundings& around);
-    int get_peer_name(Operation& operation) const noexcept;
+    int get_peer_address(Operation& operation) const noexcept;
     int set_option(const Operation& operation);
     int get_option(Operation& operation) noexcept;
     int receive_several(const Operation& operation, Surroundings& around);

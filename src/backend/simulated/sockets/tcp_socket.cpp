@@ -81,8 +81,8 @@ int TcpSocket::accept(Operation& operation, Surroundings& around) {
     const std::shared_ptr<TcpSocket> accepted = std::move(queue_.front());
     queue_.pop_front();
     if (operation.buffer != nullptr) {
-        const SocketName peer = name_of(accepted->peer(), family());
-        operation.size = peer.copy_to(operation.buffer, operation.size);
+        const Address peer = address_of(accepted->peer(), family());
+        operation.size = copy_out(peer, operation.buffer, operation.size);
     }
     return number;
 }
@@ -174,17 +174,15 @@ int TcpSocket::can_receive(const Transfer& transfer) const noexcept {
     if ((transfer.flags & MSG_OOB) != 0) return -EINVAL;
     if ((transfer.flags & MSG_ERRQUEUE) != 0) return would_block;
     if (is_listening()) return -ENOTCONN;
-    if (has_bytes() || transfer.size == 0 || peer_has_finished_ || error_ != 0 || shut_reading_)
-        return 0;
+    if (has_bytes() || peer_has_finished_ || error_ != 0 || shut_reading_) return 0;
     return is_over() ? -ENOTCONN : would_block;
 }
 
 /// The bytes come first, then the end of the stream or the error.
 int TcpSocket::receive(const Transfer& transfer, Surroundings& around) {
     if (transfer.header != nullptr) transfer.header->msg_controllen = 0;
-    transfer.answer_name({});
+    transfer.answer_address({});
     transfer.answer_flags(0);
-    if (transfer.size == 0) return 0;
     if (!has_bytes()) return peer_has_finished_ ? 0 : take_error();
     const auto bytes = connection_->arrived_at(end_);
     const std::size_t count = around.plan.shortened(std::min(transfer.size, bytes.size()));
@@ -222,16 +220,18 @@ int TcpSocket::shutdown(int how, Surroundings& around) {
         connect_has_failed(ECONNABORTED, around);
         return 0;
     }
-    if (is_over()) return -ENOTCONN;
+    // Linux answers an error here, and has the effect all the same.
+    const bool was_over = is_over();
     if (ends_reading) shut_reading_ = true;
-    if (how != SHUT_RD && !std::exchange(shut_writing_, true)) connection_->finish(end_, around);
+    if (how != SHUT_RD && !std::exchange(shut_writing_, true) && !was_over)
+        connection_->finish(end_, around);
     around.changes.add(*this);
-    return 0;
+    return was_over ? -ENOTCONN : 0;
 }
 
-int TcpSocket::peer_name(SocketName& name) const noexcept {
+int TcpSocket::peer_address(Address& address) const noexcept {
     if (connection_ == nullptr || is_over()) return -ENOTCONN;
-    name = name_of(peer_, family());
+    address = address_of(peer_, family());
     return 0;
 }
 

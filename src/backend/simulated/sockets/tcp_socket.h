@@ -40,6 +40,10 @@ public:
     // For the connection.
     std::size_t send_limit() const noexcept { return buffer_bytes(SO_SNDBUF); }
     std::size_t receive_limit() const noexcept { return buffer_bytes(SO_RCVBUF); }
+    /// Whether bytes that arrive are answered by RST.
+    bool refuses_bytes() const noexcept {
+        return shut_reading_ && shut_writing_ && !peer_has_finished_;
+    }
     void peer_has_finished(Surroundings& around) noexcept;
     void peer_has_reset(Surroundings& around) noexcept;
     /// Nothing has come from the peer for too long.
@@ -59,7 +63,7 @@ private:
     int send(const Transfer& transfer, Surroundings& around) override;
     int listen(int backlog, Surroundings& around) override;
     int shutdown(int how, Surroundings& around) override;
-    int peer_name(SocketName& name) const noexcept override;
+    int peer_address(Address& address) const noexcept override;
 
     int begin_connect(const Operation& operation, Surroundings& around);
     int end_failed_connect() noexcept;

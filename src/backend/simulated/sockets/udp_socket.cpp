@@ -116,8 +116,8 @@ int UdpSocket::send(const Transfer& transfer, Surroundings& around) {
     Ip source;
     if (const int error = destination_of(transfer, to); error != 0) return error;
     if (transfer.size > largest_datagram(to.ip)) return -EMSGSIZE;
-    if (shut_writing_) return -EPIPE;
     if (error_ != 0) return take_error();
+    if (shut_writing_) return -EPIPE;
     if (to.ip.is_for_many()) return -ENETUNREACH;
     if (const int error = choose_source(to, around, source); error != 0) return error;
     if (!is_bound()) {
@@ -139,7 +139,7 @@ void UdpSocket::take(const Endpoint& from, ByteQueue bytes, Surroundings& around
     // One datagram always fits, as in the kernel.
     if (!queue_.empty() && queue_.size_bytes() + bytes.size() > buffer_bytes(SO_RCVBUF)) return;
     try {
-        queue_.push({name_of(from, family()), std::move(bytes), {}});
+        queue_.push({address_of(from, family()), std::move(bytes), {}});
     } catch (const std::bad_alloc&) {
         return;
     }
@@ -159,9 +159,9 @@ int UdpSocket::shutdown(int how, Surroundings& around) {
     return peer_.port != 0 ? 0 : -ENOTCONN;
 }
 
-int UdpSocket::peer_name(SocketName& name) const noexcept {
+int UdpSocket::peer_address(Address& address) const noexcept {
     if (peer_.port == 0) return -ENOTCONN;
-    name = name_of(peer_, family());
+    address = address_of(peer_, family());
     return 0;
 }
 

@@ -37,7 +37,7 @@ private:
     int receive(const Transfer& transfer, Surroundings& around) override;
     int send(const Transfer& transfer, Surroundings& around) override;
     int shutdown(int how, Surroundings& around) override;
-    int peer_name(SocketName& name) const noexcept override;
+    int peer_address(Address& address) const noexcept override;
 
     int destination_of(const Transfer& transfer, Endpoint& destination) const noexcept;
     std::size_t largest_datagram(const Ip& to) const noexcept;

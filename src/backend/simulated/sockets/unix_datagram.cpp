@@ -33,12 +33,24 @@ int UnixDatagram::events(int) const noexcept {
     if (shut_reading_) events |= POLLIN | POLLRDNORM | POLLRDHUP;
     if (shut_reading_ && shut_writing_) events |= POLLHUP;
     if (!queue_.empty()) events |= POLLIN | POLLRDNORM;
-    const Destination peer = peer_.lock();
-    if (peer == nullptr || !peer->is_full()) events |= POLLOUT | POLLWRNORM | POLLWRBAND;
+    if (is_writable()) events |= POLLOUT | POLLWRNORM | POLLWRBAND;
     return events;
 }
 
-bool UnixDatagram::is_full() const noexcept { return queue_.count() > longest_datagram_queue; }
+bool UnixDatagram::is_full_for(const UnixDatagram& sender) const noexcept {
+    if (is_connected_ && peer_.lock().get() == &sender)
+        return queue_.size_bytes() > sender.buffer_bytes(SO_SNDBUF);
+    return queue_.count() > longest_datagram_queue;
+}
+
+/// As unix_writable: while three quarters of the buffer are free.
+bool UnixDatagram::is_writable() const noexcept {
+    const Destination peer = peer_.lock();
+    if (peer == nullptr) return true;
+    if (peer->is_connected_ && peer->peer_.lock().get() == this)
+        return 4 * peer->queue_.size_bytes() <= buffer_bytes(SO_SNDBUF);
+    return !peer->is_full_for(*this);
+}
 
 bool UnixDatagram::takes_from(const UnixDatagram& sender) const noexcept {
     const Destination peer = peer_.lock();
@@ -68,10 +80,9 @@ int UnixDatagram::can_receive(const Transfer& transfer) const noexcept {
 
 int UnixDatagram::receive(const Transfer& transfer, Surroundings& around) {
     if (error_ != 0) return take_error();
-    const bool was_full = is_full();
     const int result = queue_.receive(transfer, around);
     if (queue_.empty()) note_no_passengers();
-    if (was_full && !is_full()) wake_senders(around);
+    wake_senders(around);
     return result;
 }
 
@@ -100,7 +111,8 @@ int UnixDatagram::can_send(const Transfer& transfer) const noexcept {
     try {
         Destination destination;
         if (destination_of(transfer, destination) != 0) return 0;
-        const bool waits = destination->is_full() && !destination->shut_reading_ && !shut_writing_;
+        const bool waits =
+            destination->is_full_for(*this) && !destination->shut_reading_ && !shut_writing_;
         return waits ? would_block : 0;
     } catch (const std::bad_alloc&) {
         return 0;
@@ -109,17 +121,17 @@ int UnixDatagram::can_send(const Transfer& transfer) const noexcept {
 
 int UnixDatagram::send(const Transfer& transfer, Surroundings& around) {
     if ((transfer.flags & MSG_OOB) != 0) return -EOPNOTSUPP;
+    if (shut_writing_) return -EPIPE;
     Destination destination;
     if (const int error = destination_of(transfer, destination); error != 0) {
-        // The peer is gone: the socket has none from now on.
-        if (!names_destination(transfer)) is_connected_ = false;
+        if (!names_destination(transfer)) lose_peer(around);
         return error;
     }
     if (transfer.size + reserve_bytes > buffer_bytes(SO_SNDBUF)) return -EMSGSIZE;
     if (!destination->takes_from(*this)) return -EPERM;
-    if (destination->shut_reading_ || shut_writing_) return -EPIPE;
+    if (destination->shut_reading_) return -EPIPE;
     Datagram datagram;
-    if (!name_.empty()) datagram.from = name_of_unix(name_);
+    if (!name_.empty()) datagram.from = address_of_name(name_);
     if (const int error = board_all(transfer, datagram.passengers, around); error != 0)
         return error;
     transfer.collect(transfer.size, datagram.bytes);
@@ -130,6 +142,15 @@ int UnixDatagram::send(const Transfer& transfer, Surroundings& around) {
     return static_cast<int>(transfer.size);
 }
 
+/// The peer is gone: the socket has none from now on. What it has received is lost, as in Linux
+/// (unix_dgram_disconnected).
+void UnixDatagram::lose_peer(Surroundings& around) noexcept {
+    if (!std::exchange(is_connected_, false)) return;
+    queue_.dismiss_all(around);
+    note_no_passengers();
+    wake_senders(around);
+}
+
 int UnixDatagram::shutdown(int how, Surroundings& around) {
     if (how != SHUT_WR) shut_reading_ = true;
     if (how != SHUT_RD) shut_writing_ = true;
@@ -138,10 +159,10 @@ int UnixDatagram::shutdown(int how, Surroundings& around) {
     return 0;
 }
 
-int UnixDatagram::peer_name(SocketName& name) const noexcept {
+int UnixDatagram::peer_address(Address& address) const noexcept {
     if (!is_connected_) return -ENOTCONN;
     const Destination peer = peer_.lock();
-    name = name_of_unix(peer == nullptr ? std::string() : peer->name_);
+    address = address_of_name(peer == nullptr ? std::string() : peer->name_);
     return 0;
 }
 

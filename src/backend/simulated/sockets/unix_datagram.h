@@ -2,8 +2,9 @@
 // A Unix datagram socket in memory.
 //
 // Unlike UDP nothing is lost: a sender waits while ten datagrams are unread at the receiver
-// (net.unix.max_dgram_qlen). A socket can be connected to another one, and then has this
-// destination. The other one, when it is connected elsewhere, takes nothing from it.
+// (net.unix.max_dgram_qlen). Two sockets that are connected to each other may have more on their
+// way; there the buffer of the sender is the limit. A socket can be connected to another one, and
+// then has this destination. The other one, when it is connected elsewhere, takes nothing from it.
 //
 // Thread-safety: none. A socket belongs to one world.
 
@@ -30,12 +31,15 @@ private:
     int receive(const Transfer& transfer, Surroundings& around) override;
     int send(const Transfer& transfer, Surroundings& around) override;
     int shutdown(int how, Surroundings& around) override;
-    int peer_name(SocketName& name) const noexcept override;
+    int peer_address(Address& address) const noexcept override;
 
     using Destination = std::shared_ptr<UnixDatagram>;
     int destination_of(const Transfer& transfer, Destination& destination) const;
     bool takes_from(const UnixDatagram& sender) const noexcept;
-    bool is_full() const noexcept;
+    /// Whether `sender` has to wait before it sends here.
+    bool is_full_for(const UnixDatagram& sender) const noexcept;
+    bool is_writable() const noexcept;
+    void lose_peer(Surroundings& around) noexcept;
     void wake_senders(Surroundings& around) const noexcept;
 
     DatagramQueue queue_;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 
@@ -34,15 +35,12 @@ int read_unix_name(const void* address, std::size_t length, std::string& name) {
 
 }  // namespace
 
-SocketName UnixSocket::name_of_unix(const std::string& name) noexcept {
-    SocketName answer;
-    auto& address = reinterpret_cast<sockaddr_un&>(answer.storage);
+Address UnixSocket::address_of_name(const std::string& name) noexcept {
+    sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, name.data(), name.size());
-    // The zero byte behind a path counts.
-    const bool is_path = !name.empty() && name.front() != '\0';
-    answer.length = place_of_path + name.size() + (is_path ? 1 : 0);
-    return answer;
+    return Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&address),
+                                  static_cast<std::uint32_t>(place_of_path + name.size()));
 }
 
 int UnixSocket::bind(const Operation& operation, Surroundings&) {

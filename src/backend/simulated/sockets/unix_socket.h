@@ -26,9 +26,9 @@ public:
 
 protected:
     int bind(const Operation& operation, Surroundings& around) final;
-    SocketName local_name() const noexcept final { return name_of_unix(name_); }
+    Address local_address() const noexcept final { return address_of_name(name_); }
 
-    static SocketName name_of_unix(const std::string& name) noexcept;
+    static Address address_of_name(const std::string& name) noexcept;
     /// The socket of `type` that is bound to an address. 0, or −errno.
     int find_peer(const void* address, std::size_t length, UnixSocket*& peer) const;
     /// Reads the passengers of a message. 0, or −errno. Throws: `std::bad_alloc`.

@@ -66,7 +66,7 @@ int UnixStream::accept(Operation& operation, Surroundings& around) {
     queue_.pop_front();
     if (operation.buffer != nullptr)
         operation.size =
-            name_of_unix(accepted->peer_name_).copy_to(operation.buffer, operation.size);
+            copy_out(address_of_name(accepted->peer_name_), operation.buffer, operation.size);
     return number;
 }
 
@@ -99,17 +99,17 @@ int UnixStream::connect(const Operation& operation, Surroundings& around) {
 int UnixStream::can_receive(const Transfer& transfer) const noexcept {
     if ((transfer.flags & MSG_OOB) != 0) return -EINVAL;
     if (state_ != State::connected) return -EINVAL;
-    if (bytes_.size() > 0 || transfer.size == 0 || error_ != 0 || shut_reading_) return 0;
+    if (bytes_.size() > 0 || error_ != 0 || shut_reading_) return 0;
     return would_block;
 }
 
 /// The bytes come first, then the error, then the end of the stream.
 int UnixStream::receive(const Transfer& transfer, Surroundings& around) {
-    if (bytes_.size() == 0 || transfer.size == 0) {
+    if (bytes_.size() == 0) {
         if (transfer.header != nullptr) transfer.header->msg_controllen = 0;
-        transfer.answer_name({});
+        transfer.answer_address({});
         transfer.answer_flags(0);
-        return transfer.size == 0 ? 0 : take_error();
+        return take_error();
     }
     std::size_t count = around.plan.shortened(std::min(transfer.size, bytes_.size()));
     const bool reaches = !messages_.empty() && messages_.front().begin < place_ + count;
@@ -123,10 +123,7 @@ int UnixStream::receive(const Transfer& transfer, Surroundings& around) {
     }
     if (const int error = transfer.deliver({bytes_.data(), count}, around); error != 0)
         return error;
-    const SocketName from = name_of_unix(peer_name_);
-    const bool has_name = !peer_name_.empty();
-    transfer.answer_name(
-        std::as_bytes(std::span(&from.storage, 1)).first(has_name ? from.length : 0));
+    transfer.answer_address(peer_name_.empty() ? Address() : address_of_name(peer_name_));
     transfer.answer_flags(answered);
     if (peeks) return static_cast<int>(count);
     bytes_.drop(count);
@@ -195,9 +192,9 @@ int UnixStream::shutdown(int how, Surroundings& around) {
     return 0;
 }
 
-int UnixStream::peer_name(SocketName& name) const noexcept {
+int UnixStream::peer_address(Address& address) const noexcept {
     if (state_ != State::connected) return -ENOTCONN;
-    name = name_of_unix(peer_name_);
+    address = address_of_name(peer_name_);
     return 0;
 }
 

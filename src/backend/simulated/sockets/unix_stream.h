@@ -50,7 +50,7 @@ private:
     int send(const Transfer& transfer, Surroundings& around) override;
     int listen(int backlog, Surroundings& around) override;
     int shutdown(int how, Surroundings& around) override;
-    int peer_name(SocketName& name) const noexcept override;
+    int peer_address(Address& address) const noexcept override;
 
     void put(const Transfer& transfer, std::size_t count, Passengers passengers);
     std::size_t pending() const noexcept;

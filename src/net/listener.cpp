@@ -1,0 +1,87 @@
+// Listening sockets.
+//
+// A Unix socket has a file, which stays when the socket is closed, and then keeps the next server
+// from using the path. So an old socket at the path is removed before the bind, and the file of
+// this server at its end. Neither may remove a file of another program. At the path a socket alone
+// is replaced. At the end the file must still have the device and the inode that it had after the
+// bind: another server may have replaced it meanwhile. There is no way to do the comparison and the
+// removal in one step, so a very late replacement can be hit. Python has the same gap.
+
+#include "net/listener.h"
+
+#include <asyncio/exceptions.h>
+#include <asyncio/lowlevel/operation_awaiter.h>
+
+#include <cerrno>
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+namespace asyncio::internal {
+namespace {
+
+/// What is at `path`, as an operation of the back-end, since a path of the simulated world is known
+/// to it alone. Without following a link: a link to a socket is no socket of a server.
+Coro<int> look_at(const std::string& path, struct statx& answer) {
+    co_return co_await lowlevel::perform({.kind = lowlevel::OperationKind::statx,
+                                          .fd = AT_FDCWD,
+                                          .flags = AT_SYMLINK_NOFOLLOW,
+                                          .buffer = const_cast<char*>(path.c_str()),
+                                          .size = STATX_TYPE | STATX_INO,
+                                          .second = &answer});
+}
+
+Coro<int> remove_file(const std::string& path) {
+    co_return co_await lowlevel::perform({.kind = lowlevel::OperationKind::unlink,
+                                          .fd = AT_FDCWD,
+                                          .flags = 0,
+                                          .buffer = const_cast<char*>(path.c_str())});
+}
+
+std::uint64_t device_of(const struct statx& about) noexcept {
+    return makedev(about.stx_dev_major, about.stx_dev_minor);
+}
+
+}  // namespace
+
+/// Without IPV6_V6ONLY a socket of IPv6 would take the connections of IPv4 as well, and the two
+/// families could not use the same port.
+Listener listen_on(const Address& address, const ListenOptions& options) {
+    Socket socket(address.family(), SOCK_STREAM);
+    if (options.reuse_address) socket.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1);
+    if (options.reuse_port) socket.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1);
+    if (address.is_ipv6()) socket.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    socket.bind(address);
+    socket.listen(options.backlog);
+    const Address bound = socket.getsockname();
+    return Listener{std::move(socket), bound, {}};
+}
+
+/// The file exists from the bind on. Its identity is asked for before the socket listens, so no
+/// client can have replaced it by then.
+Coro<Listener> listen_at(std::string path, int backlog, bool cleanup) {
+    const Address address = Address::local(path);
+    const bool has_file = path.front() != '\0';
+    struct statx about{};
+    const int found = has_file ? co_await look_at(path, about) : -ENOENT;
+    if (found == 0 && S_ISSOCK(about.stx_mode)) co_await remove_file(path);
+    Listener listener{Socket(AF_UNIX, SOCK_STREAM), address, {}};
+    listener.socket.bind(address);
+    const int made = has_file && cleanup ? co_await look_at(path, about) : -ENOENT;
+    if (made == 0) listener.file = {std::move(path), device_of(about), about.stx_ino};
+    listener.socket.listen(backlog);
+    co_return listener;
+}
+
+Coro<void> remove_socket_file(SocketFile file) {
+    struct statx about{};
+    const int found = co_await look_at(file.path, about);
+    const bool is_ours =
+        found == 0 && about.stx_ino == file.inode && device_of(about) == file.device;
+    if (is_ours) co_await remove_file(file.path);
+}
+
+}  // namespace asyncio::internal

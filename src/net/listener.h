@@ -1,0 +1,47 @@
+#pragma once
+// A socket that listens: making it, and the file that a Unix socket leaves behind.
+//
+// Thread-safety: loop thread only.
+
+#include <asyncio/address.h>
+#include <asyncio/coro.h>
+#include <asyncio/socket.h>
+
+#include <cstdint>
+#include <string>
+
+namespace asyncio::internal {
+
+/// Which file a Unix socket has made. Nothing for other sockets, and for abstract names.
+struct SocketFile {
+    std::string path;
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+};
+
+struct Listener {
+    Socket socket;
+    Address address;
+    /// The file to remove at the end, if it is still this one.
+    SocketFile file;
+};
+
+/// The options of a listening socket; those of `ServerOptions` with the same names.
+struct ListenOptions {
+    int backlog;
+    bool reuse_address;
+    bool reuse_port;
+};
+
+/// Makes a socket that listens on an IPv4 or IPv6 address. Throws: OsError that names the address.
+Listener listen_on(const Address& address, const ListenOptions& options);
+
+/// Makes a socket that listens at a path. An old socket at the path is replaced. Throws: OsError
+/// that names the path.
+Coro<Listener> listen_at(std::string path, int backlog, bool cleanup);
+
+/// Removes the file, unless it is gone, or another one by now. Errors are ignored: at the end of a
+/// server there is no caller who could do better.
+Coro<void> remove_socket_file(SocketFile file);
+
+}  // namespace asyncio::internal

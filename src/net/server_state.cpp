@@ -1,0 +1,247 @@
+// The tasks of a server.
+//
+// An accepting task, one for each listener
+//
+//  1. It waits while the server has as many connections as it may have.
+//  2. It accepts. Connections that are there already are accepted one after the other without a
+//     wait; the budget of operations (`must_yield`) lets other tasks run in between.
+//  3. It starts the task of the connection. If the server was closed in the meantime, the new
+//     connection is closed.
+//  4. Without descriptors or memory it reports the reason and waits: until a connection ends, or
+//     for a second. The connections in the kernel's queue are not lost.
+//  5. It ends when the listener is closed: the close ends its operation.
+//
+// A connection that the kernel has handed out belongs to the server, whatever happens to the task
+// in the same iteration: the result of the operation has an owner before the task can throw.
+//
+// A task of a connection (`serve_client`) awaits the handler, and then waits until the connection
+// is closed. The handler has the stream. When it returns, the stream goes with its frame. It closes
+// then, and does not abort (`send_rest_when_dropped`): what the handler has written is sent. A
+// handler that has moved its stream to another place decides itself when the connection ends. The
+// task has a second handle, so that the server can close the connection at any time.
+//
+// A server may have an upgrade, which makes another stream of the plain one before the handler gets
+// it. Until then there is no stream that the server could close, so it cancels the task instead.
+//
+// A task that is cancelled aborts the connection and waits for nothing: a peer that does not read
+// would keep the end of the program waiting.
+
+#include "net/server_state.h"
+
+#include <asyncio/event_loop.h>
+#include <asyncio/finally.h>
+#include <asyncio/lowlevel/operation_awaiter.h>
+#include <asyncio/lowlevel/perform_now.h>
+#include <asyncio/timeout.h>
+
+#include "streams/socket_channel.h"
+#include "streams/writer_state.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <string>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+namespace asyncio::internal {
+namespace {
+
+/// For how long the server does not try again when there are no descriptors. Python's number.
+constexpr Duration pause_without_descriptors = std::chrono::seconds(1);
+
+using ServerRef = Ref<ServerState>;
+
+void report(EventLoop& loop, const std::string& message, std::exception_ptr error) noexcept {
+    loop.call_exception_handler({.message = message, .exception = std::move(error)});
+}
+
+/// A failure says that the peer is gone already. The handler will see that.
+void set_option(lowlevel::Loop& loop, int fd, int level, int option) {
+    int on = 1;
+    lowlevel::perform_now(loop, {.kind = lowlevel::OperationKind::setsockopt,
+                                 .fd = fd,
+                                 .second_fd = option,
+                                 .flags = level,
+                                 .buffer = &on,
+                                 .size = sizeof on});
+}
+
+/// The error of a handler goes to the exception handler. A cancellation is an order of the server
+/// or of the program, and no error. An error of the connection itself, at its end, concerns bytes
+/// that the handler did not wait for.
+Coro<void> serve_client(ServerState::Counted counted, std::shared_ptr<lowlevel::Channel> channel) {
+    ServerState& server = *counted;
+    ServerState::Client client(server, running_task("asyncio::Server"));
+    EventLoop& loop = server.loop();
+    Stream stream(loop, std::move(channel), {.limit = server.limits().stream_limit});
+    if (server.handler().upgrade) {
+        const auto upgrade = [&] { return server.handler().upgrade(std::move(stream)); };
+        Outcome<Stream> upgraded = co_await settled_call(upgrade);
+        if (upgraded.failed() && !upgraded.cancelled())
+            report(loop, "the upgrade of a connection has failed", upgraded.error());
+        if (upgraded.failed()) co_return;
+        stream = std::move(upgraded).value();
+        if (!stream) co_return;
+    }
+    client.watch(stream.writer);
+    const auto handle = [&] { return server.handler().handle(std::move(stream)); };
+    const Outcome<void> outcome = co_await settled_call(handle);
+    if (outcome.failed()) client.writer.close();
+    if (outcome.cancelled()) client.writer.abort();
+    if (outcome.failed() && !outcome.cancelled())
+        report(loop, "the handler of a connection has failed", outcome.error());
+    const Outcome<void> end = co_await settle(client.writer.wait_closed());
+    if (end.cancelled()) client.writer.abort();
+}
+
+/// Waits until a connection has ended, at most for `limit`.
+Coro<void> pause(ServerState& server, Duration limit) {
+    const auto change = [&]() -> Coro<void> { co_await server.changed(); };
+    co_await move_on_after(limit, change);
+}
+
+/// The result of the operation gets its owner here, before anything can throw. The address of the
+/// peer goes into the channel and not into the frame of the task: the frame would need the room for
+/// the longest address of all families, in every connection.
+void take(ServerState& server, int fd, const sockaddr_storage& storage, std::size_t size) {
+    EventLoop& loop = server.loop();
+    lowlevel::LoopFd socket(loop, lowlevel::Fd(fd));
+    if (!server.is_serving()) return;
+    const auto length = static_cast<std::uint32_t>(std::min(size, sizeof storage));
+    const Address peer =
+        Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length);
+    if (peer.is_ip() && server.limits().no_delay) set_option(loop, fd, IPPROTO_TCP, TCP_NODELAY);
+    if (peer.is_ip() && server.limits().keep_alive) set_option(loop, fd, SOL_SOCKET, SO_KEEPALIVE);
+    auto channel = std::make_shared<SocketChannel>(std::move(socket), peer);
+    loop.create_task(serve_client(ServerState::Counted(server), std::move(channel)));
+}
+
+/// A reason that ends with the end of another connection, or by itself.
+constexpr bool is_shortage(int error) noexcept {
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+/// The same shortage is reported once, until a connection was accepted again.
+Coro<void> recover(ServerState& server, const Listener& listener, int error, bool& reported) {
+    if (!std::exchange(reported, true)) {
+        const std::string what = "accept on " + listener.address.to_string();
+        report(server.loop(),
+               is_shortage(error)
+                   ? "a server cannot accept connections for the moment, and will try again"
+                   : "a server could not accept a connection, and will try again",
+               std::make_exception_ptr(OsError(error, what)));
+    }
+    co_await pause(server, pause_without_descriptors);
+}
+
+Coro<void> accept_on(ServerState& server, const Listener& listener) {
+    bool reported = false;
+    while (server.is_serving()) {
+        if (!server.has_room()) {
+            co_await server.changed();
+            continue;
+        }
+        sockaddr_storage storage{};
+        lowlevel::OperationRequest request{.kind = lowlevel::OperationKind::accept,
+                                           .fd = listener.socket.fileno(),
+                                           .blocking = lowlevel::Blocking::owned,
+                                           .buffer = &storage,
+                                           .size = sizeof storage};
+        const int result = co_await lowlevel::perform_in_place(request);
+        if (result >= 0) {
+            take(server, result, storage, request.size);
+            reported = false;
+        } else if (server.is_serving()) {
+            co_await recover(server, listener, -result, reported);
+        }
+    }
+}
+
+}  // namespace
+
+// --- The state ----------------------------------------------------------------------------------
+
+ServerState::Client::Client(ServerState& to, TaskCore& runs_in) : server(to), task(runs_in) {
+    server.clients_.push_back(*this);
+}
+
+/// From here on the server can close and abort the connection, whatever the handler does with it.
+void ServerState::Client::watch(const StreamWriter& of) {
+    writer = of.alias();
+    of.state().send_rest_when_dropped();
+}
+
+/// Wakes every task that waits for a change. Each looks for itself whether its time has come.
+void ServerState::note_change() noexcept {
+    while (!waiting_.empty()) waiting_.front().wake();
+}
+
+void ServerState::note_accepting(int change) noexcept {
+    accepting_ += change;
+    if (change < 0) note_change();
+}
+
+namespace {
+
+/// An accepting task. The file of a Unix socket is removed at its end, also after a cancellation.
+Coro<void> run_listener(ServerRef server, const Listener& listener) {
+    const auto accept = [&]() -> Coro<void> { co_await accept_on(*server, listener); };
+    const auto clean_up = [&]() -> Coro<void> {
+        if (!listener.file.path.empty()) co_await remove_socket_file(listener.file);
+        server->note_accepting(-1);
+    };
+    co_await finally_(accept, clean_up);
+}
+
+}  // namespace
+
+/// Without memory for a later task the server is left with the earlier ones, and its owner, who
+/// gets the exception, destroys it.
+void ServerState::start() {
+    if (closed_) throw RuntimeError("the server is closed");
+    if (std::exchange(serving_, true)) return;
+    for (const Listener& listener : listeners_) {
+        accepting_tasks_.push_back(
+            loop_.create_task(run_listener(ServerRef::share(this), listener)));
+        note_accepting(+1);
+    }
+}
+
+/// The close of a socket ends the accept in flight on it. An accepting task that waits for
+/// something else is woken by the change, and finds that the server does not serve any more.
+void ServerState::close() noexcept {
+    if (std::exchange(closed_, true)) return;
+    serving_ = false;
+    for (Listener& listener : listeners_) listener.socket.close();
+    note_change();
+}
+
+/// The tasks of the clients end later, so the list does not change during the walk.
+void ServerState::close_clients() noexcept {
+    clients_.for_each([](Client& client) {
+        if (!client.writer) client.task.cancel("the server closes its connections");
+        client.writer.close();
+    });
+}
+
+void ServerState::abort_clients() noexcept {
+    clients_.for_each([](Client& client) {
+        if (!client.writer) client.task.cancel("the server closes its connections");
+        client.writer.abort();
+    });
+}
+
+void ServerState::cancel_handlers() noexcept {
+    clients_.for_each([](Client& client) { client.task.cancel("the server has ended"); });
+}
+
+void ServerState::drop() noexcept {
+    close();
+    abort_clients();
+    cancel_handlers();
+}
+
+}  // namespace asyncio::internal

@@ -1,0 +1,22 @@
+#pragma once
+// Streams over sockets.
+
+#include <asyncio/address.h>
+#include <asyncio/event_loop.h>
+#include <asyncio/lowlevel/loop_fd.h>
+#include <asyncio/stream.h>
+
+#include "streams/socket_channel.h"
+
+#include <memory>
+#include <utility>
+
+namespace asyncio::internal {
+
+/// A stream over a connected socket. `peer` may be empty.
+inline Stream stream_over_socket(EventLoop& loop, lowlevel::LoopFd socket, const Address& peer,
+                                 const StreamOptions& options) {
+    return Stream(loop, std::make_shared<SocketChannel>(std::move(socket), peer), options);
+}
+
+}  // namespace asyncio::internal
