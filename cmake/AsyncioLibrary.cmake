@@ -102,6 +102,8 @@ function(asyncio_add_library name)
     # The tests and the check of the headers are made in tests/, from this list.
     set_property(GLOBAL APPEND PROPERTY asyncio_libraries ${name})
     set_property(GLOBAL PROPERTY asyncio_folder_of_${name} "${CMAKE_CURRENT_SOURCE_DIR}")
+    list(TRANSFORM arg_USES PREPEND PkgConfig::ASYNCIO_USES_ OUTPUT_VARIABLE modules)
+    set_property(GLOBAL PROPERTY asyncio_modules_of_${name} "${modules}")
     if(TARGET asyncio_installed)
         add_dependencies(asyncio_installed ${target})
     endif()

@@ -6,7 +6,8 @@ usage: doc_snippets.py PROJECT_DIR COMPILER [FLAG ...] -- [LIBRARY ...]
 Looks at every fenced block of *.md in the project's first level, in docs/ and in libs/*/:
   ```cpp         with a main(): a program, which is compiled and run and must end with status 0;
                  otherwise declarations, or statements of a coroutine, which must compile.
-                 A block without an include gets the usual includes and `using`s.
+                 A block without an include gets the usual includes and `using`s. A block that
+                 includes a library of libs/ is skipped if that library was not built.
   ```cpp no-run  is only compiled
   ```sh run      is run by /bin/sh in an empty folder, with the command `asyncio` in its PATH, and
                  must end with status 0; skipped if the command was not built
@@ -133,6 +134,13 @@ def precompile(root, compiler, folder):
     return ["-I" + folder] if made.returncode == 0 else []
 
 
+def uses_missing_library(body, compiler, root):
+    """Whether a block includes a header of libs/ that is not among the compiler's folders."""
+    names = set(re.findall(r"#include <asyncio/(\w+)", body))
+    return any(os.path.isdir(os.path.join(root, "libs", name))
+               and f"-I{root}/libs/{name}/include" not in compiler for name in names)
+
+
 def all_blocks(root):
     """(place in the documentation, the result of `blocks` for each block there)"""
     for path in sorted(glob.glob(os.path.join(root, "*.md"))
@@ -152,7 +160,8 @@ def main():
           concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool):
         compiler[1:1] = precompile(root, compiler, folder)
         found = [(place, pool.submit(check, *block, compiler, libraries))
-                 for place, block in all_blocks(root)]
+                 for place, block in all_blocks(root)
+                 if not uses_missing_library(block[1], compiler, root)]
         for place, result in found:
             problem = result.result()
             count += 1

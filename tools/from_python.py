@@ -58,7 +58,10 @@ def python_names():
 
 def header_words(root):
     words = set()
-    for path in glob.glob(os.path.join(root, "include", "**", "*.h"), recursive=True):
+    folders = [os.path.join(root, "include"),
+               *glob.glob(os.path.join(root, "libs", "*", "include"))]
+    for path in (path for folder in folders
+                 for path in glob.glob(os.path.join(folder, "**", "*.h"), recursive=True)):
         with open(path, encoding="utf-8") as file:
             words |= set(WORD.findall(file.read()))
     return words

@@ -75,7 +75,9 @@ CASE = re.compile(r"#elif CASE == (\d+)[^\n]*\n\s*// ([A-Z]+_\d\d\w*): ([^\n]*)"
 
 def find_tests():
     tests = []
-    for path in sorted(glob.glob(os.path.join(root, "tests", "**", "*.cpp"), recursive=True)):
+    paths = (glob.glob(os.path.join(root, "tests", "**", "*.cpp"), recursive=True)
+             + glob.glob(os.path.join(root, "libs", "*", "tests", "*.cpp")))
+    for path in sorted(paths):
         with open(path, encoding="utf-8") as file:
             text = file.read()
         short = os.path.relpath(path, root)

@@ -41,6 +41,7 @@ ALLOWED = {
     ("blocking", "tool/batch/report/output_file.cpp"): "opened before the loop",
     ("blocking", "tool/batch/output/results.cpp"): "files in the kernel's cache, piece by piece",
     ("blocking", "tool/terminal/say.cpp"): "with a limit for the reader, or when no loop runs",
+    ("blocking", "libs/tls/src/engine/key_log.cpp"): "a file for debugging, a line at a time",
     ("blocking", "tool/guard/signals.cpp"): "a descriptor that does not block, a wait of no time",
 }
 
@@ -66,14 +67,17 @@ MAY_INCLUDE = {
     "scopes": {"base", "loop", "core", "sync"},
     "streams": {"base", "backend", "loop", "core"},
     "signals": {"base", "loop", "core"},
+    "files": {"base", "backend", "loop", "core", "streams"},
     "executors": {"base", "machine", "loop", "core", "scopes"},
     "net": {"base", "backend", "loop", "core", "scopes", "streams", "executors"},
     "process": {"base", "backend", "loop", "core", "scopes", "streams"},
     "testing": {"base", "backend", "loop", "core", "sync", "scopes", "streams", "executors", "net"},
-    "protocol": {"base", "core", "sync", "scopes", "streams", "executors", "net"},
+    # A channel over another one: it has a limit of time and operations, and so knows the loop.
+    "tls": {"base", "loop", "core", "scopes", "streams", "net"},
+    "protocol": {"base", "core", "sync", "scopes", "streams", "executors", "net", "tls"},
 }
 FLOOR_OF_FOLDER = {
-    "tls": "protocol", "http": "protocol", "db": "protocol",
+    "http": "protocol", "db": "protocol",
     **{name: name for name in MAY_INCLUDE if name != "protocol"},
 }
 # Built as a user would: public headers only (law 4 for the roof; `process` for its own reasons).
@@ -97,13 +101,15 @@ HEADERS_OF_FLOOR = {
     "sync": "sync lock event condition semaphore barrier held queue",
     "scopes": "gather wait as_completed staggered_race shield timeout timeout_scope task_group "
               "finally exit_stack map_concurrent",
-    "streams": "stream streams standard_streams file lowlevel/operation_awaiter "
+    "streams": "stream streams standard_streams lowlevel/operation_awaiter "
                "lowlevel/channel",
     "net": "names net datagram datagram_protocol socket connection server",
     "signals": "signals",
+    "files": "file files watch",
     "executors": "executor thread_future thread_queue process_pool serialize",
     "process": "subprocess",
-    "protocol": "tls http/* db/*",
+    "tls": "tls tls/*",
+    "protocol": "http/* db/*",
     "testing": "testing testing/*",
 }
 
@@ -114,6 +120,11 @@ FORBIDDEN_INCLUDES = (
      r"<(unistd|fcntl|poll|signal|spawn|sys/.*|linux/.*|netinet/.*)\.h>",
      "operating system headers stop at the back-end"),
     (set(MAY_INCLUDE) - {"backend"}, r"<liburing\.h>", "only a back-end knows the ring"),
+)
+# (pattern of the included name, the files that may include it)
+THIRD_PARTY = (
+    (r"<openssl/", ("libs/tls/src/engine/*", "libs/tls/tests/certificates.cpp",
+                    "libs/tls/tests/raw_peer.cpp")),
 )
 # The files that may start threads: the pool of workers, the executors, the watch over long steps,
 # and the roof like any user.
@@ -158,7 +169,7 @@ FORBIDDEN_WORDS = (
 MAY_SAY_ANYTHING = ("tools/tidy.py", "tests/tidy/*")
 PLAN_NUMBER = re.compile(
     r"\b((?:CAN|COND|CPP|CTX|DBG|EXE|FUT|GATH|LOCK|LOOP|NET|QUE|RUN|SCK|SEM|SFD|SIG|SPR|STR|TASK|TG"
-    r"|THR|TRN|WF|WRT)-\d\d)\b")
+    r"|THR|TLS|TRN|WF|WRT)-\d\d)\b")
 
 CODE_FOLDERS = ("include", "src", "libs", "tool", "examples", "bench", "tests", "fuzz", "docs")
 CODE_ENDINGS = (".h", ".cpp")
@@ -349,7 +360,8 @@ def public_headers_only(source):
     """
     if not source.matches(PUBLIC_HEADERS_ONLY):
         return
-    room = "/".join(source.path.split("/")[:2 if source.path.startswith("src/") else 1])
+    depth = 2 if source.path.startswith(("src/", "libs/")) else 1
+    room = "/".join(source.path.split("/")[:depth])
     here = source.path.rsplit("/", 1)[0]
     for number, name in source.includes():
         inner = name[1:-1]
@@ -361,7 +373,8 @@ def public_headers_only(source):
         elif name.startswith('"'):
             if source.path.startswith("src/process/") and inner.startswith("base/"):
                 continue
-            where = [os.path.normpath(f"{base}/{inner}") for base in (here, room, "src")]
+            where = [os.path.normpath(f"{base}/{inner}")
+                     for base in (here, room, "src", f"{room}/src")]
             if not any(path.startswith(room + "/") and source.exists(path)
                        for path in where):
                 yield number, f"{name} is neither public nor a header of this folder (law 4)"
@@ -392,6 +405,41 @@ def floors(source):
             continue
         if other != floor and other not in MAY_INCLUDE[floor]:
             yield number, f"floor {floor} may not include {name} (floor {other})"
+
+
+@rule
+def third_party(source):
+    """Law 5: a third-party library is seen by the few files that wrap it, and by no others."""
+    for number, name in source.includes():
+        for pattern, files in THIRD_PARTY:
+            if re.match(pattern, name) and not source.matches(files):
+                yield number, f"{name} may be included in {', '.join(files)} only (law 5)"
+
+
+@rule
+def engine(source):
+    """Law 6: the engine of a protocol does no input and no output, and knows no loop.
+
+    Of the library it includes errors and other values, and of its own library headers that keep
+    to this rule, too.
+    """
+    parts = source.path.split("/")
+    if not fnmatch(source.path, "libs/*/src/engine/*"):
+        return
+    for number, name in source.includes():
+        if name.startswith("<asyncio") and not is_pure(source, parts[1], name[1:-1]):
+            yield number, f"{name} in an engine: engines know bytes and errors (law 6)"
+
+
+def is_pure(source, library, name):
+    """Whether the header `name` leads to headers of the floor `base` and of `library` alone."""
+    if name == "asyncio.h" or not name.startswith(f"asyncio/{library}"):
+        return floor_of_header(name[len("asyncio/"):-len(".h")]) == "base"
+    path = f"libs/{library}/include/{name}"
+    if not source.exists(path):
+        return False
+    return all(is_pure(source, library, inner[1:-1])
+               for _, inner in Source(source.root, path).includes() if inner.startswith("<asyncio"))
 
 
 @rule

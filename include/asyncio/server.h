@@ -93,7 +93,13 @@ class Server;
 namespace internal {
 
 class ServerState;
-using ClientHandler = UniqueFunction<Coro<void>(Stream)>;
+
+/// What a server does with a connection.
+struct ClientHandler {
+    UniqueFunction<Coro<void>(Stream)> handle;
+    /// Makes the stream that the handler gets. Empty: the handler gets the plain one.
+    UniqueFunction<Coro<Stream>(Stream)> upgrade = {};
+};
 
 Coro<Server> serve(ClientHandler handler, std::vector<std::string> hosts, int port,
                    ServerOptions options);
@@ -111,8 +117,8 @@ inline Coro<void> nothing_to_await() { co_return; }
 /// the server's state lives, so a coroutine that is a lambda may refer to it.
 template <class Handler>
 ClientHandler client_handler(Handler&& handler) {
-    return [kept = std::decay_t<Handler>(std::forward<Handler>(handler))](
-               Stream stream) mutable -> Coro<void> {
+    return {[kept = std::decay_t<Handler>(std::forward<Handler>(handler))](
+                Stream stream) mutable -> Coro<void> {
         const auto call = [&]() -> decltype(auto) {
             if constexpr (TakesStream<std::decay_t<Handler>>) {
                 return std::invoke(kept, std::move(stream));
@@ -126,7 +132,13 @@ ClientHandler client_handler(Handler&& handler) {
         } else {
             return call();
         }
-    };
+    }};
+}
+template <class Handler, class Upgrade>
+ClientHandler client_handler(Handler&& handler, Upgrade&& upgrade) {
+    ClientHandler made = client_handler(std::forward<Handler>(handler));
+    made.upgrade = std::forward<Upgrade>(upgrade);
+    return made;
 }
 
 }  // namespace internal
@@ -136,6 +148,11 @@ ClientHandler client_handler(Handler&& handler) {
 template <class Handler>
 concept ConnectionHandler =
     internal::TakesStream<std::decay_t<Handler>> || internal::TakesPair<std::decay_t<Handler>>;
+
+/// A coroutine that takes the plain stream of a new connection and returns the stream for the
+/// handler: the handshake of TLS, for example.
+template <class Upgrade>
+concept ConnectionUpgrade = std::is_invocable_r_v<Coro<Stream>, std::decay_t<Upgrade>&, Stream>;
 
 /// A server. Move-only; made by `start_server`. An empty one throws RuntimeError when it is used.
 /// Python: `asyncio.Server`.
@@ -234,6 +251,24 @@ Coro<Server> start_server(Handler&& handler, std::vector<std::string> hosts, int
     internal::require_safe_closure<Handler>();
     return internal::serve(internal::client_handler(std::forward<Handler>(handler)),
                            std::move(hosts), port, options);
+}
+
+/// The same for connections that begin with a handshake: `upgrade` gets the stream of each new
+/// connection, and returns the stream for the handler.
+///
+/// An empty stream refuses the connection without a report. An exception of `upgrade` is reported
+/// as one of the handler. Until it has ended, `close_clients` and `abort_clients` cancel it.
+/// `upgrade` is copied or moved, and lives as long as the handler.
+template <ConnectionHandler Handler, ConnectionUpgrade Upgrade>
+Coro<Server> start_server(Handler&& handler, std::string host, int port, ServerOptions options,
+                          Upgrade&& upgrade) {
+    internal::require_safe_closure<Handler>();
+    internal::require_safe_closure<Upgrade>();
+    std::vector<std::string> hosts;
+    hosts.push_back(std::move(host));
+    return internal::serve(
+        internal::client_handler(std::forward<Handler>(handler), std::forward<Upgrade>(upgrade)),
+        std::move(hosts), port, options);
 }
 
 /// Starts a server on a Unix socket at `path`; an abstract name begins with a NUL.

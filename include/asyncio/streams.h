@@ -434,6 +434,10 @@ public:
     /// The descriptor, which stays the stream's; −1 if there is none, or no more.
     /// Python: `get_extra_info("socket")`.
     int fd() const;
+    /// The channel of the stream, for code that knows more of it than every channel has: the
+    /// certificate behind TLS, for example. It lives as long as the stream is open. Do not submit
+    /// operations to it.
+    lowlevel::Channel& channel() const;
 
 private:
     friend class internal::ProcessState;

@@ -20,6 +20,9 @@
 // handler that has moved its stream to another place decides itself when the connection ends. The
 // task has a second handle, so that the server can close the connection at any time.
 //
+// A server may have an upgrade, which makes another stream of the plain one before the handler gets
+// it. Until then there is no stream that the server could close, so it cancels the task instead.
+//
 // A task that is cancelled aborts the connection and waits for nothing: a peer that does not read
 // would keep the end of the program waiting.
 
@@ -32,8 +35,8 @@
 #include <asyncio/timeout.h>
 
 #include "loop/live_loop.h"
-#include "net/stream_over_socket.h"
 #include "streams/loop_descriptors.h"
+#include "streams/socket_channel.h"
 #include "streams/writer_state.h"
 
 #include <algorithm>
@@ -71,17 +74,22 @@ void set_option(lowlevel::Loop& loop, int fd, int level, int option) {
 /// The error of a handler goes to the exception handler. A cancellation is an order of the server
 /// or of the program, and no error. An error of the connection itself, at its end, concerns bytes
 /// that the handler did not wait for.
-Coro<void> serve_client(ServerState::Counted counted, lowlevel::LoopFd socket, Address peer) {
+Coro<void> serve_client(ServerState::Counted counted, std::shared_ptr<lowlevel::Channel> channel) {
     ServerState& server = *counted;
     ServerState::Client client(server, running_task("asyncio::Server"));
     EventLoop& loop = server.loop();
-    const ServerLimits& limits = server.limits();
-    if (peer.is_ip() && limits.no_delay) set_option(loop, socket.get(), IPPROTO_TCP, TCP_NODELAY);
-    if (peer.is_ip() && limits.keep_alive) set_option(loop, socket.get(), SOL_SOCKET, SO_KEEPALIVE);
-    Stream stream =
-        stream_over_socket(loop, std::move(socket), peer, {.limit = limits.stream_limit});
+    Stream stream(loop, std::move(channel), {.limit = server.limits().stream_limit});
+    if (server.handler().upgrade) {
+        const auto upgrade = [&] { return server.handler().upgrade(std::move(stream)); };
+        Outcome<Stream> upgraded = co_await settled_call(upgrade);
+        if (upgraded.failed() && !upgraded.cancelled())
+            report(loop, "the upgrade of a connection has failed", upgraded.error());
+        if (upgraded.failed()) co_return;
+        stream = std::move(upgraded).value();
+        if (!stream) co_return;
+    }
     client.watch(stream.writer);
-    const auto handle = [&] { return server.handler()(std::move(stream)); };
+    const auto handle = [&] { return server.handler().handle(std::move(stream)); };
     const Outcome<void> outcome = co_await settled_call(handle);
     if (outcome.failed()) client.writer.close();
     if (outcome.cancelled()) client.writer.abort();
@@ -97,14 +105,20 @@ Coro<void> pause(ServerState& server, Duration limit) {
     co_await move_on_after(limit, change);
 }
 
-/// The result of the operation gets its owner here, before anything can throw.
+/// The result of the operation gets its owner here, before anything can throw. The address of the
+/// peer goes into the channel and not into the frame of the task: the frame would need the room for
+/// the longest address of all families, in every connection.
 void take(ServerState& server, int fd, const sockaddr_storage& storage, std::size_t size) {
-    lowlevel::LoopFd socket(server.loop(), lowlevel::Fd(fd));
+    EventLoop& loop = server.loop();
+    lowlevel::LoopFd socket(loop, lowlevel::Fd(fd));
     if (!server.is_serving()) return;
     const auto length = static_cast<std::uint32_t>(std::min(size, sizeof storage));
-    const auto* address = reinterpret_cast<const sockaddr*>(&storage);
-    server.loop().create_task(serve_client(ServerState::Counted(server), std::move(socket),
-                                           Address::from_sockaddr(address, length)));
+    const Address peer =
+        Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length);
+    if (peer.is_ip() && server.limits().no_delay) set_option(loop, fd, IPPROTO_TCP, TCP_NODELAY);
+    if (peer.is_ip() && server.limits().keep_alive) set_option(loop, fd, SOL_SOCKET, SO_KEEPALIVE);
+    auto channel = std::make_shared<SocketChannel>(std::move(socket), peer);
+    loop.create_task(serve_client(ServerState::Counted(server), std::move(channel)));
 }
 
 /// A reason that ends with the end of another connection, or by itself.
@@ -135,6 +149,7 @@ Coro<void> accept_on(ServerState& server, const Listener& listener) {
         sockaddr_storage storage{};
         lowlevel::OperationRequest request{.kind = lowlevel::OperationKind::accept,
                                            .fd = listener.socket.fileno(),
+                                           .blocking = lowlevel::Blocking::owned,
                                            .buffer = &storage,
                                            .size = sizeof storage};
         const int result = co_await lowlevel::perform_in_place(request);
@@ -246,11 +261,17 @@ void ServerState::close() noexcept {
 
 /// The tasks of the clients end later, so the list does not change during the walk.
 void ServerState::close_clients() noexcept {
-    clients_.for_each([](Client& client) { client.writer.close(); });
+    clients_.for_each([](Client& client) {
+        if (!client.writer) client.task.cancel("the server closes its connections");
+        client.writer.close();
+    });
 }
 
 void ServerState::abort_clients() noexcept {
-    clients_.for_each([](Client& client) { client.writer.abort(); });
+    clients_.for_each([](Client& client) {
+        if (!client.writer) client.task.cancel("the server closes its connections");
+        client.writer.abort();
+    });
 }
 
 void ServerState::cancel_handlers() noexcept {

@@ -169,6 +169,8 @@ Address StreamWriter::local() const { return state().channel().local(); }
 
 int StreamWriter::fd() const { return state().channel().fd(); }
 
+lowlevel::Channel& StreamWriter::channel() const { return state().channel(); }
+
 std::size_t StreamWriter::get_write_buffer_size() const { return state().buffered_bytes(); }
 
 void StreamWriter::set_write_buffer_limits(std::size_t high, std::size_t low) const {

@@ -65,8 +65,6 @@ void forget(std::string& bytes) noexcept {
 
 WriterState::WriterState(EventLoop& loop, ChannelPtr channel, const StreamOptions& options)
     : StreamState(loop, std::move(channel), options) {
-    operation_.writer = this;
-    operation_.on_finished = &reported;
     again_.writer = this;
     again_.run = &go_on;
 }
@@ -139,6 +137,7 @@ void WriterState::pump() noexcept {
 
 void WriterState::prepare() noexcept {
     operation_.kind = lowlevel::OperationKind::write;
+    operation_.on_finished = &reported;
     operation_.buffer = outgoing_.data() + outgoing_sent_;
     operation_.size = std::min(outgoing_.size() - outgoing_sent_, largest_piece_bytes);
 }
@@ -188,7 +187,7 @@ void WriterState::go_on(Ready& node) noexcept {
 }
 
 void WriterState::reported(lowlevel::Operation& operation) noexcept {
-    WriterState& self = *static_cast<WriteOperation&>(operation).writer;
+    auto& self = static_cast<WriterState&>(*static_cast<OwnOperation&>(operation).stream);
     self.in_flight_ = false;
     self.take_over(operation.result);
     self.pump();
@@ -197,9 +196,11 @@ void WriterState::reported(lowlevel::Operation& operation) noexcept {
 
 // --- The end ------------------------------------------------------------------------------------
 
-/// A later wish may go further than an earlier one, and never back.
+/// A later wish may go further than an earlier one, and never back. A stream that was detached has
+/// no channel, and wants everything already.
 void WriterState::end(Ending how) noexcept {
     closing_ = true;
+    if (wanted_ == Ending::everything) return;
     if (!channel().is_connection()) how = Ending::everything;
     wanted_ = std::max(wanted_, how);
 }
@@ -227,7 +228,9 @@ void WriterState::close_what_is_due() noexcept {
 void WriterState::abort() noexcept {
     end(Ending::everything);
     if (std::exchange(aborted_, true)) return;
-    if (in_flight_) return channel().cancel(operation_);
+    if (in_flight_) channel().cancel(operation_);
+    if (!closed_) channel().abort();
+    if (in_flight_) return;
     give_up(0);
     note_progress();
 }

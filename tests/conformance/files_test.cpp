@@ -328,6 +328,16 @@ TEST_P(Files, a_rename_replaces_what_it_may_replace) {
     char byte = 0;
     EXPECT_EQ(pread(old, {&byte, 1}, 0), 1);
     EXPECT_EQ(byte, 'o') << "an open file outlives its name";
+    struct statx about{};
+    char nothing[] = "";
+    EXPECT_EQ(run({.kind = OperationKind::statx,
+                   .fd = old,
+                   .flags = AT_EMPTY_PATH,
+                   .buffer = nothing,
+                   .size = STATX_BASIC_STATS,
+                   .second = &about}),
+              0);
+    EXPECT_EQ(about.stx_nlink, 0u);
     EXPECT_EQ(rename(path("a"), path("c")), -ENOENT);
     EXPECT_EQ(rename(path("b"), path("b")), 0);
     make_file(path("a"), "");

@@ -160,8 +160,12 @@ component_consumer() {  # component_consumer PREFIX BUILD_DIR COMPONENT...
 
 exports_what_the_headers_declare() {  # exports_what_the_headers_declare LIB_DIR
     quietly "$consumer_dir/exported.py" "$1/libasyncio.so" "$source_dir/include"
-    quietly "$consumer_dir/exported.py" "$1/libasyncio-testing.so" "$source_dir/include" \
-        "$source_dir/libs/testing/include"
+    local library
+    for library in testing tls; do
+        [[ -e $1/libasyncio-$library.so ]] || continue
+        quietly "$consumer_dir/exported.py" "$1/libasyncio-$library.so" "$source_dir/include" \
+            "$source_dir/libs/$library/include"
+    done
 }
 
 library_refuses() {  # library_refuses TEXT CMAKE_OPTION...: the configuration fails with that text
@@ -189,6 +193,10 @@ if echo '#include <liburing.h>' | g++ -fsyntax-only -x c++ - 2>/dev/null; then
     uring=(liburing.so.2)
 fi
 
+# asyncio::tls is built if OpenSSL is installed.
+openssl=()
+if pkg-config --exists openssl; then openssl=(libssl.so.3 libcrypto.so.3); fi
+
 readme_install() {  # readme_install: the lines of the README, with other folders
     local lines
     lines=$(readme_block install)
@@ -211,6 +219,11 @@ check "static: the program needs no other library" needs_only "$work/c2" \
 check "static: the component testing" component_consumer "$work/usr-static.moved" "$work/c7" testing
 check "static: pkg-config asyncio-testing" \
     pkg_config_consumer "$work/usr-static.moved" "$work/c8" asyncio-testing components/testing.cpp
+if ((${#openssl[@]} > 0)); then
+    check "static: the component tls" component_consumer "$work/usr-static.moved" "$work/c11" tls
+    check "static: pkg-config asyncio-tls" \
+        pkg_config_consumer "$work/usr-static.moved" "$work/c12" asyncio-tls components/tls.cpp
+fi
 check "a component that is missing is named" \
     says_which_component_is_missing "$work/usr-static.moved"
 check "README: pkg-config" readme_pkg_config "$work/usr-static.moved" "$work/r1"
@@ -239,9 +252,14 @@ check "shared: libasyncio.so needs no other library" needs_only "$shared_lib" \
 check "shared: exports what the headers declare, and nothing else" \
     exports_what_the_headers_declare "${shared_lib%/*}"
 components=(testing)
+if ((${#openssl[@]} > 0)); then components+=(tls); fi
 if ((${#uring[@]} > 0)); then components+=(annex); fi
 check "shared: the components ${components[*]}" \
     component_consumer "$work/usr-shared.moved" "$work/c9" "${components[@]}"
+if ((${#openssl[@]} > 0)); then
+    check "shared: pkg-config asyncio-tls" \
+        pkg_config_consumer "$work/usr-shared.moved" "$work/c13" asyncio-tls components/tls.cpp
+fi
 if ((${#uring[@]} > 0)); then
     check "shared: pkg-config asyncio-annex" \
         pkg_config_consumer "$work/usr-shared.moved" "$work/c10" asyncio-annex components/annex.cpp

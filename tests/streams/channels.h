@@ -167,6 +167,8 @@ public:
         return inner_->close(side, operation);
     }
 
+    void abort() noexcept override { inner_->abort(); }
+
     bool means_end(int error) const noexcept override {
         return error == faults_.means_end || inner_->means_end(error);
     }

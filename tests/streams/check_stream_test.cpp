@@ -1,28 +1,11 @@
-// Goal: a stream keeps its promises over every channel.
-// Method: each case runs over a pipe, over a socket, over bytes in memory, and over channels that
-// shorten and delay what they do; all of them through the public handles.
+// The kinds of channels over which the suite of check_stream.h runs.
 
-#include <asyncio/lowlevel/channel.h>
-
-#include "streams/channels.h"
+#include "streams/check_stream.h"
 #include "streams/descriptor_channel.h"
-#include "streams/stream_help.h"
-
-#include <cerrno>
-#include <memory>
-#include <span>
-#include <string>
 
 #include <sys/socket.h>
 
 namespace {
-
-using namespace asyncio;
-using namespace std::chrono_literals;
-using namespace streams_test;
-
-/// More than any of the channels and the high mark hold together.
-constexpr std::size_t more_than_fits = 600'000;
 
 std::shared_ptr<Channel> faulty(std::shared_ptr<Channel> inner) {
     return std::make_shared<FaultyChannel>(get_running_loop(), std::move(inner),
@@ -34,8 +17,6 @@ Pipe over(std::shared_ptr<Channel> channel, std::size_t limit) {
     StreamReader reader(loop, channel, {.limit = limit});
     return {std::move(reader), StreamWriter(loop, std::move(channel))};
 }
-
-using Make = Coro<Pipe> (*)(std::size_t limit);
 
 Coro<Pipe> pipe(std::size_t limit) { return open_pipe({.limit = limit}); }
 
@@ -74,20 +55,6 @@ Coro<Pipe> faulty_pipe(std::size_t limit) {
     co_return Pipe{std::move(reader), StreamWriter(loop, channel_of(ends[1]))};
 }
 
-struct Kind {
-    const char* name;
-    Make make;
-};
-
-std::ostream& operator<<(std::ostream& out, const Kind& kind) { return out << kind.name; }
-
-class check_stream : public ::testing::TestWithParam<Kind> {
-protected:
-    static Coro<Pipe> make(std::size_t limit = default_stream_limit_bytes) {
-        return GetParam().make(limit);
-    }
-};
-
 INSTANTIATE_TEST_SUITE_P(channels, check_stream,
                          ::testing::Values(Kind{"pipe", pipe}, Kind{"socket", socket},
                                            Kind{"memory", memory},
@@ -95,242 +62,5 @@ INSTANTIATE_TEST_SUITE_P(channels, check_stream,
                                            Kind{"faulty_memory", faulty_memory},
                                            Kind{"faulty_pipe", faulty_pipe}),
                          [](const auto& info) { return std::string(info.param.name); });
-
-// --- Bytes --------------------------------------------------------------------------------------
-
-TEST_P(check_stream, everything_written_arrives_in_order_and_then_the_end) {
-    run_fed_test([]() -> Coro<> {
-        Pipe pipe = co_await make();
-        auto reading = create_task(pipe.reader.read());
-        std::string expected;
-        for (int i = 0; i < 100; ++i) {
-            const std::string piece = numbered_text(static_cast<std::size_t>(i * 37));
-            expected += piece + piece;
-            pipe.writer.write(piece);
-            co_await pipe.writer.send(piece);
-        }
-        pipe.writer.close();
-        co_await pipe.writer.wait_closed();
-        const std::string got = co_await reading;
-        EXPECT_TRUE(got == expected) << got.size() << " of " << expected.size();
-        const std::string after = co_await pipe.reader.read(1);
-        EXPECT_EQ(after, "");
-        EXPECT_TRUE(pipe.reader.at_eof());
-    });
-}
-
-TEST_P(check_stream, every_read_finds_its_bytes_in_whatever_pieces_they_come) {
-    run_fed_test([]() -> Coro<> {
-        Pipe pipe = co_await make(8);
-        std::vector<std::string> pieces{"li", "ne\n1234", "5678", "x;y", "END", "rest"};
-        create_task(feed(std::move(pipe.writer), std::move(pieces)));
-        std::string got = co_await pipe.reader.readline();
-        EXPECT_EQ(got, "line\n");
-        got = co_await pipe.reader.readexactly(8);
-        EXPECT_EQ(got, "12345678");
-        got = co_await pipe.reader.readuntil(";");
-        EXPECT_EQ(got, "x;");
-        got = co_await pipe.reader.readuntil("END");
-        EXPECT_EQ(got, "yEND");
-        got = co_await pipe.reader.read();
-        EXPECT_EQ(got, "rest");
-    });
-}
-
-TEST_P(check_stream, an_early_end_gives_the_bytes_that_came) {
-    run_fed_test([]() -> Coro<> {
-        Pipe pipe = co_await make();
-        pipe.writer.write("part");
-        pipe.writer.close();
-        std::string partial;
-        try {
-            co_await pipe.reader.readexactly(10);
-        } catch (const IncompleteReadError& error) {
-            partial = error.partial();
-        }
-        EXPECT_EQ(partial, "part");
-    });
-}
-
-// --- Waiting ------------------------------------------------------------------------------------
-
-TEST_P(check_stream, a_writer_waits_for_a_slow_reader) {
-    run_fed_test([]() -> Coro<> {
-        Pipe pipe = co_await make();
-        pipe.writer.write(numbered_text(more_than_fits));
-        auto drained = create_task(
-            [](const StreamWriter& writer) -> Coro<> { co_await writer.drain(); }(pipe.writer));
-        co_await sleep(1ms);
-        EXPECT_FALSE(drained.done());
-        auto reading = create_task(pipe.reader.readexactly(more_than_fits));
-        const std::string got = co_await reading;
-        EXPECT_TRUE(got == numbered_text(more_than_fits));
-        co_await drained;
-        co_await pipe.writer.send("");
-        EXPECT_EQ(pipe.writer.get_write_buffer_size(), 0U);
-    });
-}
-
-TEST_P(check_stream, a_stream_that_never_waits_lets_other_tasks_run) {
-    run_fed_test([]() -> Coro<> {
-        Pipe pipe = co_await make();
-        const support::Ticks ticks;
-        for (int i = 0; i < 640; ++i) {
-            co_await pipe.writer.send("x");
-            const std::string got = co_await pipe.reader.readexactly(1);
-            EXPECT_EQ(got, "x");
-        }
-        EXPECT_GE(ticks.count(), 640 / 32);
-    });
-}
-
-TEST_P(check_stream, a_second_read_at_a_time_is_refused) {
-    run_fed_test([]() -> Coro<> {
-        Pipe pipe = co_await make();
-        auto first = create_task(pipe.reader.readexactly(3));
-        co_await sleep(1ms);
-        const auto refused = co_await internal::settle(pipe.reader.read(1));
-        EXPECT_THROW(refused.value(), RuntimeError);
-        co_await pipe.writer.send("abc");
-        const std::string got = co_await first;
-        EXPECT_EQ(got, "abc");
-    });
-}
-
-// --- Cancellation -------------------------------------------------------------------------------
-
-TEST_P(check_stream, a_cancelled_read_takes_nothing_away) {
-    run_fed_test([]() -> Coro<> {
-        Pipe pipe = co_await make();
-        for (int bytes = 0; bytes < 20; ++bytes) {
-            auto reading = create_task(pipe.reader.readexactly(100));
-            co_await sleep(0ns);
-            pipe.writer.write("x");
-            for (int i = 0; i < bytes % 4; ++i) co_await sleep(0ns);
-            reading.cancel();
-            const auto outcome = co_await internal::settle(std::move(reading));
-            EXPECT_TRUE(outcome.cancelled());
-        }
-        const std::string got = co_await pipe.reader.readexactly(20);
-        EXPECT_EQ(got, std::string(20, 'x'));
-    });
-}
-
-TEST_P(check_stream, a_cancelled_send_is_sent_as_a_whole) {
-    run_fed_test([]() -> Coro<> {
-        Pipe pipe = co_await make();
-        auto sending = create_task([](const StreamWriter& writer) -> Coro<> {
-            co_await writer.send(numbered_text(more_than_fits));
-        }(pipe.writer));
-        co_await sleep(1ms);
-        sending.cancel();
-        const auto outcome = co_await internal::settle(std::move(sending));
-        EXPECT_TRUE(outcome.cancelled());
-        pipe.writer.close();
-        const std::string got = co_await pipe.reader.read();
-        EXPECT_TRUE(got == numbered_text(more_than_fits));
-    });
-}
-
-// --- The end ------------------------------------------------------------------------------------
-
-TEST_P(check_stream, closing_the_reader_ends_its_read_and_tells_the_writer) {
-    run_fed_test([]() -> Coro<> {
-        Pipe pipe = co_await make();
-        auto reading = create_task(pipe.reader.readline());
-        co_await sleep(1ms);
-        pipe.reader.close();
-        pipe.reader.close();
-        const std::string line = co_await reading;
-        EXPECT_EQ(line, "");
-        const int error = co_await eventual_error_of(pipe.writer);
-        EXPECT_EQ(error, EPIPE);
-    });
-}
-
-TEST_P(check_stream, a_writer_that_waits_learns_that_the_reader_is_gone) {
-    run_fed_test([]() -> Coro<> {
-        Pipe pipe = co_await make();
-        auto sending = create_task([](const StreamWriter& writer) -> Coro<> {
-            co_await writer.send(std::string(more_than_fits, 'x'));
-        }(pipe.writer));
-        co_await sleep(1ms);
-        pipe.reader = StreamReader();
-        const int error = co_await error_of(std::move(sending));
-        EXPECT_EQ(error, EPIPE);
-        EXPECT_TRUE(pipe.writer.is_closing());
-        EXPECT_EQ(pipe.writer.get_write_buffer_size(), 0U);
-    });
-}
-
-TEST_P(check_stream, an_aborted_writer_sends_no_more) {
-    run_fed_test([]() -> Coro<> {
-        Pipe pipe = co_await make();
-        pipe.writer.write(numbered_text(more_than_fits));
-        pipe.writer.abort();
-        EXPECT_TRUE(pipe.writer.is_closing());
-        co_await pipe.writer.wait_closed();
-        EXPECT_EQ(pipe.writer.get_write_buffer_size(), 0U);
-        const std::string got = co_await pipe.reader.read();
-        EXPECT_LT(got.size(), more_than_fits);
-        EXPECT_TRUE(got == numbered_text(more_than_fits).substr(0, got.size()));
-        const int error = co_await error_of(pipe.writer.send("late"));
-        EXPECT_EQ(error, ECONNRESET);
-    });
-}
-
-TEST_P(check_stream, handles_may_go_at_any_time) {
-    run_fed_test([]() -> Coro<> {
-        for (int steps = 0; steps < 4; ++steps) {
-            Pipe pipe = co_await make();
-            auto reading = create_task(pipe.reader.read());
-            for (int i = 0; i < steps; ++i) co_await sleep(0ns);
-            pipe.writer.write(numbered_text(more_than_fits));
-            for (int i = 0; i < steps; ++i) co_await sleep(0ns);
-            pipe.writer = StreamWriter();
-            pipe.reader = StreamReader();
-            const std::string got = co_await reading;
-            EXPECT_LT(got.size(), more_than_fits);
-        }
-    });
-}
-
-TEST_P(check_stream, a_loop_that_closes_ends_the_streams_that_are_left) {
-    const support::LogCapture log;
-    Pipe left;
-    {
-        support::TestLoop loop;
-        loop->run_until_complete([&]() -> Coro<> {
-            left = co_await make();
-            left.writer.write(numbered_text(more_than_fits));
-        }());
-        loop->close();
-        EXPECT_TRUE(left.reader.is_closing());
-        EXPECT_TRUE(left.writer.is_closing());
-        EXPECT_EQ(left.writer.get_write_buffer_size(), 0U);
-    }
-    // The handles are dropped when the loop has gone.
-}
-
-TEST_P(check_stream, a_read_that_waits_when_the_loop_closes_is_cancelled) {
-    const support::LogCapture log;
-    support::TestLoop loop;
-    bool cancelled = false;
-    Pipe left;
-    loop->run_until_complete([&]() -> Coro<> {
-        left = co_await make();
-        create_task([](const StreamReader& reader, bool& was_cancelled) -> Coro<> {
-            try {
-                co_await reader.read(1);
-            } catch (const CancelledError&) {
-                was_cancelled = true;
-                throw;
-            }
-        }(left.reader, cancelled));
-        co_await sleep(1ms);
-    }());
-    loop->close();
-    EXPECT_TRUE(cancelled);
-}
 
 }  // namespace

@@ -18,6 +18,7 @@ def misfits_of(change):
     with tempfile.TemporaryDirectory() as folder:
         os.mkdir(os.path.join(folder, "docs"))
         os.symlink(os.path.join(ROOT, "include"), os.path.join(folder, "include"))
+        os.symlink(os.path.join(ROOT, "libs"), os.path.join(folder, "libs"))
         with open(os.path.join(folder, "docs", "from-python.md"), "w", encoding="utf-8") as file:
             file.write(page)
         return list(from_python.misfits(folder))

@@ -120,6 +120,33 @@ class TidyTest(unittest.TestCase):
         self.assertEqual(self.rules("tool/main.cpp", '#include "../src/base/log.h"\n',
                                     {"src/base/log.h": HEADER}), [(2, "public_headers_only")])
 
+    def test_a_third_party_library_has_its_own_files(self):
+        include = "#include <openssl/ssl.h>\n"
+        for path in ("src/core/a.cpp", "libs/tls/src/a.cpp", "libs/tls/include/asyncio/tls/a.h",
+                     "libs/http/src/engine/a.cpp", "tests/core/a.cpp", "tool/a.cpp"):
+            with self.subTest(path):
+                self.assertIn("third_party", [rule for _, rule in self.rules(path, include)])
+        self.assertEqual(self.rules("libs/tls/src/engine/a.cpp", include), [])
+
+    def test_an_engine_knows_no_loop(self):
+        path = "libs/tls/src/engine/a.cpp"
+        own = "libs/tls/include/asyncio/tls/a.h"
+        self.assertIn((2, "engine"), self.rules(path, "#include <asyncio/event_loop.h>\n"))
+        self.assertEqual(self.rules(path, "#include <asyncio/exceptions.h>\n"), [])
+        include = "#include <asyncio/tls/a.h>\n"
+        self.assertEqual(self.rules(path, include, {own: HEADER}), [])
+        channel = HEADER + "#include <asyncio/lowlevel/channel.h>\n"
+        self.assertIn((2, "engine"), self.rules(path, include, {own: channel}))
+        self.assertNotIn((2, "engine"), self.rules("libs/tls/src/a.cpp", include, {own: channel}))
+
+    def test_a_library_includes_headers_of_its_own_sources(self):
+        own = {"libs/tls/src/engine/b.h": HEADER}
+        include = '#include "engine/b.h"\n'
+        for path in ("libs/tls/src/a.cpp", "libs/tls/src/engine/a.cpp"):
+            self.assertEqual(self.rules(path, include, own), [])
+        self.assertEqual(self.rules("libs/http/src/a.cpp", include, own),
+                         [(2, "public_headers_only")])
+
     def test_a_room_of_the_roof_includes_its_own_headers(self):
         others = {"tool/table.h": HEADER, "tool/batch/plan.h": HEADER}
         for name in ("table.h", "batch/plan.h"):

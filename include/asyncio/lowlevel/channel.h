@@ -37,6 +37,11 @@
 // this happens. Operations of a side that is not closed must still finish: a read that can bring no
 // more bytes gives 0, and a write that cannot be sent gives −EPIPE.
 //
+// `abort` says that the program waits for nothing any more: it has dropped the stream, or aborted
+// it, or the loop closes. Operations in flight, a close included, must then end soon, and so must
+// the close that follows. Bytes may be lost. A channel that waits for nothing but its own
+// operations has nothing to do, because these are cancelled besides.
+//
 // Owners. The streams share the channel by `std::shared_ptr`. Each holds it until its last
 // operation is reported, so a channel is never destroyed with an operation in flight. When the loop
 // closes, the streams that are left cancel their operations and close their sides. The channel must
@@ -81,6 +86,10 @@ public:
     /// or −errno if something that was written may be lost. The side is closed in every case. A
     /// close is never cancelled.
     virtual Submitted close(Side side, Operation& operation) noexcept = 0;
+
+    /// Ends the patience of the channel. Called before the close that it is about, or during it.
+    /// Calling twice is allowed, and so is calling after the end.
+    virtual void abort() noexcept {}
 
     /// Whether both sides belong to one connection, as those of a socket do. `StreamWriter::close`
     /// then closes both sides, and `write_eof` only its own. The two sides of a pipe do not: the

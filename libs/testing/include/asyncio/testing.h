@@ -6,6 +6,7 @@
 
 #include <asyncio/testing/assertion_error.h>
 #include <asyncio/testing/log_capture.h>
+#include <asyncio/testing/memory_stream.h>
 #include <asyncio/testing/probe_backend.h>
 #include <asyncio/testing/seed.h>
 #include <asyncio/testing/simulate.h>

@@ -1,0 +1,197 @@
+// Goal: sessions are resumed, with both versions of TLS; never for another name, another context,
+// or another choice of the server.
+// Method: connections one after the other; OpenSSL says whether a session was resumed.
+
+#include "tls_help.h"
+
+namespace {
+
+using namespace tls_test;
+
+/// One connection, on which both sides say something. Returns whether its session was resumed.
+Coro<bool> resumes(tls::Context client, tls::Context server, TlsOptions options = to_example) {
+    Ends ends = co_await connect_over(channels_between({}), client, server, options);
+    const bool reused = ends.client->info().session_reused;
+    EXPECT_EQ(ends.server->info().session_reused, reused);
+    Streams one(std::move(ends.client));
+    Streams other(std::move(ends.server));
+    // With TLS 1.3 the session comes after the handshake, and is there when data is read.
+    other.writer.write("hello");
+    const std::string got = co_await one.reader.readexactly(5);
+    EXPECT_EQ(got, "hello");
+    co_await close_both(one, other);
+    co_return reused;
+}
+
+class tls_session : public ::testing::TestWithParam<tls::Version> {};
+
+INSTANTIATE_TEST_SUITE_P(of, tls_session,
+                         ::testing::Values(tls::Version::tls_1_2, tls::Version::tls_1_3),
+                         [](const auto& info) {
+                             return info.param == tls::Version::tls_1_2 ? "tls_1_2" : "tls_1_3";
+                         });
+
+TEST_P(tls_session, is_resumed_again_and_again) {
+    run_simulated([]() -> Coro<> {
+        const tls::Context client = client_of({.maximum_version = GetParam()});
+        const tls::Context server = good_server_context();
+        bool reused = co_await resumes(client, server);
+        EXPECT_FALSE(reused);
+        for (int round = 0; round < 20; ++round) {
+            reused = co_await resumes(client, server);
+            EXPECT_TRUE(reused) << round;
+        }
+    });
+}
+
+TEST_P(tls_session, is_resumed_after_an_end_without_close_notify) {
+    run_simulated([]() -> Coro<> {
+        const tls::Context client = client_of({.maximum_version = GetParam()});
+        const tls::Context server = good_server_context();
+        {
+            Ends ends = co_await connect_over(channels_between({}), client, server);
+            const Streams other(ends.server);
+            const Streams one(ends.client);
+            other.writer.write("hello");
+            const std::string got = co_await one.reader.readexactly(5);
+            EXPECT_EQ(got, "hello");
+            ends.client->abort();
+            ends.server->abort();
+        }
+        const bool reused = co_await resumes(client, server);
+        EXPECT_TRUE(reused);
+    });
+}
+
+TEST_P(tls_session, keeps_the_certificate_of_the_client) {
+    run_simulated([]() -> Coro<> {
+        const std::string trusted = root().certificate_pem();
+        const std::string chain = good_client().chain_pem();
+        const std::string key = good_client().key_pem();
+        const tls::Context client =
+            client_of({.certificate_pem = chain, .key_pem = key, .maximum_version = GetParam()});
+        const tls::Context server =
+            good_server_context({.ca_pem = trusted, .verify = tls::Verify::required});
+        bool reused = co_await resumes(client, server);
+        reused = co_await resumes(client, server);
+        EXPECT_TRUE(reused);
+    });
+}
+
+TEST_P(tls_session, belongs_to_a_name) {
+    run_simulated([]() -> Coro<> {
+        const Issued both({.dns = {"one.test", "two.test"}}, &root());
+        const tls::Context client = client_of({.maximum_version = GetParam()});
+        const tls::Context server = server_of(both);
+        const TlsOptions one{.server_hostname = "one.test"};
+        const TlsOptions two{.server_hostname = "two.test"};
+        const TlsOptions other_port{.server_hostname = "one.test", .session_key = "8443"};
+        bool reused = co_await resumes(client, server, one);
+        reused = co_await resumes(client, server, two);
+        EXPECT_FALSE(reused);
+        reused = co_await resumes(client, server, other_port);
+        EXPECT_FALSE(reused);
+        reused = co_await resumes(client, server, one);
+        EXPECT_TRUE(reused);
+    });
+}
+
+TEST_P(tls_session, belongs_to_a_context) {
+    run_simulated([]() -> Coro<> {
+        const tls::Context server = good_server_context();
+        const tls::Context careless =
+            client_of({.verify = tls::Verify::none, .maximum_version = GetParam()});
+        const tls::Context careful = client_of({.maximum_version = GetParam()});
+        bool reused = co_await resumes(careless, server);
+        reused = co_await resumes(careful, server);
+        EXPECT_FALSE(reused);
+        const tls::Context other_server = good_server_context();
+        reused = co_await resumes(careful, other_server);
+        EXPECT_FALSE(reused) << "another server cannot read its ticket";
+    });
+}
+
+TEST_P(tls_session, is_not_kept_or_given_if_the_program_does_not_want_it) {
+    run_simulated([]() -> Coro<> {
+        const tls::Context server = good_server_context();
+        const tls::Context forgetful =
+            client_of({.maximum_version = GetParam(), .cached_sessions = 0});
+        bool reused = co_await resumes(forgetful, server);
+        reused = co_await resumes(forgetful, server);
+        EXPECT_FALSE(reused);
+        const tls::Context client = client_of({.maximum_version = GetParam()});
+        const tls::Context without = good_server_context({.session_tickets = 0});
+        reused = co_await resumes(client, without);
+        reused = co_await resumes(client, without);
+        EXPECT_FALSE(reused);
+    });
+}
+
+TEST_P(tls_session, of_the_server_that_was_not_used_for_the_longest_time_goes_first) {
+    run_simulated([]() -> Coro<> {
+        const Issued all({.dns = {"a.test", "b.test", "c.test"}}, &root());
+        const tls::Context client =
+            client_of({.maximum_version = GetParam(), .cached_sessions = 2});
+        const tls::Context server = server_of(all);
+        const TlsOptions a{.server_hostname = "a.test"};
+        const TlsOptions b{.server_hostname = "b.test"};
+        const TlsOptions c{.server_hostname = "c.test"};
+        bool reused = co_await resumes(client, server, a);
+        reused = co_await resumes(client, server, b);
+        reused = co_await resumes(client, server, a);
+        EXPECT_TRUE(reused);
+        reused = co_await resumes(client, server, c);
+        EXPECT_FALSE(reused);
+        reused = co_await resumes(client, server, b);
+        EXPECT_FALSE(reused) << "c has taken its place";
+        reused = co_await resumes(client, server, c);
+        EXPECT_TRUE(reused);
+    });
+}
+
+/// A certificate of a client that was good for one of two contexts behind one address must not open
+/// the other one.
+TEST_P(tls_session, does_not_carry_a_client_from_one_context_of_a_server_to_another) {
+    run_simulated([]() -> Coro<> {
+        const Issued both({.dns = {"open.test", "closed.test"}}, &root());
+        const std::string trusted = root().certificate_pem();
+        const tls::Context closed =
+            server_of(both, {.ca_pem = trusted, .verify = tls::Verify::required});
+        const tls::NamedContext names[] = {{"closed.test", closed}};
+        const tls::Context server = server_of(both, {.contexts_by_name = names});
+        // Without names, so that the client tries its session with both.
+        const tls::Context client =
+            client_of({.check_hostname = false, .maximum_version = GetParam()});
+        const TlsOptions to_open{.server_hostname = "open.test"};
+        const TlsOptions to_closed{.server_hostname = "closed.test"};
+        bool reused = co_await resumes(client, server, to_open);
+        reused = co_await resumes(client, server, to_open);
+        EXPECT_TRUE(reused);
+        MemoryChannels ends = channels_between({});
+        Task<std::string> accepting =
+            create_task(said_by(tls::start_tls(std::move(ends.second), server)));
+        Task<TlsPtr> connecting =
+            create_task(tls::start_tls(std::move(ends.first), client, to_closed));
+        co_await internal::settle(std::move(connecting));
+        const std::string said = co_await accepting;
+        EXPECT_EQ(said, "TlsError: TLS handshake with a client: the client sent no certificate");
+    });
+}
+
+TEST(tls_session, of_version_1_3_is_used_once) {
+    run_simulated([]() -> Coro<> {
+        const tls::Context client = client_of();
+        const tls::Context server = good_server_context({.session_tickets = 1});
+        co_await resumes(client, server);
+        // The second connection takes the only ticket before it gets another one.
+        Ends ends = co_await connect_over(channels_between({}), client, server);
+        EXPECT_TRUE(ends.client->info().session_reused);
+        const bool reused = co_await resumes(client, server);
+        EXPECT_FALSE(reused);
+        Streams one(std::move(ends.client));
+        Streams other(std::move(ends.server));
+        co_await close_both(one, other);
+    });
+}
+
+}  // namespace
