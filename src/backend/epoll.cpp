@@ -38,6 +38,16 @@
 // anew. `armed` is believed only while an operation waits, because only at that time the descriptor
 // is known to be open: a close takes the operations out of the slot (rule 9).
 //
+// The library's own sockets are the exception. They are closed through this back-end alone, so its
+// memory of them is right, and the cheapest way is also safe: registered once by edge, for both
+// directions (watched.h). The events of the two ways are told apart by a bit of their data. A
+// descriptor that was used in the first way and turns out to be an own socket changes over, with
+// the operations that wait on it.
+//
+// A wait handles no more events when 64 KiB have been received, and keeps the others for the next
+// wait. The tasks run in between, while their bytes are in the processor's cache, and the memory
+// for the bytes is used again by the next ones.
+//
 // Within a direction operations are served in the order in which they came, and the first that
 // would block ends the round. So a thousand readers of one pipe cost one failed read per event and
 // not a thousand.
@@ -446,6 +456,8 @@ void EpollBackend::handle(const epoll_event& event, OperationList& finished) noe
     if (is_current) serve(fd, event.events, finished);
 }
 
+/// The descriptor is one of the library's sockets. `watched_` tries its operations and notes what
+/// the event says. Nothing is armed again: the registration by edge stays until the close.
 void EpollBackend::serve_watched(const epoll_event& event, OperationList& finished) noexcept {
     const auto fd = static_cast<int>(static_cast<std::uint32_t>(event.data.u64));
     const auto generation = static_cast<std::uint32_t>(event.data.u64 >> 32) & 0x7fffffffu;

@@ -35,7 +35,9 @@ enum class Interest : std::uint8_t {
     asked,     ///< The operation names the events itself.
 };
 
-/// What the system call does to the thread that makes it.
+/// What the system call does to the thread that makes it. The back-ends decide by this who carries
+/// the call out: the thread of the loop, at once or when the descriptor is ready, or a worker that
+/// may wait.
 enum class Call : std::uint8_t {
     at_once,       ///< Never waits. Every back-end carries it out within `submit`.
     ready,         ///< Answers EAGAIN instead of waiting, or has nothing to wait for.

@@ -116,7 +116,8 @@ Coro<bool> Socket::send_by_kernel(internal::FilePart& part) const {
     co_return true;
 }
 
-/// Bytes that were read and not sent do not count.
+/// Bytes that were read and not sent do not count. The reads name a place in the file, so nothing
+/// has to be undone when the sending ends early.
 Coro<void> Socket::send_by_reading(internal::FilePart& part) const {
     std::string bytes(part.next(fallback_piece_bytes), '\0');
     while (!part.done()) {
@@ -132,6 +133,8 @@ Coro<void> Socket::send_by_reading(internal::FilePart& part) const {
     }
 }
 
+/// The first call of the kernel decides: after it has sent a byte, an error is an error of the
+/// connection.
 Coro<std::uint64_t> Socket::sendfile(int file, SendfileOptions options) const {
     internal::FilePart part(file, options);
     const bool done = co_await send_by_kernel(part);

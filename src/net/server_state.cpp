@@ -5,11 +5,18 @@
 //  1. It waits while the server has as many connections as it may have.
 //  2. It accepts. Connections that are there already are accepted one after the other without a
 //     wait; the budget of operations (`must_yield`) lets other tasks run in between.
-//  3. It starts the task of the connection. If the server was closed in the meantime, the new
-//     connection is closed.
+//  3. It starts the task of the connection, whose first step runs at once. So from the accept on
+//     the server knows the connection, and whatever ends the server reaches it. If the server was
+//     closed in the meantime, the new connection is closed.
 //  4. Without descriptors or memory it reports the reason and waits: until a connection ends, or
 //     for a second. The connections in the kernel's queue are not lost.
-//  5. It ends when the listener is closed: the close ends its operation.
+//  5. Without memory for the task of a connection, this connection is lost. The server reports that
+//     and goes on.
+//  6. It ends when the listener is closed: the close ends its operation.
+//
+// The tasks are not children of the program's task: a server outlives the function that has started
+// it, and ends with its handle. Each task holds a reference to the state, so the order of the ends
+// does not matter.
 //
 // A connection that the kernel has handed out belongs to the server, whatever happens to the task
 // in the same iteration: the result of the operation has an owner before the task can throw.
@@ -32,6 +39,7 @@
 #include <asyncio/finally.h>
 #include <asyncio/lowlevel/operation_awaiter.h>
 #include <asyncio/lowlevel/perform_now.h>
+#include <asyncio/sleep.h>
 #include <asyncio/timeout.h>
 
 #include "loop/live_loop.h"
@@ -42,7 +50,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <new>
 #include <string>
+#include <string_view>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -56,7 +66,7 @@ constexpr Duration pause_without_descriptors = std::chrono::seconds(1);
 
 using ServerRef = Ref<ServerState>;
 
-void report(EventLoop& loop, const std::string& message, std::exception_ptr error) noexcept {
+void report(EventLoop& loop, std::string_view message, std::exception_ptr error) noexcept {
     loop.call_exception_handler({.message = message, .exception = std::move(error)});
 }
 
@@ -118,7 +128,8 @@ void take(ServerState& server, int fd, const sockaddr_storage& storage, std::siz
     if (peer.is_ip() && server.limits().no_delay) set_option(loop, fd, IPPROTO_TCP, TCP_NODELAY);
     if (peer.is_ip() && server.limits().keep_alive) set_option(loop, fd, SOL_SOCKET, SO_KEEPALIVE);
     auto channel = std::make_shared<SocketChannel>(std::move(socket), peer);
-    loop.create_task(serve_client(ServerState::Counted(server), std::move(channel)));
+    loop.create_task(serve_client(ServerState::Counted(server), std::move(channel)),
+                     {.eager_start = true});
 }
 
 /// A reason that ends with the end of another connection, or by itself.
@@ -193,9 +204,24 @@ void ServerState::note_accepting(int change) noexcept {
 
 namespace {
 
+/// Accepts until the server does not serve any more. A failed allocation costs a connection, and
+/// not the server. So what runs between two calls of `accept_on` allocates nothing. The sleep keeps
+/// the task from trying without a wait: the next frame may fail as well.
+Coro<void> keep_accepting(ServerState& server, const Listener& listener) {
+    while (server.is_serving()) {
+        try {
+            co_await accept_on(server, listener);
+        } catch (const std::bad_alloc&) {
+            report(server.loop(), "a server has lost a connection for lack of memory",
+                   std::current_exception());
+        }
+        if (server.is_serving()) co_await sleep(pause_without_descriptors);
+    }
+}
+
 /// An accepting task. The file of a Unix socket is removed at its end, also after a cancellation.
 Coro<void> run_listener(ServerRef server, const Listener& listener) {
-    const auto accept = [&]() -> Coro<void> { co_await accept_on(*server, listener); };
+    const auto accept = [&]() -> Coro<void> { co_await keep_accepting(*server, listener); };
     const auto clean_up = [&]() -> Coro<void> {
         if (!listener.file.path.empty()) co_await remove_socket_file(listener.file);
         server->note_accepting(-1);

@@ -1,5 +1,8 @@
 // `Socket`: requests filled in, and results turned into values and errors.
 //
+// Every operation says that its descriptor is owned (`Blocking::owned`): a `Socket` is closed
+// through its loop, and `detach` tells the loop before the descriptor leaves it.
+//
 // `recv`, `recv_into` and `send` are plain awaiters, because a program calls them once per message.
 // The others need memory for addresses and headers besides the operation. They are coroutines: the
 // memory lies in their frame, which stays until the operation is reported.
@@ -179,6 +182,7 @@ void Socket::setsockopt(int level, int option, int value) const {
                std::string_view(reinterpret_cast<const char*>(&value), sizeof value));
 }
 
+/// The value has the layout that the option wants: a number, or a structure.
 void Socket::setsockopt(int level, int option, std::string_view value) const {
     perform_now({.kind = OperationKind::setsockopt,
                  .second_fd = option,
@@ -274,6 +278,7 @@ Coro<ReceivedFrom> Socket::recvfrom(std::size_t most_bytes) const {
     co_return ReceivedFrom{std::move(data), received.address, received.truncated};
 }
 
+/// The header of the message lies in the frame, which stays until the operation is reported.
 Coro<ReceivedIntoFrom> Socket::recvfrom_into(std::span<char> room) const {
     const int fd = fileno();
     Message message(room);
@@ -291,6 +296,7 @@ Coro<void> Socket::sendall(std::string_view data) const {
     } while (!data.empty());
 }
 
+/// A datagram goes whole or not at all, so there is no rest to send.
 Coro<std::size_t> Socket::sendto(std::string_view data, Address address) const {
     Message message(data);
     message.to(address);

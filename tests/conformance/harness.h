@@ -5,8 +5,8 @@
 // Every rule is tested on all of them. `io_uring_plain` is a ring as an old kernel grants it,
 // without any of the flags that make it cheaper, which changes when completions appear.
 // `simulated_seeded` is the simulated back-end with a seed under which it delays, shortens and
-// shuffles, as the contract permits. `…_owned` are the back-ends with sockets that say that they are
-// owned (`Blocking::owned`). A test that needs the kernel (signals in a waiting call,
+// shuffles, as the contract permits. `…_owned` are the back-ends with sockets that say that they
+// are owned (`Blocking::owned`). A test that needs the kernel (signals in a waiting call,
 // descriptors running out) belongs to `OnKernel`, which leaves the simulated ones out.
 
 #include <asyncio/lowlevel/backend.h>
@@ -161,6 +161,8 @@ protected:
     std::string read(int fd, std::size_t size = 4096);
     /// Writes until the pipe is full. Returns how many bytes it took.
     std::size_t fill(int fd);
+    /// Reads until `count` bytes have come.
+    std::string read_exactly(int fd, std::size_t count);
     /// Reads `count` bytes and throws them away.
     void drain(int fd, std::size_t count);
 
