@@ -13,6 +13,8 @@
 #include <asyncio/exceptions.h>
 #include <asyncio/executor.h>
 #include <asyncio/exit_stack.h>
+#include <asyncio/file.h>
+#include <asyncio/files.h>
 #include <asyncio/finally.h>
 #include <asyncio/future.h>
 #include <asyncio/gather.h>
@@ -46,3 +48,4 @@
 #include <asyncio/timeout.h>
 #include <asyncio/timeout_scope.h>
 #include <asyncio/wait.h>
+#include <asyncio/watch.h>

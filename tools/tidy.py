@@ -67,6 +67,7 @@ MAY_INCLUDE = {
     "scopes": {"base", "loop", "core", "sync"},
     "streams": {"base", "backend", "loop", "core"},
     "signals": {"base", "loop", "core"},
+    "files": {"base", "backend", "loop", "core", "streams"},
     "executors": {"base", "machine", "loop", "core", "scopes"},
     "net": {"base", "backend", "loop", "core", "scopes", "streams", "executors"},
     "process": {"base", "backend", "loop", "core", "scopes", "streams"},
@@ -100,10 +101,11 @@ HEADERS_OF_FLOOR = {
     "sync": "sync lock event condition semaphore barrier held queue",
     "scopes": "gather wait as_completed staggered_race shield timeout timeout_scope task_group "
               "finally exit_stack map_concurrent",
-    "streams": "stream streams standard_streams file lowlevel/operation_awaiter "
+    "streams": "stream streams standard_streams lowlevel/operation_awaiter "
                "lowlevel/channel",
     "net": "names net datagram socket connection server",
     "signals": "signals",
+    "files": "file files watch",
     "executors": "executor thread_future thread_queue process_pool serialize",
     "process": "subprocess",
     "tls": "tls tls/*",

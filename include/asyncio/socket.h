@@ -166,7 +166,7 @@ public:
     /// Closes the socket. Operations in flight on it end with an OsError. Closing twice is allowed.
     void close() noexcept { fd_.reset(); }
     /// Gives the descriptor away. No operation may be in flight on it.
-    [[nodiscard]] lowlevel::Fd detach() noexcept { return lowlevel::Fd(fd_.release()); }
+    [[nodiscard]] lowlevel::Fd detach() noexcept;
 
     // Calls that wait. What they throw: OsError, and CancelledError if the task is cancelled.
 

@@ -79,8 +79,10 @@ int attempt_read(Operation& operation, Scratch& scratch, Call call) noexcept {
         if (room.data() == nullptr) return -ENOMEM;
     }
     const int count = retried([&] { return call(room); });
-    if (operation.receive != nullptr && count > 0)
+    if (operation.receive != nullptr && count > 0) {
+        scratch.passed_on(static_cast<std::size_t>(count));
         operation.receive(operation, room.first(static_cast<std::size_t>(count)));
+    }
     return count;
 }
 

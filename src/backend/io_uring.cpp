@@ -99,6 +99,7 @@ std::unique_ptr<asyncio::lowlevel::Backend> asyncio::lowlevel::make_io_uring_bac
 #include "backend/operation_kind.h"
 #include "backend/ring.h"
 #include "backend/ring_requests.h"
+#include "backend/ring_watches.h"
 #include "backend/slots.h"
 #include "backend/system_calls.h"
 #include "backend/thread_number.h"
@@ -143,12 +144,13 @@ public:
     Waited wait(TimePoint deadline, OperationList& finished) noexcept override;
     bool look_is_due() noexcept override { return anything_to_do() && look_clock_.due(); }
     void hand_over() noexcept override;
+    void disown(int fd) noexcept override { end_operations_on(fd); }
     void wake() noexcept override { wake_event_.wake(); }
     TimePoint now() noexcept override { return Clock::now(); }
 
 private:
-    // The owner of a completion: a cancellation, whose answer is ignored; the wake-up; or else
-    // the operation at this address.
+    // The owner of a completion: a cancellation, whose answer is ignored; the wake-up; the watch of
+    // a descriptor (`RingWatches::owns`); or else the operation at this address.
     static constexpr std::uint64_t nobody = 0;
     static constexpr std::uint64_t wake_up = 1;
 
@@ -170,17 +172,20 @@ private:
     static constexpr unsigned descriptor_closed = 128;
     static constexpr unsigned in_thread = 256;  ///< `file_threads_` has it, and no list.
     static constexpr unsigned counted = 512;    ///< In `RingSlot::in_flight`.
+    static constexpr unsigned in_watch = 1024;  ///< In a list of `watched_`.
 
     bool is_ours(int fd) const noexcept { return fd == ring_.fd() || fd == wake_event_.fd(); }
     /// Whether a look could report or start something. Reads shared memory only, without a system
     /// call.
     bool anything_to_do() const noexcept {
         return !without_entry_.empty() || !done_.empty() || ring_.has_news() ||
-               file_threads_.any_ended();
+               watches_.has_requests() || file_threads_.any_ended();
     }
     Submitted finish(Operation& operation, int result) noexcept;
     void keep(Operation& operation, unsigned marks) noexcept;
     void end_operations_on(int fd) noexcept;
+    Submitted submit_watched(Operation& operation) noexcept;
+    void settle_all(OperationList& ended) noexcept;
     bool must_wait_for_worker(Operation& operation) noexcept;
     void give_to_threads(Operation& operation) noexcept;
     void collect_from_threads() noexcept;
@@ -218,12 +223,15 @@ private:
 
     // An operation in flight is in exactly one of these.
     OperationList without_entry_;  ///< Needs an entry in the ring: to be armed, or to be ended.
-    // `RingSlot::polled`                ///< The ring has a poll for it.
+    // `RingSlot::polled`: the ring has a poll for it.
+    // `WatchedSlot::reads`, …: the ring has a poll for its descriptor.
     OperationList in_kernel_hands_;  ///< The kernel may touch its buffer at any time.
     OperationList done_;             ///< Its result holds, and the next `wait` reports it.
 
     /// So that a close finds the operations on its descriptor.
     Slots<RingSlot> slots_;
+
+    RingWatches watches_{scratch_};
 
     /// The last member: its threads use `wake_event_` until it is destroyed.
     FileThreads file_threads_{[](void* event) noexcept { static_cast<WakeEvent*>(event)->wake(); },
@@ -243,6 +251,7 @@ IoUringBackend::~IoUringBackend() {
 Backend::Submitted IoUringBackend::submit(Operation& operation) noexcept {
     fork_guard_.check();
     if (is_ours(operation.fd)) return finish(operation, -EBADF);
+    if (watches_.takes(operation)) return submit_watched(operation);
     const bool may_block = must_wait_for_worker(operation);
     const int result =
         may_block ? attempt_from_cache(operation, scratch_) : attempt(operation, scratch_);
@@ -265,7 +274,16 @@ bool IoUringBackend::must_wait_for_worker(Operation& operation) noexcept {
     return !file_threads_.let_go(operation.fd);
 }
 
+/// An operation on an owned descriptor: one poll in the ring serves all of them.
+Backend::Submitted IoUringBackend::submit_watched(Operation& operation) noexcept {
+    const int result = watches_.submit(operation);
+    if (result != would_block) return finish(operation, result);
+    keep(operation, in_watch);
+    return Submitted::in_flight;
+}
+
 Backend::Submitted IoUringBackend::finish(Operation& operation, int result) noexcept {
+    if (operation.kind == OperationKind::socket && result >= 0) watches_.note_new(result);
     operation.result = result;
     operation.state = Operation::State::finished;
     return Submitted::finished;
@@ -296,16 +314,16 @@ void IoUringBackend::give_to_threads(Operation& operation) noexcept {
 void IoUringBackend::collect_from_threads() noexcept {
     OperationList ended;
     file_threads_.take_ended(ended);
-    while (!ended.empty()) {
-        Operation& operation = ended.pop_front();
-        settle(operation, operation.result);
-    }
+    settle_all(ended);
 }
 
 /// Before `fd` is closed. The kernel keeps the file for the polls in the ring, so they are ended by
 /// the next `wait`, and only then the peer of a socket sees the close. No operation is tried after
 /// this, because the number may belong to another file.
 void IoUringBackend::end_operations_on(int fd) noexcept {
+    OperationList ended;
+    watches_.forget(fd, ended);
+    settle_all(ended);
     RingSlot* slot = slots_.find(fd);
     if (slot == nullptr || slot->in_flight == 0) return;
     const auto end_it = [this, fd](Operation& operation) {
@@ -330,6 +348,14 @@ void IoUringBackend::cancel(Operation& operation) noexcept {
     settle(operation, -ECANCELED);
 }
 
+/// Settles operations of owned descriptors, whose results hold.
+void IoUringBackend::settle_all(OperationList& ended) noexcept {
+    while (!ended.empty()) {
+        Operation& operation = ended.pop_front();
+        settle(operation, operation.result);
+    }
+}
+
 Backend::Waited IoUringBackend::wait(TimePoint deadline, OperationList& finished) noexcept {
     fork_guard_.check();
     if (in_flight_ == 0 && deadline == internal::at_once) return Waited::ok;
@@ -341,7 +367,9 @@ Backend::Waited IoUringBackend::wait(TimePoint deadline, OperationList& finished
     // If there is something to report already, the kernel is asked without waiting.
     ring_.wait(done_.empty() ? deadline : internal::at_once);
     look_clock_.looked();
-    ring_.collect([&](const Completion& completion) { handle(completion); });
+    scratch_.begin_wait();
+    ring_.collect([&](const Completion& completion) { handle(completion); },
+                  [&] { return scratch_.had_enough(); });
     collect_from_threads();
     report_done(finished);
     return Waited::ok;
@@ -356,6 +384,7 @@ void IoUringBackend::take_over() noexcept {
         assert(in_kernel_hands_.empty() && "`hand_over` comes before another thread takes over");
         slots_.for_each([this](RingSlot& slot) { leave_ring(slot.polled); });
         leave_ring(without_entry_);
+        watches_.leave_ring();
         renew_ring();
     }
     thread_ = this_thread();
@@ -429,6 +458,7 @@ void IoUringBackend::needs_entry(Operation& operation) noexcept {
 /// The loop ends because nothing here adds to the list.
 void IoUringBackend::fill_in_entries() noexcept {
     if (!wake_up_armed_) arm_wake_up();
+    watches_.fill_in(ring_, nobody);
     while (!without_entry_.empty()) {
         Operation& operation = without_entry_.pop_front();
         const bool in_hands = has(operation, in_kernel_hands);
@@ -488,6 +518,11 @@ void IoUringBackend::end(Operation& operation) noexcept {
 void IoUringBackend::handle(const Completion& completion) noexcept {
     const bool still_armed = (completion.flags & IORING_CQE_F_MORE) != 0;
     if (completion.user_data == nobody) return;
+    if (RingWatches::owns(completion.user_data)) {
+        OperationList ended;
+        watches_.handle(completion, ended);
+        return settle_all(ended);
+    }
     if (completion.user_data == wake_up) {
         wake_event_.lower();
         wake_up_armed_ = still_armed;

@@ -22,6 +22,8 @@ public:
         return exists ? &slots_[static_cast<std::size_t>(fd)] : nullptr;
     }
 
+    const Slot* find(int fd) const noexcept { return const_cast<Slots*>(this)->find(fd); }
+
     /// The slot must exist.
     Slot& operator[](int fd) noexcept { return slots_[static_cast<std::size_t>(fd)]; }
 

@@ -34,7 +34,7 @@
 #include <asyncio/lowlevel/perform_now.h>
 #include <asyncio/timeout.h>
 
-#include "net/stream_over_socket.h"
+#include "streams/socket_channel.h"
 #include "streams/writer_state.h"
 
 #include <algorithm>
@@ -72,15 +72,11 @@ void set_option(lowlevel::Loop& loop, int fd, int level, int option) {
 /// The error of a handler goes to the exception handler. A cancellation is an order of the server
 /// or of the program, and no error. An error of the connection itself, at its end, concerns bytes
 /// that the handler did not wait for.
-Coro<void> serve_client(ServerState::Counted counted, lowlevel::LoopFd socket, Address peer) {
+Coro<void> serve_client(ServerState::Counted counted, std::shared_ptr<lowlevel::Channel> channel) {
     ServerState& server = *counted;
     ServerState::Client client(server, running_task("asyncio::Server"));
     EventLoop& loop = server.loop();
-    const ServerLimits& limits = server.limits();
-    if (peer.is_ip() && limits.no_delay) set_option(loop, socket.get(), IPPROTO_TCP, TCP_NODELAY);
-    if (peer.is_ip() && limits.keep_alive) set_option(loop, socket.get(), SOL_SOCKET, SO_KEEPALIVE);
-    Stream stream =
-        stream_over_socket(loop, std::move(socket), peer, {.limit = limits.stream_limit});
+    Stream stream(loop, std::move(channel), {.limit = server.limits().stream_limit});
     if (server.handler().upgrade) {
         const auto upgrade = [&] { return server.handler().upgrade(std::move(stream)); };
         Outcome<Stream> upgraded = co_await settled_call(upgrade);
@@ -107,14 +103,20 @@ Coro<void> pause(ServerState& server, Duration limit) {
     co_await move_on_after(limit, change);
 }
 
-/// The result of the operation gets its owner here, before anything can throw.
+/// The result of the operation gets its owner here, before anything can throw. The address of the
+/// peer goes into the channel and not into the frame of the task: the frame would need the room for
+/// the longest address of all families, in every connection.
 void take(ServerState& server, int fd, const sockaddr_storage& storage, std::size_t size) {
-    lowlevel::LoopFd socket(server.loop(), lowlevel::Fd(fd));
+    EventLoop& loop = server.loop();
+    lowlevel::LoopFd socket(loop, lowlevel::Fd(fd));
     if (!server.is_serving()) return;
     const auto length = static_cast<std::uint32_t>(std::min(size, sizeof storage));
-    const auto* address = reinterpret_cast<const sockaddr*>(&storage);
-    server.loop().create_task(serve_client(ServerState::Counted(server), std::move(socket),
-                                           Address::from_sockaddr(address, length)));
+    const Address peer =
+        Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length);
+    if (peer.is_ip() && server.limits().no_delay) set_option(loop, fd, IPPROTO_TCP, TCP_NODELAY);
+    if (peer.is_ip() && server.limits().keep_alive) set_option(loop, fd, SOL_SOCKET, SO_KEEPALIVE);
+    auto channel = std::make_shared<SocketChannel>(std::move(socket), peer);
+    loop.create_task(serve_client(ServerState::Counted(server), std::move(channel)));
 }
 
 /// A reason that ends with the end of another connection, or by itself.
@@ -145,6 +147,7 @@ Coro<void> accept_on(ServerState& server, const Listener& listener) {
         sockaddr_storage storage{};
         lowlevel::OperationRequest request{.kind = lowlevel::OperationKind::accept,
                                            .fd = listener.socket.fileno(),
+                                           .blocking = lowlevel::Blocking::owned,
                                            .buffer = &storage,
                                            .size = sizeof storage};
         const int result = co_await lowlevel::perform_in_place(request);

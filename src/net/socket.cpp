@@ -57,6 +57,7 @@ SocketAwaiter::SocketAwaiter(const Socket& socket, OperationKind kind, const cha
     : function_(function), loop_(socket.fd_.loop()) {
     operation_.kind = kind;
     operation_.fd = socket.fileno();
+    operation_.blocking = lowlevel::Blocking::owned;
 }
 
 /// A task of another loop would put the operation into a back-end that does not know the socket.
@@ -111,6 +112,7 @@ lowlevel::PerformInPlace call(const Socket& socket, lowlevel::Loop* loop,
     if (loop != nullptr && loop != &internal::running_task("a function of Socket").loop())
         throw RuntimeError(named(socket.fileno()) + " is a socket of another event loop");
     request.fd = socket.fileno();
+    request.blocking = lowlevel::Blocking::owned;
     return lowlevel::perform_in_place(request);
 }
 
@@ -244,6 +246,12 @@ Address Socket::getsockname() const {
 
 Address Socket::getpeername() const {
     return address_asked_for(*this, fd_.loop(), OperationKind::getpeername, "ask for the peer of");
+}
+
+/// The back-end forgets the descriptor, which may now be closed without its knowledge.
+lowlevel::Fd Socket::detach() noexcept {
+    if (fd_) fd_.loop()->disown(fd_.get());
+    return lowlevel::Fd(fd_.release());
 }
 
 // --- Connections --------------------------------------------------------------------------------

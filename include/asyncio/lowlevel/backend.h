@@ -99,6 +99,11 @@ public:
     /// allowed and cheap.
     virtual void hand_over() noexcept {}
 
+    /// The descriptor leaves the loop: the program takes it back and may close it by a system call.
+    /// What is in flight on it ends, as for a `close`. The back-end forgets what it knows of it (see
+    /// `Blocking::owned`).
+    virtual void disown(int fd) noexcept { static_cast<void>(fd); }
+
     /// Makes the current or the next `wait` return at once. Any thread, any signal handler.
     virtual void wake() noexcept = 0;
 

@@ -89,6 +89,7 @@
 #include "backend/simulated/pipe.h"
 #include "backend/simulated/plan.h"
 #include "backend/simulated/real_descriptors.h"
+#include "backend/simulated/send_file.h"
 
 #include <algorithm>
 #include <cassert>
@@ -112,8 +113,8 @@ enum class Part : std::uint8_t {
     new_socket,  ///< The network. The operation names no descriptor.
     table,       ///< The table of descriptors.
     files,       ///< The file system. The operation names a path.
+    from_file,   ///< `sendfile`: the object that the descriptor names, and a file.
     object,      ///< The object that the operation's descriptor names.
-    nothing,     ///< The world does not have it.
 };
 
 constexpr Part part_of(OperationKind kind) noexcept {
@@ -121,6 +122,7 @@ constexpr Part part_of(OperationKind kind) noexcept {
         case OperationKind::pipe: return Part::new_pipe;
         case OperationKind::close: return Part::table;
         case OperationKind::socket: return Part::new_socket;
+        case OperationKind::sendfile: return Part::from_file;
         case OperationKind::open:
         case OperationKind::statx:
         case OperationKind::unlink:
@@ -145,7 +147,6 @@ constexpr Part part_of(OperationKind kind) noexcept {
         case OperationKind::sendmsg:
         case OperationKind::recvmmsg:
         case OperationKind::sendmmsg:
-        case OperationKind::sendfile:
         case OperationKind::pread:
         case OperationKind::pwrite:
         case OperationKind::fsync:
@@ -160,7 +161,7 @@ constexpr Part part_of(OperationKind kind) noexcept {
 /// Whether the operation names a descriptor. The others make one, or name a path.
 constexpr bool names_descriptor(const Operation& operation) noexcept {
     const Part part = part_of(operation.kind);
-    return part == Part::table || part == Part::object;
+    return part == Part::table || part == Part::from_file || part == Part::object;
 }
 
 class World final : public Backend {
@@ -242,7 +243,6 @@ std::uint64_t World::opening_of(const Operation& operation) const noexcept {
 /// something else by now, the descriptor was closed in between, which has ended the operation.
 int World::foresee(const Operation& operation, std::uint64_t opening) const noexcept {
     const Part part = part_of(operation.kind);
-    if (part == Part::nothing) return -ENOSYS;
     if (part == Part::files && opening == 0) return files_.foresee(operation);
     if (!names_descriptor(operation) && part != Part::files) return 0;
     const Descriptor* descriptor = descriptors_.find(operation.fd);
@@ -250,7 +250,9 @@ int World::foresee(const Operation& operation, std::uint64_t opening) const noex
         return opening == 0 ? -EBADF : -ECANCELED;
     if (part == Part::table) return 0;
     if (part == Part::files) return files_.foresee(operation);
-    return descriptor->file->object->foresee(operation, descriptor->file->side);
+    const Description& file = *descriptor->file;
+    if (part == Part::from_file) return foresee_sendfile(operation, file, descriptors_);
+    return file.object->foresee(operation, file.side);
 }
 
 /// Like a kernel's, the world's memory can be used up: the operation then ends with ENOMEM, and
@@ -272,11 +274,13 @@ int World::carry_out(Operation& operation, int foreseen) {
         case Part::new_socket: return network_.make_socket(operation, surroundings_);
         case Part::table: return close(operation.fd);
         case Part::files: return files_.carry_out(operation, surroundings_);
-        case Part::nothing:
+        case Part::from_file:
         case Part::object: break;
     }
     // A share of its own: the object may close descriptors (of messages that it drops).
     const DescriptionPtr file = descriptors_.find(operation.fd)->file;
+    if (operation.kind == OperationKind::sendfile)
+        return carry_out_sendfile(operation, *file, surroundings_);
     return file->object->carry_out(operation, file->side, foreseen, surroundings_);
 }
 
