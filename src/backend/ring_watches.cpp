@@ -1,4 +1,11 @@
 // The life of the polls of owned descriptors. Compiled to nothing without io_uring.
+//
+// The numbers in a completion are the descriptor and its generation, and not an address: a
+// completion may come after the descriptor was closed, and then there is no object that it could
+// name.
+//
+// The order of the requests does not matter. A poll that is ended and a new poll on the same number
+// have different generations, so neither request can hit the other.
 
 #ifdef ASYNCIO_WITH_IO_URING
 

@@ -1,5 +1,13 @@
 // The calls on owned descriptors, and what each result tells about the next one.
 //
+// Why a short read empties the flag. A read of a stream brings all that there is, up to the size.
+// So fewer bytes mean that nothing was left at that moment. Bytes that come later are an event of
+// their own. The end of the stream is the exception: it may have come with the same event as the
+// bytes, and would not be told again, so after it every read is tried (`ended`).
+//
+// Why a short write does not. The kernel takes what fits. The next write would find the socket full
+// in most cases, and learns it by one call.
+//
 // A poll names the events itself and has no call that would tell more: it is answered at once if
 // poll(2) has an answer, and by the next event otherwise.
 
@@ -47,6 +55,7 @@ int Watched::attempt_on(WatchedSlot& slot, Operation& operation) noexcept {
     return result;
 }
 
+/// Before the descriptor is watched the flags mean nothing, and the call is made.
 int Watched::submit(Operation& operation) noexcept {
     if (operation.fd < 0) return -EBADF;
     if (!slots_.make_up_to(operation.fd)) return -ENOMEM;
@@ -98,12 +107,15 @@ void Watched::ready(int fd, std::uint32_t generation, std::uint32_t events,
     }
 }
 
+/// Nothing will ever wake these operations, so they must not stay.
 void Watched::fail(WatchedSlot& slot, int error, OperationList& finished) noexcept {
     for (OperationList* line : {&slot.reads, &slot.writes, &slot.polls}) {
         while (!line->empty()) append(finished, line->pop_front(), error);
     }
 }
 
+/// The generation is counted up, so that an event of the old file that is still on its way is told
+/// from those of the next one.
 bool Watched::forget(int fd, std::uint32_t& generation, OperationList& ended) noexcept {
     WatchedSlot* slot = slots_.find(fd);
     if (slot == nullptr) return false;
@@ -116,6 +128,9 @@ bool Watched::forget(int fd, std::uint32_t& generation, OperationList& ended) no
     return was_watched;
 }
 
+/// A close that was no operation of this back-end breaks the promise of `Blocking::owned`, and the
+/// registration went with the file. The next socket of this number would wait for ever if the flags
+/// stayed. So the number begins anew, unless operations are still waiting on it.
 void Watched::note_new(int fd) noexcept {
     WatchedSlot* slot = slots_.find(fd);
     if (slot == nullptr || !slot->idle()) return;
@@ -124,6 +139,8 @@ void Watched::note_new(int fd) noexcept {
     slot->ended = false;
 }
 
+/// Both flags are set, because a flag that is set in error costs one call, and a flag that is not
+/// set in error costs a wake-up.
 void Watched::unwatched(WatchedSlot& slot) noexcept {
     slot.watched = false;
     slot.readable = true;

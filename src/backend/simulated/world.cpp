@@ -168,7 +168,7 @@ class World final : public Backend {
 public:
     explicit World(SimulationOptions options)
         : plan_(options.seed),
-          network_(options.seed),
+          network_(options.seed, surroundings_),
           files_(descriptors_, options.disk_size_bytes, beginning),
           descriptors_(plan_.reuses_numbers()) {
         ignore_sigpipe();
@@ -182,6 +182,8 @@ public:
     void wake() noexcept override { real_.doorbell().ring(); }
     void expect_wakes(int change) noexcept override { real_.expect_rings(change); }
     TimePoint now() noexcept override { return now_; }
+    Names* names() noexcept override { return &network_.names(); }
+    SimulatedNetwork& network() noexcept { return network_; }
 
 private:
     // The meaning of operations. `foresee` asks and changes nothing; `carry_out` does it. Between
@@ -271,7 +273,7 @@ int World::try_to_carry_out(Operation& operation, int foreseen) noexcept {
 int World::carry_out(Operation& operation, int foreseen) {
     switch (part_of(operation.kind)) {
         case Part::new_pipe: return make_pipe(operation, surroundings_);
-        case Part::new_socket: return network_.make_socket(operation, surroundings_);
+        case Part::new_socket: return network_.make_socket(operation);
         case Part::table: return close(operation.fd);
         case Part::files: return files_.carry_out(operation, surroundings_);
         case Part::from_file:
@@ -309,11 +311,11 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
     // operation that fails at once may fail in `submit` or later, like any other result.
     const std::uint64_t opening = opening_of(operation);
     const int foreseen = foresee(operation, opening);
-    const bool at_once = facts_of(operation.kind).call == Call::at_once;
+    const bool at_once = finishes_at_once(operation);
     bool must_wait = foreseen == would_block;
     if (at_once || (!must_wait && plan_.finishes_in_submit())) {
         const int result = try_to_carry_out(operation, foreseen);
-        if (result != would_block) return finish_at_once(operation, result);
+        if (at_once || result != would_block) return finish_at_once(operation, result);
         must_wait = true;
     }
     try {
@@ -336,7 +338,8 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
 Backend::Submitted World::submit_outside(Operation& operation) {
     const bool ours = operation.fd == real_.doorbell().number();
     const int result = ours ? -EBADF : real_.attempt(operation);
-    if (result != would_block) return finish_at_once(operation, result);
+    if (result != would_block || finishes_at_once(operation))
+        return finish_at_once(operation, result);
     try {
         in_flight_.add_outside(operation);
     } catch (const std::bad_alloc&) {
@@ -502,6 +505,11 @@ void World::look_outside(TimePoint until) {
 
 std::unique_ptr<Backend> make_simulated_backend(SimulationOptions options) {
     return std::make_unique<simulated::World>(options);
+}
+
+SimulatedNetwork* simulated_network(Backend& backend) noexcept {
+    auto* world = dynamic_cast<simulated::World*>(&backend);
+    return world == nullptr ? nullptr : &world->network();
 }
 
 }  // namespace asyncio::lowlevel

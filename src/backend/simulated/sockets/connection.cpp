@@ -43,8 +43,8 @@ public:
     int from = 0;
     std::size_t count = 0;
     Mark mark = Mark::bytes;
-    /// The network has lost it; its "arrival" is the moment at which it is sent again.
-    bool is_lost = false;
+    /// It was lost; its "arrival" is the moment at which its flow tries again.
+    bool is_timer = false;
 };
 
 Connection::Connection(TcpSocket& client, TcpSocket& server)
@@ -128,7 +128,8 @@ void Connection::pump(int end, Surroundings& around) noexcept {
         if (taken.empty()) return;
         auto& segment = static_cast<Segment&>(*taken.mapped());
         segment.from = end;
-        segment.count = count == 0 ? 0 : around.network.cut(count);
+        segment.count =
+            count == 0 ? 0 : around.network.piece_of(host_at(end), host_at(other(end)), count);
         segment.mark = Mark::bytes;
         if (ends) {
             segment.mark = leaving.ending == Ending::finish ? Mark::finish : Mark::reset;
@@ -152,44 +153,83 @@ void Connection::dispatch(int end, Post taken, Surroundings& around) noexcept {
     Flow& leaving = flow(end);
     auto& segment = static_cast<Segment&>(*taken.mapped());
     segment.owner = shared_from_this();
-    const auto travel = around.network.travel(*hosts_[index(end)], *hosts_[index(other(end))],
-                                              segment.count, around);
-    segment.is_lost = !travel.has_value();
-    leaving.held_up = segment.is_lost;
-    if (segment.is_lost) {
-        around.deliveries.send(std::move(taken), around.after(time_to_retry(leaving.losses)));
-        return;
-    }
+    segment.is_timer = false;
+    const auto travel = around.network.travel(host_at(end), host_at(other(end)), segment.count);
+    if (!travel) return lose(end, std::move(taken), around);
     leaving.losses = 0;
     leaving.last_arrival = std::max(leaving.last_arrival, around.after(*travel));
     around.deliveries.send(std::move(taken), leaving.last_arrival);
 }
 
+/// The bytes of the segment are unsent again. The segment itself becomes the timer of its flow. If
+/// the flow has one already, this segment is not needed.
+void Connection::lose(int end, Post taken, Surroundings& around) noexcept {
+    Flow& leaving = flow(end);
+    auto& segment = static_cast<Segment&>(*taken.mapped());
+    leaving.travelling -= segment.count;
+    if (segment.mark != Mark::bytes) leaving.ending_is_sent = false;
+    if (leaving.held_up) return;
+    leaving.held_up = true;
+    if (leaving.losses == 0) leaving.first_loss = around.now;
+    segment.owner = shared_from_this();
+    segment.is_timer = true;
+    segment.count = 0;
+    around.deliveries.send(std::move(taken), around.after(time_to_retry(leaving.losses)));
+}
+
+void Connection::try_again(int end, Surroundings& around) noexcept {
+    Flow& leaving = flow(end);
+    leaving.held_up = false;
+    if (leaving.ending == Ending::silent) return;
+    const TcpSocket* sender = socket(end);
+    const Duration limit = sender == nullptr ? Duration::zero() : sender->user_timeout();
+    const bool is_over = limit > Duration::zero() && around.now - leaving.first_loss >= limit;
+    if (++leaving.losses > most_losses || is_over) give_up(end, around);
+}
+
+/// Too many losses in a row: the connection ends with ETIMEDOUT at this end alone.
+void Connection::give_up(int end, Surroundings& around) noexcept {
+    silence(end);
+    silence(other(end));
+    if (TcpSocket* sender = socket(end)) sender->peer_is_lost(around);
+}
+
+void Connection::abort(Surroundings& around) noexcept {
+    for (const int end : {0, 1}) {
+        silence(end);
+        flow(end).bytes.keep_first(flow(end).arrived);
+        flow(end).is_refused = true;
+        if (TcpSocket* here = socket(end)) here->peer_has_reset(around);
+    }
+}
+
+/// A segment has crossed the link.
 void Connection::arrive(int end, Post taken, Surroundings& around) noexcept {
+    Flow& coming = flow(end);
     const auto& segment = static_cast<const Segment&>(*taken.mapped());
-    if (segment.is_lost) {
-        send_again(end, std::move(taken), around);
-        return pump(end, around);
-    }
     TcpSocket* receiver = socket(other(end));
-    switch (segment.mark) {
-        case Mark::bytes: accept_bytes(end, segment.count, around); break;
-        case Mark::finish:
-            flow(end).has_ended = true;
-            if (receiver != nullptr) receiver->peer_has_finished(around);
-            break;
-        case Mark::reset:
-            silence(other(end));
-            if (receiver != nullptr) receiver->peer_has_reset(around);
-            break;
+    if (segment.is_timer) {
+        try_again(end, around);
+    } else if (coming.is_refused) {
+        // The receiver has said that it takes nothing any more.
+    } else if (!host_at(other(end)).is_on || (segment.mark == Mark::finish && pending(end) > 0)) {
+        // The host has lost its power; or bytes before the end were lost for this reason.
+        return lose(end, std::move(taken), around);
+    } else if (segment.mark == Mark::bytes) {
+        accept_bytes(end, segment.count, around);
+    } else if (segment.mark == Mark::finish) {
+        coming.has_ended = true;
+        if (receiver != nullptr) receiver->peer_has_finished(around);
+    } else {
+        silence(other(end));
+        if (receiver != nullptr) receiver->peer_has_reset(around);
     }
-    if (flow(end).spare.empty()) flow(end).spare = std::move(taken);
+    if (coming.spare.empty()) coming.spare = std::move(taken);
     pump(end, around);
 }
 
 void Connection::accept_bytes(int end, std::size_t count, Surroundings& around) noexcept {
     Flow& coming = flow(end);
-    if (coming.is_refused) return;
     TcpSocket* receiver = socket(other(end));
     if (receiver == nullptr || receiver->refuses_bytes()) return refuse(end, around);
     coming.travelling -= count;
@@ -208,15 +248,6 @@ void Connection::refuse(int end, Surroundings& around) noexcept {
     coming.is_refused = true;
     reset(other(end), around);
     if (TcpSocket* receiver = socket(other(end))) receiver->peer_has_reset(around);
-}
-
-void Connection::send_again(int end, Post taken, Surroundings& around) noexcept {
-    Flow& leaving = flow(end);
-    if (leaving.ending == Ending::silent) return;
-    if (++leaving.losses <= most_losses) return dispatch(end, std::move(taken), around);
-    silence(end);
-    silence(other(end));
-    if (TcpSocket* sender = socket(end)) sender->peer_is_lost(around);
 }
 
 }  // namespace asyncio::lowlevel::simulated

@@ -32,7 +32,7 @@ void Handshake::travel(Post self, Phase next, Surroundings& around) noexcept {
     const bool goes_there = next == Phase::request;
     const Host& from = goes_there ? client_host_ : server_host_;
     const Host& to = goes_there ? server_host_ : client_host_;
-    const auto time = around.network.travel(from, to, no_bytes, around);
+    const auto time = around.network.travel(from, to, no_bytes);
     if (!time) return wait_for_retry(std::move(self), around);
     phase_ = next;
     around.deliveries.send(std::move(self), around.after(*time));
@@ -46,6 +46,9 @@ void Handshake::wait_for_retry(Post self, Surroundings& around) noexcept {
 void Handshake::arrive(Post self, Surroundings& around) noexcept {
     const std::shared_ptr<TcpSocket> client = client_.lock();
     if (client == nullptr || !client->is_connecting()) return;
+    // The host may have lost its power while the request was on its way.
+    if (phase_ == Phase::request && !server_host_.is_on)
+        return wait_for_retry(std::move(self), around);
     switch (phase_) {
         case Phase::request: return answer_request(std::move(self), *client, around);
         case Phase::acceptance: return establish(std::move(self), *client, around);

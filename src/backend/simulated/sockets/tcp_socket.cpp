@@ -29,6 +29,13 @@ TcpSocket::~TcpSocket() {
 
 int TcpSocket::most_connect_retries() const noexcept { return option(IPPROTO_TCP, TCP_SYNCNT); }
 
+/// How long bytes may go without an answer. Linux counts its own retransmissions if the option is
+/// not set.
+Duration TcpSocket::user_timeout() const noexcept {
+    return std::chrono::milliseconds(option(IPPROTO_TCP, TCP_USER_TIMEOUT));
+}
+
+/// Whether a read would bring bytes now, as opposed to the end or an error.
 bool TcpSocket::has_bytes() const noexcept {
     return connection_ != nullptr && !connection_->arrived_at(end_).empty();
 }
@@ -58,6 +65,7 @@ int TcpSocket::events(int) const noexcept {
 
 // --- Beginning ----------------------------------------------------------------------------------
 
+/// A second call changes the length of the queue, and loses no connection that waits in it.
 int TcpSocket::listen(int backlog, Surroundings&) {
     if (state_ != State::fresh && state_ != State::listening) return -EINVAL;
     if (!is_bound()) {
@@ -71,11 +79,15 @@ int TcpSocket::listen(int backlog, Surroundings&) {
     return 0;
 }
 
+/// A listener answers at once if a connection waits. A socket that does not listen is a mistake of
+/// the program.
 int TcpSocket::can_accept() const noexcept {
     if (!is_listening()) return -EINVAL;
     return queue_.empty() ? would_block : 0;
 }
 
+/// The connection has stood since the handshake; the accept only gives it a number. If there is no
+/// memory for the number, the connection stays in the queue.
 int TcpSocket::accept(Operation& operation, Surroundings& around) {
     const int number = around.descriptors.open(queue_.front(), 0);
     const std::shared_ptr<TcpSocket> accepted = std::move(queue_.front());
@@ -87,6 +99,8 @@ int TcpSocket::accept(Operation& operation, Surroundings& around) {
     return number;
 }
 
+/// A connect that is in progress waits for its end, and the operation that asks again gets that
+/// end, as with connect(2).
 int TcpSocket::can_connect(const Operation&) const noexcept {
     switch (state_) {
         case State::fresh:
@@ -106,6 +120,8 @@ int TcpSocket::connect(const Operation& operation, Surroundings& around) {
     return is_broken_ ? take_error() : 0;
 }
 
+/// The first step of a handshake. The answer of the other host comes later, by a delivery, or
+/// never, if the link loses it.
 int TcpSocket::begin_connect(const Operation& operation, Surroundings& around) {
     Endpoint peer;
     Ip source;
@@ -128,6 +144,7 @@ int TcpSocket::begin_connect(const Operation& operation, Surroundings& around) {
     return would_block;
 }
 
+/// The error stays until it is asked for, by the connect itself or by SO_ERROR.
 void TcpSocket::connect_has_failed(int error, Surroundings& around) noexcept {
     state_ = State::failed;
     error_ = error;
@@ -148,6 +165,8 @@ int TcpSocket::end_failed_connect() noexcept {
     return error;
 }
 
+/// Both ends exist from this moment, although the client learns of it later, by the time that the
+/// answer takes on its way.
 void TcpSocket::establish(TcpSocket& client, Surroundings& around) {
     auto server = std::make_shared<TcpSocket>(host(), family());
     server->inherit_options(*this);
@@ -170,6 +189,8 @@ void TcpSocket::become_end(std::shared_ptr<Connection> connection, int end) noex
 
 // --- Bytes --------------------------------------------------------------------------------------
 
+/// Bytes come before the end, and the end before an error that came later: the order in which they
+/// arrived.
 int TcpSocket::can_receive(const Transfer& transfer) const noexcept {
     if ((transfer.flags & MSG_OOB) != 0) return -EINVAL;
     if ((transfer.flags & MSG_ERRQUEUE) != 0) return would_block;
@@ -191,6 +212,7 @@ int TcpSocket::receive(const Transfer& transfer, Surroundings& around) {
     return static_cast<int>(count);
 }
 
+/// A direction that is closed answers EPIPE at once, whether there is room or not.
 int TcpSocket::can_send(const Transfer& transfer) const noexcept {
     if ((transfer.flags & MSG_OOB) != 0) return -EOPNOTSUPP;
     if (error_ != 0) return 0;
@@ -199,6 +221,8 @@ int TcpSocket::can_send(const Transfer& transfer) const noexcept {
     return transfer.size == 0 || connection_->room(end_) > 0 ? 0 : would_block;
 }
 
+/// Bytes leave for the peer in the order in which they were sent, whatever the link does with
+/// single packets: loss and disorder only cost time in TCP.
 int TcpSocket::send(const Transfer& transfer, Surroundings& around) {
     if (error_ != 0) return take_error();
     if (transfer.size == 0) return 0;
@@ -210,6 +234,8 @@ int TcpSocket::send(const Transfer& transfer, Surroundings& around) {
 
 // --- The end ------------------------------------------------------------------------------------
 
+/// The end of the writing direction travels behind the bytes. The end of the reading direction is a
+/// matter of this host alone.
 int TcpSocket::shutdown(int how, Surroundings& around) {
     const bool ends_reading = how != SHUT_WR;
     if (is_listening()) {
@@ -235,6 +261,7 @@ int TcpSocket::peer_address(Address& address) const noexcept {
     return 0;
 }
 
+/// The end arrives. Bytes that came before it can still be read.
 void TcpSocket::peer_has_finished(Surroundings& around) noexcept {
     peer_has_finished_ = true;
     shut_reading_ = true;
@@ -248,6 +275,7 @@ void TcpSocket::peer_has_reset(Surroundings& around) noexcept {
 
 void TcpSocket::peer_is_lost(Surroundings& around) noexcept { break_off(ETIMEDOUT, around); }
 
+/// The connection ends without the peer: a limit has passed, or the host has lost its power.
 void TcpSocket::break_off(int error, Surroundings& around) noexcept {
     error_ = error;
     is_broken_ = true;
@@ -255,6 +283,7 @@ void TcpSocket::break_off(int error, Surroundings& around) noexcept {
     around.changes.add(*this);
 }
 
+/// Connections that were never accepted are reset, so that their clients learn of it.
 void TcpSocket::stop_listening(Surroundings& around) noexcept {
     state_ = State::fresh;
     for (const auto& waiting_connection : std::exchange(queue_, {})) {
@@ -276,6 +305,24 @@ void TcpSocket::leave_connection(Surroundings& around) noexcept {
             connection_->finish(end_, around);
         }
     }
+    connection_->detach(end_);
+    connection_.reset();
+}
+
+void TcpSocket::reset_connection_to(const Host& peer, Surroundings& around) noexcept {
+    if (connection_ != nullptr && &connection_->host_at(1 - end_) == &peer)
+        connection_->abort(around);
+}
+
+/// The connection goes on without this end: what comes for it is lost, and refused when the host is
+/// on again.
+void TcpSocket::lose_power(Surroundings& around) noexcept {
+    Socket::lose_power(around);
+    queue_.clear();
+    state_ = State::closed;
+    leave_port();
+    if (connection_ == nullptr) return;
+    connection_->silence(end_);
     connection_->detach(end_);
     connection_.reset();
 }

@@ -37,6 +37,8 @@ int UnixDatagram::events(int) const noexcept {
     return events;
 }
 
+/// A queue of datagrams is short, and its sender waits. A socket that sends to itself must not wait
+/// for itself.
 bool UnixDatagram::is_full_for(const UnixDatagram& sender) const noexcept {
     if (is_connected_ && peer_.lock().get() == &sender)
         return queue_.size_bytes() > sender.buffer_bytes(SO_SNDBUF);
@@ -119,6 +121,7 @@ int UnixDatagram::can_send(const Transfer& transfer) const noexcept {
     }
 }
 
+/// Nothing is lost between Unix sockets: a sender waits until there is room.
 int UnixDatagram::send(const Transfer& transfer, Surroundings& around) {
     if ((transfer.flags & MSG_OOB) != 0) return -EOPNOTSUPP;
     if (shut_writing_) return -EPIPE;
@@ -164,6 +167,12 @@ int UnixDatagram::peer_address(Address& address) const noexcept {
     const Destination peer = peer_.lock();
     address = address_of_name(peer == nullptr ? std::string() : peer->name_);
     return 0;
+}
+
+/// The peer has lost its power, too. A path stays, as the other files on the disk of the host.
+void UnixDatagram::lose_power(Surroundings& around) noexcept {
+    Socket::lose_power(around);
+    close(0, around);
 }
 
 void UnixDatagram::close(int, Surroundings& around) noexcept {

@@ -150,6 +150,7 @@ int UnixStream::can_send(const Transfer& transfer) const noexcept {
     return transfer.size == 0 || room() > 0 ? 0 : would_block;
 }
 
+/// The bytes go directly into the queue of the peer.
 int UnixStream::send(const Transfer& transfer, Surroundings& around) {
     Passengers passengers;
     if (const int error = board_all(transfer, passengers, around); error != 0) return error;
@@ -205,6 +206,7 @@ void UnixStream::stop_listening(Surroundings& around) noexcept {
     }
 }
 
+/// The peer sees the end, or a reset if bytes were lost.
 void UnixStream::leave_peer(bool loses_bytes, Surroundings& around) noexcept {
     if (peer_ == nullptr) return;
     UnixStream& peer = *std::exchange(peer_, nullptr);
@@ -212,6 +214,12 @@ void UnixStream::leave_peer(bool loses_bytes, Surroundings& around) noexcept {
     peer.shut_reading_ = peer.shut_writing_ = true;
     if (loses_bytes) peer.error_ = ECONNRESET;
     around.changes.add(peer);
+}
+
+/// The peer has lost its power, too. A path stays, as the other files on the disk of the host.
+void UnixStream::lose_power(Surroundings& around) noexcept {
+    Socket::lose_power(around);
+    close(0, around);
 }
 
 void UnixStream::close(int, Surroundings& around) noexcept {
