@@ -1,4 +1,9 @@
 // Answers in the shape of getaddrinfo(3) and getnameinfo(3).
+//
+// The library answers questions about numbers itself (net/numeric_names.h), so most questions that
+// come here have a name. The rules that are followed are those on which programs rely: the order of
+// the addresses, an entry for each kind of socket, the errors. Flags that are about the machine
+// (AI_ADDRCONFIG) or about rare conversions (AI_V4MAPPED) have no effect.
 
 #include "backend/simulated/network_names.h"
 
@@ -61,6 +66,7 @@ std::string canonical(std::string name) {
     return name;
 }
 
+/// The order is that of glibc, which prefers ::1 to 127.0.0.1, but 0.0.0.0 to ::.
 std::vector<Ip> without_host(const AddressHints& hints) {
     if ((hints.flags & AI_PASSIVE) != 0) return {Ip::any(AF_INET), Ip::any(AF_INET6)};
     return {Ip::loopback(AF_INET6), Ip::loopback(AF_INET)};
@@ -92,6 +98,8 @@ std::vector<Ip> NetworkNames::ips_of(const std::string& host, const AddressHints
     return {};
 }
 
+/// An element for each pair of an address and a kind of socket, the kinds of the first address
+/// first.
 Names::Addresses NetworkNames::addresses_of(const std::string& host, const std::string& service,
                                             const AddressHints& hints) {
     Addresses answer;
@@ -117,6 +125,7 @@ Names::Addresses NetworkNames::addresses_of(const std::string& host, const std::
     return answer;
 }
 
+/// An address without a name shows as a number, unless the caller demands a name.
 Names::Name NetworkNames::name_of(const Address& address, int flags) {
     Endpoint endpoint;
     if (!address.is_ip() ||

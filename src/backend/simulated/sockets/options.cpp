@@ -1,4 +1,7 @@
 // The table of the options, and the rules of their values.
+//
+// The numbers are those of Linux with its default settings. They matter where a program asks: it
+// may compute the size of its own buffers from SO_SNDBUF, or check that an option is off.
 
 #include "backend/simulated/sockets/options.h"
 
@@ -126,6 +129,8 @@ bool SocketOptions::has_level(int level) const noexcept {
     }
 }
 
+/// A value that is too short is refused, and what is longer than the option is not looked at, as in
+/// sock_setsockopt.
 int SocketOptions::set(int level, int name, const void* value, std::size_t length) {
     if (family_ == AF_UNIX && level != SOL_SOCKET) return -EOPNOTSUPP;
     const Known* known = has_level(level) ? find_option(level, name) : nullptr;
@@ -153,6 +158,7 @@ int SocketOptions::set(int level, int name, const void* value, std::size_t lengt
     return 0;
 }
 
+/// With less room than the value has, the beginning of it is given, as in sock_getsockopt.
 int SocketOptions::get(int level, int name, void* value, std::size_t& length) const noexcept {
     if (family_ == AF_UNIX && level != SOL_SOCKET) return -EOPNOTSUPP;
     // IPv4 alone has this error for a level of another protocol, and for questions only.
@@ -176,6 +182,7 @@ int SocketOptions::linger_s() const noexcept {
     return on != 0 ? seconds : -1;
 }
 
+/// An option that was never set has its first value, which depends on the protocol for buffers.
 SocketOptions::Value SocketOptions::value_of(int level, int name) const noexcept {
     if (const auto found = set_.find({level, name}); found != set_.end()) return found->second;
     const Known* known = find_option(level, name);
