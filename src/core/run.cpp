@@ -116,6 +116,7 @@ void Runner::shut_down() {
 /// when an end hangs.
 void Runner::wind_up() {
     loop_->begin_to_close();
+    if (stop_signals_) stop_signals_->listen();
     const TaskReport report(*loop_);
     internal::wind_up_residents(*loop_);
     internal::wind_up_asyncgens(*loop_);

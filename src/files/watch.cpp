@@ -4,6 +4,12 @@
 // the others in the queue. A rename is two records with one cookie, which stand side by side in the
 // kernel's queue, so the second one is looked for only directly behind the first.
 //
+// The descriptor of inotify is in non-blocking mode and is read by operations, as a socket is. So a
+// task that waits for an event can be cancelled, and the loop's end ends it.
+//
+// The program sees paths and never numbers of watches, because a number means nothing to it when
+// the watch has ended.
+//
 // A watch has a number, and the path under which the program has added it stands in a table. When a
 // file is gone, its watch ends by itself, and its last record (IN_IGNORED) removes the number from
 // the table. So a file of the same name that is made later is not watched by accident.
