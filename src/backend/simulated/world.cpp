@@ -309,11 +309,11 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
     // operation that fails at once may fail in `submit` or later, like any other result.
     const Meaning meaning = meaning_of(operation);
     const int foreseen = foresee(operation, meaning);
-    const bool at_once = facts_of(operation.kind).call == Call::at_once;
+    const bool at_once = finishes_at_once(operation);
     bool must_wait = foreseen == would_block;
     if (at_once || (!must_wait && plan_.finishes_in_submit())) {
         const int result = try_to_carry_out(operation, meaning, foreseen);
-        if (result != would_block) return finish_at_once(operation, result);
+        if (at_once || result != would_block) return finish_at_once(operation, result);
         must_wait = true;
     }
     try {
