@@ -103,7 +103,7 @@ HEADERS_OF_FLOOR = {
               "finally exit_stack map_concurrent",
     "streams": "stream streams standard_streams lowlevel/operation_awaiter "
                "lowlevel/channel",
-    "net": "names net datagram socket connection server",
+    "net": "names net datagram datagram_protocol socket connection server",
     "signals": "signals",
     "files": "file files watch",
     "executors": "executor thread_future thread_queue process_pool serialize",

@@ -25,11 +25,24 @@ public:
     /// As much as a Linux pipe holds, and little enough to stay in the processor's cache.
     static constexpr std::size_t size_bytes = 64 * 1024;
 
+    /// How many bytes a back-end receives in one `wait` before it returns. The bytes are still in
+    /// the processor's cache then, when the tasks run that wanted them. A hundred connections that
+    /// are all served first would leave their bytes in slower memory.
+    static constexpr std::size_t bytes_per_wait = 64 * 1024;
+
     /// `wanted` bytes, or `size_bytes` if that is less; none at all without memory.
     std::span<char> take(std::size_t wanted) noexcept;
 
+    /// Notes that bytes were given to a `receive`.
+    void passed_on(std::size_t bytes) noexcept { passed_bytes_ += bytes; }
+    /// A `wait` begins.
+    void begin_wait() noexcept { passed_bytes_ = 0; }
+    /// Whether this wait has received enough.
+    bool had_enough() const noexcept { return passed_bytes_ >= bytes_per_wait; }
+
 private:
     std::unique_ptr<char[]> memory_;
+    std::size_t passed_bytes_ = 0;
 };
 
 /// Carries out `operation` if that is possible without waiting. Returns its result (≥ 0 or −errno),

@@ -38,6 +38,16 @@
 // anew. `armed` is believed only while an operation waits, because only at that time the descriptor
 // is known to be open: a close takes the operations out of the slot (rule 9).
 //
+// The library's own sockets are the exception. They are closed through this back-end alone, so its
+// memory of them is right, and the cheapest way is also safe: registered once by edge, for both
+// directions (watched.h). The events of the two ways are told apart by a bit of their data. A
+// descriptor that was used in the first way and turns out to be an own socket changes over, with
+// the operations that wait on it.
+//
+// A wait handles no more events when 64 KiB have been received, and keeps the others for the next
+// wait. The tasks run in between, while their bytes are in the processor's cache, and the memory
+// for the bytes is used again by the next ones.
+//
 // Within a direction operations are served in the order in which they came, and the first that
 // would block ends the round. So a thousand readers of one pipe cost one failed read per event and
 // not a thousand.
@@ -67,6 +77,7 @@
 #include "backend/operation_kind.h"
 #include "backend/slots.h"
 #include "backend/wake_event.h"
+#include "backend/watched.h"
 
 #include <array>
 
@@ -131,6 +142,7 @@ public:
             parked_count_ != 0 || !withdrawn_.empty() || file_threads_.any_ended();
         return may_report && look_clock_.due();
     }
+    void disown(int fd) noexcept override { forget(fd); }
     void wake() noexcept override { wake_event_.wake(); }
     TimePoint now() noexcept override { return Clock::now(); }
 
@@ -138,6 +150,12 @@ private:
     /// The user data of the wake event. No other event has it: its low half would be the descriptor
     /// −1.
     static constexpr std::uint64_t wake_tag = ~std::uint64_t{0};
+    /// In the user data of an event of a watched descriptor. The others have generations of 31
+    /// bits.
+    static constexpr std::uint64_t watched_tag = std::uint64_t{1} << 63;
+    static constexpr std::uint64_t user_data_of(int fd, std::uint32_t generation) noexcept {
+        return std::uint64_t{generation & 0x7fffffffu} << 32 | static_cast<std::uint32_t>(fd);
+    }
 
     // The marks of an operation in flight.
     static constexpr unsigned withdrawn = 1;  ///< Out of its slot: the next `wait` reports it.
@@ -149,6 +167,9 @@ private:
     bool must_wait_for_thread(Operation& operation) noexcept;
     int give_to_threads(Operation& operation) noexcept;
     int park(Operation& operation) noexcept;
+    int submit_watched(Operation& operation) noexcept;
+    int watch(WatchedSlot& slot) noexcept;
+    void serve_watched(const epoll_event& event, OperationList& finished) noexcept;
     int arm(int fd, Slot& slot, std::uint32_t interest, std::uint32_t mode) noexcept;
     void withdraw(Operation& operation) noexcept;
     void leave_if_idle(int fd, Slot& slot) noexcept;
@@ -170,10 +191,18 @@ private:
     Scratch scratch_;
 
     Slots<Slot> slots_;
+    Watched watched_{scratch_};
 
     /// Cancelled, unlinked from their slots, not yet reported. They wait for the next `wait`
     /// because `cancel` must not report: its caller is in the middle of a step.
     OperationList withdrawn_;
+
+    /// The events that the kernel has reported, and the first that was not handled yet. An event
+    /// may wait for the next `wait` (`Scratch::bytes_per_wait`). If its descriptor is closed
+    /// meanwhile, its generation is an old one.
+    std::array<epoll_event, 256> events_;
+    int next_event_ = 0;
+    int event_count_ = 0;
 
     /// How many operations are in slots. With none, a look at the kernel could find nothing, and
     /// `wait` skips it.
@@ -199,15 +228,55 @@ Backend::Submitted EpollBackend::submit(Operation& operation) noexcept {
     fork_guard_.check();
     operation.marks = 0;
     int result = -EBADF;
-    if (!is_ours(operation.fd)) {
+    bool waits = false;
+    if (!is_ours(operation.fd) && watched_.takes(operation)) {
+        result = submit_watched(operation);
+        waits = result == would_block;
+    } else if (!is_ours(operation.fd)) {
         const bool may_block = must_wait_for_thread(operation);
         result = may_block ? attempt_from_cache(operation, scratch_) : attempt(operation, scratch_);
-        if (result == would_block)
-            result = may_block ? give_to_threads(operation) : park(operation);
+        waits = result == would_block && !finishes_at_once(operation);
+        if (waits) result = may_block ? give_to_threads(operation) : park(operation);
     }
-    if (result == would_block) return Submitted::in_flight;
+    if (waits && result == would_block) return Submitted::in_flight;
+    if (operation.kind == OperationKind::socket && result >= 0) watched_.note_new(result);
     finish(operation, result);
     return Submitted::finished;
+}
+
+/// Returns `would_block` if the operation was parked.
+int EpollBackend::submit_watched(Operation& operation) noexcept {
+    const int result = watched_.submit(operation);
+    if (result != would_block) return result;
+    WatchedSlot& slot = watched_.slot_of(operation);
+    const int error = slot.watched ? 0 : watch(slot);
+    if (error != 0) {
+        operation.unlink();
+        return error;
+    }
+    operation.state = Operation::State::in_flight;
+    ++parked_count_;
+    return would_block;
+}
+
+/// Operations that wait on the descriptor in the other way are taken over, because the kernel has
+/// one registration for a descriptor. Returns 0 or −errno.
+int EpollBackend::watch(WatchedSlot& slot) noexcept {
+    epoll_event request{EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET, {}};
+    request.data.u64 = watched_tag | user_data_of(slot.fd, slot.generation);
+    int error = ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, slot.fd, &request) == 0 ? 0 : errno;
+    if (error == EEXIST)
+        error = ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, slot.fd, &request) == 0 ? 0 : errno;
+    if (error != 0) return -error;
+    slot.watched = true;
+    if (Slot* other = slots_.find(slot.fd)) {
+        slot.reads.append(other->reads);
+        slot.writes.append(other->writes);
+        slot.polls.append(other->polls);
+        other->armed = 0;
+        other->registered = false;
+    }
+    return 0;
 }
 
 /// Whether the operation belongs to a thread if it cannot be carried out at once: it may block, or
@@ -234,6 +303,11 @@ int EpollBackend::give_to_threads(Operation& operation) noexcept {
 /// the next file with this number is added at once and not first looked for. The hint may be wrong
 /// without harm (see above), so a close that fails, or one that is not seen, needs no care.
 void EpollBackend::forget(int fd) noexcept {
+    OperationList ended;
+    std::uint32_t generation = 0;
+    if (watched_.forget(fd, generation, ended))
+        ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+    while (!ended.empty()) withdraw(ended.front());
     Slot* slot = slots_.find(fd);
     if (slot == nullptr) return;
     for (OperationList* line : {&slot->reads, &slot->writes, &slot->polls}) {
@@ -290,7 +364,7 @@ void EpollBackend::leave_if_idle(int fd, Slot& slot) noexcept {
 int EpollBackend::tell_kernel(int fd, Slot& slot, std::uint32_t interest) noexcept {
     epoll_event request{interest, {}};
     const auto ask = [&](int change) noexcept {
-        request.data.u64 = std::uint64_t{slot.generation} << 32 | static_cast<std::uint32_t>(fd);
+        request.data.u64 = user_data_of(fd, slot.generation);
         return ::epoll_ctl(epoll_.get(), change, fd, &request) == 0 ? 0 : errno;
     };
     int error = slot.registered ? ask(EPOLL_CTL_MOD) : ENOENT;
@@ -313,7 +387,7 @@ void EpollBackend::cancel(Operation& operation) noexcept {
     // The one-shot registration stays armed, perhaps for no operation. An event that finds no
     // operation costs less, and comes more rarely, than a system call for each cancellation.
     withdraw(operation);
-    leave_if_idle(operation.fd, slots_[operation.fd]);
+    if (Slot* slot = slots_.find(operation.fd)) leave_if_idle(operation.fd, *slot);
 }
 
 /// Takes a parked operation out of its slot. The next `wait` reports it.
@@ -333,10 +407,14 @@ Backend::Waited EpollBackend::wait(TimePoint deadline, OperationList& finished) 
     if (parked_count_ == 0 && deadline == internal::at_once) return Waited::ok;
 
     // More events than fit stay in the kernel's list and are returned by the next wait.
-    std::array<epoll_event, 256> events;
-    const int count = wait_for_events(epoll_.get(), events, deadline);
+    if (next_event_ == event_count_) {
+        next_event_ = 0;
+        event_count_ = wait_for_events(epoll_.get(), events_, deadline);
+    }
     look_clock_.looked();
-    for (int i = 0; i < count; ++i) handle(events[static_cast<std::size_t>(i)], finished);
+    scratch_.begin_wait();
+    while (next_event_ < event_count_ && !scratch_.had_enough())
+        handle(events_[static_cast<std::size_t>(next_event_++)], finished);
     report_from_threads(finished);
     return Waited::ok;
 }
@@ -372,9 +450,24 @@ void EpollBackend::handle(const epoll_event& event, OperationList& finished) noe
         wake_event_.lower();
         return;
     }
+    if ((event.data.u64 & watched_tag) != 0) return serve_watched(event, finished);
     const auto fd = static_cast<int>(static_cast<std::uint32_t>(event.data.u64));
-    const auto generation = static_cast<std::uint32_t>(event.data.u64 >> 32);
-    if (slots_[fd].generation == generation) serve(fd, event.events, finished);
+    const bool is_current = user_data_of(fd, slots_[fd].generation) == event.data.u64;
+    if (is_current) serve(fd, event.events, finished);
+}
+
+/// The descriptor is one of the library's sockets. `watched_` tries its operations and notes what
+/// the event says. Nothing is armed again: the registration by edge stays until the close.
+void EpollBackend::serve_watched(const epoll_event& event, OperationList& finished) noexcept {
+    const auto fd = static_cast<int>(static_cast<std::uint32_t>(event.data.u64));
+    const auto generation = static_cast<std::uint32_t>(event.data.u64 >> 32) & 0x7fffffffu;
+    OperationList done;
+    watched_.ready(fd, generation, event.events, done);
+    done.for_each([this](Operation& operation) {
+        operation.state = Operation::State::finished;
+        --parked_count_;
+    });
+    finished.append(done);
 }
 
 /// The descriptor may be ready for `ready`: tries its operations, and arms it for those that stay.

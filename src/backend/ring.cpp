@@ -211,7 +211,8 @@ io_uring_sqe& Ring::next_entry() noexcept {
 }
 
 void Ring::set_aside_completions() noexcept {
-    take_posted([this](const Completion& completion) { set_aside_.push_back(completion); });
+    take_posted([this](const Completion& completion) { set_aside_.push_back(completion); },
+                [] { return false; });
 }
 
 bool Ring::anything_posted() const noexcept {

@@ -67,22 +67,29 @@ public:
         return request >= 0 && request < 64 && (known_requests_ >> request & 1) != 0;
     }
 
-    /// Calls `handle(completion)` for each completion posted so far. `handle` must not touch the
-    /// ring: the completion queue is advanced once, after the last of them.
+    /// Calls `handle(completion)` for each completion posted so far, until `enough()`. The others
+    /// are handed out by the next call. `handle` must not touch the ring: the completion queue is
+    /// advanced once, after the last of them.
+    template <class Handle, class Enough>
+    void collect(Handle&& handle, Enough&& enough) {
+        auto next = set_aside_.begin();
+        while (next != set_aside_.end() && !enough()) handle(*next++);
+        set_aside_.erase(set_aside_.begin(), next);
+        take_posted(handle, enough);
+    }
     template <class Handle>
     void collect(Handle&& handle) {
-        for (const Completion& completion : set_aside_) handle(completion);
-        set_aside_.clear();
-        take_posted(handle);
+        collect(handle, [] { return false; });
     }
 
 private:
-    template <class Handle>
-    void take_posted(Handle&& handle) {
+    template <class Handle, class Enough>
+    void take_posted(Handle&& handle, Enough&& enough) {
         io_uring_cqe* entry = nullptr;
         unsigned head = 0;
         unsigned taken = 0;
         io_uring_for_each_cqe(&ring_, head, entry) {
+            if (enough()) break;
             handle(Completion{entry->user_data, entry->res, entry->flags});
             ++taken;
         }

@@ -5,6 +5,8 @@
 // descriptors that were ever open at once. It never shrinks, and its slots never move, because the
 // lists in a slot are rings through the slot itself.
 //
+// A deque and no map: a lookup is one division, and happens for every operation that waits.
+//
 // Thread-safety: loop thread only.
 
 #include <cstddef>
@@ -21,6 +23,8 @@ public:
         const bool exists = fd >= 0 && static_cast<std::size_t>(fd) < slots_.size();
         return exists ? &slots_[static_cast<std::size_t>(fd)] : nullptr;
     }
+
+    const Slot* find(int fd) const noexcept { return const_cast<Slots*>(this)->find(fd); }
 
     /// The slot must exist.
     Slot& operator[](int fd) noexcept { return slots_[static_cast<std::size_t>(fd)]; }

@@ -54,7 +54,7 @@ QuitGuard::QuitGuard(bool wanted, Function on_quit, void* argument) noexcept
 
 TerminationGuard::TerminationGuard(int signal, Function on_signal, void* argument) noexcept
     : SignalGuard(signal, Second::ends_if_late, on_signal, argument) {
-    begin(StandByOver::all_but_ignored);
+    begin();
 }
 
 }  // namespace asyncio::internal

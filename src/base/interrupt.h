@@ -55,7 +55,10 @@ protected:
           function_(function),
           argument_(argument) {}
 
-    void begin(StandByOver over) noexcept { took_effect_ = stand_by_for_signal(*this, over); }
+    /// No effect if it has begun and not ended.
+    void begin(StandByOver over) noexcept {
+        if (!took_effect_) took_effect_ = stand_by_for_signal(*this, over);
+    }
 
 private:
     static void hear(SignalListener& listener) noexcept;
@@ -93,6 +96,9 @@ public:
 class TerminationGuard : public SignalGuard {
 public:
     TerminationGuard(int signal, Function on_signal, void* argument) noexcept;
+
+    /// Begins again after `end`. The signals from before the end count as well.
+    void begin() noexcept { SignalGuard::begin(StandByOver::all_but_ignored); }
 };
 
 /// Whether the calling thread is the process's first.

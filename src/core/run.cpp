@@ -74,10 +74,12 @@ EventLoop& Runner::get_loop() {
     return *loop_;
 }
 
-/// Python has the same refusal, with the same words.
+/// Python has the same refusal, with the same words. The signals of an earlier run end before the
+/// main task of the next one is made: a late signal of that run must not reach this task.
 EventLoop& Runner::loop_to_run() {
     if (internal::here.loop != nullptr)
         throw RuntimeError("asyncio::run() cannot be called from a running event loop");
+    stop_signals_.reset();
     return get_loop();
 }
 
@@ -116,6 +118,7 @@ void Runner::shut_down() {
 /// when an end hangs.
 void Runner::wind_up() {
     loop_->begin_to_close();
+    if (stop_signals_) stop_signals_->listen();
     const TaskReport report(*loop_);
     internal::wind_up_residents(*loop_);
     internal::wind_up_asyncgens(*loop_);

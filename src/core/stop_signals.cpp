@@ -11,17 +11,16 @@
 
 namespace asyncio::internal {
 
-/// A signal that does not make sense is refused before any guard begins.
+/// A signal that does not make sense is refused before any guard begins. SIGINT may have two guards
+/// while the main task runs. Both hear the first one, and the second one has the effect that
+/// Ctrl-C has.
 StopSignals::StopSignals(EventLoop& loop, const RunOptions& options, bool until_end)
     : SignalNode(loop, &cancel_main),
       cancels_on_interrupt_(options.sigint == Sigint::cancel_main),
       until_end_(until_end) {
     options.terminate_on.for_each(&require_catchable);
-    options.terminate_on.for_each([this](int signal) {
-        // Here Ctrl-C is heard anyway, with rules of its own.
-        if (signal == SIGINT && cancels_on_interrupt_ && on_main_thread()) return;
-        guards_.emplace_back(signal, &hear, this);
-    });
+    options.terminate_on.for_each(
+        [this](int signal) { guards_.emplace_back(signal, &hear, this); });
 }
 
 /// In the signal handler.
@@ -55,7 +54,8 @@ public:
     ~MainScope() {
         interrupt_.reset();
         signals_.request_ = nullptr;
-        if (!signals_.until_end_ && signals_.first_ == 0) signals_.guards_.clear();
+        if (!signals_.until_end_ && signals_.first_ == 0)
+            for (TerminationGuard& guard : signals_.guards_) guard.end();
         signals_.known_ = signals_.first_;
         signals_.take_out();
     }
@@ -93,6 +93,10 @@ void StopSignals::run_until_done(TaskCore& main, FutureBase& future) {
         future.mark_retrieved();
         throw_stop(known_);
     }
+}
+
+void StopSignals::listen() noexcept {
+    for (TerminationGuard& guard : guards_) guard.begin();
 }
 
 void StopSignals::end() noexcept {

@@ -30,6 +30,9 @@ public:
     /// Throws: RuntimeError if one of the signals cannot be caught.
     StopSignals(EventLoop& loop, const RunOptions& options, bool until_end);
 
+    /// Listens to them again, until `end`: the end of the run begins.
+    void listen() noexcept;
+
     /// Runs the loop until the main task has ended. Throws: KeyboardInterrupt or Terminated if a
     /// signal was the reason; what the loop throws.
     void run_until_done(TaskCore& main, FutureBase& future);

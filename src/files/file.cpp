@@ -8,6 +8,9 @@
 // device answers ESPIPE; the state remembers that, and uses read(2) from then on. So no question
 // about the kind of file has to be asked when a file is opened, which would cost a thread.
 //
+// The position belongs to the state and not to the kernel. So a read that was cancelled has not
+// moved it, and two calls of one task never meet at a place that neither has chosen.
+//
 // Reading ahead. `read` and `readline` read into a buffer, from which the bytes are given away when
 // all that were asked for are there. A cancellation therefore finds them still in the buffer. A
 // write gives up what was read ahead: it happens at the place of the first byte that was not given

@@ -86,6 +86,7 @@ Coro<> write_atomically(std::string path, std::string bytes, WriteOptions option
 }
 
 /// Where the folder above ends; 0 if the path names none.
+/// Slashes at the end belong to the last part of the path.
 std::size_t end_of_parent(std::string_view path) {
     while (!path.empty() && path.back() == '/') path.remove_suffix(1);
     std::size_t slash = path.rfind('/');
@@ -133,6 +134,7 @@ DirEntry::Type type_of(unsigned char type) noexcept {
 }
 
 /// The records of getdents64(2) have different lengths, and each says its own.
+/// The entries "." and ".." are no contents of the folder.
 void append_records(std::vector<DirEntry>& entries, const char* records, std::size_t size) {
     for (std::size_t at = 0; at < size;) {
         const auto* record = reinterpret_cast<const dirent64*>(records + at);
@@ -242,6 +244,8 @@ Coro<FileStat> stat(std::string path) {
     co_return internal::as_file_stat(about);
 }
 
+/// An error other than the absence is thrown: a path that cannot be looked at may exist, and a
+/// program that is told "no" would make the file a second time.
 Coro<bool> exists(std::string path) {
     struct statx about{};
     const int result = co_await try_stat(path, &about);

@@ -5,6 +5,10 @@
 // the same iteration as another one is a loser with a result: the race drops it, which closes it,
 // too.
 //
+// Why a race and not a list of time limits. An address that does not answer costs a quarter of a
+// second here, and two minutes in a program that waits for the kernel to give up. A time limit for
+// each attempt would have to be short to help, and would then fail on slow networks.
+//
 // The error. Every attempt fails with an OsError. Their numbers and addresses are gathered, and the
 // message tells all of them: "connect to example.org:80 (192.0.2.1:80: Connection refused;
 // [2001:db8::1]:80: Network is unreachable): Connection refused". An exception of another kind, for

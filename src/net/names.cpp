@@ -98,6 +98,8 @@ Coro<std::vector<AddressInfo>> look_up(Called called, std::string host, std::str
     co_return list;
 }
 
+/// A port as a text, which is how getaddrinfo(3) takes it. That function would take any number and
+/// cut it to 16 bits.
 std::string checked_port(int port) {
     if (port < 0 || port > 65535)
         throw std::invalid_argument("port " + std::to_string(port) + " is not between 0 and 65535");

@@ -5,6 +5,9 @@
 // error in any step leaves nothing behind, because the handle that is being made owns what there
 // is.
 //
+// Two functions end a server for the program, `shutdown` and the end of `serve_forever`; they
+// differ in their patience alone. The destructor of the handle is the third, and waits for nothing.
+//
 // The end of a server, `end_server`, is a scope of its own (`finally_`): the patient part waits,
 // and can be cancelled; the part behind it ends what is left, and cannot. When everything has ended
 // by itself, the second part finds nothing to do.
@@ -49,6 +52,8 @@ Coro<std::vector<Address>> addresses_of(std::vector<std::string> hosts, int port
 
 }  // namespace
 
+/// The handle exists before the first socket is made. So an address that cannot be used leaves
+/// nothing: the sockets that listen already are closed with the handle.
 Coro<Server> serve(ClientHandler handler, std::vector<std::string> hosts, int port,
                    ServerOptions options) {
     EventLoop& loop = running_loop("asyncio::start_server()");
@@ -66,6 +71,7 @@ Coro<Server> serve(ClientHandler handler, std::vector<std::string> hosts, int po
     co_return server;
 }
 
+/// A Unix socket has no port to find, and one address.
 Coro<Server> serve_at(ClientHandler handler, std::string path, UnixServerOptions options) {
     if (path.empty()) throw std::invalid_argument("start_unix_server: the path is empty");
     EventLoop& loop = running_loop("asyncio::start_unix_server()");
@@ -150,6 +156,7 @@ namespace {
 /// The coroutines hold the state: the handle may be destroyed while they wait.
 using StateRef = Ref<ServerState>;
 
+/// One event stands for all changes, so the condition is asked again after each.
 Coro<void> wait_for_end(StateRef server) {
     while (!server->has_ended()) co_await server->changed();
 }
@@ -208,6 +215,8 @@ Coro<void> Server::wait_closed() const {
     return internal::wait_for_end(internal::StateRef::share(&state()));
 }
 
+/// Half of the time is for handlers that end by themselves. The other half is for those that wait
+/// for their client: they see the end of the stream.
 Coro<bool> Server::shutdown(Delay grace) const {
     const Duration half = Duration(grace) / 2;
     return internal::end_server(internal::StateRef::share(&state()), half, half);

@@ -52,6 +52,7 @@ Submitted SocketChannel::submit(Operation& operation) noexcept {
     operation.kind = reads ? OperationKind::recv : OperationKind::send;
     operation.fd = socket_.get();
     operation.flags = 0;
+    operation.blocking = lowlevel::Blocking::owned;
     return socket_.loop()->submit(operation);
 }
 

@@ -18,14 +18,14 @@
 namespace asyncio::internal {
 
 StreamState::StreamState(EventLoop& loop, ChannelPtr channel, const StreamOptions& options)
-    : loop_(loop), channel_(std::move(channel)), name_(options.name) {
+    : loop_(loop), channel_(std::move(channel)) {
     if (channel_ == nullptr)
         throw std::invalid_argument("a StreamReader or StreamWriter needs a channel");
     if (loop.is_closed())
         throw RuntimeError(
             "the event loop is closed: a StreamReader or StreamWriter needs an open event loop");
-    close_.stream = this;
-    close_.on_finished = &close_reported;
+    if (!options.name.empty()) name_ = std::make_unique<const std::string>(options.name);
+    operation_.stream = this;
     // Registration comes last: a constructor that throws runs no destructor, which would
     // unregister.
     run = &loop_closes;
@@ -37,7 +37,7 @@ StreamState::~StreamState() {
 }
 
 std::string StreamState::name() const {
-    if (!name_.empty()) return name_;
+    if (name_ != nullptr) return *name_;
     return channel_ == nullptr ? "a stream that was detached" : channel_->name();
 }
 
@@ -52,15 +52,15 @@ void StreamState::require_loop_of(TaskCore& task, const char* function) const {
 void StreamState::close_side(lowlevel::Channel::Side side) noexcept {
     retain();
     close_in_flight_ = true;
-    // The channel may have used the kind for the close before.
-    close_.kind = lowlevel::OperationKind::close;
-    if (channel_->close(side, close_) == lowlevel::Channel::Submitted::finished)
-        close_reported(close_);
+    operation_.kind = lowlevel::OperationKind::close;
+    operation_.on_finished = &close_reported;
+    if (channel_->close(side, operation_) == lowlevel::Channel::Submitted::finished)
+        close_reported(operation_);
 }
 
 /// The release may destroy the state, so it comes last.
 void StreamState::close_reported(lowlevel::Operation& operation) noexcept {
-    StreamState& self = *static_cast<CloseOperation&>(operation).stream;
+    StreamState& self = *static_cast<OwnOperation&>(operation).stream;
     self.close_in_flight_ = false;
     self.closed(operation.result < 0 ? -operation.result : 0);
     self.release();

@@ -80,19 +80,22 @@ protected:
     /// No new bytes are read or accepted. Set once, never taken back.
     bool closing_ = false;
 
-private:
     /// Lets the callback, which knows the operation alone, find the state.
-    struct CloseOperation : lowlevel::Operation {
+    struct OwnOperation : lowlevel::Operation {
         StreamState* stream = nullptr;
     };
+    /// The operation that the state itself keeps in flight: a write, or the close, which comes when
+    /// nothing else is in flight. There may be very many streams, so there is one and not two.
+    OwnOperation operation_;
 
+private:
     static void loop_closes(AtClose& listener) noexcept;
     static void close_reported(lowlevel::Operation& operation) noexcept;
 
     EventLoop& loop_;
     ChannelPtr channel_;
-    CloseOperation close_;
-    std::string name_;
+    /// Null for most streams, which have the name of their channel.
+    std::unique_ptr<const std::string> name_;
     /// Begins with the reference of the handle.
     std::uint32_t references_ = 1;
     bool close_in_flight_ = false;

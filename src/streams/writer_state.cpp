@@ -65,8 +65,6 @@ void forget(std::string& bytes) noexcept {
 
 WriterState::WriterState(EventLoop& loop, ChannelPtr channel, const StreamOptions& options)
     : StreamState(loop, std::move(channel), options) {
-    operation_.writer = this;
-    operation_.on_finished = &reported;
     again_.writer = this;
     again_.run = &go_on;
 }
@@ -139,6 +137,7 @@ void WriterState::pump() noexcept {
 
 void WriterState::prepare() noexcept {
     operation_.kind = lowlevel::OperationKind::write;
+    operation_.on_finished = &reported;
     operation_.buffer = outgoing_.data() + outgoing_sent_;
     operation_.size = std::min(outgoing_.size() - outgoing_sent_, largest_piece_bytes);
 }
@@ -188,7 +187,7 @@ void WriterState::go_on(Ready& node) noexcept {
 }
 
 void WriterState::reported(lowlevel::Operation& operation) noexcept {
-    WriterState& self = *static_cast<WriteOperation&>(operation).writer;
+    auto& self = static_cast<WriterState&>(*static_cast<OwnOperation&>(operation).stream);
     self.in_flight_ = false;
     self.take_over(operation.result);
     self.pump();

@@ -67,10 +67,6 @@ public:
     lowlevel::Line& line() noexcept { return line_; }
 
 private:
-    /// Lets the callback, which knows the operation alone, find the writer.
-    struct WriteOperation : lowlevel::Operation {
-        WriterState* writer = nullptr;
-    };
     /// The pump's own entry in the ready queue, for `rest`.
     struct Again : Ready {
         WriterState* writer = nullptr;
@@ -109,7 +105,6 @@ private:
     /// Bytes for later. Empty if `outgoing_` is.
     std::string waiting_;
 
-    WriteOperation operation_;
     Again again_;
     /// The tasks that wait for an event of this writer, whichever it is.
     lowlevel::Line line_;

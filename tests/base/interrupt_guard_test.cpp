@@ -19,6 +19,15 @@ namespace {
 using asyncio::internal::InterruptGuard;
 using asyncio::internal::QuitGuard;
 
+/// A program that a shell starts in the background ignores the signals of the terminal.
+class signal_guard : public testing::Test {
+protected:
+    void SetUp() override {
+        ::signal(SIGINT, SIG_DFL);
+        ::signal(SIGQUIT, SIG_DFL);
+    }
+};
+
 struct Handled {
     std::atomic<bool> begun{false};
     std::atomic<bool> ended{false};
@@ -33,7 +42,7 @@ struct Handled {
     }
 };
 
-TEST(signal_guard, the_end_waits_for_a_handler_on_another_thread) {
+TEST_F(signal_guard, the_end_waits_for_a_handler_on_another_thread) {
     for (int round = 0; round < 3; ++round) {
         Handled quit;
         {
@@ -48,8 +57,7 @@ TEST(signal_guard, the_end_waits_for_a_handler_on_another_thread) {
     }
 }
 
-TEST(signal_guard, the_end_of_the_one_for_ctrl_c_waits_as_well) {
-    ::signal(SIGINT, SIG_DFL);
+TEST_F(signal_guard, the_end_of_the_one_for_ctrl_c_waits_as_well) {
     Handled handled;
     {
         InterruptGuard guard(&Handled::slowly, &handled);
@@ -65,7 +73,7 @@ TEST(signal_guard, the_end_of_the_one_for_ctrl_c_waits_as_well) {
     EXPECT_EQ(now.sa_handler, SIG_DFL);
 }
 
-TEST(signal_guard, every_request_for_the_tree_is_handled_and_errno_stays) {
+TEST_F(signal_guard, every_request_for_the_tree_is_handled_and_errno_stays) {
     std::atomic<int> count = 0;
     const QuitGuard guard(
         true,
@@ -81,7 +89,7 @@ TEST(signal_guard, every_request_for_the_tree_is_handled_and_errno_stays) {
     EXPECT_EQ(guard.count(), 3);
 }
 
-TEST(signal_guard, each_of_several_is_called_and_none_over_a_handler_of_the_programs_own) {
+TEST_F(signal_guard, each_of_several_is_called_and_none_over_a_handler_of_the_programs_own) {
     Handled first;
     Handled second;
     {

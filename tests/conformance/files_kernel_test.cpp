@@ -95,6 +95,10 @@ TEST_P(RealFiles, a_close_waits_for_a_thread_that_uses_the_descriptor_and_the_lo
     driver().wait_out(backend().now() + 20ms);
     Close closing(reader.release());
     const bool waits = driver().submit(closing);
+    if (waits) {
+        driver().wait_out(backend().now() + 20ms);
+        EXPECT_TRUE(driver().is_in_flight(closing)) << "the number is not free yet";
+    }
     ASSERT_EQ(::write(writer.get(), "x", 1), 1);
     driver().finish_all();
     EXPECT_EQ(closing.result, 0);

@@ -165,6 +165,63 @@ TEST_P(Files, a_read_without_a_buffer_gets_the_bytes_of_a_file) {
     EXPECT_TRUE(reading.text == all);
 }
 
+TEST_P(Files, a_file_is_sent_into_a_pipe_from_a_place_or_from_its_position) {
+    std::string all;
+    for (int i = 0; i < 2000; ++i) all += std::to_string(i);
+    make_file(path("a"), all);
+    const int fd = opened(path("a"), O_RDONLY);
+    const Pipe pipe = open_pipe();
+    const auto send = [&](std::int64_t offset, std::size_t size) {
+        return run({.kind = OperationKind::sendfile,
+                    .fd = pipe.writer,
+                    .second_fd = fd,
+                    .size = size,
+                    .offset = offset});
+    };
+    std::string sent;
+    while (sent.size() < all.size()) {
+        const int count = send(static_cast<std::int64_t>(sent.size()), 3000);
+        ASSERT_GT(count, 0);
+        sent += read_exactly(pipe.reader, static_cast<std::size_t>(count));
+    }
+    EXPECT_TRUE(sent == all);
+    EXPECT_EQ(send(static_cast<std::int64_t>(all.size()), 10), 0) << "the end of the file";
+    const int count = send(-1, 4);
+    ASSERT_GT(count, 0);
+    const auto moved = static_cast<std::size_t>(count);
+    EXPECT_EQ(read_exactly(pipe.reader, moved), all.substr(0, moved));
+    char byte = 0;
+    Read next(fd, {&byte, 1});
+    EXPECT_EQ(driver().run(next), 1);
+    EXPECT_EQ(byte, all[moved]) << "the position has moved";
+    EXPECT_EQ(run({.kind = OperationKind::sendfile,
+                   .fd = pipe.writer,
+                   .second_fd = opened(path("a"), O_WRONLY),
+                   .size = 1,
+                   .offset = 0}),
+              -EBADF);
+}
+
+TEST_P(Files, a_file_waits_for_room_in_the_pipe_that_it_is_sent_into) {
+    make_file(path("a"), "abc");
+    const int fd = opened(path("a"), O_RDONLY);
+    const Pipe pipe = open_pipe();
+    const std::size_t filled = fill(pipe.writer);
+    Asked sending({.kind = OperationKind::sendfile,
+                   .fd = pipe.writer,
+                   .second_fd = fd,
+                   .size = 3,
+                   .offset = 0});
+    ASSERT_TRUE(driver().submit(sending));
+    driver().wait_out(soon());
+    ASSERT_TRUE(driver().is_in_flight(sending));
+    drain(pipe.reader, filled);
+    driver().finish(sending);
+    ASSERT_GT(sending.result, 0);
+    const auto sent = static_cast<std::size_t>(sending.result);
+    EXPECT_EQ(read_exactly(pipe.reader, sent), std::string("abc").substr(0, sent));
+}
+
 // --- Names ---------------------------------------------------------------------------------------
 
 TEST_P(Files, an_open_that_cannot_be_says_why) {
@@ -328,6 +385,16 @@ TEST_P(Files, a_rename_replaces_what_it_may_replace) {
     char byte = 0;
     EXPECT_EQ(pread(old, {&byte, 1}, 0), 1);
     EXPECT_EQ(byte, 'o') << "an open file outlives its name";
+    struct statx about{};
+    char nothing[] = "";
+    EXPECT_EQ(run({.kind = OperationKind::statx,
+                   .fd = old,
+                   .flags = AT_EMPTY_PATH,
+                   .buffer = nothing,
+                   .size = STATX_BASIC_STATS,
+                   .second = &about}),
+              0);
+    EXPECT_EQ(about.stx_nlink, 0u);
     EXPECT_EQ(rename(path("a"), path("c")), -ENOENT);
     EXPECT_EQ(rename(path("b"), path("b")), 0);
     make_file(path("a"), "");

@@ -15,6 +15,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace asyncio::lowlevel::conformance {
@@ -26,6 +27,8 @@ std::string name_of(Tested tested) {
         case Tested::epoll: return "epoll";
         case Tested::simulated: return "simulated";
         case Tested::simulated_seeded: return "simulated_seeded";
+        case Tested::io_uring_owned: return "io_uring_owned";
+        case Tested::epoll_owned: return "epoll_owned";
     }
     return "?";
 }
@@ -34,9 +37,11 @@ void PrintTo(Tested tested, std::ostream* out) { *out << name_of(tested); }
 
 std::unique_ptr<Backend> make(Tested tested) {
     switch (tested) {
-        case Tested::io_uring: return make_io_uring_backend();
+        case Tested::io_uring:
+        case Tested::io_uring_owned: return make_io_uring_backend();
         case Tested::io_uring_plain: return make_io_uring_backend(RingFlags::none_wished);
-        case Tested::epoll: return make_epoll_backend();
+        case Tested::epoll:
+        case Tested::epoll_owned: return make_epoll_backend();
         case Tested::simulated: return make_simulated_backend(SimulationOptions{});
         case Tested::simulated_seeded:
             return make_simulated_backend(SimulationOptions{.seed = simulation_seed});
@@ -44,8 +49,19 @@ std::unique_ptr<Backend> make(Tested tested) {
     return nullptr;
 }
 
+namespace {
+
+bool is_socket(int fd) {
+    struct stat about{};
+    return ::fstat(fd, &about) == 0 && S_ISSOCK(about.st_mode);
+}
+
+}  // namespace
+
 bool Driver::submit(Operation& operation) {
     EXPECT_NE(operation.state, State::in_flight);
+    if (owns_sockets_ && operation.kind != OperationKind::poll && is_socket(operation.fd))
+        operation.blocking = Blocking::owned;
     if (backend_.submit(operation) == Submitted::finished) {
         EXPECT_EQ(operation.state, State::finished);
         EXPECT_FALSE(operation.linked());
@@ -106,11 +122,12 @@ void Conformance::SetUp() {
     try {
         backend_ = make(GetParam());
     } catch (const OsError& refused) {
-        const bool a_ring = GetParam() == Tested::io_uring || GetParam() == Tested::io_uring_plain;
+        const bool a_ring = name_of(GetParam()).starts_with("io_uring");
         if (!a_ring) throw;
         GTEST_SKIP() << "NOT TESTED: io_uring is not available: " << refused.what();
     }
-    driver_ = std::make_unique<Driver>(*backend_);
+    const bool owns = GetParam() == Tested::io_uring_owned || GetParam() == Tested::epoll_owned;
+    driver_ = std::make_unique<Driver>(*backend_, owns);
 }
 
 void Conformance::TearDown() {
@@ -166,13 +183,18 @@ std::size_t Conformance::fill(int fd) {
     }
 }
 
-void Conformance::drain(int fd, std::size_t count) {
-    while (count > 0) {
-        const std::size_t got = read(fd, count).size();
-        ASSERT_GT(got, 0u);
-        count -= got;
+std::string Conformance::read_exactly(int fd, std::size_t count) {
+    std::string all;
+    while (all.size() < count) {
+        const std::string part = read(fd, count - all.size());
+        EXPECT_FALSE(part.empty());
+        if (part.empty()) break;
+        all += part;
     }
+    return all;
 }
+
+void Conformance::drain(int fd, std::size_t count) { static_cast<void>(read_exactly(fd, count)); }
 
 int Sockets::run(const OperationRequest& request) {
     Asked asked(request);
@@ -473,12 +495,19 @@ std::string name_of_instance(const testing::TestParamInfo<Tested>& info) {
 
 constexpr Tested all[] = {Tested::io_uring, Tested::io_uring_plain, Tested::epoll,
                           Tested::simulated, Tested::simulated_seeded};
+/// How a socket is used matters for the back-ends of the kernel.
+constexpr Tested with_owned[] = {
+    Tested::io_uring,         Tested::io_uring_plain, Tested::epoll,      Tested::simulated,
+    Tested::simulated_seeded, Tested::io_uring_owned, Tested::epoll_owned};
 constexpr Tested on_kernel[] = {Tested::io_uring, Tested::io_uring_plain, Tested::epoll};
 
 }  // namespace
 
 INSTANTIATE_TEST_SUITE_P(, Conformance, testing::ValuesIn(all), name_of_instance);
-INSTANTIATE_TEST_SUITE_P(, Sockets, testing::ValuesIn(all), name_of_instance);
+INSTANTIATE_TEST_SUITE_P(, Sockets, testing::ValuesIn(with_owned), name_of_instance);
+INSTANTIATE_TEST_SUITE_P(, OwnedSockets,
+                         testing::Values(Tested::io_uring_owned, Tested::epoll_owned),
+                         name_of_instance);
 INSTANTIATE_TEST_SUITE_P(, Files, testing::ValuesIn(all), name_of_instance);
 INSTANTIATE_TEST_SUITE_P(, OnKernel, testing::ValuesIn(on_kernel), name_of_instance);
 

@@ -5,7 +5,8 @@
 // Every rule is tested on all of them. `io_uring_plain` is a ring as an old kernel grants it,
 // without any of the flags that make it cheaper, which changes when completions appear.
 // `simulated_seeded` is the simulated back-end with a seed under which it delays, shortens and
-// shuffles, as the contract permits. A test that needs the kernel (signals in a waiting call,
+// shuffles, as the contract permits. `…_owned` are the back-ends with sockets that say that they
+// are owned (`Blocking::owned`). A test that needs the kernel (signals in a waiting call,
 // descriptors running out) belongs to `OnKernel`, which leaves the simulated ones out.
 
 #include <asyncio/lowlevel/backend.h>
@@ -36,7 +37,15 @@ using State = Operation::State;
 /// The seed of `simulated_seeded`.
 inline constexpr std::uint64_t simulation_seed = 20240229;
 
-enum class Tested : std::uint8_t { io_uring, io_uring_plain, epoll, simulated, simulated_seeded };
+enum class Tested : std::uint8_t {
+    io_uring,
+    io_uring_plain,
+    epoll,
+    simulated,
+    simulated_seeded,
+    io_uring_owned,
+    epoll_owned,
+};
 
 std::string name_of(Tested tested);
 std::unique_ptr<Backend> make(Tested tested);
@@ -93,7 +102,9 @@ struct Asked : Operation {
 /// the contract says so, and nothing is reported that is not in flight.
 class Driver {
 public:
-    explicit Driver(Backend& backend) : backend_(backend) {}
+    /// With `owns_sockets` every operation on a socket says that the socket is owned, except polls.
+    explicit Driver(Backend& backend, bool owns_sockets = false)
+        : backend_(backend), owns_sockets_(owns_sockets) {}
     Driver(const Driver&) = delete;
     Driver& operator=(const Driver&) = delete;
 
@@ -123,6 +134,7 @@ private:
     static constexpr Duration patience = 60s;
 
     Backend& backend_;
+    bool owns_sockets_;
     std::unordered_set<const Operation*> in_flight_;
 };
 
@@ -149,6 +161,8 @@ protected:
     std::string read(int fd, std::size_t size = 4096);
     /// Writes until the pipe is full. Returns how many bytes it took.
     std::size_t fill(int fd);
+    /// Reads until `count` bytes have come.
+    std::string read_exactly(int fd, std::size_t count);
     /// Reads `count` bytes and throws them away.
     void drain(int fd, std::size_t count);
 
@@ -243,6 +257,9 @@ private:
     /// A deque, because the texts must stay where they are.
     std::deque<std::string> paths_;
 };
+
+/// For what a back-end remembers of owned sockets.
+class OwnedSockets : public Sockets {};
 
 /// A real pipe, non-blocking unless asked otherwise: read end, write end.
 std::pair<Fd, Fd> real_pipe(int flags = O_NONBLOCK | O_CLOEXEC);

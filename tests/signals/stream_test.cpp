@@ -305,7 +305,7 @@ TEST(signal_stream, a_signal_of_another_process_wakes_a_loop_that_waits) {
     run_test([]() -> Coro<> {
         const SignalStream signals({SIGUSR1});
         Process process = co_await create_subprocess_shell(
-            "kill -USR1 " + std::to_string(::getpid()) + "; sleep 100");
+            "kill -USR1 " + std::to_string(::getpid()) + "; exec sleep 100");
         const int signal = co_await signals.next();
         EXPECT_EQ(signal, SIGUSR1);
         process.kill();

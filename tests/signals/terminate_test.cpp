@@ -343,50 +343,102 @@ TEST(terminate_on, RUN_21_the_same_request_again_does_not_break_off_the_end) {
     });
 }
 
-TEST(terminate_on, RUN_21_one_that_comes_after_main_ends_the_process_when_all_has_been_cleaned_up) {
+/// A cleanup that raises SIGTERM, and writes "done" some time later.
+Coro<> raises_and_writes(int fd) {
+    co_await support::how(sleep(1h));
+    ::raise(SIGTERM);
+    co_await sleep(5ms);
+    EXPECT_EQ(::write(fd, "done", 4), 4);
+}
+
+/// Runs `scene(fd)` in a child, which must die of SIGTERM after it has written "done" to `fd`.
+template <class Scene>
+void expect_done_and_sigterm(Scene scene) {
     int ends[2];
     ASSERT_EQ(::pipe(ends), 0);
     const int status = in_child([&] {
-        bool cleaned_up = false;
-        const auto main = [&]() -> Coro<> {
-            co_await leaves_a_task(SIGTERM, cleaned_up, false)();
-            create_task(finally_([]() -> Coro<> { co_await sleep(1h); },
-                                 [&]() -> Coro<> {
-                                     co_await sleep(5ms);
-                                     EXPECT_EQ(::write(ends[1], "done", 4), 4);
-                                 }));
-            co_await sleep(0s);
-        };
-        outcome_of(main);
+        scene(ends[1]);
         return 1;
     });
+    ::close(ends[1]);
     EXPECT_EQ(end_of(status), "signal TERM");
     char text[8] = {};
     EXPECT_EQ(::read(ends[0], text, sizeof text), 4) << "the end was broken off";
     ::close(ends[0]);
-    ::close(ends[1]);
+}
+
+TEST(terminate_on, RUN_21_one_that_comes_after_main_ends_the_process_when_all_has_been_cleaned_up) {
+    expect_done_and_sigterm([](int fd) {
+        const auto main = [&]() -> Coro<> {
+            create_task(raises_and_writes(fd));
+            co_await sleep(0s);
+        };
+        outcome_of(main);
+    });
+}
+
+TEST(terminate_on, RUN_21_the_close_of_a_runner_is_not_broken_off_either) {
+    expect_done_and_sigterm([](int fd) {
+        Runner runner(on_sigterm);
+        const auto main = [&]() -> Coro<> {
+            create_task(raises_and_writes(fd));
+            co_await sleep(0s);
+        };
+        runner.run(main());
+        runner.close();
+    });
+}
+
+/// A result that raises SIGTERM on its way out of `run`: between the end of the main task and the
+/// end of the run.
+struct RaisesWhenMoved {
+    RaisesWhenMoved() = default;
+    RaisesWhenMoved(RaisesWhenMoved&&) noexcept {
+        if (asyncio::current_task()) return;
+        ::raise(SIGTERM);
+    }
+};
+
+TEST(terminate_on, RUN_21_one_that_comes_between_main_and_the_end_is_kept_as_well) {
+    expect_done_and_sigterm([](int fd) {
+        const auto main = [&]() -> Coro<RaisesWhenMoved> {
+            create_task(raises_and_writes(fd));
+            co_await sleep(0s);
+            co_return RaisesWhenMoved();
+        };
+        run(main(), on_sigterm);
+    });
+}
+
+/// A main task that ends while its own signal is on the way.
+auto asks_in_its_last_moment(int moment) {
+    return [moment]() -> Coro<> {
+        auto& loop = get_running_loop();
+        if (moment == 0) ::raise(SIGTERM);
+        if (moment == 1) loop.call_soon([] { ::raise(SIGTERM); });
+        if (moment == 2) {
+            loop.call_soon([&loop] { loop.call_soon([] { ::raise(SIGTERM); }); });
+            co_await sleep(0s);
+        }
+    };
+}
+
+/// Whether the run of `main` was terminated.
+template <class Main>
+bool is_terminated(Runner& runner, Main main) {
+    try {
+        runner.run(main());
+    } catch (const Terminated&) {
+        return true;
+    }
+    return false;
 }
 
 TEST(terminate_on, one_in_the_last_moment_of_main_is_not_lost_and_hurts_no_later_run) {
     EXPECT_SCENE([] {
         for (int moment = 0; moment < 3; ++moment) {
             Runner runner(on_sigterm);
-            const auto main = [&]() -> Coro<> {
-                auto& loop = get_running_loop();
-                if (moment == 0) ::raise(SIGTERM);
-                if (moment == 1) loop.call_soon([] { ::raise(SIGTERM); });
-                if (moment == 2) {
-                    loop.call_soon([&loop] { loop.call_soon([] { ::raise(SIGTERM); }); });
-                    co_await sleep(0s);
-                }
-            };
-            bool terminated = false;
-            try {
-                runner.run(main());
-            } catch (const Terminated&) {
-                terminated = true;
-            }
-            if (!terminated) return 3 + moment;
+            if (!is_terminated(runner, asks_in_its_last_moment(moment))) return 3 + moment;
             const auto after = []() -> Coro<int> {
                 co_await sleep(1ms);
                 co_return 7;
@@ -399,30 +451,27 @@ TEST(terminate_on, one_in_the_last_moment_of_main_is_not_lost_and_hurts_no_later
 
 TEST(terminate_on, a_runner_can_be_terminated_in_each_of_its_runs) {
     EXPECT_SCENE([] {
-        Runner runner(on_sigterm);
-        for (int time = 0; time < 3; ++time) {
-            const auto main = []() -> Coro<> {
-                ::raise(SIGTERM);
-                co_await sleep(1h);
-            };
-            bool terminated = false;
-            try {
-                runner.run(main());
-            } catch (const Terminated&) {
-                terminated = true;
-            }
-            if (!terminated) return 1;
+        const auto asks_at_once = []() -> Coro<> {
+            ::raise(SIGTERM);
+            co_await sleep(1h);
+        };
+        for (int moment = 0; moment < 3; ++moment) {
+            Runner runner(on_sigterm);
+            // What is left of the signal of one run does not reach the next.
+            if (!is_terminated(runner, asks_in_its_last_moment(moment))) return 1;
+            for (int time = 0; time < 3; ++time)
+                if (!is_terminated(runner, asks_at_once)) return 2;
         }
         return as_expected;
     });
 }
 
 TEST(terminate_on, between_the_runs_of_a_runner_the_signal_has_its_usual_action) {
-    EXPECT_EQ(end_of(in_child([] {
+    EXPECT_EQ(end_of(in_child([]() -> int {
                   Runner runner(on_sigterm);
                   runner.run([]() -> Coro<> { co_await sleep(0s); }());
                   ::raise(SIGTERM);
-                  return 1;
+                  ::_exit(1);
               })),
               "signal TERM");
 }

@@ -177,6 +177,9 @@ public:
     /// in `lowlevel/backend.h`.
     void cancel(Operation& operation) noexcept { backend_->cancel(operation); }
 
+    /// As `Backend::disown`.
+    void disown(int fd) noexcept { backend_->disown(fd); }
+
     /// Makes `node` ready from another thread or from a signal handler, and wakes the loop. Returns
     /// false if the loop is closed; the node has not been touched then.
     bool post(internal::Ready& node) noexcept;

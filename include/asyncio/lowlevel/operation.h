@@ -116,6 +116,8 @@ enum class OperationKind : std::uint8_t {
     /// attempt: a descriptor whose connect was cancelled is fit for `close` only. The result −EBUSY
     /// means that the queue of a Unix listener is full, for which no event exists: try again later.
     connect,
+    // With MSG_DONTWAIT in its flags, each of the next six finishes within `submit`. Its result is
+    // −EAGAIN where it would have to wait.
     recv,      ///< As `read`, with flags. A socket alone.
     send,      ///< As `write`, with flags. Never raises SIGPIPE.
     recvmsg,   ///< With addresses, ancillary data and several buffers. Descriptors that come are
@@ -156,6 +158,10 @@ enum class Blocking : std::uint8_t {
     unknown,   ///< No knowledge: a back-end that must know asks the kernel.
     never,     ///< Non-blocking mode: the call says EAGAIN when it must.
     possible,  ///< The call may block the thread, as with a file, whatever the mode is.
+    /// As `never`, and the descriptor is closed by an operation `close` of the same back-end, or
+    /// given up by `Backend::disown`, and in no other way. The back-end may then remember whether
+    /// it is ready. For the kinds of sockets, too.
+    owned,
 };
 
 /// What is asked of the kernel: the part of an operation that the caller fills in. Which members
@@ -164,7 +170,7 @@ struct OperationRequest {
     OperationKind kind = OperationKind::poll;
     int fd = -1;
     std::int16_t events = 0;
-    Blocking blocking = Blocking::unknown;  ///< `read` and `write` only.
+    Blocking blocking = Blocking::unknown;
     int second_fd = -1;
     int flags = 0;
     void* buffer = nullptr;

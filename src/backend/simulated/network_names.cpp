@@ -37,6 +37,7 @@ constexpr Service services[] = {{"ftp", 21},    {"ssh", 22},    {"smtp", 25},   
 constexpr std::pair<int, int> kinds_of_sockets[] = {
     {SOCK_STREAM, IPPROTO_TCP}, {SOCK_DGRAM, IPPROTO_UDP}, {SOCK_RAW, 0}};
 
+/// A service is a number or one of the few names above. Empty: port 0.
 std::optional<std::uint16_t> port_of(const std::string& service) {
     if (service.empty()) return std::uint16_t{0};
     std::uint16_t port = 0;
@@ -66,7 +67,7 @@ std::string canonical(std::string name) {
     return name;
 }
 
-/// The order is that of glibc, which prefers ::1 to 127.0.0.1, but 0.0.0.0 to ::.
+/// The order of glibc: an empty host gives IPv6 first, except for a server.
 std::vector<Ip> without_host(const AddressHints& hints) {
     if ((hints.flags & AI_PASSIVE) != 0) return {Ip::any(AF_INET), Ip::any(AF_INET6)};
     return {Ip::loopback(AF_INET6), Ip::loopback(AF_INET)};
@@ -74,6 +75,8 @@ std::vector<Ip> without_host(const AddressHints& hints) {
 
 }  // namespace
 
+/// The names are one flat table for the whole network, as a name server has it. A second host of
+/// the same name is a mistake of the test, so it is refused.
 void NetworkNames::add(std::string name, std::vector<Ip> addresses) {
     name = canonical(std::move(name));
     if (name.empty()) throw std::invalid_argument("the name of a host is empty");
@@ -82,6 +85,8 @@ void NetworkNames::add(std::string name, std::vector<Ip> addresses) {
     hosts_.emplace(std::move(name), std::move(addresses));
 }
 
+/// A number needs no name. AI_NUMERICHOST forbids the lookup, and the error is then the one for a
+/// name that does not exist.
 std::vector<Ip> NetworkNames::ips_of(const std::string& host, const AddressHints& hints,
                                      int& error) const {
     if (host.empty()) return without_host(hints);
@@ -98,8 +103,9 @@ std::vector<Ip> NetworkNames::ips_of(const std::string& host, const AddressHints
     return {};
 }
 
-/// An element for each pair of an address and a kind of socket, the kinds of the first address
-/// first.
+/// The answer has one element for each address and each kind of socket that is wanted, in the order
+/// in which the test gave the addresses. A program that tries them in turns can so be tested with
+/// any order.
 Names::Addresses NetworkNames::addresses_of(const std::string& host, const std::string& service,
                                             const AddressHints& hints) {
     Addresses answer;

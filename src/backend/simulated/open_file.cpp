@@ -82,6 +82,13 @@ std::size_t OpenFile::available(std::int64_t offset, std::size_t most) const noe
     return start >= length ? 0 : std::min(most, length - start);
 }
 
+std::string_view OpenFile::bytes_at(std::int64_t offset, std::size_t most) const noexcept {
+    const std::int64_t place = offset < 0 ? position_ : offset;
+    const std::size_t count = available(place, std::min(most, most_bytes));
+    if (count == 0) return {};
+    return {file_.bytes.data() + place, count};
+}
+
 /// A read that brings no memory gets no more than the world's scratch buffer holds.
 int OpenFile::readable(const Operation& operation, std::int64_t offset) const noexcept {
     if (!may_read()) return -EBADF;

@@ -54,11 +54,15 @@ public:
     int carry_out(Operation& operation, int side, int foreseen, Surroundings& around) override;
     void close(int side, Surroundings& around) noexcept override;
 
-    /// How many bytes there are at `offset`, at most `most`.
-    std::size_t available(std::int64_t offset, std::size_t most) const noexcept;
+    bool may_read() const noexcept;
+    /// The bytes at `offset`, at most `most`. A negative offset means the position. Valid until the
+    /// file changes.
+    std::string_view bytes_at(std::int64_t offset, std::size_t most) const noexcept;
+    /// Bytes at the position were given away.
+    void move_position(std::int64_t by) noexcept { position_ += by; }
 
 private:
-    bool may_read() const noexcept;
+    std::size_t available(std::int64_t offset, std::size_t most) const noexcept;
     bool may_write() const noexcept;
     int readable(const Operation& operation, std::int64_t offset) const noexcept;
     int writable(const Operation& operation, std::int64_t offset) const noexcept;

@@ -208,7 +208,7 @@ void Connection::try_again(int end, Surroundings& around) noexcept {
     if (++leaving.losses > most_losses || is_over) give_up(end, around);
 }
 
-/// The peer is not told. It is out of reach, and it finds out in the same way when it sends.
+/// Too many losses in a row: the connection ends with ETIMEDOUT at this end alone.
 void Connection::give_up(int end, Surroundings& around) noexcept {
     silence(end);
     silence(other(end));
@@ -225,6 +225,7 @@ void Connection::abort(Surroundings& around) noexcept {
     }
 }
 
+/// A segment has crossed the link.
 void Connection::arrive(int end, Post taken, Surroundings& around) noexcept {
     Flow& coming = flow(end);
     const auto& segment = static_cast<const Segment&>(*taken.mapped());

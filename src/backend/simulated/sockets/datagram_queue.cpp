@@ -12,6 +12,8 @@ namespace {
 /// What Linux takes of the buffer for a small datagram, beside its bytes.
 constexpr std::size_t overhead_bytes = 768;
 
+/// The limit of the buffer counts this, and so do programs that fill a socket to see when it is
+/// full.
 std::size_t cost_of(const Datagram& datagram) noexcept {
     return datagram.bytes.size() + overhead_bytes;
 }
@@ -25,8 +27,9 @@ void DatagramQueue::push(Datagram datagram) {
     size_bytes_ += cost;
 }
 
-/// What can fail comes first: numbers for the passengers, then memory for a receive without a
-/// buffer. MSG_TRUNC among the flags asks for the length that the datagram has, not for more of it.
+/// Takes one datagram, whole or cut. A peek leaves it, and gives descriptors that travel with it
+/// out as duplicates. The bytes are delivered before anything is removed, because the memory for
+/// them may be missing, and the datagram must then still be there.
 int DatagramQueue::receive(const Transfer& transfer, Surroundings& around) {
     Datagram& datagram = datagrams_.front();
     const std::size_t whole = datagram.bytes.size();
@@ -51,6 +54,8 @@ int DatagramQueue::receive(const Transfer& transfer, Surroundings& around) {
     return static_cast<int>(tells_whole ? whole : count);
 }
 
+/// The list is emptied first: the end of a descriptor that travels in it may close a socket, which
+/// comes back to this queue.
 void DatagramQueue::dismiss_all(Surroundings& around) noexcept {
     for (Datagram& datagram : std::exchange(datagrams_, {}))
         dismiss(std::move(datagram.passengers), around);

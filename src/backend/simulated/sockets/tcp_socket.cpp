@@ -43,10 +43,13 @@ TcpSocket::~TcpSocket() {
 
 int TcpSocket::most_connect_retries() const noexcept { return option(IPPROTO_TCP, TCP_SYNCNT); }
 
+/// How long bytes may go without an answer. Linux counts its own retransmissions if the option is
+/// not set.
 Duration TcpSocket::user_timeout() const noexcept {
     return std::chrono::milliseconds(option(IPPROTO_TCP, TCP_USER_TIMEOUT));
 }
 
+/// Whether a read would bring bytes now, as opposed to the end or an error.
 bool TcpSocket::has_bytes() const noexcept {
     return connection_ != nullptr && !connection_->arrived_at(end_).empty();
 }
@@ -76,8 +79,7 @@ int TcpSocket::events(int) const noexcept {
 
 // --- Beginning ----------------------------------------------------------------------------------
 
-/// A second listen changes the backlog. A socket that shares its port must wait its turn here, too:
-/// two may be bound to it, but one listens.
+/// A second call changes the length of the queue, and loses no connection that waits in it.
 int TcpSocket::listen(int backlog, Surroundings&) {
     if (state_ != State::fresh && state_ != State::listening) return -EINVAL;
     if (!is_bound()) {
@@ -91,12 +93,15 @@ int TcpSocket::listen(int backlog, Surroundings&) {
     return 0;
 }
 
+/// A listener answers at once if a connection waits. A socket that does not listen is a mistake of
+/// the program.
 int TcpSocket::can_accept() const noexcept {
     if (!is_listening()) return -EINVAL;
     return queue_.empty() ? would_block : 0;
 }
 
-/// The number is made before the connection leaves the queue: without memory nothing is lost.
+/// The connection has stood since the handshake; the accept only gives it a number. If there is no
+/// memory for the number, the connection stays in the queue.
 int TcpSocket::accept(Operation& operation, Surroundings& around) {
     const int number = around.descriptors.open(queue_.front(), 0);
     const std::shared_ptr<TcpSocket> accepted = std::move(queue_.front());
@@ -108,6 +113,8 @@ int TcpSocket::accept(Operation& operation, Surroundings& around) {
     return number;
 }
 
+/// A connect that is in progress waits for its end, and the operation that asks again gets that
+/// end, as with connect(2).
 int TcpSocket::can_connect(const Operation&) const noexcept {
     switch (state_) {
         case State::fresh:
@@ -128,8 +135,8 @@ int TcpSocket::connect(const Operation& operation, Surroundings& around) {
     return is_broken_ ? take_error() : 0;
 }
 
-/// What can fail comes before the state changes. The memory of the handshake is made here, since
-/// the handshake itself cannot fail.
+/// The first step of a handshake. The answer of the other host comes later, by a delivery, or
+/// never, if the link loses it.
 int TcpSocket::begin_connect(const Operation& operation, Surroundings& around) {
     Endpoint peer;
     Ip source;
@@ -152,6 +159,7 @@ int TcpSocket::begin_connect(const Operation& operation, Surroundings& around) {
     return would_block;
 }
 
+/// The error stays until it is asked for, by the connect itself or by SO_ERROR.
 void TcpSocket::connect_has_failed(int error, Surroundings& around) noexcept {
     state_ = State::failed;
     error_ = error;
@@ -172,7 +180,8 @@ int TcpSocket::end_failed_connect() noexcept {
     return error;
 }
 
-/// The new end shares the port of the listener and inherits its options, as in Linux.
+/// Both ends exist from this moment, although the client learns of it later, by the time that the
+/// answer takes on its way.
 void TcpSocket::establish(TcpSocket& client, Surroundings& around) {
     auto server = std::make_shared<TcpSocket>(host(), family());
     server->inherit_options(*this);
@@ -227,6 +236,8 @@ int TcpSocket::can_send(const Transfer& transfer) const noexcept {
     return transfer.size == 0 || connection_->room(end_) > 0 ? 0 : would_block;
 }
 
+/// Bytes leave for the peer in the order in which they were sent, whatever the link does with
+/// single packets: loss and disorder only cost time in TCP.
 int TcpSocket::send(const Transfer& transfer, Surroundings& around) {
     if (error_ != 0) return take_error();
     if (transfer.size == 0) return 0;
@@ -238,7 +249,8 @@ int TcpSocket::send(const Transfer& transfer, Surroundings& around) {
 
 // --- The end ------------------------------------------------------------------------------------
 
-/// As inet_shutdown. The part for reading has no effect on the peer: TCP has no word for it.
+/// The end of the writing direction travels behind the bytes. The end of the reading direction is a
+/// matter of this host alone.
 int TcpSocket::shutdown(int how, Surroundings& around) {
     const bool ends_reading = how != SHUT_WR;
     if (is_listening()) {
@@ -264,6 +276,7 @@ int TcpSocket::peer_address(Address& address) const noexcept {
     return 0;
 }
 
+/// The end arrives. Bytes that came before it can still be read.
 void TcpSocket::peer_has_finished(Surroundings& around) noexcept {
     peer_has_finished_ = true;
     shut_reading_ = true;
@@ -277,6 +290,7 @@ void TcpSocket::peer_has_reset(Surroundings& around) noexcept {
 
 void TcpSocket::peer_is_lost(Surroundings& around) noexcept { break_off(ETIMEDOUT, around); }
 
+/// The connection ends without the peer: a limit has passed, or the host has lost its power.
 void TcpSocket::break_off(int error, Surroundings& around) noexcept {
     error_ = error;
     is_broken_ = true;
@@ -284,7 +298,7 @@ void TcpSocket::break_off(int error, Surroundings& around) noexcept {
     around.changes.add(*this);
 }
 
-/// Connections that no accept has taken are reset: their clients believe that they are served.
+/// Connections that were never accepted are reset, so that their clients learn of it.
 void TcpSocket::stop_listening(Surroundings& around) noexcept {
     state_ = State::fresh;
     for (const auto& waiting_connection : std::exchange(queue_, {})) {

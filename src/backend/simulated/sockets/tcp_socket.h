@@ -15,7 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 
 namespace asyncio::lowlevel::simulated {
@@ -93,8 +93,9 @@ private:
     std::shared_ptr<Connection> connection_;
     int end_ = 0;
 
-    /// Of a listener: connections that no accept has taken yet.
-    std::deque<std::shared_ptr<TcpSocket>> queue_;
+    /// Of a listener: connections that no accept has taken yet. A list, because an empty std::deque
+    /// needs memory, also the one that a move leaves behind, and a close must not fail.
+    std::list<std::shared_ptr<TcpSocket>> queue_;
     std::size_t backlog_ = 0;
 };
 

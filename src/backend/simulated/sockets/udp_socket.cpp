@@ -69,8 +69,7 @@ int UdpSocket::events(int) const noexcept {
     return events;
 }
 
-/// A connect sends nothing. It chooses the peer and the local address, and may be repeated.
-/// AF_UNSPEC undoes it.
+/// A connect sends nothing: it sets the peer, and lets only its datagrams in.
 int UdpSocket::connect(const Operation& operation, Surroundings& around) {
     const auto* address = static_cast<const sockaddr*>(operation.buffer);
     if (operation.size >= sizeof(sa_family_t) && address->sa_family == AF_UNSPEC) {
@@ -117,6 +116,8 @@ std::size_t UdpSocket::largest_datagram(const Ip& to) const noexcept {
     return to.is_v4() ? largest_over_v4 : largest_over_v6;
 }
 
+/// The datagram is on its way when this returns. Whether it arrives is a matter of the link and of
+/// the receiver's buffer.
 int UdpSocket::send(const Transfer& transfer, Surroundings& around) {
     if ((transfer.flags & MSG_OOB) != 0) return -EOPNOTSUPP;
     Endpoint to;
@@ -145,7 +146,7 @@ int UdpSocket::send(const Transfer& transfer, Surroundings& around) {
     return static_cast<int>(transfer.size);
 }
 
-/// A receiver that does not keep up loses datagrams, and gets no error.
+/// A datagram for which there is no room, or no memory, is lost, as on every real host.
 void UdpSocket::take(const Endpoint& from, ByteQueue bytes, Surroundings& around) noexcept {
     // One datagram always fits, as in the kernel.
     if (!queue_.empty() && queue_.size_bytes() + bytes.size() > buffer_bytes(SO_RCVBUF)) return;
@@ -157,6 +158,7 @@ void UdpSocket::take(const Endpoint& from, ByteQueue bytes, Surroundings& around
     around.changes.add(*this);
 }
 
+/// The message of ICMP has come back. A connected socket tells it with the next call.
 void UdpSocket::destination_refuses(Surroundings& around) noexcept {
     error_ = ECONNREFUSED;
     around.changes.add(*this);

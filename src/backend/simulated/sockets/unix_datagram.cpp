@@ -37,6 +37,8 @@ int UnixDatagram::events(int) const noexcept {
     return events;
 }
 
+/// A queue of datagrams is short, and its sender waits. A socket that sends to itself must not wait
+/// for itself.
 bool UnixDatagram::is_full_for(const UnixDatagram& sender) const noexcept {
     if (is_connected_ && peer_.lock().get() == &sender)
         return queue_.size_bytes() > sender.buffer_bytes(SO_SNDBUF);
@@ -122,7 +124,7 @@ int UnixDatagram::can_send(const Transfer& transfer) const noexcept {
     }
 }
 
-/// Nothing has happened before the push, which is the last step that can fail.
+/// Nothing is lost between Unix sockets: a sender waits until there is room.
 int UnixDatagram::send(const Transfer& transfer, Surroundings& around) {
     if ((transfer.flags & MSG_OOB) != 0) return -EOPNOTSUPP;
     if (shut_writing_) return -EPIPE;

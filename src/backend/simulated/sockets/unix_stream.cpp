@@ -156,8 +156,7 @@ int UnixStream::can_send(const Transfer& transfer) const noexcept {
     return transfer.size == 0 || room() > 0 ? 0 : would_block;
 }
 
-/// The passengers go with the first byte. If the message is sent in parts, the caller sends the
-/// rest without them.
+/// The bytes go directly into the queue of the peer.
 int UnixStream::send(const Transfer& transfer, Surroundings& around) {
     Passengers passengers;
     if (const int error = board_all(transfer, passengers, around); error != 0) return error;
@@ -213,8 +212,7 @@ void UnixStream::stop_listening(Surroundings& around) noexcept {
     }
 }
 
-/// The peer sees the end in both directions at once. It gets an error as well if bytes of its own
-/// were never read.
+/// The peer sees the end, or a reset if bytes were lost.
 void UnixStream::leave_peer(bool loses_bytes, Surroundings& around) noexcept {
     if (peer_ == nullptr) return;
     UnixStream& peer = *std::exchange(peer_, nullptr);

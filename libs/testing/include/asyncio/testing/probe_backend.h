@@ -25,6 +25,7 @@ public:
     void cancel(lowlevel::Operation& operation) noexcept override { real_->cancel(operation); }
     Waited wait(TimePoint deadline, lowlevel::OperationList& finished) noexcept override;
     bool look_is_due() noexcept override { return real_->look_is_due(); }
+    void disown(int fd) noexcept override { real_->disown(fd); }
     void hand_over() noexcept override { real_->hand_over(); }
     void wake() noexcept override {
         if (before_waking) before_waking();

@@ -1,0 +1,74 @@
+#pragma once
+// The owned descriptors of the io_uring back-end: one poll in the ring for each of them.
+//
+// watched.h says what is remembered of an owned descriptor. Here its changes come from the ring: a
+// multishot poll for both directions, which is made when an operation has to wait for the first
+// time, and ended when the descriptor is closed. So a connection costs two entries of the ring, for
+// all the operations of its life.
+//
+//     an operation waits ──► unwatched_ ──► the poll is in the ring ──► closed ──► to_unwatch_
+//                                ▲                   │
+//                                └───────────────────┘
+//                      the kernel has ended the poll, or the ring was left
+//
+// The kernel keeps the file open for the poll. So the peer of a socket sees its close when the next
+// `wait` has told the kernel to end the poll.
+//
+// Thread-safety: as the back-end.
+
+#include <asyncio/internal/base/intrusive_list.h>
+#include <asyncio/lowlevel/operation.h>
+
+#include "backend/ring.h"
+#include "backend/watched.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace asyncio::lowlevel {
+
+class RingWatches {
+public:
+    explicit RingWatches(Scratch& scratch) noexcept : watched_(scratch) {}
+
+    bool takes(const Operation& operation) const noexcept { return watched_.takes(operation); }
+    /// Returns the result, or `would_block` if the operation waits in a list of its descriptor.
+    int submit(Operation& operation) noexcept;
+    void note_new(int fd) noexcept { watched_.note_new(fd); }
+    /// The descriptor is about to be closed or given away. Appends its operations to `ended`.
+    void forget(int fd, OperationList& ended) noexcept;
+
+    /// Whether `fill_in` has something to do.
+    bool has_requests() const noexcept { return !unwatched_.empty() || !to_unwatch_.empty(); }
+    /// Ends the polls of closed descriptors, and makes those of new ones. The completions of the
+    /// requests that end a poll have the user data `nobody`.
+    void fill_in(Ring& ring, std::uint64_t nobody) noexcept;
+    /// Another ring takes over. Every descriptor on which an operation waits gets a poll there.
+    void leave_ring() noexcept;
+
+    /// Whether a completion with this user data belongs here. No address has this bit.
+    static bool owns(std::uint64_t user_data) noexcept { return (user_data & tag) != 0; }
+    /// Appends the operations that the completion has finished to `ended`, with their results.
+    void handle(const Completion& completion, OperationList& ended) noexcept;
+
+private:
+    static constexpr std::uint64_t tag = std::uint64_t{1} << 63;
+    static std::uint64_t user_data_of(int fd, std::uint32_t generation) noexcept {
+        return tag | std::uint64_t{generation & Watched::generation_mask} << 32 |
+               static_cast<std::uint32_t>(fd);
+    }
+    bool has_room_to_unwatch() noexcept;
+    void watch_anew(WatchedSlot& slot) noexcept;
+
+    Watched watched_;
+    /// Descriptors for which the ring has still to get a poll.
+    internal::IntrusiveList<WatchedSlot> unwatched_;
+    /// The polls that the ring has to end. The room is reserved when an operation waits, because a
+    /// close cannot fail.
+    std::vector<std::uint64_t> to_unwatch_;
+    /// How many descriptors are in `unwatched_` or have a poll.
+    std::size_t count_ = 0;
+};
+
+}  // namespace asyncio::lowlevel
