@@ -231,7 +231,7 @@ Backend::Submitted EpollBackend::submit(Operation& operation) noexcept {
     bool waits = false;
     if (!is_ours(operation.fd) && watched_.takes(operation)) {
         result = submit_watched(operation);
-        waits = result == would_block;
+        waits = result == would_block && !finishes_at_once(operation);
     } else if (!is_ours(operation.fd)) {
         const bool may_block = must_wait_for_thread(operation);
         result = may_block ? attempt_from_cache(operation, scratch_) : attempt(operation, scratch_);
@@ -247,7 +247,7 @@ Backend::Submitted EpollBackend::submit(Operation& operation) noexcept {
 /// Returns `would_block` if the operation was parked.
 int EpollBackend::submit_watched(Operation& operation) noexcept {
     const int result = watched_.submit(operation);
-    if (result != would_block) return result;
+    if (result != would_block || finishes_at_once(operation)) return result;
     WatchedSlot& slot = watched_.slot_of(operation);
     const int error = slot.watched ? 0 : watch(slot);
     if (error != 0) {

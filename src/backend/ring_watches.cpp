@@ -20,7 +20,7 @@ namespace asyncio::lowlevel {
 
 int RingWatches::submit(Operation& operation) noexcept {
     const int result = watched_.submit(operation);
-    if (result != would_block) return result;
+    if (result != would_block || finishes_at_once(operation)) return result;
     WatchedSlot& slot = watched_.slot_of(operation);
     if (slot.watched || slot.linked()) return would_block;
     if (!has_room_to_unwatch()) {

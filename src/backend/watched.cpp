@@ -9,7 +9,8 @@
 // in most cases, and learns it by one call.
 //
 // A poll names the events itself and has no call that would tell more: it is answered at once if
-// poll(2) has an answer, and by the next event otherwise.
+// poll(2) has an answer, and by the next event otherwise. A poll for one direction that is known to
+// block needs no poll(2).
 
 #include "backend/watched.h"
 
@@ -55,7 +56,18 @@ int Watched::attempt_on(WatchedSlot& slot, Operation& operation) noexcept {
     return result;
 }
 
-/// Before the descriptor is watched the flags mean nothing, and the call is made.
+/// Whether the call can be saved. Before the descriptor is watched the flags mean nothing. For a
+/// poll this is known if it asks for one direction alone, and if no event has come that stays true
+/// (the end, an error).
+bool Watched::is_known_to_block(const WatchedSlot& slot, const Operation& operation) noexcept {
+    if (!slot.watched) return false;
+    const Interest interest = interest_of(operation.kind);
+    const bool polls = interest == Interest::asked && !slot.ended;
+    const bool reads = interest == Interest::readable || (polls && operation.events == POLLIN);
+    const bool writes = interest == Interest::writable || (polls && operation.events == POLLOUT);
+    return (reads && !slot.readable) || (writes && !slot.writable);
+}
+
 int Watched::submit(Operation& operation) noexcept {
     if (operation.fd < 0) return -EBADF;
     if (!slots_.make_up_to(operation.fd)) return -ENOMEM;
@@ -63,12 +75,11 @@ int Watched::submit(Operation& operation) noexcept {
     const Interest interest = interest_of(operation.kind);
     const bool reads = interest == Interest::readable;
     const bool writes = interest == Interest::writable;
-    const bool must_wait =
-        slot.watched && ((reads && !slot.readable) || (writes && !slot.writable));
-    if (!must_wait) {
+    if (!is_known_to_block(slot, operation)) {
         const int result = attempt_on(slot, operation);
         if (result != would_block) return result;
     }
+    if (finishes_at_once(operation)) return would_block;
     slot.fd = operation.fd;
     (reads ? slot.reads : writes ? slot.writes : slot.polls).push_back(operation);
     return would_block;

@@ -80,7 +80,8 @@ public:
     }
 
     /// Carries the operation out, or puts it into a list of its descriptor. Returns its result
-    /// (−ENOMEM without memory for the slot), or `would_block` if it waits.
+    /// (−ENOMEM without memory for the slot), or `would_block` if it waits. An operation that may
+    /// not wait is in no list then.
     int submit(Operation& operation) noexcept;
 
     /// The descriptor of an operation that waits.
@@ -116,6 +117,7 @@ private:
         const WatchedSlot* slot = slots_.find(fd);
         return slot != nullptr && slot->watched;
     }
+    static bool is_known_to_block(const WatchedSlot& slot, const Operation& operation) noexcept;
     int attempt_on(WatchedSlot& slot, Operation& operation) noexcept;
     void serve(WatchedSlot& slot, OperationList& line, OperationList& finished) noexcept;
 

@@ -103,6 +103,7 @@ public:
     explicit Arrival(DatagramState& state) noexcept : state_(state) {
         operation_.kind = OperationKind::poll;
         operation_.fd = state.fd();
+        operation_.blocking = lowlevel::Blocking::owned;
         operation_.events = POLLIN;
     }
     ~Arrival() {
@@ -115,14 +116,12 @@ public:
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) {
         state_.arrivals_.push_back(*this);
-        has_waited_ = true;
         OperationAwaiter::await_suspend(coroutine);
     }
     /// Returns if the socket is readable, or if the state has ended the wait. Throws: OsError if
     /// the descriptor cannot be polled, or was closed behind the back of the endpoint.
     void await_resume() {
         const int outcome = result();
-        state_.has_waited_ = has_waited_;
         const bool was_ended = was_ended_ && outcome == -ECANCELED;
         if (outcome < 0 && !was_ended) state_.throw_unreceived(-outcome);
     }
@@ -136,7 +135,6 @@ public:
 
 private:
     DatagramState& state_;
-    bool has_waited_ = false;
     bool was_ended_ = false;
 };
 
@@ -236,26 +234,18 @@ Coro<std::vector<ReceivedFrom>> DatagramState::receive_many(Ref<DatagramState> s
 }
 
 /// Whether a datagram is there. Throws: news; OsError if the endpoint was closed meanwhile.
-///
-/// Where no datagram is expected the poll goes first, and this answers no without a system call.
-/// The look behind the poll is made in any case.
 bool DatagramState::look(std::size_t most) {
     if (closing_) throw_unreceived(ECANCELED);
     if (news_ != 0) throw_unreceived(std::exchange(news_, 0));
-    if (!arrived_.empty()) return true;
-    return std::exchange(expects_datagram_, true) && fetch(most);
+    return !arrived_.empty() || fetch(most);
 }
 
 /// Receives what is there. Throws: OsError; `std::bad_alloc`.
-///
-/// A datagram for which the task has waited tells that the endpoint is quiet, and one that was
-/// there already that it is busy. Either is a guess, and a wrong one costs one system call.
 bool DatagramState::fetch(std::size_t most) {
     ReceiveRoom& room = ReceiveRoom::of_thread();
     const int result = lowlevel::perform_now(loop_, room.request(fd(), most));
     if (result == -EAGAIN) return false;
     if (result < 0) throw_unreceived(-result);
-    expects_datagram_ = !std::exchange(has_waited_, false);
     room.take(static_cast<std::size_t>(result), arrived_);
     return !arrived_.empty();
 }

@@ -7,10 +7,8 @@
 // no effect, so a task that is cancelled takes no datagram with it. What one look has brought
 // beyond the need of the task (a series comes as a whole) is there for the next.
 //
-// Which comes first, the look or the poll? On a busy endpoint a look finds a datagram nearly every
-// time, and the poll would be one more system call. On an endpoint that answers one datagram at a
-// time a look never finds any. So the endpoint remembers how the last one came, and expects the
-// same again.
+// A look at an empty socket usually costs no system call: the back-ends of the kernel remember that
+// nothing was there (`Blocking::owned`).
 //
 // Sending. `send` is one operation, which waits for room in the kernel. `send_nowait` makes a
 // system call that does not wait. If there is no room, the datagram stands in `kept_`, and an
@@ -159,10 +157,6 @@ private:
     /// The errno of a refusal, or of a kept datagram that could not be sent; 0 for none.
     int news_ = 0;
     std::uint32_t references_ = 1;
-    /// A look is expected to find a datagram.
-    bool expects_datagram_ = true;
-    /// The task that looks next has waited for this.
-    bool has_waited_ = false;
     /// The kernel may be given series of datagrams.
     bool sends_series_ = false;
     /// An error of the kept datagram came once already, so it is no late news.

@@ -51,7 +51,8 @@ struct Message {
     bool truncated() const noexcept { return (header.msg_flags & MSG_TRUNC) != 0; }
 
     lowlevel::OperationRequest& as(lowlevel::OperationKind kind) {
-        request = {.kind = kind, .buffer = &header, .size = 1};
+        request = {
+            .kind = kind, .blocking = lowlevel::Blocking::owned, .buffer = &header, .size = 1};
         return request;
     }
 

@@ -57,6 +57,7 @@ lowlevel::OperationRequest ReceiveRoom::request(int fd, std::size_t most) noexce
     }
     return {.kind = lowlevel::OperationKind::recvmmsg,
             .fd = fd,
+            .blocking = lowlevel::Blocking::owned,
             .flags = MSG_DONTWAIT,
             .buffer = headers_.data(),
             .size = count};

@@ -72,6 +72,7 @@ lowlevel::OperationRequest SendBatch::request(int fd, bool series) {
     }
     return {.kind = lowlevel::OperationKind::sendmmsg,
             .fd = fd,
+            .blocking = lowlevel::Blocking::owned,
             .buffer = headers_.data(),
             .size = headers_.size()};
 }

@@ -67,7 +67,7 @@ std::string canonical(std::string name) {
     return name;
 }
 
-/// The order of glibc: an empty host gives IPv6 first, except for a server.
+/// The order is that of glibc, which prefers ::1 to 127.0.0.1, but 0.0.0.0 to ::.
 std::vector<Ip> without_host(const AddressHints& hints) {
     if ((hints.flags & AI_PASSIVE) != 0) return {Ip::any(AF_INET), Ip::any(AF_INET6)};
     return {Ip::loopback(AF_INET6), Ip::loopback(AF_INET)};
@@ -103,9 +103,8 @@ std::vector<Ip> NetworkNames::ips_of(const std::string& host, const AddressHints
     return {};
 }
 
-/// The answer has one element for each address and each kind of socket that is wanted, in the order
-/// in which the test gave the addresses. A program that tries them in turns can so be tested with
-/// any order.
+/// An element for each pair of an address and a kind of socket, the kinds of the first address
+/// first.
 Names::Addresses NetworkNames::addresses_of(const std::string& host, const std::string& service,
                                             const AddressHints& hints) {
     Addresses answer;

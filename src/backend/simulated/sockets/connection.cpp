@@ -208,7 +208,7 @@ void Connection::try_again(int end, Surroundings& around) noexcept {
     if (++leaving.losses > most_losses || is_over) give_up(end, around);
 }
 
-/// Too many losses in a row: the connection ends with ETIMEDOUT at this end alone.
+/// The peer is not told. It is out of reach, and it finds out in the same way when it sends.
 void Connection::give_up(int end, Surroundings& around) noexcept {
     silence(end);
     silence(other(end));

@@ -22,8 +22,8 @@ InetSocket::InetSocket(Host& host, int family, int type) noexcept
 
 bool InetSocket::is_v6_only() const noexcept { return option(IPPROTO_IPV6, IPV6_V6ONLY) != 0; }
 
-/// A socket that is bound to every address takes what comes for any address of the host. One of
-/// IPv6 also takes IPv4, unless it is told otherwise.
+/// 0.0.0.0 takes every IPv4 address. :: takes every IPv6 address, and IPv4 as well unless the
+/// socket says otherwise.
 bool InetSocket::takes(const Ip& ip) const noexcept {
     if (local_.ip == ip) return true;
     if (!local_.ip.is_any()) return false;
@@ -58,7 +58,7 @@ int InetSocket::bind_to_unused_port() {
     return 0;
 }
 
-/// The table of ports needs memory. Without it the socket is as it was before.
+/// The table is told after the address is set, because it files the socket under its port.
 void InetSocket::take_port(const Endpoint& wanted) {
     const Endpoint before = local_;
     local_ = wanted;

@@ -79,7 +79,8 @@ int TcpSocket::events(int) const noexcept {
 
 // --- Beginning ----------------------------------------------------------------------------------
 
-/// A second call changes the length of the queue, and loses no connection that waits in it.
+/// A second listen changes the backlog. A socket that shares its port must wait its turn here, too:
+/// two may be bound to it, but one listens.
 int TcpSocket::listen(int backlog, Surroundings&) {
     if (state_ != State::fresh && state_ != State::listening) return -EINVAL;
     if (!is_bound()) {
@@ -100,8 +101,7 @@ int TcpSocket::can_accept() const noexcept {
     return queue_.empty() ? would_block : 0;
 }
 
-/// The connection has stood since the handshake; the accept only gives it a number. If there is no
-/// memory for the number, the connection stays in the queue.
+/// The number is made before the connection leaves the queue: without memory nothing is lost.
 int TcpSocket::accept(Operation& operation, Surroundings& around) {
     const int number = around.descriptors.open(queue_.front(), 0);
     const std::shared_ptr<TcpSocket> accepted = std::move(queue_.front());
@@ -135,8 +135,8 @@ int TcpSocket::connect(const Operation& operation, Surroundings& around) {
     return is_broken_ ? take_error() : 0;
 }
 
-/// The first step of a handshake. The answer of the other host comes later, by a delivery, or
-/// never, if the link loses it.
+/// What can fail comes before the state changes. The memory of the handshake is made here, since
+/// the handshake itself cannot fail.
 int TcpSocket::begin_connect(const Operation& operation, Surroundings& around) {
     Endpoint peer;
     Ip source;
@@ -180,8 +180,7 @@ int TcpSocket::end_failed_connect() noexcept {
     return error;
 }
 
-/// Both ends exist from this moment, although the client learns of it later, by the time that the
-/// answer takes on its way.
+/// The new end shares the port of the listener and inherits its options, as in Linux.
 void TcpSocket::establish(TcpSocket& client, Surroundings& around) {
     auto server = std::make_shared<TcpSocket>(host(), family());
     server->inherit_options(*this);
@@ -249,8 +248,7 @@ int TcpSocket::send(const Transfer& transfer, Surroundings& around) {
 
 // --- The end ------------------------------------------------------------------------------------
 
-/// The end of the writing direction travels behind the bytes. The end of the reading direction is a
-/// matter of this host alone.
+/// As inet_shutdown. The part for reading has no effect on the peer: TCP has no word for it.
 int TcpSocket::shutdown(int how, Surroundings& around) {
     const bool ends_reading = how != SHUT_WR;
     if (is_listening()) {
@@ -298,7 +296,7 @@ void TcpSocket::break_off(int error, Surroundings& around) noexcept {
     around.changes.add(*this);
 }
 
-/// Connections that were never accepted are reset, so that their clients learn of it.
+/// Connections that no accept has taken are reset: their clients believe that they are served.
 void TcpSocket::stop_listening(Surroundings& around) noexcept {
     state_ = State::fresh;
     for (const auto& waiting_connection : std::exchange(queue_, {})) {

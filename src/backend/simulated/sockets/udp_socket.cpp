@@ -69,7 +69,8 @@ int UdpSocket::events(int) const noexcept {
     return events;
 }
 
-/// A connect sends nothing: it sets the peer, and lets only its datagrams in.
+/// A connect sends nothing. It chooses the peer and the local address, and may be repeated.
+/// AF_UNSPEC undoes it.
 int UdpSocket::connect(const Operation& operation, Surroundings& around) {
     const auto* address = static_cast<const sockaddr*>(operation.buffer);
     if (operation.size >= sizeof(sa_family_t) && address->sa_family == AF_UNSPEC) {
@@ -146,7 +147,7 @@ int UdpSocket::send(const Transfer& transfer, Surroundings& around) {
     return static_cast<int>(transfer.size);
 }
 
-/// A datagram for which there is no room, or no memory, is lost, as on every real host.
+/// A receiver that does not keep up loses datagrams, and gets no error.
 void UdpSocket::take(const Endpoint& from, ByteQueue bytes, Surroundings& around) noexcept {
     // One datagram always fits, as in the kernel.
     if (!queue_.empty() && queue_.size_bytes() + bytes.size() > buffer_bytes(SO_RCVBUF)) return;

@@ -124,7 +124,7 @@ int UnixDatagram::can_send(const Transfer& transfer) const noexcept {
     }
 }
 
-/// Nothing is lost between Unix sockets: a sender waits until there is room.
+/// Nothing has happened before the push, which is the last step that can fail.
 int UnixDatagram::send(const Transfer& transfer, Surroundings& around) {
     if ((transfer.flags & MSG_OOB) != 0) return -EOPNOTSUPP;
     if (shut_writing_) return -EPIPE;

@@ -156,7 +156,8 @@ int UnixStream::can_send(const Transfer& transfer) const noexcept {
     return transfer.size == 0 || room() > 0 ? 0 : would_block;
 }
 
-/// The bytes go directly into the queue of the peer.
+/// The passengers go with the first byte. If the message is sent in parts, the caller sends the
+/// rest without them.
 int UnixStream::send(const Transfer& transfer, Surroundings& around) {
     Passengers passengers;
     if (const int error = board_all(transfer, passengers, around); error != 0) return error;
@@ -212,7 +213,8 @@ void UnixStream::stop_listening(Surroundings& around) noexcept {
     }
 }
 
-/// The peer sees the end, or a reset if bytes were lost.
+/// The peer sees the end in both directions at once. It gets an error as well if bytes of its own
+/// were never read.
 void UnixStream::leave_peer(bool loses_bytes, Surroundings& around) noexcept {
     if (peer_ == nullptr) return;
     UnixStream& peer = *std::exchange(peer_, nullptr);
