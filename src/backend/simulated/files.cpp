@@ -16,7 +16,6 @@
 
 #include <cerrno>
 #include <utility>
-#include <vector>
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -77,17 +76,23 @@ Files::Files(const Descriptors& descriptors, std::uint64_t disk_size_bytes, Time
     root_->put(std::make_shared<Folder>(++last_number_, S_IFDIR | 01777, now), "tmp");
 }
 
-/// Takes the tree down folder by folder: the destructor of a deep one would recurse.
+/// Takes the tree down from its leaves, without recursion and without memory: the way back up is in
+/// the nodes. A folder is removed when it is empty, so no destructor finds another folder inside.
 Files::~Files() {
-    std::vector<NodePtr> rest{std::move(root_)};
-    while (!rest.empty()) {
-        const NodePtr node = std::move(rest.back());
-        rest.pop_back();
-        node->folder = nullptr;
-        if (Folder* folder = node->as_folder()) {
-            for (auto& [name, entry] : folder->entries) rest.push_back(std::move(entry));
-            folder->entries.clear();
+    Folder* here = root_.get();
+    for (;;) {
+        if (here->entries.empty()) {
+            if (here == root_.get()) return;
+            here = here->folder;
         }
+        const auto first = here->entries.begin();
+        Folder* inner = first->second->as_folder();
+        if (inner != nullptr && !inner->entries.empty()) {
+            here = inner;
+            continue;
+        }
+        first->second->folder = nullptr;
+        here->entries.erase(first);
     }
 }
 
