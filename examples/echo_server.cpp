@@ -1,19 +1,25 @@
 // A server that sends back what it receives: `echo_server PORT`.
 //
 // Each connection is a coroutine that reads and writes, as if it were alone. Port 0 lets the system
-// choose, and the first line of the output says which port it is. Ctrl-C ends the server: it
-// accepts no more, and closes the connections that are open.
+// choose, and the first line of the output says which port it is. Ctrl-C or SIGTERM ends the
+// server: it accepts no more, and closes the connections that are open.
+
 #include <asyncio.h>
 
-#include <charconv>
+#include <csignal>
 #include <cstdio>
-#include <string_view>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <fmt/core.h>
 
 using namespace asyncio;
 
 namespace {
+
+constexpr const char* usage = "usage: echo_server PORT\n"
+                              "  PORT  where to listen on this machine; 0 lets the system choose\n";
 
 Coro<> echo(StreamReader reader, StreamWriter writer) {
     for (;;) {
@@ -24,36 +30,31 @@ Coro<> echo(StreamReader reader, StreamWriter writer) {
 }
 
 Coro<> serve(int port) {
-    Server server = co_await start_server(echo, "127.0.0.1", port);
+    const Server server = co_await start_server(echo, "127.0.0.1", port);
     fmt::print("listening on {}\n", server.addresses().front().to_string());
-    std::fflush(stdout);
     co_await server.serve_forever();
 }
 
-/// −1 for a text that is not a number between 0 and 65535.
-int port_of(std::string_view text) {
-    int port = -1;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-    const bool is_port = error == std::errc() && end == text.data() + text.size();
-    return is_port && port >= 0 && port <= 65535 ? port : -1;
+/// −1 for a text that is not a number. The library refuses numbers that are too large.
+int port_of(const std::string& text) {
+    const bool is_number = text.find_first_not_of("0123456789") == text.npos;
+    return is_number && !text.empty() && text.size() < 6 ? std::stoi(text) : -1;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    const int port = argc == 2 ? port_of(argv[1]) : -1;
-    if (port < 0) {
-        fmt::print(
-            stderr,
-            "usage: echo_server PORT\n\nPORT is between 0 and 65535; 0 lets the system choose.\n");
-        return 2;
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
+    const std::vector<std::string> arguments(argv + 1, argv + argc);
+    if (arguments.size() != 1 || port_of(arguments[0]) < 0) {
+        fmt::print("{}", usage);
+        return arguments == std::vector<std::string>{"--help"} ? 0 : 2;
     }
     try {
-        run(serve(port));
-    } catch (const KeyboardInterrupt&) {
-        return 0;
+        run(serve(port_of(arguments[0])), {.terminate_on = {SIGTERM}});
     } catch (const std::exception& error) {
         fmt::print(stderr, "echo_server: {}\n", error.what());
         return 1;
     }
+    return 0;
 }

@@ -7,6 +7,8 @@
 #include <asyncio/connection.h>
 #include <asyncio/context.h>
 #include <asyncio/coro.h>
+#include <asyncio/datagram.h>
+#include <asyncio/datagram_protocol.h>
 #include <asyncio/debug.h>
 #include <asyncio/delay.h>
 #include <asyncio/event_loop.h>

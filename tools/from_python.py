@@ -41,8 +41,8 @@ OBJECTS = {"task": asyncio.Task, "future": ("set_result", "set_exception", "done
            "reader": ("read", "readline", "readexactly", "readuntil", "at_eof"),
            "writer": ("write", "writelines", "drain", "close", "wait_closed", "is_closing",
                       "write_eof", "can_write_eof", "get_extra_info"),
-           "process": asyncio.subprocess.Process, "handle": asyncio.Handle,
-           "runner": asyncio.Runner}
+           "server": asyncio.Server, "process": asyncio.subprocess.Process,
+           "handle": asyncio.Handle, "runner": asyncio.Runner}
 # Names outside the documented interface, and names that other rows cover.
 NOT_LISTED = {"task.set_result", "task.set_exception", "queue.mro"}
 

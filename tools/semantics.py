@@ -76,6 +76,7 @@ CASE = re.compile(r"#elif CASE == (\d+)[^\n]*\n\s*// ([A-Z]+_\d\d\w*): ([^\n]*)"
 def find_tests():
     tests = []
     paths = (glob.glob(os.path.join(root, "tests", "**", "*.cpp"), recursive=True)
+             + glob.glob(os.path.join(root, "tests", "**", "check_*.h"), recursive=True)
              + glob.glob(os.path.join(root, "libs", "*", "tests", "*.cpp")))
     for path in sorted(paths):
         with open(path, encoding="utf-8") as file:

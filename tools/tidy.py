@@ -93,7 +93,7 @@ ROOMS_OF_TOOL = ("terminal guard batch/shell batch/input batch/job batch/options
 # says its floor by its path. `include/asyncio.h` is the umbrella over them.
 HEADERS_OF_FLOOR = {
     "base": "exceptions debug delay address address_info signal_set lowlevel/awaiting lowlevel/fd",
-    "backend": "lowlevel/backend lowlevel/operation lowlevel/names",
+    "backend": "lowlevel/backend lowlevel/operation lowlevel/names lowlevel/simulated_network",
     "loop": "event_loop loop_handle lowlevel/alarm lowlevel/loop "
             "lowlevel/loop_fd lowlevel/perform_now",
     "core": "outcome coro task future sleep run main context generator inspect "
@@ -103,7 +103,7 @@ HEADERS_OF_FLOOR = {
               "finally exit_stack map_concurrent",
     "streams": "stream streams standard_streams lowlevel/operation_awaiter "
                "lowlevel/channel",
-    "net": "names net datagram socket connection server",
+    "net": "names net datagram datagram_protocol socket connection server",
     "signals": "signals",
     "files": "file files watch",
     "executors": "executor thread_future thread_queue process_pool serialize",

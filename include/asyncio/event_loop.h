@@ -28,6 +28,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,7 +42,17 @@ template <class T>
 class Future;
 template <class T>
 class Task;
+struct Accepted;
+class Datagram;
+struct DatagramOptions;
+class DatagramProtocol;
 class NameCache;
+struct ReceivedFrom;
+struct ReceivedIntoFrom;
+struct SendfileOptions;
+class Socket;
+class Stream;
+struct StreamOptions;
 struct TaskOptions;
 class ThreadPoolExecutor;
 
@@ -65,6 +76,7 @@ struct AtShutdown : ListNode {
 };
 
 class CallbackNode;
+class LoopDescriptors;
 class LoopNames;
 class LoopSignals;
 class LoopThreads;
@@ -77,6 +89,8 @@ struct LoopBelongings {
     LoopThreads* threads = nullptr;
     /// Made by `signals.h` when it is needed, and destroyed at `close`.
     LoopSignals* signals = nullptr;
+    /// Made by `streams/loop_descriptors.h` when it is needed, and destroyed at `close`.
+    LoopDescriptors* descriptors = nullptr;
     /// Made by `net/loop_names.h` with the first lookup of a name, and destroyed at `close`.
     LoopNames* names = nullptr;
 };
@@ -303,6 +317,96 @@ public:
     /// Throws: `std::invalid_argument` as above.
     /// Python: `loop.remove_signal_handler`, which sets the default disposition.
     bool remove_signal_handler(int signal);
+
+    // Descriptors (defined with standard_streams.h, which has `readable` and `writable`).
+
+    /// Calls `callback()` in the loop whenever a read of `fd` would not block: data, the end, or an
+    /// error is there. It is called once in an iteration, again and again as long as that holds.
+    ///
+    /// The descriptor stays the caller's. `remove_reader` comes before its close; a callback that
+    /// was forgotten is not called for another file that gets the same number. A descriptor has one
+    /// callback for each direction, and a second call replaces the first. The callback may remove
+    /// or replace itself, and others. It runs in a copy of the current context; an exception that
+    /// leaves it goes to the exception handler. The close of the loop removes it.
+    /// Throws: RuntimeError if the loop is closed, or if the descriptor belongs to a stream, a
+    /// server or a datagram endpoint of this loop; a plain `Socket` is allowed. OsError if `fd` is
+    /// no open descriptor (EBADF), or a file, which is always ready (EPERM). Nothing has changed
+    /// then.
+    /// Cost: allocates; four system calls for each call of the callback.
+    /// Python: `loop.add_reader`.
+    void add_reader(int fd, internal::UniqueFunction<void()> callback);
+    /// The same for writing. Python: `loop.add_writer`.
+    void add_writer(int fd, internal::UniqueFunction<void()> callback);
+    /// The same for a function with arguments. Function and arguments are copied or moved, and
+    /// every call gets the same copies.
+    template <class Function, class... Arguments>
+        requires(sizeof...(Arguments) > 0 &&
+                 internal::RepeatedlyCallableWith<Function, Arguments...>)
+    void add_reader(int fd, Function&& function, Arguments&&... arguments) {
+        add_reader(fd, internal::bind_for_repeated_calls(std::forward<Function>(function),
+                                                         std::forward<Arguments>(arguments)...));
+    }
+    template <class Function, class... Arguments>
+        requires(sizeof...(Arguments) > 0 &&
+                 internal::RepeatedlyCallableWith<Function, Arguments...>)
+    void add_writer(int fd, Function&& function, Arguments&&... arguments) {
+        add_writer(fd, internal::bind_for_repeated_calls(std::forward<Function>(function),
+                                                         std::forward<Arguments>(arguments)...));
+    }
+    /// Removes the callback of `add_reader`. It is not called any more, also if the descriptor is
+    /// ready already. Returns whether there was one; false on a closed loop.
+    /// Python: `loop.remove_reader`.
+    bool remove_reader(int fd);
+    bool remove_writer(int fd);
+
+    // Sockets, call by call (defined with socket.h). Each is the function of `Socket` whose name
+    // stands behind it, under Python's name. Socket and memory must live until the await returns.
+    // Throws also: RuntimeError if the loop is closed, or if it is not awaited in a task of this
+    // loop.
+
+    /// `Socket::recv`. Python: `loop.sock_recv`.
+    Coro<std::string> sock_recv(const Socket& socket, std::size_t most_bytes);
+    /// `Socket::recv_into`. Python: `loop.sock_recv_into`.
+    Coro<std::size_t> sock_recv_into(const Socket& socket, std::span<char> room);
+    /// `Socket::recvfrom`. Python: `loop.sock_recvfrom`.
+    Coro<ReceivedFrom> sock_recvfrom(const Socket& socket, std::size_t most_bytes);
+    /// `Socket::recvfrom_into`. Python: `loop.sock_recvfrom_into`.
+    Coro<ReceivedIntoFrom> sock_recvfrom_into(const Socket& socket, std::span<char> room);
+    /// The same for the first `most_bytes` of `room`; zero means all of it.
+    /// Throws: `std::invalid_argument` if `most_bytes` is larger than `room`.
+    Coro<ReceivedIntoFrom> sock_recvfrom_into(const Socket& socket, std::span<char> room,
+                                              std::size_t most_bytes);
+    /// `Socket::sendall`. Python: `loop.sock_sendall`.
+    Coro<void> sock_sendall(const Socket& socket, std::string_view data);
+    /// `Socket::sendto`. Python: `loop.sock_sendto`.
+    Coro<std::size_t> sock_sendto(const Socket& socket, std::string_view data, Address address);
+    /// `Socket::connect`. Python: `loop.sock_connect`.
+    Coro<void> sock_connect(const Socket& socket, Address address);
+    /// Looks for the address of `host` that fits the socket, and connects to it. Throws also: as
+    /// `getaddrinfo`.
+    Coro<void> sock_connect(const Socket& socket, std::string host, int port);
+    /// `Socket::accept`. Python: `loop.sock_accept`.
+    Coro<Accepted> sock_accept(const Socket& socket);
+    /// `Socket::sendfile`. Python: `loop.sock_sendfile`.
+    Coro<std::uint64_t> sock_sendfile(const Socket& socket, int file);
+    Coro<std::uint64_t> sock_sendfile(const Socket& socket, int file,
+                                      const SendfileOptions& options);
+
+    /// As the free function `connect_accepted_socket` (connection.h).
+    /// Python: `loop.connect_accepted_socket`.
+    Stream connect_accepted_socket(Socket socket);
+    Stream connect_accepted_socket(Socket socket, const StreamOptions& options);
+
+    /// Opens an endpoint whose datagrams are given to `protocol`. Returns when `connection_made`
+    /// has been called. Described in datagram_protocol.h.
+    ///
+    /// The endpoint lives as long as the returned object: its destruction is an `abort`.
+    /// Throws: `std::invalid_argument` if `protocol` is null; as `open_datagram`; RuntimeError as
+    /// above.
+    /// Cancellation: nothing is left open. If `connection_made` was called, `connection_lost` is.
+    /// Python: `loop.create_datagram_endpoint`, with a function that makes the protocol.
+    Coro<Datagram> create_datagram_endpoint(std::shared_ptr<DatagramProtocol> protocol,
+                                            const DatagramOptions& options);
 
     // Names (defined in names.h).
 

@@ -40,6 +40,8 @@ class Socket;
 
 namespace internal {
 
+class FilePart;
+
 /// The base of the awaiters of a socket: one operation on its descriptor.
 class SocketAwaiter : public lowlevel::OperationAwaiter {
 public:
@@ -98,6 +100,8 @@ public:
 struct ReceivedFrom {
     std::string data;
     Address address;
+    /// The message was longer than the memory for it, and the rest of it is lost.
+    bool truncated = false;
 };
 
 /// How much was received into the caller's memory, and from where.
@@ -113,6 +117,9 @@ struct ReceivedFds {
     std::string data;
     /// Close-on-exec, in the order in which they were sent.
     std::vector<lowlevel::Fd> fds;
+    /// There were more descriptors, or more bytes of a datagram, than there was room. They are
+    /// lost; the descriptors are closed.
+    bool truncated = false;
 };
 
 /// A connection that a listener has accepted; the return type of `Socket::accept`.
@@ -200,7 +207,7 @@ public:
         return bytes(lowlevel::OperationKind::recv, "receive from", room.data(), room.size());
     }
     /// Receives one message of at most `most_bytes` bytes, with the address of its sender. What
-    /// does not fit of a datagram is lost.
+    /// does not fit of a datagram is lost, which the result says.
     /// Python: `loop.sock_recvfrom`.
     Coro<ReceivedFrom> recvfrom(std::size_t most_bytes) const;
     /// The same into `room`. Python: `loop.sock_recvfrom_into`.
@@ -226,7 +233,8 @@ public:
     ///
     /// Throws: SendfileNotAvailableError without a fallback; OsError.
     /// Afterwards, also after an error or a cancellation, the position of the file is behind the
-    /// last byte that was sent.
+    /// last byte that was sent. A pipe has no position: bytes that were read and could not be sent
+    /// are lost, and an offset is an error (ESPIPE).
     /// Python: `loop.sock_sendfile`.
     Coro<std::uint64_t> sendfile(int file, SendfileOptions options = {}) const;
 
@@ -240,7 +248,6 @@ public:
 
 private:
     friend class internal::SocketAwaiter;
-    friend class Listener;
 
     /// SOCK_STREAM.
     static constexpr int default_type = 1;
@@ -252,7 +259,11 @@ private:
         return lowlevel::Awaiting<internal::BytesAwaiter, internal::BytesRequest>(
             internal::BytesRequest{this, kind, function, data, size});
     }
-    lowlevel::Loop& loop() const;
+    /// Starts a call. Throws: RuntimeError if the task is one of another loop, whose back-end does
+    /// not know the socket.
+    lowlevel::PerformInPlace call(lowlevel::OperationRequest& request) const;
+    Coro<bool> send_by_kernel(internal::FilePart& part) const;
+    Coro<void> send_by_reading(internal::FilePart& part) const;
     int perform_now(lowlevel::OperationRequest request, const char* function) const;
 
     lowlevel::LoopFd fd_;

@@ -426,6 +426,10 @@ public:
     /// Sets the marks of `drain`, in bytes. The defaults are 64 KiB and 16 KiB. Throws:
     /// `std::invalid_argument` if `low` is above `high`.
     void set_write_buffer_limits(std::size_t high, std::size_t low) const;
+    /// The same with a low mark of a quarter of the high one.
+    void set_write_buffer_limits(std::size_t high) const {
+        set_write_buffer_limits(high, high / 4);
+    }
 
     /// The addresses of a connection: of the other end, and of this one. Empty for other streams.
     /// Python: `get_extra_info("peername")` and `get_extra_info("sockname")`.

@@ -17,6 +17,9 @@
 // (MSG_DONTWAIT makes the calls of sockets independent of the mode, except accept and connect,
 // which have no flags of this kind.)
 //
+// The scratch buffer is one for all reads of a back-end. It also counts what was received in a
+// wait, so that a back-end can stop before the bytes of the first tasks have left the cache.
+//
 // Kernel facts that this file relies on
 //  - read(2) and write(2) move at most 0x7ffff000 bytes in one call (2 GiB minus a page).
 //  - close(2) frees the number even when it reports an error.
@@ -181,7 +184,8 @@ int attempt(Operation& operation, Scratch& scratch) noexcept {
 bool attempt_may_block(const Operation& operation) noexcept {
     switch (facts_of(operation.kind).call) {
         case Call::at_once:
-        case Call::ready: return false;
+        case Call::ready:
+        case Call::message: return false;
         case Call::disk: return true;
         case Call::mode_decides: break;
     }

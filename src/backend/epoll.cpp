@@ -38,6 +38,16 @@
 // anew. `armed` is believed only while an operation waits, because only at that time the descriptor
 // is known to be open: a close takes the operations out of the slot (rule 9).
 //
+// The library's own sockets are the exception. They are closed through this back-end alone, so its
+// memory of them is right, and the cheapest way is also safe: registered once by edge, for both
+// directions (watched.h). The events of the two ways are told apart by a bit of their data. A
+// descriptor that was used in the first way and turns out to be an own socket changes over, with
+// the operations that wait on it.
+//
+// A wait handles no more events when 64 KiB have been received, and keeps the others for the next
+// wait. The tasks run in between, while their bytes are in the processor's cache, and the memory
+// for the bytes is used again by the next ones.
+//
 // Within a direction operations are served in the order in which they came, and the first that
 // would block ends the round. So a thousand readers of one pipe cost one failed read per event and
 // not a thousand.
@@ -218,15 +228,17 @@ Backend::Submitted EpollBackend::submit(Operation& operation) noexcept {
     fork_guard_.check();
     operation.marks = 0;
     int result = -EBADF;
+    bool waits = false;
     if (!is_ours(operation.fd) && watched_.takes(operation)) {
         result = submit_watched(operation);
+        waits = result == would_block && !finishes_at_once(operation);
     } else if (!is_ours(operation.fd)) {
         const bool may_block = must_wait_for_thread(operation);
         result = may_block ? attempt_from_cache(operation, scratch_) : attempt(operation, scratch_);
-        if (result == would_block)
-            result = may_block ? give_to_threads(operation) : park(operation);
+        waits = result == would_block && !finishes_at_once(operation);
+        if (waits) result = may_block ? give_to_threads(operation) : park(operation);
     }
-    if (result == would_block) return Submitted::in_flight;
+    if (waits && result == would_block) return Submitted::in_flight;
     if (operation.kind == OperationKind::socket && result >= 0) watched_.note_new(result);
     finish(operation, result);
     return Submitted::finished;
@@ -235,7 +247,7 @@ Backend::Submitted EpollBackend::submit(Operation& operation) noexcept {
 /// Returns `would_block` if the operation was parked.
 int EpollBackend::submit_watched(Operation& operation) noexcept {
     const int result = watched_.submit(operation);
-    if (result != would_block) return result;
+    if (result != would_block || finishes_at_once(operation)) return result;
     WatchedSlot& slot = watched_.slot_of(operation);
     const int error = slot.watched ? 0 : watch(slot);
     if (error != 0) {
@@ -444,6 +456,8 @@ void EpollBackend::handle(const epoll_event& event, OperationList& finished) noe
     if (is_current) serve(fd, event.events, finished);
 }
 
+/// The descriptor is one of the library's sockets. `watched_` tries its operations and notes what
+/// the event says. Nothing is armed again: the registration by edge stays until the close.
 void EpollBackend::serve_watched(const epoll_event& event, OperationList& finished) noexcept {
     const auto fd = static_cast<int>(static_cast<std::uint32_t>(event.data.u64));
     const auto generation = static_cast<std::uint32_t>(event.data.u64 >> 32) & 0x7fffffffu;

@@ -23,6 +23,7 @@
 #include <cstdint>
 
 #include <poll.h>
+#include <sys/socket.h>
 
 namespace asyncio::lowlevel {
 
@@ -34,10 +35,13 @@ enum class Interest : std::uint8_t {
     asked,     ///< The operation names the events itself.
 };
 
-/// What the system call does to the thread that makes it.
+/// What the system call does to the thread that makes it. The back-ends decide by this who carries
+/// the call out: the thread of the loop, at once or when the descriptor is ready, or a worker that
+/// may wait.
 enum class Call : std::uint8_t {
     at_once,       ///< Never waits. Every back-end carries it out within `submit`.
     ready,         ///< Answers EAGAIN instead of waiting, or has nothing to wait for.
+    message,       ///< As `ready`; an operation with MSG_DONTWAIT is `at_once`.
     mode_decides,  ///< As `ready` if the descriptor is in non-blocking mode; waits if it is not.
     disk,          ///< May wait for the disk, and no readiness tells when it would not.
 };
@@ -65,15 +69,15 @@ constexpr KindFacts facts_of(OperationKind kind) noexcept {
         case OperationKind::getsockopt:
         case OperationKind::inotify_init:
         case OperationKind::inotify_rm_watch: return {Interest::none, Call::at_once};
-        case OperationKind::accept:
+        case OperationKind::accept: return {Interest::readable, Call::ready};
         case OperationKind::recv:
         case OperationKind::recvmsg:
-        case OperationKind::recvmmsg: return {Interest::readable, Call::ready};
+        case OperationKind::recvmmsg: return {Interest::readable, Call::message};
         case OperationKind::connect:
+        case OperationKind::sendfile: return {Interest::writable, Call::ready};
         case OperationKind::send:
         case OperationKind::sendmsg:
-        case OperationKind::sendmmsg:
-        case OperationKind::sendfile: return {Interest::writable, Call::ready};
+        case OperationKind::sendmmsg: return {Interest::writable, Call::message};
         case OperationKind::open:
         case OperationKind::pread:
         case OperationKind::pwrite:
@@ -94,6 +98,14 @@ constexpr Interest interest_of(OperationKind kind) noexcept { return facts_of(ki
 /// Whether operations of this kind wait for a disk and for nothing else. (A `read` may do either.)
 constexpr bool waits_for_disk(OperationKind kind) noexcept {
     return facts_of(kind).call == Call::disk;
+}
+
+/// Whether the operation has to finish within `submit`, because it never waits or may not wait. If
+/// it would block, its result is −EAGAIN.
+constexpr bool finishes_at_once(const Operation& operation) noexcept {
+    const Call call = facts_of(operation.kind).call;
+    return call == Call::at_once ||
+           (call == Call::message && (operation.flags & MSG_DONTWAIT) != 0);
 }
 
 /// The same as events of poll(2). The events of epoll(7) have the same bits on Linux.

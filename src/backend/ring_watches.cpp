@@ -1,4 +1,11 @@
 // The life of the polls of owned descriptors. Compiled to nothing without io_uring.
+//
+// The numbers in a completion are the descriptor and its generation, and not an address: a
+// completion may come after the descriptor was closed, and then there is no object that it could
+// name.
+//
+// The order of the requests does not matter. A poll that is ended and a new poll on the same number
+// have different generations, so neither request can hit the other.
 
 #ifdef ASYNCIO_WITH_IO_URING
 
@@ -13,7 +20,7 @@ namespace asyncio::lowlevel {
 
 int RingWatches::submit(Operation& operation) noexcept {
     const int result = watched_.submit(operation);
-    if (result != would_block) return result;
+    if (result != would_block || finishes_at_once(operation)) return result;
     WatchedSlot& slot = watched_.slot_of(operation);
     if (slot.watched || slot.linked()) return would_block;
     if (!has_room_to_unwatch()) {

@@ -5,6 +5,8 @@
 // descriptors that were ever open at once. It never shrinks, and its slots never move, because the
 // lists in a slot are rings through the slot itself.
 //
+// A deque and no map: a lookup is one division, and happens for every operation that waits.
+//
 // Thread-safety: loop thread only.
 
 #include <cstddef>

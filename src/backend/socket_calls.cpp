@@ -12,6 +12,9 @@
 //  - A `sendmsg` of a stream may send a part. `sendmmsg` stops at the first message that would
 //    block, and answers how many were sent.
 //
+// Errors of one connection are skipped by `accept` and nowhere else. In every other call they are
+// what the caller wants to know.
+//
 // Descriptors that are made here never have the numbers 0 to 2 (rule 6 of the contract).
 
 #include "backend/attempt.h"

@@ -30,7 +30,8 @@ int retried(Call call) noexcept {
 /// error stays as it is.
 int clear_of_standard_number(int number) noexcept;
 
-// Sockets.
+// Sockets. Descriptors are in non-blocking mode, or the call has a flag of that meaning, so none of
+// these waits. `accept`, `getsockname` and their like write a length into the operation.
 
 int attempt_socket(const Operation& operation) noexcept;
 int attempt_bind(const Operation& operation) noexcept;

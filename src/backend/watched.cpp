@@ -1,7 +1,16 @@
 // The calls on owned descriptors, and what each result tells about the next one.
 //
+// Why a short read empties the flag. A read of a stream brings all that there is, up to the size.
+// So fewer bytes mean that nothing was left at that moment. Bytes that come later are an event of
+// their own. The end of the stream is the exception: it may have come with the same event as the
+// bytes, and would not be told again, so after it every read is tried (`ended`).
+//
+// Why a short write does not. The kernel takes what fits. The next write would find the socket full
+// in most cases, and learns it by one call.
+//
 // A poll names the events itself and has no call that would tell more: it is answered at once if
-// poll(2) has an answer, and by the next event otherwise.
+// poll(2) has an answer, and by the next event otherwise. A poll for one direction that is known to
+// block needs no poll(2).
 
 #include "backend/watched.h"
 
@@ -47,6 +56,18 @@ int Watched::attempt_on(WatchedSlot& slot, Operation& operation) noexcept {
     return result;
 }
 
+/// Whether the call can be saved. Before the descriptor is watched the flags mean nothing. For a
+/// poll this is known if it asks for one direction alone, and if no event has come that stays true
+/// (the end, an error).
+bool Watched::is_known_to_block(const WatchedSlot& slot, const Operation& operation) noexcept {
+    if (!slot.watched) return false;
+    const Interest interest = interest_of(operation.kind);
+    const bool polls = interest == Interest::asked && !slot.ended;
+    const bool reads = interest == Interest::readable || (polls && operation.events == POLLIN);
+    const bool writes = interest == Interest::writable || (polls && operation.events == POLLOUT);
+    return (reads && !slot.readable) || (writes && !slot.writable);
+}
+
 int Watched::submit(Operation& operation) noexcept {
     if (operation.fd < 0) return -EBADF;
     if (!slots_.make_up_to(operation.fd)) return -ENOMEM;
@@ -54,12 +75,11 @@ int Watched::submit(Operation& operation) noexcept {
     const Interest interest = interest_of(operation.kind);
     const bool reads = interest == Interest::readable;
     const bool writes = interest == Interest::writable;
-    const bool must_wait =
-        slot.watched && ((reads && !slot.readable) || (writes && !slot.writable));
-    if (!must_wait) {
+    if (!is_known_to_block(slot, operation)) {
         const int result = attempt_on(slot, operation);
         if (result != would_block) return result;
     }
+    if (finishes_at_once(operation)) return would_block;
     slot.fd = operation.fd;
     (reads ? slot.reads : writes ? slot.writes : slot.polls).push_back(operation);
     return would_block;
@@ -98,12 +118,15 @@ void Watched::ready(int fd, std::uint32_t generation, std::uint32_t events,
     }
 }
 
+/// Nothing will ever wake these operations, so they must not stay.
 void Watched::fail(WatchedSlot& slot, int error, OperationList& finished) noexcept {
     for (OperationList* line : {&slot.reads, &slot.writes, &slot.polls}) {
         while (!line->empty()) append(finished, line->pop_front(), error);
     }
 }
 
+/// The generation is counted up, so that an event of the old file that is still on its way is told
+/// from those of the next one.
 bool Watched::forget(int fd, std::uint32_t& generation, OperationList& ended) noexcept {
     WatchedSlot* slot = slots_.find(fd);
     if (slot == nullptr) return false;
@@ -116,6 +139,9 @@ bool Watched::forget(int fd, std::uint32_t& generation, OperationList& ended) no
     return was_watched;
 }
 
+/// A close that was no operation of this back-end breaks the promise of `Blocking::owned`, and the
+/// registration went with the file. The next socket of this number would wait for ever if the flags
+/// stayed. So the number begins anew, unless operations are still waiting on it.
 void Watched::note_new(int fd) noexcept {
     WatchedSlot* slot = slots_.find(fd);
     if (slot == nullptr || !slot->idle()) return;
@@ -124,6 +150,8 @@ void Watched::note_new(int fd) noexcept {
     slot->ended = false;
 }
 
+/// Both flags are set, because a flag that is set in error costs one call, and a flag that is not
+/// set in error costs a wake-up.
 void Watched::unwatched(WatchedSlot& slot) noexcept {
     slot.watched = false;
     slot.readable = true;

@@ -22,11 +22,16 @@
 // A change that happens between a call and the clearing of its flag is not lost: the kernel has
 // queued the event by then, and it will set the flag again.
 //
-// Events carry a generation, as the slots of epoll do, because an event of an old file may be on its
-// way when its number is closed and given to a new one.
+// Events carry a generation, as the slots of epoll do, because an event of an old file may be on
+// its way when its number is closed and given to a new one.
 //
-// This class knows lists and flags, and makes the calls. The back-end that has it asks the kernel to
-// watch, reports what is finished, and counts.
+// What an owner must not do: close the descriptor by a system call, or give it to code that does.
+// The registration would go with the file, and an operation on the next file of that number would
+// wait for ever. New descriptors of the library therefore begin with a clean slot, whatever was
+// remembered.
+//
+// This class knows lists and flags, and makes the calls. The back-end that has it asks the kernel
+// to watch, reports what is finished, and counts.
 //
 // Thread-safety: as the back-end.
 
@@ -66,16 +71,17 @@ public:
     /// The part of a generation that travels in an event.
     static constexpr std::uint32_t generation_mask = 0x7fffffffu;
 
-    explicit Watched(Scratch& scratch) noexcept : scratch_(scratch) {}
+    explicit Watched(Scratch& scratch) : scratch_(scratch) {}
 
     /// Whether the operation belongs here: it may have to wait, and its descriptor is owned.
     bool takes(const Operation& operation) const noexcept {
-        return interest_of(operation.kind) != Interest::none &&
+        return interest_of(operation.kind) != Interest::none && !finishes_at_once(operation) &&
                (operation.blocking == Blocking::owned || is_watched(operation.fd));
     }
 
     /// Carries the operation out, or puts it into a list of its descriptor. Returns its result
-    /// (−ENOMEM without memory for the slot), or `would_block` if it waits.
+    /// (−ENOMEM without memory for the slot), or `would_block` if it waits. An operation that may
+    /// not wait is in no list then.
     int submit(Operation& operation) noexcept;
 
     /// The descriptor of an operation that waits.
@@ -111,6 +117,7 @@ private:
         const WatchedSlot* slot = slots_.find(fd);
         return slot != nullptr && slot->watched;
     }
+    static bool is_known_to_block(const WatchedSlot& slot, const Operation& operation) noexcept;
     int attempt_on(WatchedSlot& slot, Operation& operation) noexcept;
     void serve(WatchedSlot& slot, OperationList& line, OperationList& finished) noexcept;
 

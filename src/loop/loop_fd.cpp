@@ -13,9 +13,11 @@
 
 namespace asyncio::lowlevel {
 
+bool LoopFd::has_loop() const noexcept { return internal::loop_exists(loop_number_); }
+
 void LoopFd::close() noexcept {
     Fd fd = std::exchange(fd_, Fd());
-    if (!internal::loop_exists(loop_number_) || loop_->is_closed()) return;
+    if (!has_loop() || loop_->is_closed()) return;
     auto* operation = new (std::nothrow) Operation;
     if (operation == nullptr) return;
     operation->kind = OperationKind::close;

@@ -10,6 +10,7 @@
 #include "net/listener.h"
 
 #include <asyncio/exceptions.h>
+#include <asyncio/internal/core/awaitable.h>
 #include <asyncio/lowlevel/operation_awaiter.h>
 
 #include <cerrno>
@@ -60,20 +61,39 @@ Listener listen_on(const Address& address, const ListenOptions& options) {
     return Listener{std::move(socket), bound, {}};
 }
 
-/// The file exists from the bind on. Its identity is asked for before the socket listens, so no
+namespace {
+
+/// Finds the identity of the file, which exists from the bind on, before the socket listens: no
 /// client can have replaced it by then.
+Coro<void> begin_to_listen(Listener& listener, const std::string& path, int backlog) {
+    struct statx about{};
+    const int found = path.empty() ? -ENOENT : co_await look_at(path, about);
+    if (found == 0) listener.file = {path, device_of(about), about.stx_ino};
+    listener.socket.listen(backlog);
+}
+
+}  // namespace
+
+/// A cancellation or an error behind the bind would leave the file. No client has connected yet, so
+/// it is removed without a look.
 Coro<Listener> listen_at(std::string path, int backlog, bool cleanup) {
     const Address address = Address::local(path);
     const bool has_file = path.front() != '\0';
-    struct statx about{};
-    const int found = has_file ? co_await look_at(path, about) : -ENOENT;
-    if (found == 0 && S_ISSOCK(about.stx_mode)) co_await remove_file(path);
+    co_await remove_old_socket(path);
     Listener listener{Socket(AF_UNIX, SOCK_STREAM), address, {}};
     listener.socket.bind(address);
-    const int made = has_file && cleanup ? co_await look_at(path, about) : -ENOENT;
-    if (made == 0) listener.file = {std::move(path), device_of(about), about.stx_ino};
-    listener.socket.listen(backlog);
+    const std::string own_file = has_file && cleanup ? path : std::string();
+    const Outcome<void> listening = co_await settle(begin_to_listen(listener, own_file, backlog));
+    if (listening.failed() && has_file) co_await remove_file(path);
+    listening.value();
     co_return listener;
+}
+
+Coro<void> remove_old_socket(const std::string& path) {
+    if (path.empty() || path.front() == '\0') co_return;
+    struct statx about{};
+    const int found = co_await look_at(path, about);
+    if (found == 0 && S_ISSOCK(about.stx_mode)) co_await remove_file(path);
 }
 
 Coro<void> remove_socket_file(SocketFile file) {

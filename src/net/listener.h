@@ -40,6 +40,10 @@ Listener listen_on(const Address& address, const ListenOptions& options);
 /// that names the path.
 Coro<Listener> listen_at(std::string path, int backlog, bool cleanup);
 
+/// Removes the socket at `path` that an earlier program has left, so that the path can be bound.
+/// Any other file stays. No effect on an abstract name.
+Coro<void> remove_old_socket(const std::string& path);
+
 /// Removes the file, unless it is gone, or another one by now. Errors are ignored: at the end of a
 /// server there is no caller who could do better.
 Coro<void> remove_socket_file(SocketFile file);

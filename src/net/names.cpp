@@ -98,6 +98,8 @@ Coro<std::vector<AddressInfo>> look_up(Called called, std::string host, std::str
     co_return list;
 }
 
+/// A port as a text, which is how getaddrinfo(3) takes it. That function would take any number and
+/// cut it to 16 bits.
 std::string checked_port(int port) {
     if (port < 0 || port > 65535)
         throw std::invalid_argument("port " + std::to_string(port) + " is not between 0 and 65535");
@@ -151,6 +153,8 @@ Coro<NameInfo> getnameinfo(Address address, int flags) {
 
 }  // namespace no_adl
 
+/// The members check the loop in the call, and not in the coroutine that they return: so a wrong
+/// use is reported where it stands, also if the coroutine is never awaited.
 Coro<std::vector<AddressInfo>> EventLoop::getaddrinfo(std::string host, std::string service,
                                                       AddressHints hints) {
     constexpr auto function = "EventLoop::getaddrinfo()";

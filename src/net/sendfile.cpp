@@ -2,10 +2,14 @@
 //
 // The kernel copies from the page cache to the socket without a way through this process. It does
 // so for regular files alone. For any other descriptor, and for a socket of a kind that does not
-// support it, the bytes are read and sent here, if the caller allows it.
+// support it, the bytes are read and sent here, if the caller allows it. A pipe has no places to
+// read at, so it is read in order.
 //
 // The position of the file is moved once, at the end, also when an error or a cancellation ends the
 // sending. So the caller can tell from it how far the file was sent.
+//
+// Each piece asks the socket for its descriptor again. The program may close the socket between two
+// pieces, and the number may belong to another connection by then.
 
 #include <asyncio/exceptions.h>
 #include <asyncio/lowlevel/operation_awaiter.h>
@@ -14,6 +18,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <limits>
+#include <stdexcept>
 
 #include <unistd.h>
 
@@ -25,24 +30,40 @@ constexpr std::uint64_t piece_bytes = 1024 * 1024;
 /// Python's number.
 constexpr std::size_t fallback_piece_bytes = 256 * 1024;
 
+/// Whether the kernel cannot do it for such a file or such a socket. ESPIPE is its answer for a
+/// pipe.
+constexpr bool is_not_available(int result) noexcept {
+    switch (-result) {
+        case EINVAL:
+        case ENOSYS:
+        case EOPNOTSUPP:
+        case ENOTSOCK:
+        case ESPIPE: return true;
+        default: return false;
+    }
+}
+
+}  // namespace
+
+namespace internal {
+
 /// What is left to send, and where it begins. The destructor moves the position of the file.
-class Part {
+class FilePart {
 public:
-    Part(int file, const SendfileOptions& options)
+    FilePart(int file, const SendfileOptions& options)
         : file_(file),
           offset_(options.offset),
-          left_(options.count.value_or(std::numeric_limits<std::int64_t>::max())) {
+          left_(options.count.value_or(std::numeric_limits<std::int64_t>::max())),
+          has_places_(::lseek(file, 0, SEEK_CUR) >= 0 || errno != ESPIPE) {
         if (options.offset < 0) throw std::invalid_argument("sendfile: the offset is negative");
         if (options.count == std::uint64_t{0})
             throw std::invalid_argument("sendfile: the count must be positive");
     }
-    Part(const Part&) = delete;
-    Part& operator=(const Part&) = delete;
+    FilePart(const FilePart&) = delete;
+    FilePart& operator=(const FilePart&) = delete;
     /// A pipe has no position, and the call fails without harm.
-    ~Part() { static_cast<void>(::lseek(file_, offset_, SEEK_SET)); }
+    ~FilePart() { static_cast<void>(::lseek(file_, offset_, SEEK_SET)); }
 
-    int file() const noexcept { return file_; }
-    std::int64_t offset() const noexcept { return offset_; }
     bool done() const noexcept { return left_ == 0; }
     std::uint64_t sent() const noexcept { return sent_; }
     std::size_t next(std::uint64_t most) const noexcept {
@@ -54,64 +75,74 @@ public:
         sent_ += bytes;
     }
 
+    lowlevel::OperationRequest send() const noexcept {
+        return {.kind = lowlevel::OperationKind::sendfile,
+                .second_fd = file_,
+                .size = next(piece_bytes),
+                .offset = offset_};
+    }
+    /// With an offset, a pipe is asked for bytes at a place, which is an error.
+    lowlevel::OperationRequest read_into(std::string& room) const noexcept {
+        const bool at_place = has_places_ || offset_ != static_cast<std::int64_t>(sent_);
+        return {.kind = at_place ? lowlevel::OperationKind::pread : lowlevel::OperationKind::read,
+                .fd = file_,
+                .buffer = room.data(),
+                .size = next(room.size()),
+                .offset = offset_};
+    }
+    std::string name() const { return "descriptor " + std::to_string(file_); }
+
 private:
     int file_;
     std::int64_t offset_;
     std::uint64_t left_;
     std::uint64_t sent_ = 0;
+    bool has_places_;
 };
 
-constexpr bool is_not_available(int result) noexcept {
-    return result == -EINVAL || result == -ENOSYS || result == -EOPNOTSUPP || result == -ENOTSOCK;
-}
+}  // namespace internal
 
 /// Returns false if the kernel cannot do it, which it says at the first call.
-Coro<bool> send_by_kernel(int socket, Part& part) {
+Coro<bool> Socket::send_by_kernel(internal::FilePart& part) const {
+    const int fd = fileno();
     while (!part.done()) {
-        const int result = co_await lowlevel::perform({.kind = lowlevel::OperationKind::sendfile,
-                                                       .fd = socket,
-                                                       .second_fd = part.file(),
-                                                       .size = part.next(piece_bytes),
-                                                       .offset = part.offset()});
+        lowlevel::OperationRequest request = part.send();
+        const int result = co_await call(request);
         if (part.sent() == 0 && is_not_available(result)) co_return false;
-        if (result < 0)
-            throw OsError(-result, "send a file to descriptor " + std::to_string(socket));
+        if (result < 0) throw OsError(-result, "send a file to descriptor " + std::to_string(fd));
         if (result == 0) break;  // the end of the file
         part.count(static_cast<std::size_t>(result));
     }
     co_return true;
 }
 
-/// Bytes that were read and not sent do not count.
-Coro<void> send_by_reading(const Socket& socket, Part& part) {
+/// Bytes that were read and not sent do not count. The reads name a place in the file, so nothing
+/// has to be undone when the sending ends early.
+Coro<void> Socket::send_by_reading(internal::FilePart& part) const {
     std::string bytes(part.next(fallback_piece_bytes), '\0');
     while (!part.done()) {
-        const int count = co_await lowlevel::perform({.kind = lowlevel::OperationKind::pread,
-                                                      .fd = part.file(),
-                                                      .buffer = bytes.data(),
-                                                      .size = part.next(bytes.size()),
-                                                      .offset = part.offset()});
-        if (count < 0) throw OsError(-count, "read from descriptor " + std::to_string(part.file()));
+        const int count = co_await lowlevel::perform(part.read_into(bytes));
+        if (count < 0) throw OsError(-count, "read from " + part.name());
         if (count == 0) break;
         std::string_view unsent(bytes.data(), static_cast<std::size_t>(count));
         while (!unsent.empty()) {
-            const std::size_t sent = co_await socket.send(unsent);
+            const std::size_t sent = co_await send(unsent);
             part.count(sent);
             unsent.remove_prefix(sent);
         }
     }
 }
 
-}  // namespace
-
+/// The first call of the kernel decides: after it has sent a byte, an error is an error of the
+/// connection.
 Coro<std::uint64_t> Socket::sendfile(int file, SendfileOptions options) const {
-    Part part(file, options);
-    const bool done = co_await send_by_kernel(fileno(), part);
+    internal::FilePart part(file, options);
+    const bool done = co_await send_by_kernel(part);
     if (done) co_return part.sent();
     if (!options.fallback)
-        throw SendfileNotAvailableError("the kernel cannot send descriptor " +
-                                        std::to_string(file) + " to this socket");
-    co_await send_by_reading(*this, part);
+        throw SendfileNotAvailableError("the kernel cannot send " + part.name() +
+                                        " to this socket");
+    co_await send_by_reading(part);
     co_return part.sent();
 }
 

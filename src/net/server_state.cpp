@@ -5,11 +5,18 @@
 //  1. It waits while the server has as many connections as it may have.
 //  2. It accepts. Connections that are there already are accepted one after the other without a
 //     wait; the budget of operations (`must_yield`) lets other tasks run in between.
-//  3. It starts the task of the connection. If the server was closed in the meantime, the new
-//     connection is closed.
+//  3. It starts the task of the connection, whose first step runs at once. So from the accept on
+//     the server knows the connection, and whatever ends the server reaches it. If the server was
+//     closed in the meantime, the new connection is closed.
 //  4. Without descriptors or memory it reports the reason and waits: until a connection ends, or
 //     for a second. The connections in the kernel's queue are not lost.
-//  5. It ends when the listener is closed: the close ends its operation.
+//  5. Without memory for the task of a connection, this connection is lost. The server reports that
+//     and goes on.
+//  6. It ends when the listener is closed: the close ends its operation.
+//
+// The tasks are not children of the program's task: a server outlives the function that has started
+// it, and ends with its handle. Each task holds a reference to the state, so the order of the ends
+// does not matter.
 //
 // A connection that the kernel has handed out belongs to the server, whatever happens to the task
 // in the same iteration: the result of the operation has an owner before the task can throw.
@@ -32,15 +39,20 @@
 #include <asyncio/finally.h>
 #include <asyncio/lowlevel/operation_awaiter.h>
 #include <asyncio/lowlevel/perform_now.h>
+#include <asyncio/sleep.h>
 #include <asyncio/timeout.h>
 
+#include "loop/live_loop.h"
+#include "streams/loop_descriptors.h"
 #include "streams/socket_channel.h"
 #include "streams/writer_state.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <new>
 #include <string>
+#include <string_view>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -54,7 +66,7 @@ constexpr Duration pause_without_descriptors = std::chrono::seconds(1);
 
 using ServerRef = Ref<ServerState>;
 
-void report(EventLoop& loop, const std::string& message, std::exception_ptr error) noexcept {
+void report(EventLoop& loop, std::string_view message, std::exception_ptr error) noexcept {
     loop.call_exception_handler({.message = message, .exception = std::move(error)});
 }
 
@@ -97,7 +109,9 @@ Coro<void> serve_client(ServerState::Counted counted, std::shared_ptr<lowlevel::
     if (end.cancelled()) client.writer.abort();
 }
 
-/// Waits until a connection has ended, at most for `limit`.
+/// Waits until a connection has ended, at most for `limit`. The end of a connection gives back the
+/// descriptor that is missing. Other parts of the program give theirs back without a sign, and
+/// for these there is the limit.
 Coro<void> pause(ServerState& server, Duration limit) {
     const auto change = [&]() -> Coro<void> { co_await server.changed(); };
     co_await move_on_after(limit, change);
@@ -116,15 +130,20 @@ void take(ServerState& server, int fd, const sockaddr_storage& storage, std::siz
     if (peer.is_ip() && server.limits().no_delay) set_option(loop, fd, IPPROTO_TCP, TCP_NODELAY);
     if (peer.is_ip() && server.limits().keep_alive) set_option(loop, fd, SOL_SOCKET, SO_KEEPALIVE);
     auto channel = std::make_shared<SocketChannel>(std::move(socket), peer);
-    loop.create_task(serve_client(ServerState::Counted(server), std::move(channel)));
+    loop.create_task(serve_client(ServerState::Counted(server), std::move(channel)),
+                     {.eager_start = true});
 }
 
 /// A reason that ends with the end of another connection, or by itself.
+/// Any other error concerns this server alone: a firewall that forbids the accept, for example.
+/// Errors of one connection do not come here, because the back-ends skip them (socket_calls.cpp).
 constexpr bool is_shortage(int error) noexcept {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-/// The same shortage is reported once, until a connection was accepted again.
+/// The same shortage is reported once, until a connection was accepted again. A server under a
+/// flood of connections would otherwise fill the log at the moment in which the machine is short of
+/// everything.
 Coro<void> recover(ServerState& server, const Listener& listener, int error, bool& reported) {
     if (!std::exchange(reported, true)) {
         const std::string what = "accept on " + listener.address.to_string();
@@ -137,6 +156,8 @@ Coro<void> recover(ServerState& server, const Listener& listener, int error, boo
     co_await pause(server, pause_without_descriptors);
 }
 
+/// The operation and the address stand in this frame, so an accept allocates nothing, and the
+/// memory that a connection needs is asked for when the connection is there.
 Coro<void> accept_on(ServerState& server, const Listener& listener) {
     bool reported = false;
     while (server.is_serving()) {
@@ -164,6 +185,11 @@ Coro<void> accept_on(ServerState& server, const Listener& listener) {
 
 // --- The state ----------------------------------------------------------------------------------
 
+void ServerState::add(Listener listener) {
+    listeners_.push_back(std::move(listener));
+    claim_descriptor(loop_, listeners_.back().socket.fileno());
+}
+
 ServerState::Client::Client(ServerState& to, TaskCore& runs_in) : server(to), task(runs_in) {
     server.clients_.push_back(*this);
 }
@@ -186,9 +212,24 @@ void ServerState::note_accepting(int change) noexcept {
 
 namespace {
 
+/// Accepts until the server does not serve any more. A failed allocation costs a connection, and
+/// not the server. So what runs between two calls of `accept_on` allocates nothing. The sleep keeps
+/// the task from trying without a wait: the next frame may fail as well.
+Coro<void> keep_accepting(ServerState& server, const Listener& listener) {
+    while (server.is_serving()) {
+        try {
+            co_await accept_on(server, listener);
+        } catch (const std::bad_alloc&) {
+            report(server.loop(), "a server has lost a connection for lack of memory",
+                   std::current_exception());
+        }
+        if (server.is_serving()) co_await sleep(pause_without_descriptors);
+    }
+}
+
 /// An accepting task. The file of a Unix socket is removed at its end, also after a cancellation.
 Coro<void> run_listener(ServerRef server, const Listener& listener) {
-    const auto accept = [&]() -> Coro<void> { co_await accept_on(*server, listener); };
+    const auto accept = [&]() -> Coro<void> { co_await keep_accepting(*server, listener); };
     const auto clean_up = [&]() -> Coro<void> {
         if (!listener.file.path.empty()) co_await remove_socket_file(listener.file);
         server->note_accepting(-1);
@@ -210,12 +251,45 @@ void ServerState::start() {
     }
 }
 
+namespace {
+
+Coro<void> remove_file_of(ServerRef server, const Listener& listener) {
+    const auto remove = [&]() -> Coro<void> { co_await remove_socket_file(listener.file); };
+    const auto tell = [&]() -> Coro<void> {
+        server->note_accepting(-1);
+        co_return;
+    };
+    co_await finally_(remove, tell);
+}
+
+}  // namespace
+
+/// For a server that has never served, and has no accepting tasks to do it. On a loop that is
+/// closed, or without memory, the files stay, as those of a program that was killed.
+void ServerState::remove_files() noexcept {
+    if (loop_.is_closed()) return;
+    for (const Listener& listener : listeners_) {
+        if (listener.file.path.empty()) continue;
+        note_accepting(+1);
+        try {
+            loop_.create_task(remove_file_of(ServerRef::share(this), listener));
+        } catch (const std::bad_alloc&) {
+            note_accepting(-1);
+        }
+    }
+}
+
 /// The close of a socket ends the accept in flight on it. An accepting task that waits for
 /// something else is woken by the change, and finds that the server does not serve any more.
 void ServerState::close() noexcept {
     if (std::exchange(closed_, true)) return;
     serving_ = false;
-    for (Listener& listener : listeners_) listener.socket.close();
+    const bool has_loop = loop_exists(loop_number_);
+    for (Listener& listener : listeners_) {
+        if (has_loop) disclaim_descriptor(loop_, listener.socket.fileno());
+        listener.socket.close();
+    }
+    if (has_loop && accepting_tasks_.empty()) remove_files();
     note_change();
 }
 

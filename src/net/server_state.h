@@ -40,7 +40,7 @@ struct ServerLimits {
 class ServerState {
 public:
     ServerState(EventLoop& loop, ClientHandler handler, const ServerLimits& limits)
-        : loop_(loop), handler_(std::move(handler)), limits_(limits) {}
+        : loop_(loop), loop_number_(loop.number()), handler_(std::move(handler)), limits_(limits) {}
     ServerState(const ServerState&) = delete;
     ServerState& operator=(const ServerState&) = delete;
 
@@ -83,7 +83,7 @@ public:
     };
 
     /// Takes over a socket that listens. Before `start`.
-    void add(Listener listener) { listeners_.push_back(std::move(listener)); }
+    void add(Listener listener);
     /// Starts to accept on every listener. Throws: RuntimeError if the server is closed.
     void start();
     void close() noexcept;
@@ -118,8 +118,10 @@ public:
 private:
     ~ServerState() = default;
     void note_change() noexcept;
+    void remove_files() noexcept;
 
     EventLoop& loop_;
+    std::uint32_t loop_number_;
     ClientHandler handler_;
     ServerLimits limits_;
     /// A deque, because the accepting tasks refer to its elements.

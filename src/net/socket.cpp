@@ -1,5 +1,8 @@
 // `Socket`: requests filled in, and results turned into values and errors.
 //
+// Every operation says that its descriptor is owned (`Blocking::owned`): a `Socket` is closed
+// through its loop, and `detach` tells the loop before the descriptor leaves it.
+//
 // `recv`, `recv_into` and `send` are plain awaiters, because a program calls them once per message.
 // The others need memory for addresses and headers besides the operation. They are coroutines: the
 // memory lies in their frame, which stays until the operation is reported.
@@ -17,6 +20,8 @@
 #include <asyncio/lowlevel/perform_now.h>
 #include <asyncio/sleep.h>
 
+#include "net/message.h"
+#include "streams/loop_descriptors.h"
 #include "streams/socket_addresses.h"
 
 #include <algorithm>
@@ -29,6 +34,7 @@
 
 namespace asyncio {
 
+using internal::Message;
 using lowlevel::OperationKind;
 using lowlevel::OperationRequest;
 
@@ -40,13 +46,24 @@ std::string named(int fd) { return "descriptor " + std::to_string(fd); }
     throw OsError(-result, std::string(function) + " " + what);
 }
 
-/// A blocking socket would hold the loop (rule 6 of the back-end's contract).
-void set_non_blocking(int fd) {
+/// A socket of a simulated world is no descriptor of the kernel.
+bool is_known_to_backend(EventLoop& loop, int fd) {
+    int type = 0;
+    return lowlevel::perform_now(loop, {.kind = OperationKind::getsockopt,
+                                        .fd = fd,
+                                        .second_fd = SO_TYPE,
+                                        .flags = SOL_SOCKET,
+                                        .buffer = &type,
+                                        .size = sizeof type}) >= 0;
+}
+
+/// A blocking socket would hold the loop (rule 6 of the back-end's contract). In a simulated world
+/// no call blocks.
+void set_non_blocking(EventLoop& loop, int fd) {
     const int flags = ::fcntl(fd, F_GETFL);
-    if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
-        const int error = errno;
-        throw OsError(error, "use " + named(fd) + " as a socket");
-    }
+    if (flags >= 0 && ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) >= 0) return;
+    const int error = errno;
+    if (!is_known_to_backend(loop, fd)) throw OsError(error, "use " + named(fd) + " as a socket");
 }
 
 }  // namespace
@@ -103,58 +120,10 @@ BytesAwaiter::BytesAwaiter(const BytesRequest& request)
 
 }  // namespace internal
 
-namespace {
-
-/// The call of a coroutine, whose frame has the request. A task of another loop would put the
-/// operation into a back-end that does not know the socket.
-lowlevel::PerformInPlace call(const Socket& socket, lowlevel::Loop* loop,
-                              OperationRequest& request) {
-    if (loop != nullptr && loop != &internal::running_task("a function of Socket").loop())
-        throw RuntimeError(named(socket.fileno()) + " is a socket of another event loop");
-    request.fd = socket.fileno();
-    request.blocking = lowlevel::Blocking::owned;
-    return lowlevel::perform_in_place(request);
-}
-
-/// The memory of a message: one buffer, an address, and room for descriptors.
-struct Message {
-    explicit Message(std::span<const char> bytes) {
-        part.iov_base = const_cast<char*>(bytes.data());
-        part.iov_len = bytes.size();
-        header.msg_iov = &part;
-        header.msg_iovlen = 1;
-    }
-    Message(const Message&) = delete;
-    Message& operator=(const Message&) = delete;
-
-    void to(const Address& address) {
-        header.msg_name = const_cast<sockaddr*>(address.data());
-        header.msg_namelen = address.size();
-    }
-    void with_room_for_address() {
-        header.msg_name = &from;
-        header.msg_namelen = sizeof from;
-    }
-    Address address() const {
-        return Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&from), header.msg_namelen);
-    }
-    bool truncated() const noexcept { return (header.msg_flags & MSG_TRUNC) != 0; }
-
-    OperationRequest& as(OperationKind kind) {
-        request = {.kind = kind, .buffer = &header, .size = 1};
-        return request;
-    }
-
-    iovec part{};
-    msghdr header{};
-    sockaddr_storage from{};
-    OperationRequest request{};
-};
-
-}  // namespace
-
 // --- Making and asking --------------------------------------------------------------------------
 
+/// Making a socket never waits, so a constructor can do it, although it is an operation of the
+/// back-end like all others.
 Socket::Socket(int family, int type, int proto) {
     EventLoop& loop = internal::running_loop("asyncio::Socket()");
     OperationRequest request{.kind = OperationKind::socket,
@@ -163,13 +132,26 @@ Socket::Socket(int family, int type, int proto) {
                              .offset = proto};
     const int made = lowlevel::perform_now(loop, request);
     if (made < 0) throw OsError(-made, "make a socket");
+    internal::forget_descriptor(loop, made);
     fd_ = lowlevel::LoopFd(loop, lowlevel::Fd(made));
 }
 
+/// A descriptor in blocking mode would stop the whole loop at the first call that has to wait. The
+/// mode belongs to the open file, so other processes that share the file see it change.
 Socket::Socket(lowlevel::Fd fd) {
     EventLoop& loop = internal::running_loop("asyncio::Socket()");
-    set_non_blocking(fd.get());
+    set_non_blocking(loop, fd.get());
     fd_ = lowlevel::LoopFd(loop, std::move(fd));
+}
+
+/// The request is in the frame of the coroutine that awaits.
+lowlevel::PerformInPlace Socket::call(OperationRequest& request) const {
+    lowlevel::Loop* const loop = fd_.loop();
+    if (loop != nullptr && loop != &internal::running_task("a function of Socket").loop())
+        throw RuntimeError(named(fileno()) + " is a socket of another event loop");
+    request.fd = fileno();
+    request.blocking = lowlevel::Blocking::owned;
+    return lowlevel::perform_in_place(request);
 }
 
 /// Without a descriptor there is no loop to ask, and the answer is the kernel's for no descriptor.
@@ -204,6 +186,7 @@ void Socket::setsockopt(int level, int option, int value) const {
                std::string_view(reinterpret_cast<const char*>(&value), sizeof value));
 }
 
+/// The value has the layout that the option wants: a number, or a structure.
 void Socket::setsockopt(int level, int option, std::string_view value) const {
     perform_now({.kind = OperationKind::setsockopt,
                  .second_fd = option,
@@ -265,7 +248,7 @@ Coro<void> Socket::connect(Address address) const {
                              .buffer = const_cast<sockaddr*>(address.data()),
                              .size = address.size()};
     for (;;) {
-        const int result = co_await call(*this, fd_.loop(), request);
+        const int result = co_await call(request);
         if (result >= 0) co_return;
         if (result != -EBUSY) throw_failed(result, "connect to", address.to_string());
         co_await sleep(pause);
@@ -280,9 +263,10 @@ Coro<Accepted> Socket::accept() const {
     sockaddr_storage storage{};
     OperationRequest request{
         .kind = OperationKind::accept, .buffer = &storage, .size = sizeof storage};
-    const int result = co_await call(*this, fd_.loop(), request);
+    const int result = co_await call(request);
     if (result < 0) throw_failed(result, "accept on", named(fd));
     Accepted accepted{Socket(lowlevel::LoopFd(*loop, lowlevel::Fd(result))), {}};
+    internal::forget_descriptor(internal::face_of(*loop), result);
     const auto size = static_cast<std::uint32_t>(std::min(request.size, sizeof storage));
     accepted.address = Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), size);
     co_return accepted;
@@ -295,14 +279,15 @@ Coro<ReceivedFrom> Socket::recvfrom(std::size_t most_bytes) const {
     std::string data(most_bytes, '\0');
     ReceivedIntoFrom received = co_await recvfrom_into(data);
     data.resize(received.size);
-    co_return ReceivedFrom{std::move(data), received.address};
+    co_return ReceivedFrom{std::move(data), received.address, received.truncated};
 }
 
+/// The header of the message lies in the frame, which stays until the operation is reported.
 Coro<ReceivedIntoFrom> Socket::recvfrom_into(std::span<char> room) const {
     const int fd = fileno();
     Message message(room);
     message.with_room_for_address();
-    const int result = co_await call(*this, fd_.loop(), message.as(OperationKind::recvmsg));
+    const int result = co_await call(message.as(OperationKind::recvmsg));
     if (result < 0) throw_failed(result, "receive from", named(fd));
     co_return ReceivedIntoFrom{static_cast<std::size_t>(result), message.address(),
                                message.truncated()};
@@ -315,10 +300,11 @@ Coro<void> Socket::sendall(std::string_view data) const {
     } while (!data.empty());
 }
 
+/// A datagram goes whole or not at all, so there is no rest to send.
 Coro<std::size_t> Socket::sendto(std::string_view data, Address address) const {
     Message message(data);
     message.to(address);
-    const int result = co_await call(*this, fd_.loop(), message.as(OperationKind::sendmsg));
+    const int result = co_await call(message.as(OperationKind::sendmsg));
     if (result < 0) throw_failed(result, "send to", address.to_string());
     co_return static_cast<std::size_t>(result);
 }
@@ -341,7 +327,7 @@ Coro<std::size_t> Socket::send_fds(std::string_view data, std::span<const int> f
         header->cmsg_len = CMSG_LEN(fds.size_bytes());
         std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
     }
-    const int result = co_await call(*this, fd_.loop(), message.as(OperationKind::sendmsg));
+    const int result = co_await call(message.as(OperationKind::sendmsg));
     if (result < 0) throw_failed(result, "send descriptors to", named(fd));
     co_return static_cast<std::size_t>(result);
 }
@@ -374,9 +360,10 @@ Coro<ReceivedFds> Socket::recv_fds(std::size_t most_bytes, std::size_t most_fds)
     Message message(received.data);
     message.header.msg_control = control.data();
     message.header.msg_controllen = control.size();
-    const int result = co_await call(*this, fd_.loop(), message.as(OperationKind::recvmsg));
+    const int result = co_await call(message.as(OperationKind::recvmsg));
     if (result < 0) throw_failed(result, "receive descriptors from", named(fd));
     take_fds(message.header, received.fds);
+    received.truncated = (message.header.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0;
     received.data.resize(static_cast<std::size_t>(result));
     co_return received;
 }

@@ -1,5 +1,8 @@
 #pragma once
 // Streams over sockets.
+//
+// The socket comes with its loop, so a socket that no stream could be made of is closed by its
+// back-end, also in the simulated world.
 
 #include <asyncio/address.h>
 #include <asyncio/event_loop.h>

@@ -9,6 +9,8 @@
 
 #include "streams/descriptor_channel.h"
 
+#include "streams/loop_descriptors.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <climits>
@@ -21,6 +23,17 @@ namespace asyncio::internal {
 
 using lowlevel::Operation;
 using Submitted = lowlevel::Channel::Submitted;
+
+DescriptorChannel::DescriptorChannel(EventLoop& loop, StreamFd fd,
+                                     lowlevel::Blocking blocking) noexcept
+    : loop_(loop), fd_(std::move(fd)), number_(fd_.get()), blocking_(blocking) {
+    claim_descriptor(loop_, number_);
+}
+
+/// The descriptor is still here only if the stream could not be made. Its loop exists then.
+DescriptorChannel::~DescriptorChannel() {
+    if (fd_) disclaim_descriptor(loop_, number_);
+}
 
 std::string DescriptorChannel::name() const { return "descriptor " + std::to_string(number_); }
 
@@ -35,6 +48,7 @@ Submitted DescriptorChannel::submit(Operation& operation) noexcept {
 /// second close the number may belong to another file. Standard descriptors stay open
 /// (standard_streams.cpp).
 Submitted DescriptorChannel::close(Side, Operation& operation) noexcept {
+    disclaim_descriptor(loop_, number_);
     operation.fd = fd_.release();
     if (!is_standard(operation.fd)) return loop_.submit(operation);
     operation.result = 0;

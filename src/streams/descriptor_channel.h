@@ -48,6 +48,7 @@ public:
         : DescriptorChannel(loop, std::move(fd),
                             access == Access::file ? lowlevel::Blocking::possible
                                                    : lowlevel::Blocking::never) {}
+    ~DescriptorChannel() override;
 
     std::string name() const override;
     Submitted submit(lowlevel::Operation& operation) noexcept override;
@@ -56,8 +57,7 @@ public:
     bool means_end(int error) const noexcept override;
 
 protected:
-    DescriptorChannel(EventLoop& loop, StreamFd fd, lowlevel::Blocking blocking) noexcept
-        : loop_(loop), fd_(std::move(fd)), number_(fd_.get()), blocking_(blocking) {}
+    DescriptorChannel(EventLoop& loop, StreamFd fd, lowlevel::Blocking blocking) noexcept;
 
     EventLoop& loop() const noexcept { return loop_; }
     int number() const noexcept { return number_; }

@@ -17,6 +17,8 @@
 #include <asyncio/lowlevel/channel.h>
 #include <asyncio/lowlevel/loop_fd.h>
 
+#include "streams/claimed_fd.h"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -44,7 +46,7 @@ private:
     Submitted close_socket(lowlevel::Operation& operation) noexcept;
     Submitted shut_down_writing(lowlevel::Operation& operation) noexcept;
 
-    lowlevel::LoopFd socket_;
+    ClaimedFd socket_;
     /// The peer's address, if it is an IPv4 or IPv6 address. The longest has this many bytes.
     std::array<std::byte, 28> peer_;
     std::uint8_t peer_size_ = 0;

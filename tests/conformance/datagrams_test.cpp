@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 namespace asyncio::lowlevel::conformance {
@@ -134,6 +135,62 @@ TEST_P(Sockets, several_datagrams_are_sent_and_received_by_one_call) {
     EXPECT_EQ(in[0].msg_len, 3u);
     EXPECT_EQ(in[2].msg_len, 5u);
     EXPECT_EQ(got[2].bytes, "three");
+}
+
+TEST_P(Sockets, a_receive_that_may_not_wait_finishes_within_submit) {
+    SocketAddress here;
+    SocketAddress there;
+    const int sender = bound_datagram_socket(here);
+    const int receiver = bound_datagram_socket(there);
+    Message got("room");
+    std::array<mmsghdr, 2> in{};
+    for (mmsghdr& message : in) message.msg_hdr = got.header;
+    const auto ask = [&](OperationKind kind) {
+        OperationRequest request{.kind = kind, .fd = receiver, .flags = MSG_DONTWAIT};
+        request.buffer = kind == OperationKind::recv      ? static_cast<void*>(got.bytes.data())
+                         : kind == OperationKind::recvmsg ? static_cast<void*>(&got.header)
+                                                          : in.data();
+        request.size = kind == OperationKind::recv ? got.bytes.size() : in.size();
+        Asked asked(request);
+        EXPECT_FALSE(driver().submit(asked));
+        return asked.result;
+    };
+    const auto kinds = {OperationKind::recv, OperationKind::recvmsg, OperationKind::recvmmsg};
+    for (const OperationKind kind : kinds) EXPECT_EQ(ask(kind), -EAGAIN);
+    for (const OperationKind kind : kinds) {
+        Message sent("x");
+        EXPECT_EQ(run(request_of(OperationKind::sendmsg, sender, sent.to(there))), 1);
+        Poll arrival(receiver, POLLIN);
+        driver().run(arrival);
+        EXPECT_EQ(ask(kind), 1);
+        EXPECT_EQ(ask(kind), -EAGAIN);
+    }
+}
+
+TEST_P(Sockets, a_send_that_may_not_wait_finishes_within_submit) {
+    const auto [sender, receiver] = connection();
+    std::string piece(100'000, 'x');
+    iovec part{piece.data(), piece.size()};
+    mmsghdr message{};
+    message.msg_hdr.msg_iov = &part;
+    message.msg_hdr.msg_iovlen = 1;
+    const auto ask = [&, to = sender](OperationKind kind) {
+        const bool is_send = kind == OperationKind::send;
+        Asked asked({.kind = kind,
+                     .fd = to,
+                     .flags = MSG_DONTWAIT,
+                     .buffer = is_send ? static_cast<void*>(piece.data()) : &message,
+                     .size = is_send ? piece.size() : 1});
+        EXPECT_FALSE(driver().submit(asked));
+        return asked.result;
+    };
+    int sent = 0;
+    while ((sent = ask(OperationKind::send)) > 0) {
+    }
+    EXPECT_EQ(sent, -EAGAIN);
+    EXPECT_EQ(ask(OperationKind::sendmsg), -EAGAIN);
+    EXPECT_EQ(ask(OperationKind::sendmmsg), -EAGAIN);
+    static_cast<void>(receiver);
 }
 
 TEST_P(Sockets, a_cancelled_receive_leaves_the_next_datagram) {

@@ -5,8 +5,8 @@
 // Every rule is tested on all of them. `io_uring_plain` is a ring as an old kernel grants it,
 // without any of the flags that make it cheaper, which changes when completions appear.
 // `simulated_seeded` is the simulated back-end with a seed under which it delays, shortens and
-// shuffles, as the contract permits. `…_owned` are the back-ends with sockets that say that they are
-// owned (`Blocking::owned`). A test that needs the kernel (signals in a waiting call,
+// shuffles, as the contract permits. `…_owned` are the back-ends with sockets that say that they
+// are owned (`Blocking::owned`). A test that needs the kernel (signals in a waiting call,
 // descriptors running out) belongs to `OnKernel`, which leaves the simulated ones out.
 
 #include <asyncio/lowlevel/backend.h>

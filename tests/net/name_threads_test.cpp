@@ -41,7 +41,6 @@ using namespace std::chrono_literals;
 using asyncio::Coro;
 using asyncio::get_running_loop;
 using asyncio::ProcessPoolExecutor;
-using support::run_test;
 
 /// How long a step may take that does not wait for a hanging lookup. Generous, for a busy machine.
 constexpr auto promptly = 10s;
@@ -65,7 +64,7 @@ struct HangingSystem {
     /// are all needed at the same time for new ones.
     void wait_until_threads_are_free() {
         door.close();
-        support::TestLoop loop;
+        SystemLoop loop;
         loop->run_until_complete([this]() -> Coro<> {
             std::vector<asyncio::Task<std::string>> tasks;
             for (const char* host : {"a", "b", "c", "d"}) {
@@ -94,7 +93,7 @@ TEST(name_threads, ask_the_system_under_a_name_of_their_own) {
         thread_name = name.data();
     };
     const InsteadOfSystem instead(names);
-    run_test([&]() -> Coro<> {
+    run_asking_system([&]() -> Coro<> {
         EXPECT_EQ(co_await look_up("a.test"), "192.0.2.1:80");
         EXPECT_TRUE(thread_name.starts_with("asyncio_names")) << thread_name;
         EXPECT_EQ(co_await look_up("a.test", 443), "192.0.2.1:443");
@@ -109,7 +108,7 @@ TEST(name_threads, ask_the_system_under_a_name_of_their_own) {
 }
 
 TEST(name_threads, get_the_answers_of_the_real_system) {
-    run_test([]() -> Coro<> {
+    run_asking_system([]() -> Coro<> {
         const std::string local = co_await look_up("localhost");
         EXPECT_TRUE(local.find("127.0.0.1:80") != local.npos ||
                     local.find("[::1]:80") != local.npos)
@@ -130,7 +129,7 @@ TEST(name_threads, an_exception_on_the_thread_reaches_the_task) {
     FakeNames names;
     names.on_question = [](const std::string&) { throw std::domain_error("no system"); };
     const InsteadOfSystem instead(names);
-    run_test([]() -> Coro<> {
+    run_asking_system([]() -> Coro<> {
         EXPECT_EQ(co_await look_up("a.test"), "no system");
         EXPECT_THROW(co_await asyncio::getnameinfo(Address::any_v4(80)), std::domain_error);
     });
@@ -139,7 +138,7 @@ TEST(name_threads, an_exception_on_the_thread_reaches_the_task) {
 TEST(name_threads, hanging_lookups_do_not_delay_the_default_executor_and_can_be_left) {
     HangingSystem system;
     system.door.close();
-    run_test([&]() -> Coro<> {
+    run_asking_system([&]() -> Coro<> {
         std::vector<asyncio::Task<std::string>> tasks;
         for (const char* host : {"a", "b", "c", "d", "e", "f"}) {
             tasks.push_back(asyncio::create_task(look_up(host)));
@@ -168,7 +167,7 @@ TEST(name_threads, hanging_lookups_do_not_delay_the_default_executor_and_can_be_
 TEST(name_threads, a_lookup_in_the_queue_stays_while_one_of_its_tasks_waits) {
     HangingSystem system;
     system.door.close();
-    run_test([&]() -> Coro<> {
+    run_asking_system([&]() -> Coro<> {
         std::vector<asyncio::Task<std::string>> tasks;
         for (const char* host : {"a", "b", "c", "d", "e", "e", "f"}) {
             tasks.push_back(asyncio::create_task(look_up(host)));
@@ -194,7 +193,7 @@ TEST(name_threads, a_lookup_in_the_queue_stays_while_one_of_its_tasks_waits) {
 TEST(name_threads, a_forgotten_lookup_that_is_given_up_leaves_the_one_in_its_place) {
     HangingSystem system;
     system.door.close();
-    run_test([&]() -> Coro<> {
+    run_asking_system([&]() -> Coro<> {
         std::vector<asyncio::Task<std::string>> tasks;
         for (const char* host : {"a", "b", "c", "d", "e"}) {
             tasks.push_back(asyncio::create_task(look_up(host)));
@@ -220,7 +219,7 @@ TEST(name_threads, a_forgotten_lookup_that_is_given_up_leaves_the_one_in_its_pla
 TEST(name_threads, trying_again_joins_the_lookup_that_hangs) {
     HangingSystem system;
     system.door.close();
-    run_test([&]() -> Coro<> {
+    run_asking_system([&]() -> Coro<> {
         for (int attempt = 0; attempt < 10; ++attempt) {
             EXPECT_THROW(co_await asyncio::wait_for(look_up("a"), 1ms), asyncio::TimeoutError);
         }
@@ -235,7 +234,7 @@ TEST(name_threads, trying_again_joins_the_lookup_that_hangs) {
 TEST(name_threads, a_lookup_of_a_name_can_be_left) {
     HangingSystem system;
     system.door.close();
-    run_test([&]() -> Coro<> {
+    run_asking_system([&]() -> Coro<> {
         auto task = asyncio::create_task(asyncio::getnameinfo(Address::any_v4(80)));
         co_await asyncio::sleep(0s);
         system.door.wait_for(1);
@@ -271,7 +270,7 @@ TEST(name_threads, NET_26_an_answer_that_comes_after_the_loop_has_closed_finds_n
         HangingSystem system;
         system.door.close();
         {
-            support::TestLoop loop;
+            SystemLoop loop;
             loop->run_until_complete([](Door& door, bool begins_with_a_thread) -> Coro<> {
                 if (begins_with_a_thread) co_await asyncio::to_thread([] {});
                 co_await leave_hanging_lookups(door);
@@ -288,7 +287,7 @@ TEST(name_threads, NET_26_a_loop_that_closes_with_answers_on_their_way_drops_the
     system.door.close();
     {
         const support::LogCapture log;
-        support::TestLoop loop;
+        SystemLoop loop;
         auto task = loop->create_task(look_up("a"));
         loop.run_once();
         system.door.wait_for(1);
@@ -305,12 +304,15 @@ TEST(name_threads, a_run_ends_promptly_although_lookups_hang) {
     HangingSystem system;
     system.door.close();
     EXPECT_LT(time_of([&] {
-                  asyncio::run([](Door& door) -> Coro<> {
-                      auto left = asyncio::create_task(look_up("a"));
-                      auto name = asyncio::create_task(asyncio::getnameinfo(Address::any_v4(80)));
-                      co_await asyncio::sleep(0s);
-                      door.wait_for(2);
-                  }(system.door));
+                  asyncio::run(
+                      [](Door& door) -> Coro<> {
+                          auto left = asyncio::create_task(look_up("a"));
+                          auto name =
+                              asyncio::create_task(asyncio::getnameinfo(Address::any_v4(80)));
+                          co_await asyncio::sleep(0s);
+                          door.wait_for(2);
+                      }(system.door),
+                      {.backend = backend_of_system()});
               }),
               promptly);
     system.door.open();
@@ -328,7 +330,7 @@ TEST(name_threads, loops_of_several_threads_share_them) {
         threads.reserve(answers.size());
         for (std::string& answer : answers) {
             threads.emplace_back([&] {
-                support::TestLoop loop;
+                SystemLoop loop;
                 all_threads.arrive_and_wait();
                 for (int run = 0; run < 5; ++run) {
                     loop->name_cache().clear();
@@ -347,19 +349,21 @@ TEST(name_threads, loops_of_several_threads_share_them) {
 void exit_with_a_hanging_lookup() {
     static auto& system = *new HangingSystem;
     system.door.close();
-    asyncio::run([]() -> Coro<> {
-        std::vector<asyncio::Task<std::string>> tasks;
-        for (const char* host : {"a", "b", "c", "d", "e"}) {
-            tasks.push_back(asyncio::create_task(look_up(host)));
-        }
-        co_await asyncio::sleep(0s);
-        system.door.wait_for(4);
-    }());
+    asyncio::run(
+        []() -> Coro<> {
+            std::vector<asyncio::Task<std::string>> tasks;
+            for (const char* host : {"a", "b", "c", "d", "e"}) {
+                tasks.push_back(asyncio::create_task(look_up(host)));
+            }
+            co_await asyncio::sleep(0s);
+            system.door.wait_for(4);
+        }(),
+        {.backend = backend_of_system()});
     std::exit(3);
 }
 
 TEST(name_threads, a_process_ends_promptly_although_lookups_hang) {
-    run_test([]() -> Coro<> {
+    run_asking_system([]() -> Coro<> {
         ProcessPoolExecutor programs({.max_workers = 1});
         const auto start = std::chrono::steady_clock::now();
         std::string end;
@@ -392,17 +396,19 @@ int raise_the_number_of_threads() {
         for (auto& task : tasks) co_await task;
         co_return begun == static_cast<std::size_t>(threads);
     };
-    return asyncio::run([&]() -> Coro<int> {
-        asyncio::set_max_name_threads(1);
-        if (!co_await begin_together(1)) co_return 1;
-        asyncio::set_max_name_threads(6);
-        if (!co_await begin_together(6)) co_return 2;
-        co_return 0;
-    }());
+    return asyncio::run(
+        [&]() -> Coro<int> {
+            asyncio::set_max_name_threads(1);
+            if (!co_await begin_together(1)) co_return 1;
+            asyncio::set_max_name_threads(6);
+            if (!co_await begin_together(6)) co_return 2;
+            co_return 0;
+        }(),
+        {.backend = backend_of_system()});
 }
 
 TEST(name_threads, can_be_more_or_fewer) {
-    run_test([]() -> Coro<> {
+    run_asking_system([]() -> Coro<> {
         ProcessPoolExecutor programs({.max_workers = 1});
         EXPECT_EQ(
             co_await get_running_loop().run_in_executor(programs, raise_the_number_of_threads), 0);
@@ -422,22 +428,24 @@ std::string look_up_without_room_for_a_thread() {
     FakeNames names;
     names.hosts["a.test"] = found("192.0.2.1");
     const InsteadOfSystem instead(names);
-    return asyncio::run([&]() -> Coro<std::string> {
-        rlimit limit{};
-        ::getrlimit(RLIMIT_AS, &limit);
-        const rlimit narrow{address_space() + (rlim_t{4} << 20), limit.rlim_max};
-        ::setrlimit(RLIMIT_AS, &narrow);
-        std::string result = co_await look_up("a.test");
-        result += "; " + co_await look_up("a.test");
-        ::setrlimit(RLIMIT_AS, &limit);
-        co_return result + "; " + co_await look_up("a.test");
-    }());
+    return asyncio::run(
+        [&]() -> Coro<std::string> {
+            rlimit limit{};
+            ::getrlimit(RLIMIT_AS, &limit);
+            const rlimit narrow{address_space() + (rlim_t{4} << 20), limit.rlim_max};
+            ::setrlimit(RLIMIT_AS, &narrow);
+            std::string result = co_await look_up("a.test");
+            result += "; " + co_await look_up("a.test");
+            ::setrlimit(RLIMIT_AS, &limit);
+            co_return result + "; " + co_await look_up("a.test");
+        }(),
+        {.backend = backend_of_system()});
 }
 
 TEST(name_threads, a_thread_that_cannot_be_started_is_an_error_and_leaves_nothing_behind) {
     if (support::under_address_sanitizer || support::under_thread_sanitizer)
         GTEST_SKIP() << "a sanitizer has no limit for its memory";
-    run_test([]() -> Coro<> {
+    run_asking_system([]() -> Coro<> {
         ProcessPoolExecutor programs({.max_workers = 1});
         const std::string text = co_await get_running_loop().run_in_executor(
             programs, look_up_without_room_for_a_thread);
@@ -452,16 +460,18 @@ TEST(name_threads, a_forked_child_has_threads_of_its_own) {
     FakeNames names;
     names.hosts["a.test"] = found("192.0.2.1");
     const InsteadOfSystem instead(names);
-    run_test([]() -> Coro<> { EXPECT_EQ(co_await look_up("a.test"), "192.0.2.1:80"); });
+    run_asking_system([]() -> Coro<> { EXPECT_EQ(co_await look_up("a.test"), "192.0.2.1:80"); });
     const pid_t child = ::fork();
     if (child == 0) {
         ::alarm(20);
-        ::_exit(asyncio::run(look_up("a.test")) == "192.0.2.1:80" ? 0 : 1);
+        ::_exit(asyncio::run(look_up("a.test"), {.backend = backend_of_system()}) == "192.0.2.1:80"
+                    ? 0
+                    : 1);
     }
     int status = -1;
     ::waitpid(child, &status, 0);
     EXPECT_EQ(status, 0);
-    run_test([]() -> Coro<> { EXPECT_EQ(co_await look_up("a.test"), "192.0.2.1:80"); });
+    run_asking_system([]() -> Coro<> { EXPECT_EQ(co_await look_up("a.test"), "192.0.2.1:80"); });
 }
 
 }  // namespace

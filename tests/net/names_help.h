@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <memory>
@@ -136,6 +137,30 @@ public:
     InsteadOfSystem& operator=(const InsteadOfSystem&) = delete;
     ~InsteadOfSystem() { asyncio::internal::set_system_names(nullptr); }
 };
+
+/// A loop on the back-end of the environment, which asks the system for names in every case.
+class SystemLoop : public support::TestLoop {
+public:
+    SystemLoop() { probe().asks_system = true; }
+};
+
+/// For `asyncio::run`, which makes its loop itself: a back-end that asks the system.
+inline asyncio::lowlevel::BackendKind backend_of_system() {
+    const char* named = std::getenv("ASYNCIO_BACKEND");
+    const bool simulates = named != nullptr && std::string_view(named) == "simulated";
+    using Kind = asyncio::lowlevel::BackendKind;
+    return simulates ? Kind::epoll : Kind::automatic;
+}
+
+/// Runs `body()` on such a loop.
+template <class Body>
+void run_asking_system(Body body) {
+    const support::LogCapture log;
+    SystemLoop loop;
+    loop->run_until_complete(body());
+    loop.expect_idle();
+    loop->close();
+}
 
 /// Runs `body()` in simulated time, in a world whose names are `names`.
 template <class Body>

@@ -7,6 +7,7 @@
 #include "support/run_test.h"
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <gtest/gtest.h>
@@ -65,6 +66,9 @@ Coro<bool> becomes(Condition condition) {
     for (int round = 0; round < 1000 && !condition(); ++round) co_await sleep(1ms);
     co_return condition();
 }
+
+/// Whether the world is simulated. It knows no files of Unix sockets.
+inline bool is_simulated() { return std::string_view(EventLoop().backend_name()) == "simulated"; }
 
 /// Text whose every part tells where it belongs.
 inline std::string numbered(std::size_t bytes) {

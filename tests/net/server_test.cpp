@@ -57,7 +57,7 @@ TEST(server, takes_a_plain_function_which_may_keep_the_stream) {
     });
 }
 
-TEST(server, sends_what_a_handler_has_written_before_it_returned) {
+TEST(server, NET_41_sends_what_a_handler_has_written_before_it_returned) {
     run_test([]() -> Coro<> {
         const std::string much = numbered(3'000'000);
         const auto handler = [&much](StreamReader, StreamWriter writer) -> Coro<> {
@@ -89,6 +89,25 @@ TEST(server, WRT_10_an_error_of_a_handler_is_reported_once_and_closes_the_connec
         EXPECT_EQ(got, "");
         co_await end(server);
         EXPECT_EQ(reports, std::vector<std::string>{"the handler of a connection has failed"});
+    });
+}
+
+TEST(server, WRT_10_a_cancelled_handler_closes_the_connection_and_is_not_reported) {
+    run_test([]() -> Coro<> {
+        int reports = 0;
+        get_running_loop().set_exception_handler(
+            [&](EventLoop&, const ErrorContext&) { ++reports; });
+        Server server = co_await start_server(
+            [](Stream) -> Coro<> {
+                current_task().cancel();
+                co_await sleep(1h);
+            },
+            loopback, 0);
+        Stream client = co_await open_connection(loopback, server.port());
+        const std::string got = co_await client.read();
+        EXPECT_EQ(got, "");
+        co_await end(server);
+        EXPECT_EQ(reports, 0);
     });
 }
 
@@ -163,8 +182,9 @@ TEST(server, a_closed_server_refuses_connections_and_keeps_those_that_it_has) {
         server.close();
         server.close();
         EXPECT_FALSE(server.is_serving());
+        // A connection that the kernel has taken in the moment of the close is reset.
         const int error = co_await error_number(open_connection(loopback, port));
-        EXPECT_EQ(error, ECONNREFUSED);
+        EXPECT_TRUE(error == ECONNREFUSED || error == ECONNRESET) << error;
         co_await client.send("x");
         const std::string got = co_await client.readexactly(1);
         EXPECT_EQ(got, "x");
@@ -201,7 +221,7 @@ TEST(server, NET_20_abort_clients_does_not_wait_for_a_peer_that_does_not_read) {
     });
 }
 
-TEST(server, serve_forever_ends_with_idle_clients_when_it_is_cancelled) {
+TEST(server, NET_19_serve_forever_ends_with_idle_clients_when_it_is_cancelled) {
     run_test([]() -> Coro<> {
         Server server = co_await start_server(wait_for_end, loopback, 0);
         Stream client = co_await open_connection(loopback, server.port());
@@ -247,7 +267,7 @@ TEST(server, shutdown_waits_for_handlers_that_end_by_themselves) {
     });
 }
 
-TEST(server, shutdown_cancels_a_handler_that_does_not_end) {
+TEST(server, NET_19_shutdown_cancels_a_handler_that_does_not_end) {
     run_test([]() -> Coro<> {
         bool cancelled = false;
         const auto handler = [&cancelled](Stream) -> Coro<> {
@@ -268,7 +288,7 @@ TEST(server, shutdown_cancels_a_handler_that_does_not_end) {
     });
 }
 
-TEST(server, a_server_that_is_destroyed_leaves_no_task_and_no_connection) {
+TEST(server, NET_42_a_server_that_is_destroyed_leaves_no_task_and_no_connection) {
     run_test([]() -> Coro<> {
         Stream client;
         {
@@ -291,7 +311,7 @@ TEST(server, a_server_that_is_destroyed_at_once_leaves_nothing) {
     });
 }
 
-TEST(server, has_no_more_connections_than_it_may_have) {
+TEST(server, NET_45_has_no_more_connections_than_it_may_have) {
     run_test([]() -> Coro<> {
         Server server = co_await start_server(echo, loopback, 0, {.max_connections = 2});
         std::vector<Stream> clients;

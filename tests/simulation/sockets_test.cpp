@@ -218,8 +218,8 @@ Address address_of(int family, const char* ip, std::uint16_t port_in_order) {
 }
 
 /// Sockets of all families that want the same port, with and without an option that lets them
-/// share it. The option is SO_REUSEADDR. The answers of the kernel for SO_REUSEPORT depend on the order in
-/// which the sockets came, as soon as their addresses differ.
+/// share it. The option is SO_REUSEADDR. The answers of the kernel for SO_REUSEPORT depend on the
+/// order in which the sockets came, as soon as their addresses differ.
 void ask_binds(SocketWalk& walk, int type) {
     const int probe = walk.bound(AF_INET, type);
     const Address used = walk.local(probe);

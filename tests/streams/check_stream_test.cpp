@@ -28,6 +28,22 @@ Coro<Pipe> socket(std::size_t limit) {
     co_return Pipe{std::move(reader), connect_write_pipe(std::move(writing))};
 }
 
+/// One direction of a connection with small buffers. The other direction is closed at both ends.
+Coro<Pipe> connection(std::size_t limit) {
+    constexpr int buffer_bytes = 32 * 1024;
+    Socket listener(AF_INET);
+    listener.setsockopt(SOL_SOCKET, SO_RCVBUF, buffer_bytes);
+    listener.bind(Address::loopback_v4(0));
+    listener.listen();
+    Socket client(AF_INET);
+    client.setsockopt(SOL_SOCKET, SO_SNDBUF, buffer_bytes);
+    co_await client.connect(listener.getsockname());
+    Accepted accepted = co_await listener.accept();
+    Stream from = connect_accepted_socket(std::move(client));
+    Stream to = connect_accepted_socket(std::move(accepted.socket), {.limit = limit});
+    co_return Pipe{std::move(to.reader), std::move(from.writer)};
+}
+
 Coro<Pipe> memory(std::size_t limit) {
     co_return over(std::make_shared<MemoryChannel>(get_running_loop()), limit);
 }
@@ -57,7 +73,7 @@ Coro<Pipe> faulty_pipe(std::size_t limit) {
 
 INSTANTIATE_TEST_SUITE_P(channels, check_stream,
                          ::testing::Values(Kind{"pipe", pipe}, Kind{"socket", socket},
-                                           Kind{"memory", memory},
+                                           Kind{"connection", connection}, Kind{"memory", memory},
                                            Kind{"small_memory", small_memory},
                                            Kind{"faulty_memory", faulty_memory},
                                            Kind{"faulty_pipe", faulty_pipe}),

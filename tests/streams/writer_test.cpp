@@ -142,6 +142,25 @@ TEST(writer, WRT_01_drain_above_the_high_mark_waits_for_the_low_one) {
     });
 }
 
+TEST(writer, TRN_05_the_low_mark_is_a_quarter_of_a_high_one_that_is_given_alone) {
+    run_test([]() -> Coro<> {
+        Pipe pipe = co_await open_pipe();
+        pipe.writer.set_write_buffer_limits(64 * 1024);
+        pipe.writer.write(numbered_text((64 + 80) * 1024));
+        int drained = 0;
+        auto tasks = co_await drainers(pipe.writer, 1, drained);
+        while (drained == 0) {
+            EXPECT_GT(pipe.writer.get_write_buffer_size(), 16U * 1024);
+            co_await pipe.reader.readexactly(4096);
+            co_await sleep(1ms);
+        }
+        EXPECT_LE(pipe.writer.get_write_buffer_size(), 16U * 1024);
+        EXPECT_GT(pipe.writer.get_write_buffer_size(), 0U);
+        co_await tasks[0];
+        pipe.writer.abort();
+    });
+}
+
 TEST(writer, WRT_01_higher_marks_release_who_waits_below_them) {
     run_test([]() -> Coro<> {
         Pipe pipe = co_await open_pipe();
@@ -234,7 +253,7 @@ TEST(writer, a_cancelled_send_still_sends_the_whole_message) {
     });
 }
 
-TEST(writer, low_mark_above_the_high_one_is_refused) {
+TEST(writer, TRN_05_low_mark_above_the_high_one_is_refused) {
     run_test([]() -> Coro<> {
         const Pipe pipe = co_await open_pipe();
         EXPECT_THROW(pipe.writer.set_write_buffer_limits(10, 11), std::invalid_argument);

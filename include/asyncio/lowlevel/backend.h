@@ -21,7 +21,8 @@
 //     may". A back-end without completions tries the call, waits for readiness when it would block,
 //     and tries again.
 //  5. Results are the system call's own: ≥ 0, or −errno. EINTR and EAGAIN are never reported; they
-//     are retried. (`OperationKind::connect` has one result of its own.)
+//     are retried. (`OperationKind::connect` has one result of its own. The result of an operation
+//     with MSG_DONTWAIT may be −EAGAIN.)
 //  6. File descriptors are given in non-blocking mode. (Regular files have no such mode and need
 //     none.) The back-end's own descriptors, and numbers that are no descriptors, give EBADF; a
 //     wait for an event that a file never reports gives EPERM. Descriptors that the back-end makes,
@@ -38,8 +39,9 @@
 // 10. Finishing order is unspecified between operations that finish together. The simulated
 //     back-end shuffles it.
 // 11. The kinds whose calls never wait (`Call::at_once` in src/backend/operation_kind.h, `socket`
-//     and `setsockopt` for example) finish within `submit`. So code that is no coroutine may use
-//     them.
+//     and `setsockopt` for example) finish within `submit`. The messages of sockets (`recv`,
+//     `sendmsg` and their kin) do the same if their flags have MSG_DONTWAIT. So code that is no
+//     coroutine may use them, and lend them memory for the time of the call.
 // 12. Threads may use a back-end one after the other, whatever is in flight. A thread that has
 //     called `wait` calls `hand_over` before another one takes over. Destruction counts as use.
 //
@@ -100,8 +102,8 @@ public:
     virtual void hand_over() noexcept {}
 
     /// The descriptor leaves the loop: the program takes it back and may close it by a system call.
-    /// What is in flight on it ends, as for a `close`. The back-end forgets what it knows of it (see
-    /// `Blocking::owned`).
+    /// What is in flight on it ends, as for a `close`. The back-end forgets what it knows of it
+    /// (see `Blocking::owned`).
     virtual void disown(int fd) noexcept { static_cast<void>(fd); }
 
     /// Makes the current or the next `wait` return at once. Any thread, any signal handler.

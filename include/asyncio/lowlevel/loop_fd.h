@@ -42,6 +42,9 @@ public:
     /// The loop; null in an object that was default-constructed. It may be gone.
     Loop* loop() const noexcept { return loop_; }
 
+    /// Whether the loop still exists.
+    bool has_loop() const noexcept;
+
     /// Gives the descriptor away; this object holds none afterwards.
     [[nodiscard]] int release() noexcept { return fd_.release(); }
 

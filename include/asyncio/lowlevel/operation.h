@@ -116,6 +116,8 @@ enum class OperationKind : std::uint8_t {
     /// attempt: a descriptor whose connect was cancelled is fit for `close` only. The result −EBUSY
     /// means that the queue of a Unix listener is full, for which no event exists: try again later.
     connect,
+    // With MSG_DONTWAIT in its flags, each of the next six finishes within `submit`. Its result is
+    // −EAGAIN where it would have to wait.
     recv,      ///< As `read`, with flags. A socket alone.
     send,      ///< As `write`, with flags. Never raises SIGPIPE.
     recvmsg,   ///< With addresses, ancillary data and several buffers. Descriptors that come are

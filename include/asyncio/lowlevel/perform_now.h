@@ -2,8 +2,8 @@
 // Operations whose calls never wait, for code that is no coroutine.
 //
 // `getsockname`, `setsockopt`, `bind` and a few others finish within `submit` on every back-end
-// (rule 11 in backend.h). They are operations all the same, and not plain system calls: a socket of
-// the simulated world is known to its back-end alone.
+// (rule 11 in backend.h), and so does a message with MSG_DONTWAIT. They are operations all the
+// same, and not plain system calls: a socket of the simulated world is known to its back-end alone.
 //
 // Thread-safety: loop thread only.
 
@@ -14,14 +14,14 @@
 
 namespace asyncio::lowlevel {
 
-/// Carries out `request`, whose kind must be one of those that finish within `submit`. Returns the
-/// result, ≥ 0 or −errno. Where the call writes a length, `request.size` is that length afterwards.
+/// Carries out `request`, which must be one that finishes within `submit`. Returns the result, ≥ 0
+/// or −errno. Where the call writes a length, `request.size` is that length afterwards.
 /// Python: none; a method of `socket.socket`.
 inline int perform_now(Loop& loop, OperationRequest& request) {
     Operation operation;
     static_cast<OperationRequest&>(operation) = request;
     [[maybe_unused]] const Backend::Submitted submitted = loop.submit(operation);
-    assert(submitted == Backend::Submitted::finished && "only for kinds that never wait");
+    assert(submitted == Backend::Submitted::finished && "only for what never waits");
     request.size = operation.size;
     return operation.result;
 }

@@ -54,7 +54,7 @@ void TlsChannel::go_on_with_end() noexcept {
 /// anything with.
 void TlsChannel::say_goodbye() noexcept {
     said_goodbye_ = true;
-    if (established_ && !gave_up_) engine_->close();
+    if (established_) engine_->close();
     send();
 }
 

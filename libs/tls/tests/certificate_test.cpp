@@ -321,6 +321,27 @@ TEST(bad_certificate_of_a_server, TLS_04_does_not_disturb_the_server) {
     });
 }
 
+TEST(bad_certificate_of_a_server, is_named_to_the_server_by_an_alert_whatever_the_pieces_are) {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        SCOPED_TRACE(seed);
+        run_simulated([seed]() -> Coro<> {
+            const Issued made = expired();
+            const bool is_narrow = seed % 2 == 0;
+            MemoryChannels ends = channels_between(
+                {.seed = seed, .capacity_bytes = is_narrow ? std::size_t{1} : 64 * 1024});
+            Task<std::string> accepting =
+                create_task(said_by(tls::start_tls(std::move(ends.second), server_of(made))));
+            const tls::Context client = client_of({.maximum_version = tls::Version::tls_1_2});
+            const std::string said =
+                co_await said_by(tls::start_tls(std::move(ends.first), client, to_example));
+            EXPECT_EQ(said.substr(0, 17), "CertificateError:");
+            const std::string server_said = co_await accepting;
+            EXPECT_EQ(server_said, "TlsError: TLS handshake with a client: the peer has refused it "
+                                   "with the alert \"certificate expired\"");
+        });
+    }
+}
+
 // --- Certificates of clients --------------------------------------------------------------------
 
 tls::Context strict_server(tls::Verify verify, tls::Version newest) {

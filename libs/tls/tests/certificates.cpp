@@ -196,4 +196,6 @@ std::string TemporaryFile::text() const {
 
 unsigned long left_error() { return ERR_peek_error(); }
 
+void leave_error() { ERR_raise(ERR_LIB_EVP, EVP_R_BAD_DECRYPT); }
+
 }  // namespace tls_test

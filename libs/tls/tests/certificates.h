@@ -75,5 +75,7 @@ private:
 
 /// The errors that OpenSSL has left on this thread; 0 if there is none.
 unsigned long left_error();
+/// Leaves an error on this thread, as other code that uses OpenSSL may do.
+void leave_error();
 
 }  // namespace tls_test

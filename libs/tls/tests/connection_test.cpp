@@ -234,24 +234,44 @@ TEST(tls_connection, TLS_17_a_renegotiation_is_refused) {
 TEST(tls_connection, a_write_goes_on_when_a_message_of_the_protocol_has_come_in_part) {
     run_simulated([]() -> Coro<> {
         auto pair = co_await raw_pair();
-        pair->peer->update_keys();
+        pair->peer->give_large_session();
         pair->peer->encrypt("data");
         const std::string bytes = pair->peer->take_output();
-        // The program reads while the first bytes come, and stops.
+        EXPECT_GT(bytes.size(), 3000U);
+        // The program reads while the first records of the message come, and stops.
         Task<std::string> reading = create_task(pair->client.reader.readexactly(4));
-        co_await pair->peer->plain().writer.send(bytes.substr(0, 9));
+        co_await pair->peer->plain().writer.send(bytes.substr(0, 2000));
         co_await sleep(1s);
         reading.cancel();
         co_await internal::settle(std::move(reading));
+        // OpenSSL does not write now. The write itself reads the rest of the message.
         Task<> writing = create_task(write_bytes(pair->client.writer, "text", 4));
         co_await sleep(1s);
-        co_await pair->peer->plain().writer.send(bytes.substr(9));
+        EXPECT_EQ(pair->client.writer.get_write_buffer_size(), 4U);
+        co_await pair->peer->plain().writer.send(bytes.substr(2000));
         std::string got = co_await pair->peer->read();
         EXPECT_EQ(got, "text");
         co_await writing;
         got = co_await pair->client.reader.readexactly(4);
         EXPECT_EQ(got, "data");
         co_await close(std::move(pair));
+    });
+}
+
+TEST(tls_connection, a_write_that_waits_for_the_rest_of_a_message_learns_of_the_end) {
+    run_simulated([]() -> Coro<> {
+        auto pair = co_await raw_pair();
+        pair->peer->give_large_session();
+        Task<std::string> reading = create_task(pair->client.reader.readexactly(4));
+        co_await pair->peer->plain().writer.send(pair->peer->take_output().substr(0, 2000));
+        co_await sleep(1s);
+        reading.cancel();
+        co_await internal::settle(std::move(reading));
+        Task<> writing = create_task(write_bytes(pair->client.writer, "text", 4));
+        co_await sleep(1s);
+        pair->peer.reset();
+        const int error = co_await streams_test::error_of(std::move(writing));
+        EXPECT_EQ(error, EPIPE);
     });
 }
 
@@ -349,6 +369,24 @@ TEST(tls_connection, a_cancelled_read_takes_nothing_away) {
             co_await close_both(ends->client, ends->server);
         });
     }
+}
+
+TEST(tls_connection, a_reader_that_goes_leaves_nothing_in_flight) {
+    run_simulated([]() -> Coro<> {
+        // Only the reading side is used, so no stream closes the channel as a whole.
+        Ends ends = co_await connect();
+        const std::weak_ptr<TlsChannel> left = ends.client;
+        StreamReader reader(get_running_loop(), std::move(ends.client));
+        Task<std::string> reading = create_task(reader.readline());
+        co_await sleep(1s);
+        EXPECT_FALSE(reading.done());
+        reader = StreamReader();
+        const std::string got = co_await reading;
+        EXPECT_EQ(got, "");
+        co_await sleep(1s);
+        EXPECT_TRUE(left.expired());
+        ends.server->abort();
+    });
 }
 
 TEST(tls_connection, a_cancelled_send_is_sent_as_a_whole) {

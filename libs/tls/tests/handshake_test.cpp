@@ -152,6 +152,45 @@ TEST(tls_handshake, that_is_cancelled_at_any_step_closes_the_channel) {
     }
 }
 
+TEST(tls_handshake, that_fails_closes_the_channel_also_if_the_program_holds_it) {
+    run_simulated([]() -> Coro<> {
+        MemoryChannels ends = channels_between({});
+        const ChannelPtr held = ends.first;
+        Task<bool> peer = create_task(silent_peer(std::move(ends.second)));
+        const std::string said = co_await said_by(
+            wait_for(tls::start_tls(std::move(ends.first), client_of(), to_example), 5s));
+        EXPECT_EQ(said, "TimeoutError: the time limit has passed");
+        const bool closed = co_await peer;
+        EXPECT_TRUE(closed);
+    });
+}
+
+TEST(tls_handshake, is_not_disturbed_by_errors_that_other_code_has_left) {
+    run_simulated([]() -> Coro<> {
+        MemoryChannels channels = channels_between({.capacity_bytes = 100});
+        Task<TlsPtr> accepting =
+            create_task(tls::start_tls(std::move(channels.second), good_server_context()));
+        Task<TlsPtr> connecting =
+            create_task(tls::start_tls(std::move(channels.first), client_of(), to_example));
+        while (!accepting.done() || !connecting.done()) {
+            leave_error();
+            co_await sleep(0s);
+        }
+        Streams server(co_await std::move(accepting));
+        Streams client(co_await std::move(connecting));
+        client.writer.write(std::string(1000, 'x'));
+        Task<std::string> reading = create_task(server.reader.readexactly(1000));
+        while (!reading.done()) {
+            leave_error();
+            co_await sleep(0s);
+        }
+        co_await std::move(reading);
+        leave_error();
+        co_await close_both(client, server);
+    });
+    EXPECT_EQ(left_error(), 0U);
+}
+
 // --- Peers that misbehave -----------------------------------------------------------------------
 
 TEST(tls_handshake, TLS_03_a_peer_that_vanishes_is_a_connection_reset) {

@@ -71,6 +71,27 @@ TEST(tls_net, serves_many_clients_at_once_and_resumes_their_sessions) {
     });
 }
 
+TEST(tls_net, keeps_the_sessions_of_two_ports_apart) {
+    run_test([]() -> Coro<> {
+        Server one = co_await tls::start_server(echo, loopback, 0, server_context());
+        Server other = co_await tls::start_server(echo, loopback, 0, server_context());
+        const tls::Context context = client_of();
+        int resumed = 0;
+        for (int round = 0; round < 3; ++round) {
+            for (const std::uint16_t port : {one.port(), other.port()}) {
+                const Stream client = co_await tls::open_connection(loopback, port, context);
+                co_await client.send("hello\n");
+                const std::string line = co_await client.readline();
+                resumed += tls::channel_of(client)->info().session_reused ? 1 : 0;
+                co_await client.aclose();
+            }
+        }
+        EXPECT_EQ(resumed, 4);
+        co_await end(one);
+        co_await end(other);
+    });
+}
+
 TEST(tls_net, verifies_the_name_of_the_host_unless_another_one_is_given) {
     run_test([]() -> Coro<> {
         Server server = co_await tls::start_server(echo, loopback, 0, server_of(good_server()));

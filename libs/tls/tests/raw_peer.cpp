@@ -15,10 +15,16 @@ Object* read_pem(const std::string& text, Read read) {
     return object;
 }
 
+/// Puts more into a session than a record of the peer holds.
+int enlarge(SSL* ssl, void*) {
+    const std::string filling(3000, 'x');
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), filling.data(), filling.size());
+}
+
 }  // namespace
 
 struct RawPeer::Ssl {
-    SSL_CTX* context = SSL_CTX_new(TLS_server_method());
+    SSL_CTX* context = SSL_CTX_new(TLS_method());
     SSL* ssl = nullptr;
     BIO* in = BIO_new(BIO_s_mem());
     BIO* out = BIO_new(BIO_s_mem());
@@ -43,6 +49,24 @@ RawPeer::RawPeer(ChannelPtr channel, tls::Version newest)
     ssl_->ssl = SSL_new(ssl_->context);
     SSL_set_bio(ssl_->ssl, ssl_->in, ssl_->out);
     SSL_set_accept_state(ssl_->ssl);
+}
+
+RawPeer::RawPeer(ChannelPtr channel, tls::Version newest, const char* name, const RawPeer* earlier)
+    : plain_(std::make_unique<Streams>(std::move(channel))), ssl_(std::make_unique<Ssl>()) {
+    SSL_CTX_set_max_proto_version(ssl_->context, newest == tls::Version::tls_1_2 ? TLS1_2_VERSION
+                                                                                 : TLS1_3_VERSION);
+    ssl_->ssl = SSL_new(ssl_->context);
+    SSL_set_bio(ssl_->ssl, ssl_->in, ssl_->out);
+    SSL_set_tlsext_host_name(ssl_->ssl, name);
+    if (earlier != nullptr) {
+        SSL_SESSION* session = SSL_get1_session(earlier->ssl_->ssl);
+        SSL_SESSION* copy = SSL_SESSION_dup(session);
+        EXPECT_EQ(SSL_SESSION_set1_hostname(copy, name), 1);
+        EXPECT_EQ(SSL_set_session(ssl_->ssl, copy), 1);
+        SSL_SESSION_free(copy);
+        SSL_SESSION_free(session);
+    }
+    SSL_set_connect_state(ssl_->ssl);
 }
 
 RawPeer::~RawPeer() = default;
@@ -99,6 +123,13 @@ bool RawPeer::renegotiate() {
     return SSL_renegotiate(ssl_->ssl) == 1 && SSL_do_handshake(ssl_->ssl) == 1;
 }
 
+void RawPeer::give_large_session() {
+    SSL_CTX_set_session_ticket_cb(ssl_->context, &enlarge, nullptr, nullptr);
+    SSL_set_max_send_fragment(ssl_->ssl, 512);
+    EXPECT_EQ(SSL_new_session_ticket(ssl_->ssl), 1);
+    EXPECT_EQ(SSL_do_handshake(ssl_->ssl), 1);
+}
+
 void RawPeer::say_goodbye() { SSL_shutdown(ssl_->ssl); }
 
 std::string RawPeer::take_output() {
@@ -111,6 +142,8 @@ Coro<> RawPeer::flush() {
     std::string bytes = take_output();
     if (!bytes.empty()) co_await plain_->writer.send(std::move(bytes));
 }
+
+bool RawPeer::is_resumed() const { return SSL_session_reused(ssl_->ssl) == 1; }
 
 bool RawPeer::got_goodbye() const {
     return (SSL_get_shutdown(ssl_->ssl) & SSL_RECEIVED_SHUTDOWN) != 0;

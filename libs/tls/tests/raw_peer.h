@@ -9,10 +9,13 @@
 
 namespace tls_test {
 
-/// A server that speaks TLS over a plain stream.
+/// A server that speaks TLS over a plain stream, or a client.
 class RawPeer {
 public:
     RawPeer(ChannelPtr channel, tls::Version newest);
+    /// A client that asks for `name`, trusts everybody, and has no certificate. It presents the
+    /// session of `earlier`, whatever the name of that was.
+    RawPeer(ChannelPtr channel, tls::Version newest, const char* name, const RawPeer* earlier);
     ~RawPeer();
 
     Coro<> handshake();
@@ -25,6 +28,8 @@ public:
     void update_keys();
     /// Asks the client for a new handshake. TLS 1.2 only.
     bool renegotiate();
+    /// Gives the client a session that is so large that it comes in several records.
+    void give_large_session();
     /// Puts close_notify behind what was written last.
     void say_goodbye();
     Coro<> flush();
@@ -32,6 +37,7 @@ public:
     std::string take_output();
     /// Encrypts without sending.
     void encrypt(const std::string& bytes);
+    bool is_resumed() const;
     /// Whether the other side has sent close_notify, as far as this side has read.
     bool got_goodbye() const;
 

@@ -1,87 +1,92 @@
 #pragma once
-// The simulated network: hosts, their addresses, and how long it takes to get from one to another.
+// The simulated network: its hosts, and who reaches whom.
 //
-// The sockets (sockets/) know the rules of their protocols. The network knows who is where, and
-// decides with its part of the seed when a parcel arrives. Every world has one host, `localhost`
-// with 127.0.0.0/8 and ::1, to which the sockets of the program belong.
-//
-// Each host has its own ports and its own names of Unix sockets.
+// The sockets (sockets/) know the rules of their protocols, and the links (links.h) how packets
+// travel. The network knows the hosts, and is what a test sees of all this
+// (asyncio/lowlevel/simulated_network.h).
 //
 // The choices of the network come from dice of their own. So a program without sockets has the same
 // run under a seed, whatever the network asks its dice for.
 //
 // Thread-safety: none. A network belongs to one world.
 
-#include <asyncio/internal/base/intrusive_list.h>
 #include <asyncio/internal/base/time.h>
 #include <asyncio/lowlevel/operation.h>
+#include <asyncio/lowlevel/simulated_network.h>
 
-#include "backend/simulated/dice.h"
-#include "backend/simulated/sockets/endpoint.h"
-#include "backend/simulated/sockets/ports.h"
-#include "backend/simulated/sockets/socket.h"
-#include "backend/simulated/sockets/unix_names.h"
+#include "backend/simulated/host.h"
+#include "backend/simulated/links.h"
+#include "backend/simulated/network_names.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 namespace asyncio::lowlevel::simulated {
 
-class Host {
+class Network final : public SimulatedNetwork {
 public:
-    explicit Host(std::string name) : name(std::move(name)) {}
-    Host(const Host&) = delete;
-    Host& operator=(const Host&) = delete;
+    /// The surroundings and the table are made after the network, and belong to the same world.
+    Network(const SimulationOptions& options, Surroundings& around, const Descriptors& descriptors,
+            TimePoint now);
 
-    /// Whether the address is one of the host's own.
-    bool has(const Ip& ip) const noexcept;
-
-    std::string name;
-    std::vector<Ip> addresses;
-    Ports tcp;
-    Ports udp;
-    UnixNames unix_names;
-    /// All sockets of the host, open or not.
-    internal::IntrusiveList<Socket> sockets;
-};
-
-class Network {
-public:
-    explicit Network(std::uint64_t seed);
-    Network(const Network&) = delete;
-    Network& operator=(const Network&) = delete;
+    // For the world and the sockets.
 
     /// Carries out an operation of the kind `socket`. Throws: `std::bad_alloc`.
-    int make_socket(const Operation& operation, Surroundings& around);
+    int make_socket(const Operation& operation);
 
+    /// The host on which the code runs that calls the back-end now.
+    Host& host_of_caller() const noexcept;
     /// The host that `from` reaches at an address; null if there is none.
     Host* host_at(Host& from, const Ip& to) const noexcept;
     /// The own address with which `from` speaks to another. False if it cannot be reached.
     bool source_for(Host& from, const Ip& to, Ip& source) const noexcept;
 
-    /// How long so many bytes, sent now, are on their way. Empty: they are lost.
-    std::optional<Duration> travel(const Host& from, const Host& to, std::size_t bytes,
-                                   const Surroundings& around) noexcept;
+    /// As `Links`. A host that is off sends and receives nothing.
+    std::optional<Duration> travel(const Host& from, const Host& to, std::size_t bytes) noexcept;
+    Links::Arrivals travel_as_datagram(const Host& from, const Host& to,
+                                       std::size_t bytes) noexcept;
+    std::size_t piece_of(const Host& from, const Host& to, std::size_t most) noexcept {
+        return links_.piece_of(from.number, to.number, most);
+    }
 
-    /// How many of `most` bytes (at least one) go into one segment of a stream.
-    std::size_t cut(std::size_t most) noexcept;
+    Names& names() noexcept { return names_; }
 
     /// The end of the world: messages no longer own the sockets that they carry.
     void release_passengers() noexcept;
 
-private:
-    Host& host_of_caller() noexcept { return *hosts_.front(); }
+    // For tests.
 
-    bool plain_;
-    Dice dice_;
-    /// How often a parcel takes its time, and how often a segment is cut, in sixteenths.
-    std::uint64_t delayed_;
-    std::uint64_t cut_;
-    /// The first one is localhost.
+    HostNumber add_host(std::string name, std::span<const Address> addresses) override;
+    void add_name(std::string name, HostNumber host) override;
+    void set_caller(HostNumber (*host_of_caller)() noexcept) noexcept override;
+    void set_link(HostNumber from, HostNumber to, const SimulatedLink& link) override;
+    void set_usual_link(const SimulatedLink& link) override { links_.set_usual(link); }
+    void cut(HostNumber from, HostNumber to) override;
+    void mend(HostNumber from, HostNumber to) override;
+    void reset_connections(HostNumber one, HostNumber other) override;
+    void power_off(HostNumber host) override;
+    void power_on(HostNumber host) override { host_of(host).is_on = true; }
+    bool is_on(HostNumber host) const override { return host_of(host).is_on; }
+    TimePoint now() const noexcept override { return around_.now; }
+    bool is_plain() const noexcept override { return links_.is_plain(); }
+    std::uint64_t random_below(std::uint64_t bound) noexcept override {
+        return links_.dice().below(bound);
+    }
+
+private:
+    /// Throws: `std::invalid_argument` for a number that is no host.
+    Host& host_of(HostNumber number) const;
+    std::unique_ptr<Files> new_disk(TimePoint now) const;
+
+    Surroundings& around_;
+    const Descriptors& descriptors_;
+    std::uint64_t disk_size_bytes_;
+    Links links_;
+    NetworkNames names_;
+    HostNumber (*ask_caller_)() noexcept = nullptr;
     std::vector<std::unique_ptr<Host>> hosts_;
 };
 

@@ -211,7 +211,6 @@ int Engine::certificate_checked(int is_good, x509_store_ctx_st* store) noexcept 
 }
 
 void Engine::note_refusal(int verify_code, int depth) noexcept {
-    if (verify_code_ != X509_V_OK) return;
     verify_code_ = verify_code;
     verify_depth_ = depth;
 }

@@ -82,7 +82,7 @@ public:
     static Engine& of(ssl_st* ssl) noexcept;
     /// Called for every certificate of the peer's chain.
     static int certificate_checked(int is_good, x509_store_ctx_st* store) noexcept;
-    /// The certificate at `depth` is refused. The first refusal counts.
+    /// The certificate at `depth` is refused. OpenSSL stops at the first refusal.
     void note_refusal(int verify_code, int depth) noexcept;
     /// The name for which a client has asked.
     void note_asked_name(std::string_view name) { server_hostname_ = name; }

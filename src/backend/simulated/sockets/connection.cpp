@@ -43,14 +43,16 @@ public:
     int from = 0;
     std::size_t count = 0;
     Mark mark = Mark::bytes;
-    /// The network has lost it; its "arrival" is the moment at which it is sent again.
-    bool is_lost = false;
+    /// It was lost; its "arrival" is the moment at which its flow tries again.
+    bool is_timer = false;
 };
 
 Connection::Connection(TcpSocket& client, TcpSocket& server)
     : sockets_{&client, &server}, hosts_{&client.host(), &server.host()} {
     for (Flow& each : flows_) each.spare = post<Segment>();
 }
+
+// --- The sender's side --------------------------------------------------------------------------
 
 std::size_t Connection::pending(int end) const noexcept {
     return flow(end).bytes.size() - flow(end).arrived;
@@ -60,6 +62,7 @@ std::size_t Connection::unsent(int end) const noexcept {
     return pending(end) - flow(end).travelling;
 }
 
+/// As sk_stream_memory_free: a send may go on while less than the whole buffer is taken.
 std::size_t Connection::room(int end) const noexcept {
     const TcpSocket* sender = socket(end);
     const std::size_t limit = sender == nullptr ? 0 : sender->send_limit();
@@ -96,17 +99,29 @@ void Connection::reset(int end, Surroundings& around) noexcept {
     pump(end, around);
 }
 
+/// What is on its way still arrives. A kernel cannot take back a packet either.
 void Connection::silence(int end) noexcept {
     Flow& leaving = flow(end);
     leaving.bytes.keep_first(leaving.arrived + leaving.travelling);
     leaving.ending = Ending::silent;
 }
 
+/// RST is the only thing that may leave this end later: as an answer, when the host is on again.
+void Connection::forget(int end) noexcept {
+    detach(end);
+    if (flow(end).ending == Ending::silent) return;
+    silence(end);
+    flow(end).ending = Ending::forgotten;
+}
+
+// --- The receiver's side ------------------------------------------------------------------------
+
 std::span<const std::byte> Connection::arrived_at(int end) const noexcept {
     const Flow& coming = flow(other(end));
     return {coming.bytes.data(), coming.arrived};
 }
 
+/// The room that becomes free opens the window, so bytes that wait at the sender may now leave.
 void Connection::remove(int end, std::size_t count, Surroundings& around) noexcept {
     Flow& coming = flow(other(end));
     coming.bytes.drop(count);
@@ -114,11 +129,13 @@ void Connection::remove(int end, std::size_t count, Surroundings& around) noexce
     pump(other(end), around);
 }
 
+// --- The way -----------------------------------------------------------------------------------
+
 /// Bounded by the bytes in the sender's buffer: each round sends one at least, or the end.
 void Connection::pump(int end, Surroundings& around) noexcept {
     for (;;) {
         Flow& leaving = flow(end);
-        if (leaving.held_up || leaving.ending == Ending::silent) return;
+        if (leaving.held_up || is_mute(end)) return;
         std::size_t count = 0;
         if (leaving.ending != Ending::reset) count = std::min(unsent(end), window(end));
         const bool ends = count == 0 && leaving.ending != Ending::open && !leaving.ending_is_sent &&
@@ -128,7 +145,8 @@ void Connection::pump(int end, Surroundings& around) noexcept {
         if (taken.empty()) return;
         auto& segment = static_cast<Segment&>(*taken.mapped());
         segment.from = end;
-        segment.count = count == 0 ? 0 : around.network.cut(count);
+        segment.count =
+            count == 0 ? 0 : around.network.piece_of(host_at(end), host_at(other(end)), count);
         segment.mark = Mark::bytes;
         if (ends) {
             segment.mark = leaving.ending == Ending::finish ? Mark::finish : Mark::reset;
@@ -148,48 +166,92 @@ Post Connection::take_segment(int end) noexcept {
     }
 }
 
+/// Segments of one flow arrive in their order, although the travel times differ: a later one waits
+/// for those before it, as the bytes wait in the queue of a real receiver.
 void Connection::dispatch(int end, Post taken, Surroundings& around) noexcept {
     Flow& leaving = flow(end);
     auto& segment = static_cast<Segment&>(*taken.mapped());
     segment.owner = shared_from_this();
-    const auto travel = around.network.travel(*hosts_[index(end)], *hosts_[index(other(end))],
-                                              segment.count, around);
-    segment.is_lost = !travel.has_value();
-    leaving.held_up = segment.is_lost;
-    if (segment.is_lost) {
-        around.deliveries.send(std::move(taken), around.after(time_to_retry(leaving.losses)));
-        return;
-    }
+    segment.is_timer = false;
+    const auto travel = around.network.travel(host_at(end), host_at(other(end)), segment.count);
+    if (!travel) return lose(end, std::move(taken), around);
     leaving.losses = 0;
     leaving.last_arrival = std::max(leaving.last_arrival, around.after(*travel));
     around.deliveries.send(std::move(taken), leaving.last_arrival);
 }
 
+/// The bytes of the segment are unsent again. The segment itself becomes the timer of its flow. If
+/// the flow has one already, this segment is not needed.
+void Connection::lose(int end, Post taken, Surroundings& around) noexcept {
+    Flow& leaving = flow(end);
+    auto& segment = static_cast<Segment&>(*taken.mapped());
+    leaving.travelling -= segment.count;
+    if (segment.mark != Mark::bytes) leaving.ending_is_sent = false;
+    if (leaving.held_up) return;
+    leaving.held_up = true;
+    if (leaving.losses == 0) leaving.first_loss = around.now;
+    segment.owner = shared_from_this();
+    segment.is_timer = true;
+    segment.count = 0;
+    around.deliveries.send(std::move(taken), around.after(time_to_retry(leaving.losses)));
+}
+
+/// The timer has rung. The number of attempts is limited, and a program may limit the time
+/// (RFC 5482).
+void Connection::try_again(int end, Surroundings& around) noexcept {
+    Flow& leaving = flow(end);
+    leaving.held_up = false;
+    if (is_mute(end)) return;
+    const TcpSocket* sender = socket(end);
+    const Duration limit = sender == nullptr ? Duration::zero() : sender->user_timeout();
+    const bool is_over = limit > Duration::zero() && around.now - leaving.first_loss >= limit;
+    if (++leaving.losses > most_losses || is_over) give_up(end, around);
+}
+
+/// The peer is not told. It is out of reach, and it finds out in the same way when it sends.
+void Connection::give_up(int end, Surroundings& around) noexcept {
+    silence(end);
+    silence(other(end));
+    if (TcpSocket* sender = socket(end)) sender->peer_is_lost(around);
+}
+
+/// Both ends have the same news at the same time. What is on its way is dropped.
+void Connection::abort(Surroundings& around) noexcept {
+    for (const int end : {0, 1}) {
+        silence(end);
+        flow(end).bytes.keep_first(flow(end).arrived);
+        flow(end).is_refused = true;
+        if (TcpSocket* here = socket(end)) here->peer_has_reset(around);
+    }
+}
+
+/// A segment has crossed the link.
 void Connection::arrive(int end, Post taken, Surroundings& around) noexcept {
+    Flow& coming = flow(end);
     const auto& segment = static_cast<const Segment&>(*taken.mapped());
-    if (segment.is_lost) {
-        send_again(end, std::move(taken), around);
-        return pump(end, around);
-    }
     TcpSocket* receiver = socket(other(end));
-    switch (segment.mark) {
-        case Mark::bytes: accept_bytes(end, segment.count, around); break;
-        case Mark::finish:
-            flow(end).has_ended = true;
-            if (receiver != nullptr) receiver->peer_has_finished(around);
-            break;
-        case Mark::reset:
-            silence(other(end));
-            if (receiver != nullptr) receiver->peer_has_reset(around);
-            break;
+    if (segment.is_timer) {
+        try_again(end, around);
+    } else if (coming.is_refused) {
+        // The receiver has said that it takes nothing any more.
+    } else if (!host_at(other(end)).is_on || (segment.mark == Mark::finish && pending(end) > 0)) {
+        // The host has lost its power; or bytes before the end were lost for this reason.
+        return lose(end, std::move(taken), around);
+    } else if (segment.mark == Mark::bytes) {
+        accept_bytes(end, segment.count, around);
+    } else if (segment.mark == Mark::finish) {
+        coming.has_ended = true;
+        if (receiver != nullptr) receiver->peer_has_finished(around);
+    } else {
+        silence(other(end));
+        if (receiver != nullptr) receiver->peer_has_reset(around);
     }
-    if (flow(end).spare.empty()) flow(end).spare = std::move(taken);
+    if (coming.spare.empty()) coming.spare = std::move(taken);
     pump(end, around);
 }
 
 void Connection::accept_bytes(int end, std::size_t count, Surroundings& around) noexcept {
     Flow& coming = flow(end);
-    if (coming.is_refused) return;
     TcpSocket* receiver = socket(other(end));
     if (receiver == nullptr || receiver->refuses_bytes()) return refuse(end, around);
     coming.travelling -= count;
@@ -208,15 +270,6 @@ void Connection::refuse(int end, Surroundings& around) noexcept {
     coming.is_refused = true;
     reset(other(end), around);
     if (TcpSocket* receiver = socket(other(end))) receiver->peer_has_reset(around);
-}
-
-void Connection::send_again(int end, Post taken, Surroundings& around) noexcept {
-    Flow& leaving = flow(end);
-    if (leaving.ending == Ending::silent) return;
-    if (++leaving.losses <= most_losses) return dispatch(end, std::move(taken), around);
-    silence(end);
-    silence(other(end));
-    if (TcpSocket* sender = socket(end)) sender->peer_is_lost(around);
 }
 
 }  // namespace asyncio::lowlevel::simulated

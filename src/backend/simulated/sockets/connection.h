@@ -13,9 +13,9 @@
 // will need.
 //
 // Segments arrive in the order in which they were sent, as TCP promises. A segment that the network
-// loses holds up its flow and is sent again later, each time after twice the time, as RFC 6298
-// says. So loss on a link shows as delay, and a partition as silence. After the last attempt the
-// sender's socket reports ETIMEDOUT.
+// loses gives its bytes back to the sender, and holds up its flow: everything is sent again later,
+// each time after twice the time, as RFC 6298 says. So loss on a link shows as delay, and a
+// partition as silence. After the last attempt the sender's socket reports ETIMEDOUT.
 //
 // The end of a flow is a segment, too: FIN behind the last byte, or RST, which drops what is
 // unsent. A socket that is closed answers bytes that arrive with RST.
@@ -74,12 +74,18 @@ public:
     void detach(int end) noexcept { sockets_[index(end)] = nullptr; }
     /// The end sends nothing any more, not even again.
     void silence(int end) noexcept;
+    /// The host of the end has lost its power, and its memory of the connection.
+    void forget(int end) noexcept;
+    /// Breaks the connection off at both ends, as a device on the way can do it.
+    void abort(Surroundings& around) noexcept;
+    Host& host_at(int end) const noexcept { return *hosts_[index(end)]; }
     /// Whether both flows have ended, and their ends have arrived.
     bool is_finished() const noexcept { return flows_[0].has_ended && flows_[1].has_ended; }
 
 private:
     enum class Mark : std::uint8_t { bytes, finish, reset };
-    enum class Ending : std::uint8_t { open, finish, reset, silent };
+    /// `forgotten`: as `silent`, but what comes is answered by RST.
+    enum class Ending : std::uint8_t { open, finish, reset, silent, forgotten };
     class Segment;
 
     struct Flow {
@@ -92,10 +98,11 @@ private:
         bool has_ended = false;
         /// The receiver takes nothing any more: what is on its way is dropped when it arrives.
         bool is_refused = false;
-        /// A segment was lost and is going to be sent again. Nothing passes it.
+        /// A segment was lost. Nothing is sent before the time has come to try again.
         bool held_up = false;
-        /// How often the segment was lost in a row.
+        /// How often segments were lost in a row, and since when.
         int losses = 0;
+        TimePoint first_loss{};
         /// When the last segment arrives: the next one is not earlier.
         TimePoint last_arrival{};
         Post spare;
@@ -105,6 +112,9 @@ private:
     Flow& flow(int end) noexcept { return flows_[index(end)]; }
     const Flow& flow(int end) const noexcept { return flows_[index(end)]; }
     TcpSocket* socket(int end) const noexcept { return sockets_[index(end)]; }
+    bool is_mute(int end) const noexcept {
+        return flow(end).ending == Ending::silent || flow(end).ending == Ending::forgotten;
+    }
 
     std::size_t unsent(int end) const noexcept;
     std::size_t window(int end) const noexcept;
@@ -112,7 +122,9 @@ private:
     Post take_segment(int end) noexcept;
     void dispatch(int end, Post segment, Surroundings& around) noexcept;
     void arrive(int end, Post segment, Surroundings& around) noexcept;
-    void send_again(int end, Post segment, Surroundings& around) noexcept;
+    void lose(int end, Post segment, Surroundings& around) noexcept;
+    void try_again(int end, Surroundings& around) noexcept;
+    void give_up(int end, Surroundings& around) noexcept;
     void accept_bytes(int end, std::size_t count, Surroundings& around) noexcept;
     void refuse(int end, Surroundings& around) noexcept;
 

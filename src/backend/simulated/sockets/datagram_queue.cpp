@@ -12,18 +12,23 @@ namespace {
 /// What Linux takes of the buffer for a small datagram, beside its bytes.
 constexpr std::size_t overhead_bytes = 768;
 
+/// The limit of the buffer counts this, and so do programs that fill a socket to see when it is
+/// full.
 std::size_t cost_of(const Datagram& datagram) noexcept {
     return datagram.bytes.size() + overhead_bytes;
 }
 
 }  // namespace
 
+/// The cost is computed before the datagram is moved away.
 void DatagramQueue::push(Datagram datagram) {
     const std::size_t cost = cost_of(datagram);
     datagrams_.push_back(std::move(datagram));
     size_bytes_ += cost;
 }
 
+/// What can fail comes first: numbers for the passengers, then memory for a receive without a
+/// buffer. MSG_TRUNC among the flags asks for the length that the datagram has, not for more of it.
 int DatagramQueue::receive(const Transfer& transfer, Surroundings& around) {
     Datagram& datagram = datagrams_.front();
     const std::size_t whole = datagram.bytes.size();
@@ -48,6 +53,8 @@ int DatagramQueue::receive(const Transfer& transfer, Surroundings& around) {
     return static_cast<int>(tells_whole ? whole : count);
 }
 
+/// The list is emptied first: the end of a descriptor that travels in it may close a socket, which
+/// comes back to this queue.
 void DatagramQueue::dismiss_all(Surroundings& around) noexcept {
     for (Datagram& datagram : std::exchange(datagrams_, {}))
         dismiss(std::move(datagram.passengers), around);

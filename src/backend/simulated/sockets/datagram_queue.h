@@ -10,7 +10,7 @@
 #include "backend/simulated/sockets/messages.h"
 
 #include <cstddef>
-#include <deque>
+#include <list>
 #include <utility>
 
 namespace asyncio::lowlevel::simulated {
@@ -40,7 +40,9 @@ public:
     void surrender(Passengers& all);
 
 private:
-    std::deque<Datagram> datagrams_;
+    /// A list, because an empty std::deque needs memory, also the one that a move leaves behind.
+    /// A close must not fail.
+    std::list<Datagram> datagrams_;
     std::size_t size_bytes_ = 0;
 };
 

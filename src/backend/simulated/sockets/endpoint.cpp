@@ -1,4 +1,8 @@
 // Addresses in the layouts of the system calls.
+//
+// Inside the world an address is a number of 16 bytes and a port, whatever the family. Programs see
+// the layouts of the kernel, with their families and lengths. All translation is here, so the rest
+// of the network compares and stores one kind of value.
 
 #include "backend/simulated/sockets/endpoint.h"
 
@@ -17,6 +21,8 @@ constexpr std::array<std::uint8_t, v4_place> v4_prefix{0, 0, 0, 0, 0, 0, 0, 0, 0
 /// RFC 2133: the address without the number of an interface, which old programs give.
 constexpr std::size_t shortest_v6_length = 24;
 
+/// An address of IPv4 is kept as the address of IPv6 that stands for it (RFC 4291, 2.5.5.2), so
+/// that a socket of IPv6 can talk to both and two addresses are compared in one way.
 Ip from_v4_bytes(const void* four_bytes) noexcept {
     Ip ip;
     std::copy(v4_prefix.begin(), v4_prefix.end(), ip.bytes.begin());
@@ -48,11 +54,15 @@ bool Ip::is_loopback() const noexcept {
     return is_v4() ? bytes[v4_place] == 127 : *this == loopback(AF_INET6);
 }
 
+/// 224.0.0.0/4, 255.255.255.255 and ff00::/8. The broadcast address of a subnet is not known here,
+/// because addresses of the simulated network have no masks.
 bool Ip::is_for_many() const noexcept {
     if (!is_v4()) return bytes[0] == 0xff;
     return (bytes[v4_place] & 0xf0) == 0xe0 || *this == v4(INADDR_BROADCAST);
 }
 
+/// The family is that of the socket and not of the address: a socket of IPv6 sees a peer of IPv4 as
+/// the address of IPv6 that stands for it.
 Address address_of(const Endpoint& endpoint, int family) noexcept {
     if (family == AF_INET) {
         sockaddr_in v4{};
@@ -68,12 +78,16 @@ Address address_of(const Endpoint& endpoint, int family) noexcept {
     return Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&v6), sizeof v6);
 }
 
+/// As the kernel: what fits is copied, and the whole length is told, so that the caller can see
+/// that something is missing.
 std::size_t copy_out(const Address& address, void* out, std::size_t room) noexcept {
     if (out != nullptr)
         std::memcpy(out, address.data(), std::min<std::size_t>(room, address.size()));
     return address.size();
 }
 
+/// The scope of an IPv6 address (the number of an interface) has no meaning here: each host has one
+/// interface.
 int read_endpoint(const void* address, std::size_t length, int family,
                   Endpoint& endpoint) noexcept {
     const std::size_t needed = family == AF_INET ? sizeof(sockaddr_in) : shortest_v6_length;

@@ -28,11 +28,12 @@ void Handshake::begin(Post self, Surroundings& around) noexcept {
     handshake.travel(std::move(self), Phase::request, around);
 }
 
+/// A parcel that is lost on either way looks the same to the client: no answer came in time.
 void Handshake::travel(Post self, Phase next, Surroundings& around) noexcept {
     const bool goes_there = next == Phase::request;
     const Host& from = goes_there ? client_host_ : server_host_;
     const Host& to = goes_there ? server_host_ : client_host_;
-    const auto time = around.network.travel(from, to, no_bytes, around);
+    const auto time = around.network.travel(from, to, no_bytes);
     if (!time) return wait_for_retry(std::move(self), around);
     phase_ = next;
     around.deliveries.send(std::move(self), around.after(*time));
@@ -43,9 +44,13 @@ void Handshake::wait_for_retry(Post self, Surroundings& around) noexcept {
     around.deliveries.send(std::move(self), around.after(first_wait * (1 << losses_)));
 }
 
+/// A client that was closed in the meantime, or whose host has lost its power, connects no more.
 void Handshake::arrive(Post self, Surroundings& around) noexcept {
     const std::shared_ptr<TcpSocket> client = client_.lock();
     if (client == nullptr || !client->is_connecting()) return;
+    // The host may have lost its power while the request was on its way.
+    if (phase_ == Phase::request && !server_host_.is_on)
+        return wait_for_retry(std::move(self), around);
     switch (phase_) {
         case Phase::request: return answer_request(std::move(self), *client, around);
         case Phase::acceptance: return establish(std::move(self), *client, around);
@@ -62,6 +67,8 @@ TcpSocket* Handshake::listener_for(const TcpSocket& client) const noexcept {
     return static_cast<TcpSocket*>(server_host_.tcp.listener_for(client.peer(), client.local()));
 }
 
+/// The listener is asked twice, here and when the answer is back, since its queue may fill up
+/// meanwhile.
 void Handshake::answer_request(Post self, const TcpSocket& client, Surroundings& around) noexcept {
     const TcpSocket* listener = listener_for(client);
     if (listener == nullptr) return travel(std::move(self), Phase::refusal, around);

@@ -1,4 +1,8 @@
 // Local addresses and ports: bind(2), and what connect(2) and sendto(2) choose without it.
+//
+// The order in which `bind` looks for errors is that of inet_bind_sk and inet_csk_get_port: first
+// the form of the address, then whether the host has it, then the state of the socket, then the
+// port.
 
 #include "backend/simulated/sockets/inet_socket.h"
 
@@ -18,6 +22,8 @@ InetSocket::InetSocket(Host& host, int family, int type) noexcept
 
 bool InetSocket::is_v6_only() const noexcept { return option(IPPROTO_IPV6, IPV6_V6ONLY) != 0; }
 
+/// 0.0.0.0 takes every IPv4 address. :: takes every IPv6 address, and IPv4 as well unless the
+/// socket says otherwise.
 bool InetSocket::takes(const Ip& ip) const noexcept {
     if (local_.ip == ip) return true;
     if (!local_.ip.is_any()) return false;
@@ -29,6 +35,8 @@ int InetSocket::can_set(int level, int name) const noexcept {
     return level == IPPROTO_IPV6 && name == IPV6_V6ONLY && is_bound() ? -EINVAL : 0;
 }
 
+/// The checks come in the order of Linux, since a program can see which error wins. An address that
+/// the host does not have is no address to bind to, whatever other hosts have.
 int InetSocket::bind(const Operation& operation, Surroundings&) {
     Endpoint wanted;
     const int error = read_endpoint(operation.buffer, operation.size, family(), wanted);
@@ -42,6 +50,7 @@ int InetSocket::bind(const Operation& operation, Surroundings&) {
     return 0;
 }
 
+/// What connect(2) and sendto(2) do for a socket without a local address.
 int InetSocket::bind_to_unused_port() {
     const std::uint16_t port = ports_.unused_port();
     if (port == 0) return -EADDRNOTAVAIL;
@@ -49,6 +58,7 @@ int InetSocket::bind_to_unused_port() {
     return 0;
 }
 
+/// The table is told after the address is set, because it files the socket under its port.
 void InetSocket::take_port(const Endpoint& wanted) {
     const Endpoint before = local_;
     local_ = wanted;
@@ -60,6 +70,7 @@ void InetSocket::take_port(const Endpoint& wanted) {
     }
 }
 
+/// The local address stays for messages; the port is free for others.
 void InetSocket::leave_port() noexcept {
     if (!is_bound()) return;
     ports_.remove(*this);
@@ -73,6 +84,8 @@ int InetSocket::read_peer(const void* address, std::size_t length, Endpoint& pee
     return error;
 }
 
+/// A socket that is bound to an address keeps it. Whether the peer can answer to this address is
+/// not checked, as in Linux: a socket bound to 127.0.0.1 gets no answers from elsewhere.
 int InetSocket::choose_source(const Endpoint& peer, const Surroundings& around,
                               Ip& source) const noexcept {
     if (peer.ip.is_v4() && is_v6_only()) return -ENETUNREACH;

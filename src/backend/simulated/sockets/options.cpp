@@ -1,4 +1,7 @@
 // The table of the options, and the rules of their values.
+//
+// The numbers are those of Linux with its default settings. They matter where a program asks: it
+// may compute the size of its own buffers from SO_SNDBUF, or check that an option is off.
 
 #include "backend/simulated/sockets/options.h"
 
@@ -26,6 +29,7 @@ enum class Rule : std::uint8_t {
     time,    ///< `struct timeval`.
 };
 
+/// An option: how its value is checked, and the value that a new socket has.
 struct Known {
     int level;
     int name;
@@ -42,6 +46,10 @@ constexpr int smallest_receive_buffer_bytes = 2304;
 constexpr int tcp_send_buffer_bytes = 16'384;
 constexpr int tcp_receive_buffer_bytes = 131'072;
 
+/// Options that are not in the table do not exist in the world, and setting one fails as it does on
+/// a kernel that does not know it. Most options in the table have no effect beyond being
+/// remembered: a program sets them, asks for them, and must get the answer of Linux. The sockets
+/// read the few with an effect (`option`).
 constexpr Known known_options[] = {
     {SOL_SOCKET, SO_REUSEADDR, Rule::flag, 0},
     {SOL_SOCKET, SO_REUSEPORT, Rule::flag, 0},
@@ -85,6 +93,8 @@ constexpr Known known_options[] = {
     {IPPROTO_IPV6, IPV6_RECVERR, Rule::flag, 0},
 };
 
+/// A walk through a table of some forty entries: options are set when a socket is made, and rarely
+/// later.
 const Known* find_option(int level, int name) noexcept {
     const auto* found =
         std::find_if(std::begin(known_options), std::end(known_options), [&](const Known& known) {
@@ -126,6 +136,8 @@ bool SocketOptions::has_level(int level) const noexcept {
     }
 }
 
+/// A value that is too short is refused, and what is longer than the option is not looked at, as in
+/// sock_setsockopt.
 int SocketOptions::set(int level, int name, const void* value, std::size_t length) {
     if (family_ == AF_UNIX && level != SOL_SOCKET) return -EOPNOTSUPP;
     const Known* known = has_level(level) ? find_option(level, name) : nullptr;
@@ -153,6 +165,7 @@ int SocketOptions::set(int level, int name, const void* value, std::size_t lengt
     return 0;
 }
 
+/// With less room than the value has, the beginning of it is given, as in sock_getsockopt.
 int SocketOptions::get(int level, int name, void* value, std::size_t& length) const noexcept {
     if (family_ == AF_UNIX && level != SOL_SOCKET) return -EOPNOTSUPP;
     // IPv4 alone has this error for a level of another protocol, and for questions only.
@@ -176,6 +189,7 @@ int SocketOptions::linger_s() const noexcept {
     return on != 0 ? seconds : -1;
 }
 
+/// An option that was never set has its first value, which depends on the protocol for buffers.
 SocketOptions::Value SocketOptions::value_of(int level, int name) const noexcept {
     if (const auto found = set_.find({level, name}); found != set_.end()) return found->second;
     const Known* known = find_option(level, name);

@@ -1,9 +1,12 @@
 // The kinds of operations, translated for the sockets.
+//
+// Two questions have no kind of their own. A host without power answers ENETDOWN to everything. A
+// list of no messages is done before it begins.
 
 #include "backend/simulated/sockets/socket.h"
 
 #include "backend/operation_kind.h"
-#include "backend/simulated/network.h"
+#include "backend/simulated/host.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -57,6 +60,11 @@ Socket::Socket(Host& host, int family, int type) noexcept
 
 Socket::~Socket() { unlink(); }
 
+void Socket::lose_power(Surroundings& around) noexcept {
+    is_without_power_ = true;
+    around.changes.add(*this);
+}
+
 int Socket::accept(Operation&, Surroundings&) { return -EOPNOTSUPP; }
 
 int Socket::listen(int, Surroundings&) { return -EOPNOTSUPP; }
@@ -67,6 +75,7 @@ int Socket::can_set(int, int) const noexcept { return 0; }
 int Socket::foresee(const Operation& operation, int side) const noexcept {
     const OperationKind kind = operation.kind;
     const KindFacts facts = facts_of(kind);
+    if (is_without_power_) return -ENETDOWN;
     if (facts.call == Call::at_once || is_empty_list(operation)) return 0;
     if (kind == OperationKind::accept) return can_accept();
     if (kind == OperationKind::connect) return can_connect(operation);
@@ -130,6 +139,7 @@ int Socket::get_peer_address(Operation& operation) const noexcept {
     return error != 0 ? error : answer_address(operation, address);
 }
 
+/// The state of the socket may forbid what its protocol allows.
 int Socket::set_option(const Operation& operation) {
     const int level = operation.flags;
     const int name = operation.second_fd;

@@ -43,6 +43,10 @@ public:
     int type() const noexcept { return type_; }
     virtual bool is_listening() const noexcept { return false; }
 
+    /// The host has lost its power: the socket is gone, without a word to its peer. Its descriptor
+    /// stays, and answers ENETDOWN.
+    virtual void lose_power(Surroundings& around) noexcept;
+
     /// Takes the descriptors out of the messages that wait here. A socket can be among its own
     /// passengers, and owners in a circle never end; so the world asks for this at its end.
     virtual void surrender(Passengers& all) { static_cast<void>(all); }
@@ -94,6 +98,7 @@ private:
     int receive_several(const Operation& operation, Surroundings& around);
     int send_several(const Operation& operation, Surroundings& around);
 
+    bool is_without_power_ = false;
     Host& host_;
     int family_;
     int type_;

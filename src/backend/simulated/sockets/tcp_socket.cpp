@@ -1,4 +1,18 @@
 // The states of a TCP socket, and what each of them answers.
+//
+//     fresh ──► listening ──► fresh                  listen; shutdown
+//       │
+//       └────► connecting ──► connected              connect; the handshake
+//       ▲          └────────► failed                 refused, or no answer
+//       └───────────────────────┘                    the connect has told its caller
+//
+// Every state leads to `closed`. A connection that has ended leaves the socket in `connected`: its
+// bytes can still be read. `is_over` tells that it has ended, by an error or by FIN in both
+// directions, and corresponds to TCP's own state CLOSE, in which Linux answers differently.
+//
+// The flags `shut_reading_` and `shut_writing_` are Linux's `sk_shutdown`. They are set by a
+// shutdown of the program as well as by what the peer sends, so they say what can still happen and
+// not who has decided it. `peer_has_finished_` tells the two apart where that matters.
 
 #include "backend/simulated/sockets/tcp_socket.h"
 
@@ -29,6 +43,13 @@ TcpSocket::~TcpSocket() {
 
 int TcpSocket::most_connect_retries() const noexcept { return option(IPPROTO_TCP, TCP_SYNCNT); }
 
+/// How long bytes may go without an answer. Linux counts its own retransmissions if the option is
+/// not set.
+Duration TcpSocket::user_timeout() const noexcept {
+    return std::chrono::milliseconds(option(IPPROTO_TCP, TCP_USER_TIMEOUT));
+}
+
+/// Whether a read would bring bytes now, as opposed to the end or an error.
 bool TcpSocket::has_bytes() const noexcept {
     return connection_ != nullptr && !connection_->arrived_at(end_).empty();
 }
@@ -58,6 +79,8 @@ int TcpSocket::events(int) const noexcept {
 
 // --- Beginning ----------------------------------------------------------------------------------
 
+/// A second listen changes the backlog. A socket that shares its port must wait its turn here, too:
+/// two may be bound to it, but one listens.
 int TcpSocket::listen(int backlog, Surroundings&) {
     if (state_ != State::fresh && state_ != State::listening) return -EINVAL;
     if (!is_bound()) {
@@ -71,11 +94,14 @@ int TcpSocket::listen(int backlog, Surroundings&) {
     return 0;
 }
 
+/// A listener answers at once if a connection waits. A socket that does not listen is a mistake of
+/// the program.
 int TcpSocket::can_accept() const noexcept {
     if (!is_listening()) return -EINVAL;
     return queue_.empty() ? would_block : 0;
 }
 
+/// The number is made before the connection leaves the queue: without memory nothing is lost.
 int TcpSocket::accept(Operation& operation, Surroundings& around) {
     const int number = around.descriptors.open(queue_.front(), 0);
     const std::shared_ptr<TcpSocket> accepted = std::move(queue_.front());
@@ -87,6 +113,8 @@ int TcpSocket::accept(Operation& operation, Surroundings& around) {
     return number;
 }
 
+/// A connect that is in progress waits for its end, and the operation that asks again gets that
+/// end, as with connect(2).
 int TcpSocket::can_connect(const Operation&) const noexcept {
     switch (state_) {
         case State::fresh:
@@ -99,6 +127,7 @@ int TcpSocket::can_connect(const Operation&) const noexcept {
     return -EISCONN;
 }
 
+/// Called at the beginning of a connect and again at its end, as a program calls connect(2).
 int TcpSocket::connect(const Operation& operation, Surroundings& around) {
     if (state_ == State::fresh) return begin_connect(operation, around);
     if (state_ == State::failed) return end_failed_connect();
@@ -106,6 +135,8 @@ int TcpSocket::connect(const Operation& operation, Surroundings& around) {
     return is_broken_ ? take_error() : 0;
 }
 
+/// What can fail comes before the state changes. The memory of the handshake is made here, since
+/// the handshake itself cannot fail.
 int TcpSocket::begin_connect(const Operation& operation, Surroundings& around) {
     Endpoint peer;
     Ip source;
@@ -128,6 +159,7 @@ int TcpSocket::begin_connect(const Operation& operation, Surroundings& around) {
     return would_block;
 }
 
+/// The error stays until it is asked for, by the connect itself or by SO_ERROR.
 void TcpSocket::connect_has_failed(int error, Surroundings& around) noexcept {
     state_ = State::failed;
     error_ = error;
@@ -148,6 +180,7 @@ int TcpSocket::end_failed_connect() noexcept {
     return error;
 }
 
+/// The new end shares the port of the listener and inherits its options, as in Linux.
 void TcpSocket::establish(TcpSocket& client, Surroundings& around) {
     auto server = std::make_shared<TcpSocket>(host(), family());
     server->inherit_options(*this);
@@ -170,6 +203,8 @@ void TcpSocket::become_end(std::shared_ptr<Connection> connection, int end) noex
 
 // --- Bytes --------------------------------------------------------------------------------------
 
+/// The order is that of tcp_recvmsg_locked: bytes, the end of the stream, an error, a shutdown. A
+/// receive of no bytes waits as any other.
 int TcpSocket::can_receive(const Transfer& transfer) const noexcept {
     if ((transfer.flags & MSG_OOB) != 0) return -EINVAL;
     if ((transfer.flags & MSG_ERRQUEUE) != 0) return would_block;
@@ -191,6 +226,7 @@ int TcpSocket::receive(const Transfer& transfer, Surroundings& around) {
     return static_cast<int>(count);
 }
 
+/// An error is reported before EPIPE, which says less (sk_stream_error).
 int TcpSocket::can_send(const Transfer& transfer) const noexcept {
     if ((transfer.flags & MSG_OOB) != 0) return -EOPNOTSUPP;
     if (error_ != 0) return 0;
@@ -199,6 +235,8 @@ int TcpSocket::can_send(const Transfer& transfer) const noexcept {
     return transfer.size == 0 || connection_->room(end_) > 0 ? 0 : would_block;
 }
 
+/// Bytes leave for the peer in the order in which they were sent, whatever the link does with
+/// single packets: loss and disorder only cost time in TCP.
 int TcpSocket::send(const Transfer& transfer, Surroundings& around) {
     if (error_ != 0) return take_error();
     if (transfer.size == 0) return 0;
@@ -210,6 +248,7 @@ int TcpSocket::send(const Transfer& transfer, Surroundings& around) {
 
 // --- The end ------------------------------------------------------------------------------------
 
+/// As inet_shutdown. The part for reading has no effect on the peer: TCP has no word for it.
 int TcpSocket::shutdown(int how, Surroundings& around) {
     const bool ends_reading = how != SHUT_WR;
     if (is_listening()) {
@@ -235,6 +274,7 @@ int TcpSocket::peer_address(Address& address) const noexcept {
     return 0;
 }
 
+/// The end arrives. Bytes that came before it can still be read.
 void TcpSocket::peer_has_finished(Surroundings& around) noexcept {
     peer_has_finished_ = true;
     shut_reading_ = true;
@@ -248,6 +288,7 @@ void TcpSocket::peer_has_reset(Surroundings& around) noexcept {
 
 void TcpSocket::peer_is_lost(Surroundings& around) noexcept { break_off(ETIMEDOUT, around); }
 
+/// The connection ends without the peer: a limit has passed, or the host has lost its power.
 void TcpSocket::break_off(int error, Surroundings& around) noexcept {
     error_ = error;
     is_broken_ = true;
@@ -255,6 +296,7 @@ void TcpSocket::break_off(int error, Surroundings& around) noexcept {
     around.changes.add(*this);
 }
 
+/// Connections that no accept has taken are reset: their clients believe that they are served.
 void TcpSocket::stop_listening(Surroundings& around) noexcept {
     state_ = State::fresh;
     for (const auto& waiting_connection : std::exchange(queue_, {})) {
@@ -277,6 +319,23 @@ void TcpSocket::leave_connection(Surroundings& around) noexcept {
         }
     }
     connection_->detach(end_);
+    connection_.reset();
+}
+
+void TcpSocket::reset_connection_to(const Host& peer, Surroundings& around) noexcept {
+    if (connection_ != nullptr && &connection_->host_at(1 - end_) == &peer)
+        connection_->abort(around);
+}
+
+/// The connection goes on without this end: what comes for it is lost, and refused when the host is
+/// on again.
+void TcpSocket::lose_power(Surroundings& around) noexcept {
+    Socket::lose_power(around);
+    queue_.clear();
+    state_ = State::closed;
+    leave_port();
+    if (connection_ == nullptr) return;
+    connection_->forget(end_);
     connection_.reset();
 }
 

@@ -15,7 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 
 namespace asyncio::lowlevel::simulated {
@@ -37,9 +37,15 @@ public:
     /// `std::bad_alloc`; nothing has happened then.
     void establish(TcpSocket& client, Surroundings& around);
 
+    // For the network.
+    void reset_connection_to(const Host& peer, Surroundings& around) noexcept;
+    void lose_power(Surroundings& around) noexcept override;
+
     // For the connection.
     std::size_t send_limit() const noexcept { return buffer_bytes(SO_SNDBUF); }
     std::size_t receive_limit() const noexcept { return buffer_bytes(SO_RCVBUF); }
+    /// TCP_USER_TIMEOUT: for how long lost bytes are sent again. Zero: the usual number of times.
+    Duration user_timeout() const noexcept;
     /// Whether bytes that arrive are answered by RST.
     bool refuses_bytes() const noexcept {
         return shut_reading_ && shut_writing_ && !peer_has_finished_;
@@ -87,8 +93,9 @@ private:
     std::shared_ptr<Connection> connection_;
     int end_ = 0;
 
-    /// Of a listener: connections that no accept has taken yet.
-    std::deque<std::shared_ptr<TcpSocket>> queue_;
+    /// Of a listener: connections that no accept has taken yet. A list, because an empty std::deque
+    /// needs memory, also the one that a move leaves behind, and a close must not fail.
+    std::list<std::shared_ptr<TcpSocket>> queue_;
     std::size_t backlog_ = 0;
 };
 

@@ -1,11 +1,14 @@
 // Sending and receiving datagrams.
+//
+// The order of the errors is that of udp_sendmsg: the address, the length, an error that waits to
+// be reported, the shutdown, the route.
 
 #include "backend/simulated/sockets/udp_socket.h"
 
 #include "backend/simulated/deliveries.h"
 #include "backend/simulated/network.h"
 
-#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <memory>
 #include <new>
@@ -38,10 +41,11 @@ public:
             if (sender != nullptr && sender->peer() == to_) sender->destination_refuses(around);
             return;
         }
+        if (!to_host_.is_on) return;
         auto* receiver = static_cast<UdpSocket*>(to_host_.udp.receiver_of(to_, from_));
         if (receiver != nullptr) return receiver->take(from_, std::move(bytes), around);
         comes_back_ = true;
-        const auto time = around.network.travel(to_host_, from_host_, 0, around);
+        const auto time = around.network.travel(to_host_, from_host_, 0);
         if (time) around.deliveries.send(std::move(self), around.after(*time));
     }
 
@@ -65,6 +69,8 @@ int UdpSocket::events(int) const noexcept {
     return events;
 }
 
+/// A connect sends nothing. It chooses the peer and the local address, and may be repeated.
+/// AF_UNSPEC undoes it.
 int UdpSocket::connect(const Operation& operation, Surroundings& around) {
     const auto* address = static_cast<const sockaddr*>(operation.buffer);
     if (operation.size >= sizeof(sa_family_t) && address->sa_family == AF_UNSPEC) {
@@ -95,6 +101,7 @@ int UdpSocket::receive(const Transfer& transfer, Surroundings& around) {
     return error_ != 0 ? take_error() : queue_.receive(transfer, around);
 }
 
+/// A socket that is connected may still send to another address.
 int UdpSocket::destination_of(const Transfer& transfer, Endpoint& destination) const noexcept {
     const msghdr* header = transfer.header;
     if (header == nullptr || header->msg_name == nullptr) {
@@ -110,6 +117,8 @@ std::size_t UdpSocket::largest_datagram(const Ip& to) const noexcept {
     return to.is_v4() ? largest_over_v4 : largest_over_v6;
 }
 
+/// The datagram is on its way when this returns. Whether it arrives is a matter of the link and of
+/// the receiver's buffer.
 int UdpSocket::send(const Transfer& transfer, Surroundings& around) {
     if ((transfer.flags & MSG_OOB) != 0) return -EOPNOTSUPP;
     Endpoint to;
@@ -124,17 +133,21 @@ int UdpSocket::send(const Transfer& transfer, Surroundings& around) {
         if (const int error = bind_to_unused_port(); error != 0) return error;
     }
     Host& to_host = *around.network.host_at(host(), to.ip);
-    Post parcel = post<DatagramParcel>(host(), to_host, Endpoint{source, local_.port}, to);
-    transfer.collect(transfer.size, static_cast<DatagramParcel&>(*parcel.mapped()).bytes);
-    const auto time = around.network.travel(host(), to_host, transfer.size, around);
-    if (time) {
-        TimePoint arrival = around.after(*time);
-        if (&to_host == &host()) arrival = last_arrival_ = std::max(last_arrival_, arrival);
-        around.deliveries.send(std::move(parcel), arrival);
+    const Endpoint from{source, local_.port};
+    // Both copies are made first: without memory for the second, nothing is sent.
+    std::array<Post, 2> copies;
+    const Links::Arrivals arrivals =
+        around.network.travel_as_datagram(host(), to_host, transfer.size);
+    for (std::size_t i = 0; i < arrivals.count; ++i) {
+        copies[i] = post<DatagramParcel>(host(), to_host, from, to);
+        transfer.collect(transfer.size, static_cast<DatagramParcel&>(*copies[i].mapped()).bytes);
     }
+    for (std::size_t i = 0; i < arrivals.count; ++i)
+        around.deliveries.send(std::move(copies[i]), arrivals.times[i]);
     return static_cast<int>(transfer.size);
 }
 
+/// A receiver that does not keep up loses datagrams, and gets no error.
 void UdpSocket::take(const Endpoint& from, ByteQueue bytes, Surroundings& around) noexcept {
     // One datagram always fits, as in the kernel.
     if (!queue_.empty() && queue_.size_bytes() + bytes.size() > buffer_bytes(SO_RCVBUF)) return;
@@ -146,6 +159,7 @@ void UdpSocket::take(const Endpoint& from, ByteQueue bytes, Surroundings& around
     around.changes.add(*this);
 }
 
+/// The message of ICMP has come back. A connected socket tells it with the next call.
 void UdpSocket::destination_refuses(Surroundings& around) noexcept {
     error_ = ECONNREFUSED;
     around.changes.add(*this);
@@ -163,6 +177,11 @@ int UdpSocket::peer_address(Address& address) const noexcept {
     if (peer_.port == 0) return -ENOTCONN;
     address = address_of(peer_, family());
     return 0;
+}
+
+void UdpSocket::lose_power(Surroundings& around) noexcept {
+    Socket::lose_power(around);
+    leave_port();
 }
 
 void UdpSocket::close(int, Surroundings&) noexcept { leave_port(); }

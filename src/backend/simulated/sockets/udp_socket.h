@@ -10,8 +10,6 @@
 //
 // Thread-safety: none. A socket belongs to one world.
 
-#include <asyncio/internal/base/time.h>
-
 #include "backend/simulated/sockets/datagram_queue.h"
 #include "backend/simulated/sockets/inet_socket.h"
 
@@ -22,6 +20,7 @@ public:
     UdpSocket(Host& host, int family) noexcept : InetSocket(host, family, SOCK_DGRAM) {}
 
     void close(int side, Surroundings& around) noexcept override;
+    void lose_power(Surroundings& around) noexcept override;
 
     /// A datagram has come. It is dropped if there is no room for it.
     void take(const Endpoint& from, ByteQueue bytes, Surroundings& around) noexcept;
@@ -43,8 +42,6 @@ private:
     std::size_t largest_datagram(const Ip& to) const noexcept;
 
     DatagramQueue queue_;
-    /// When the last datagram to the own host arrives: there nothing overtakes.
-    TimePoint last_arrival_{};
 };
 
 }  // namespace asyncio::lowlevel::simulated

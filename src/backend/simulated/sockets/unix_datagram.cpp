@@ -37,6 +37,8 @@ int UnixDatagram::events(int) const noexcept {
     return events;
 }
 
+/// A queue of datagrams is short, and its sender waits. A socket that sends to itself must not wait
+/// for itself.
 bool UnixDatagram::is_full_for(const UnixDatagram& sender) const noexcept {
     if (is_connected_ && peer_.lock().get() == &sender)
         return queue_.size_bytes() > sender.buffer_bytes(SO_SNDBUF);
@@ -57,6 +59,8 @@ bool UnixDatagram::takes_from(const UnixDatagram& sender) const noexcept {
     return !is_connected_ || peer.get() == &sender;
 }
 
+/// A connect to a socket that is connected elsewhere is refused (unix_may_send). AF_UNSPEC undoes a
+/// connect.
 int UnixDatagram::connect(const Operation& operation, Surroundings& around) {
     const auto* address = static_cast<const sockaddr*>(operation.buffer);
     Destination peer;
@@ -93,6 +97,7 @@ void UnixDatagram::wake_senders(Surroundings& around) const noexcept {
     });
 }
 
+/// The address in the message, or else the peer.
 int UnixDatagram::destination_of(const Transfer& transfer, Destination& destination) const {
     if (!names_destination(transfer)) {
         destination = peer_.lock();
@@ -119,6 +124,7 @@ int UnixDatagram::can_send(const Transfer& transfer) const noexcept {
     }
 }
 
+/// Nothing has happened before the push, which is the last step that can fail.
 int UnixDatagram::send(const Transfer& transfer, Surroundings& around) {
     if ((transfer.flags & MSG_OOB) != 0) return -EOPNOTSUPP;
     if (shut_writing_) return -EPIPE;
@@ -164,6 +170,12 @@ int UnixDatagram::peer_address(Address& address) const noexcept {
     const Destination peer = peer_.lock();
     address = address_of_name(peer == nullptr ? std::string() : peer->name_);
     return 0;
+}
+
+/// The peer has lost its power, too. A path stays, as the other files on the disk of the host.
+void UnixDatagram::lose_power(Surroundings& around) noexcept {
+    Socket::lose_power(around);
+    close(0, around);
 }
 
 void UnixDatagram::close(int, Surroundings& around) noexcept {

@@ -20,6 +20,7 @@ public:
     explicit UnixDatagram(Host& host) noexcept : UnixSocket(host, SOCK_DGRAM) {}
 
     void close(int side, Surroundings& around) noexcept override;
+    void lose_power(Surroundings& around) noexcept override;
     void surrender(Passengers& all) override { queue_.surrender(all); }
 
 private:

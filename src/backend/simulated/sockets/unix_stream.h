@@ -15,7 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 
 namespace asyncio::lowlevel::simulated {
@@ -26,6 +26,7 @@ public:
     ~UnixStream() override;
 
     void close(int side, Surroundings& around) noexcept override;
+    void lose_power(Surroundings& around) noexcept override;
     bool is_listening() const noexcept override { return state_ == State::listening; }
     void surrender(Passengers& all) override;
 
@@ -69,10 +70,12 @@ private:
     ByteQueue bytes_;
     /// How many bytes were read: the place of the first byte in the queue.
     std::uint64_t place_ = 0;
-    std::deque<Message> messages_;
+    /// Lists, because an empty std::deque needs memory, also the one that a move leaves behind, and
+    /// a close must not fail.
+    std::list<Message> messages_;
 
     /// Of a listener: connections that no accept has taken yet.
-    std::deque<std::shared_ptr<UnixStream>> queue_;
+    std::list<std::shared_ptr<UnixStream>> queue_;
     std::size_t backlog_ = 0;
 };
 

@@ -34,7 +34,8 @@ public:
     void expect_wakes(int change) noexcept override { real_->expect_wakes(change); }
     TimePoint now() noexcept override { return real_->now(); }
     lowlevel::Names* names() noexcept override {
-        return names_instead != nullptr ? names_instead : real_->names();
+        if (names_instead != nullptr) return names_instead;
+        return asks_system ? nullptr : real_->names();
     }
 
     /// How often the loop has waited or looked for finished operations.
@@ -47,6 +48,9 @@ public:
     std::function<void()> before_waking;
     /// If set, it answers the questions about names. It must live as long as this object.
     lowlevel::Names* names_instead = nullptr;
+    /// Lets the system answer the questions about names, on threads and in real time, in a
+    /// simulated world as well.
+    bool asks_system = false;
 
 private:
     std::unique_ptr<Backend> real_;
