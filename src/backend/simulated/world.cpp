@@ -112,6 +112,7 @@ enum class Part : std::uint8_t {
     new_socket,  ///< The network. The operation names no descriptor.
     table,       ///< The table of descriptors.
     files,       ///< The file system of a host. The operation names a path.
+    from_file,   ///< `sendfile`: the object that the descriptor names, and a file.
     object,      ///< The object that the operation's descriptor names.
 };
 
@@ -242,7 +243,6 @@ Meaning World::meaning_of(const Operation& operation) const noexcept {
 int World::foresee(const Operation& operation, const Meaning& meaning) const noexcept {
     const std::uint64_t opening = meaning.opening;
     const Part part = part_of(operation.kind);
-    if (part == Part::nothing) return -ENOSYS;
     if (part == Part::files && opening == 0) return meaning.files->foresee(operation);
     if (!names_descriptor(operation) && part != Part::files) return 0;
     const Descriptor* descriptor = descriptors_.find(operation.fd);
@@ -250,7 +250,9 @@ int World::foresee(const Operation& operation, const Meaning& meaning) const noe
         return opening == 0 ? -EBADF : -ECANCELED;
     if (part == Part::table) return 0;
     if (part == Part::files) return meaning.files->foresee(operation);
-    return descriptor->file->object->foresee(operation, descriptor->file->side);
+    const Description& file = *descriptor->file;
+    if (part == Part::from_file) return foresee_sendfile(operation, file, descriptors_);
+    return file.object->foresee(operation, file.side);
 }
 
 /// Like a kernel's, the world's memory can be used up: the operation then ends with ENOMEM, and
@@ -272,7 +274,7 @@ int World::carry_out(Operation& operation, const Meaning& meaning, int foreseen)
         case Part::new_socket: return network_.make_socket(operation);
         case Part::table: return close(operation.fd);
         case Part::files: return meaning.files->carry_out(operation, surroundings_);
-        case Part::nothing:
+        case Part::from_file:
         case Part::object: break;
     }
     // A share of its own: the object may close descriptors (of messages that it drops).
@@ -307,11 +309,11 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
     // operation that fails at once may fail in `submit` or later, like any other result.
     const Meaning meaning = meaning_of(operation);
     const int foreseen = foresee(operation, meaning);
-    const bool at_once = facts_of(operation.kind).call == Call::at_once;
+    const bool at_once = finishes_at_once(operation);
     bool must_wait = foreseen == would_block;
     if (at_once || (!must_wait && plan_.finishes_in_submit())) {
         const int result = try_to_carry_out(operation, meaning, foreseen);
-        if (result != would_block) return finish_at_once(operation, result);
+        if (at_once || result != would_block) return finish_at_once(operation, result);
         must_wait = true;
     }
     try {
