@@ -1,8 +1,8 @@
 // A service that tells the time by datagrams, and a client that asks it: `time_service`.
 //
-//   time_service                  both in one program, over a network that loses every third question
-//   time_service serve PORT       the service alone; Ctrl-C ends it
-//   time_service ask HOST PORT    the client alone
+//   time_service                  both in one program, over a network that loses every third
+//   question time_service serve PORT       the service alone; Ctrl-C ends it time_service ask HOST
+//   PORT    the client alone
 //
 // A datagram may get lost, so the client asks again when no answer comes, and each question has a
 // number: an answer that comes late belongs to an earlier attempt, and is not mistaken for the one
