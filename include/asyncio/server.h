@@ -228,7 +228,8 @@ namespace no_adl {
 /// Starts a server on a TCP port.
 ///
 /// `host` is a name or a number; the empty text stands for every interface of this machine. A name
-/// with several addresses gives several sockets. An IPv6 socket takes connections of IPv6 alone, so
+/// with several addresses gives several sockets; an address that this machine does not have is left
+/// out if there is another one. An IPv6 socket takes connections of IPv6 alone, so
 /// both families can use the same port. With port 0 the system chooses a port for each socket.
 /// `handler` is called for each connection; see the top of the file. It is copied or moved, and
 /// lives until the last connection has ended.

@@ -66,6 +66,7 @@ public:
     Coro<> add(std::string path) const;
     /// Ends the watch of a path that was added under this text. Events that have come before are
     /// still told. No effect if the path is not watched, or its file is gone.
+    /// Throws: RuntimeError if the watcher's loop does not run.
     void remove(const std::string& path) const;
 
     /// The next event. Never empty: a watcher has no end, and a program ends its loop by a

@@ -30,7 +30,7 @@ namespace asyncio::lowlevel {
 
 class RingWatches {
 public:
-    explicit RingWatches(Scratch& scratch) noexcept : watched_(scratch) {}
+    explicit RingWatches(Scratch& scratch) : watched_(scratch) {}
 
     bool takes(const Operation& operation) const noexcept { return watched_.takes(operation); }
     /// Returns the result, or `would_block` if the operation waits in a list of its descriptor.

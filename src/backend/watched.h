@@ -71,7 +71,7 @@ public:
     /// The part of a generation that travels in an event.
     static constexpr std::uint32_t generation_mask = 0x7fffffffu;
 
-    explicit Watched(Scratch& scratch) noexcept : scratch_(scratch) {}
+    explicit Watched(Scratch& scratch) : scratch_(scratch) {}
 
     /// Whether the operation belongs here: it may have to wait, and its descriptor is owned.
     bool takes(const Operation& operation) const noexcept {

@@ -74,12 +74,10 @@ EventLoop& Runner::get_loop() {
     return *loop_;
 }
 
-/// Python has the same refusal, with the same words. The signals of an earlier run end before the
-/// main task of the next one is made: a late signal of that run must not reach this task.
+/// Python has the same refusal, with the same words.
 EventLoop& Runner::loop_to_run() {
     if (internal::here.loop != nullptr)
         throw RuntimeError("asyncio::run() cannot be called from a running event loop");
-    stop_signals_.reset();
     return get_loop();
 }
 

@@ -30,12 +30,10 @@ struct SignalNode : Ready {
     SignalNode(const SignalNode&) = delete;
     SignalNode& operator=(const SignalNode&) = delete;
 
-    ~SignalNode() { take_out(); }
-
     /// A node that was posted too late for the run still lies in the inbox of the loop, and the
     /// inbox must not keep a pointer to a dead object: one iteration takes it out. A loop that has
     /// closed has emptied its inbox.
-    void take_out() {
+    ~SignalNode() {
         if (!posted_ || loop.is_closed()) return;
         loop.stop();
         loop.run_forever();

@@ -57,7 +57,6 @@ public:
         if (!signals_.until_end_ && signals_.first_ == 0)
             for (TerminationGuard& guard : signals_.guards_) guard.end();
         signals_.known_ = signals_.first_;
-        signals_.take_out();
     }
 
 private:

@@ -80,19 +80,20 @@ OpenOptions parse_mode(std::string_view mode) {
 
 /// One read of at most `size` bytes to the end of what is ahead. Returns how many came; 0 at the
 /// end of the file.
-Coro<std::size_t> read_more(FileStatePtr state, std::size_t size) {
+Coro<std::size_t> read_more(FileStatePtr state, std::size_t size, const char* function) {
+    const int fd = state->number(function);
     std::string part(size, '\0');
     int count = -ESPIPE;
     if (!state->has_no_places)
         count = co_await perform({.kind = OperationKind::pread,
-                                  .fd = state->number(),
+                                  .fd = fd,
                                   .buffer = part.data(),
                                   .size = size,
                                   .offset = state->read_up_to});
     if (count == -ESPIPE) {
         state->has_no_places = true;
         count = co_await perform({.kind = OperationKind::read,
-                                  .fd = state->number(),
+                                  .fd = fd,
                                   .blocking = Blocking::possible,
                                   .buffer = part.data(),
                                   .size = size});
@@ -105,25 +106,27 @@ Coro<std::size_t> read_more(FileStatePtr state, std::size_t size) {
 
 /// The size of the next read grows with what was read, so that a large file takes few calls and
 /// each byte is copied a constant number of times.
-Coro<std::string> read_bytes_of(FileStatePtr state, std::size_t most_bytes) {
+Coro<std::string> read_bytes_of(FileStatePtr state, std::size_t most_bytes, const char* function) {
+    state->number(function);
     const PositionUse use(*state);
     while (state->ahead.size() < most_bytes) {
         const std::size_t missing = most_bytes - state->ahead.size();
         const std::size_t wanted = std::min(missing, std::max(chunk_bytes, state->ahead.size()));
-        if (co_await read_more(state, wanted) == 0) break;
+        if (co_await read_more(state, wanted, function) == 0) break;
     }
     co_return state->ahead.take(std::min(most_bytes, state->ahead.size()));
 }
 
 /// By way of the buffer, so that a cancelled call has moved nothing.
 Coro<std::size_t> read_into_of(FileStatePtr state, std::span<char> memory) {
-    const std::string bytes = co_await read_bytes_of(state, memory.size());
+    const std::string bytes = co_await read_bytes_of(state, memory.size(), "File::read_into()");
     std::copy(bytes.begin(), bytes.end(), memory.begin());
     co_return bytes.size();
 }
 
 /// What was searched already is not searched again.
-Coro<std::string> read_line_of(FileStatePtr state) {
+Coro<std::string> read_line_of(FileStatePtr state, const char* function) {
+    state->number(function);
     const PositionUse use(*state);
     std::size_t searched = 0;
     for (;;) {
@@ -136,7 +139,7 @@ Coro<std::string> read_line_of(FileStatePtr state) {
                                     length);
         if (end != std::string_view::npos) co_return state->ahead.take(length);
         searched = bytes.size();
-        if (co_await read_more(state, chunk_bytes) == 0)
+        if (co_await read_more(state, chunk_bytes, function) == 0)
             co_return state->ahead.take(state->ahead.size());
     }
 }
@@ -144,7 +147,7 @@ Coro<std::string> read_line_of(FileStatePtr state) {
 /// Another task may use the file between two lines.
 AsyncGenerator<std::string> lines_of(FileStatePtr state) {
     for (;;) {
-        std::string line = co_await read_line_of(state);
+        std::string line = co_await read_line_of(state, "File::lines()");
         if (line.empty()) co_return;
         co_yield std::move(line);
     }
@@ -152,17 +155,18 @@ AsyncGenerator<std::string> lines_of(FileStatePtr state) {
 
 /// One write of a part of `bytes`. Returns how many bytes were written, at least one.
 Coro<std::size_t> write_some(FileStatePtr state, std::string_view bytes, std::int64_t place) {
+    const int fd = state->number("File::write()");
     int count = -ESPIPE;
     if (!state->has_no_places)
         count = co_await perform({.kind = OperationKind::pwrite,
-                                  .fd = state->number(),
+                                  .fd = fd,
                                   .buffer = const_cast<char*>(bytes.data()),
                                   .size = bytes.size(),
                                   .offset = place});
     if (count == -ESPIPE) {
         state->has_no_places = true;
         count = co_await perform({.kind = OperationKind::write,
-                                  .fd = state->number(),
+                                  .fd = fd,
                                   .blocking = Blocking::possible,
                                   .buffer = const_cast<char*>(bytes.data()),
                                   .size = bytes.size()});
@@ -174,6 +178,7 @@ Coro<std::size_t> write_some(FileStatePtr state, std::string_view bytes, std::in
 /// What was read ahead is dropped first. In a pipe it is kept: there it can be read once only, and
 /// has no place at which a write could happen.
 Coro<std::size_t> write_bytes_of(FileStatePtr state, std::string bytes) {
+    state->number("File::write()");
     const PositionUse use(*state);
     if (!state->has_no_places) {
         state->read_up_to = state->place();
@@ -191,12 +196,13 @@ Coro<std::size_t> write_bytes_of(FileStatePtr state, std::string bytes) {
 /// The memory grows with what has come, because the caller may ask for more than the file has.
 Coro<std::string> read_at_of(FileStatePtr state, std::int64_t offset, std::size_t most_bytes) {
     std::string bytes;
+    state->number("File::read_at()");
     while (bytes.size() < most_bytes) {
         const std::size_t before = bytes.size();
         const std::size_t wanted = std::min(most_bytes - before, std::max(chunk_bytes, before));
         bytes.resize(before + wanted);
         const int count = co_await perform({.kind = OperationKind::pread,
-                                            .fd = state->number(),
+                                            .fd = state->number("File::read_at()"),
                                             .buffer = bytes.data() + before,
                                             .size = wanted,
                                             .offset = offset});
@@ -212,9 +218,10 @@ Coro<std::string> read_at_of(FileStatePtr state, std::int64_t offset, std::size_
 /// next call then brings the rest, or the error.
 Coro<std::size_t> write_at_of(FileStatePtr state, std::int64_t offset, std::string bytes) {
     std::string_view rest = bytes;
+    state->number("File::write_at()");
     while (!rest.empty()) {
         const int count = co_await perform({.kind = OperationKind::pwrite,
-                                            .fd = state->number(),
+                                            .fd = state->number("File::write_at()"),
                                             .buffer = const_cast<char*>(rest.data()),
                                             .size = rest.size(),
                                             .offset = offset});
@@ -226,11 +233,11 @@ Coro<std::size_t> write_at_of(FileStatePtr state, std::int64_t offset, std::stri
 }
 
 /// Asks by the descriptor and not by the path, whose file may have another name by now.
-Coro<FileStat> stat_of(FileStatePtr state) {
+Coro<FileStat> stat_of(FileStatePtr state, const char* function) {
     struct statx about{};
     char no_path[] = "";
     const int result = co_await perform({.kind = OperationKind::statx,
-                                         .fd = state->number(),
+                                         .fd = state->number(function),
                                          .flags = AT_EMPTY_PATH,
                                          .buffer = no_path,
                                          .size = STATX_BASIC_STATS,
@@ -240,51 +247,54 @@ Coro<FileStat> stat_of(FileStatePtr state) {
 }
 
 Coro<std::uint64_t> size_of_file(FileStatePtr state) {
-    const FileStat about = co_await stat_of(std::move(state));
+    const FileStat about = co_await stat_of(std::move(state), "File::size()");
     co_return about.size;
 }
 
 /// Only the end has to be asked for. The kernel's own position is not used, so it is not moved.
 Coro<std::int64_t> seek_of(FileStatePtr state, std::int64_t offset, Whence whence) {
+    state->number("File::seek()");
     const PositionUse use(*state);
     std::int64_t start = 0;
     if (whence == Whence::current) start = state->place();
     if (whence == Whence::end) {
-        const FileStat about = co_await stat_of(state);
+        const FileStat about = co_await stat_of(state, "File::seek()");
         start = static_cast<std::int64_t>(about.size);
     }
     std::int64_t place = 0;
     if (__builtin_add_overflow(start, offset, &place) || place < 0)
         throw std::invalid_argument("seek to a place before the start of " + quoted(state->name));
     if (state->has_no_places) state->refuse(ESPIPE, "seek in");
-    state->number();
     state->read_up_to = place;
     state->ahead.drop_all();
     co_return place;
 }
 
 Coro<> truncate_of(FileStatePtr state, std::int64_t size) {
-    const int result =
-        co_await perform({.kind = OperationKind::ftruncate, .fd = state->number(), .offset = size});
+    const int result = co_await perform({.kind = OperationKind::ftruncate,
+                                         .fd = state->number("File::truncate()"),
+                                         .offset = size});
     if (result < 0) state->refuse(-result, "truncate");
 }
 
 Coro<> sync_of(FileStatePtr state, bool data_only) {
-    const int result = co_await perform(
-        {.kind = OperationKind::fsync, .fd = state->number(), .flags = data_only ? 1 : 0});
+    const int result = co_await perform({.kind = OperationKind::fsync,
+                                         .fd = state->number("File::sync()"),
+                                         .flags = data_only ? 1 : 0});
     if (result < 0) state->refuse(-result, "sync");
 }
 
 /// The number is given up before the close, so that nothing closes it a second time.
 Coro<> close_of(FileStatePtr state) {
     if (!state->fd) co_return;
+    state->number("File::close()");
     const int result = co_await perform({.kind = OperationKind::close, .fd = state->fd.release()});
     if (result < 0) state->refuse(-result, "close");
 }
 
 /// A closed file refuses `flush`, too, as in Python.
 Coro<> nothing_of(FileStatePtr state) {
-    state->number();
+    state->number("File::flush()");
     co_return;
 }
 
@@ -313,7 +323,13 @@ FileStat as_file_stat(const struct statx& about) noexcept {
     return result;
 }
 
-int FileState::number() const {
+void require_loop(std::uint32_t number, const char* function) {
+    if (running_task(function).loop().number() != number)
+        throw RuntimeError(std::string(function) + ": the object belongs to another event loop");
+}
+
+int FileState::number(const char* function) const {
+    require_loop(loop_number, function);
     if (!fd) throw RuntimeError("the file " + quoted(name) + " is closed");
     return fd.get();
 }
@@ -335,7 +351,7 @@ Coro<File> FileState::open(std::string path, OpenOptions options) {
     lowlevel::LoopFd fd(loop, lowlevel::Fd(made));
     auto state = std::make_shared<FileState>(std::move(fd), std::move(path), options);
     if (options.append) {
-        const FileStat about = co_await stat_of(state);
+        const FileStat about = co_await stat_of(state, "asyncio::File::open()");
         state->read_up_to = static_cast<std::int64_t>(about.size);
     }
     co_return File(std::move(state));
@@ -366,15 +382,18 @@ Coro<File> File::open(std::string path, const OpenOptions& options) {
 }
 
 Coro<std::string> File::read() const {
-    return internal::read_bytes_of(internal::held(state_), std::numeric_limits<std::size_t>::max());
+    return internal::read_bytes_of(internal::held(state_), std::numeric_limits<std::size_t>::max(),
+                                   "File::read()");
 }
 Coro<std::string> File::read(std::size_t most_bytes) const {
-    return internal::read_bytes_of(internal::held(state_), most_bytes);
+    return internal::read_bytes_of(internal::held(state_), most_bytes, "File::read()");
 }
 Coro<std::size_t> File::read_into(std::span<char> memory) const {
     return internal::read_into_of(internal::held(state_), memory);
 }
-Coro<std::string> File::readline() const { return internal::read_line_of(internal::held(state_)); }
+Coro<std::string> File::readline() const {
+    return internal::read_line_of(internal::held(state_), "File::readline()");
+}
 AsyncGenerator<std::string> File::lines() const {
     return internal::lines_of(internal::held(state_));
 }
@@ -399,7 +418,9 @@ Coro<> File::flush() const { return internal::nothing_of(internal::held(state_))
 Coro<> File::sync(SyncOptions options) const {
     return internal::sync_of(internal::held(state_), options.data_only);
 }
-Coro<FileStat> File::stat() const { return internal::stat_of(internal::held(state_)); }
+Coro<FileStat> File::stat() const {
+    return internal::stat_of(internal::held(state_), "File::stat()");
+}
 Coro<std::uint64_t> File::size() const { return internal::size_of_file(internal::held(state_)); }
 Coro<> File::close() const { return internal::close_of(internal::held(state_)); }
 bool File::closed() const noexcept { return state_ == nullptr || !state_->fd; }

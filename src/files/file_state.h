@@ -17,6 +17,11 @@ struct statx;
 
 namespace asyncio::internal {
 
+/// Throws: RuntimeError that names `function`, if the code does not run in a task, or in a task of
+/// another loop than the one with this number. An operation of another loop would reach a back-end
+/// that does not know the descriptor.
+void require_loop(std::uint32_t number, const char* function);
+
 /// `path` in quotes, for messages.
 std::string quoted(std::string_view path);
 
@@ -27,12 +32,16 @@ FileStat as_file_stat(const struct statx& about) noexcept;
 /// call that is in progress.
 struct FileState {
     FileState(lowlevel::LoopFd file, std::string file_name, const OpenOptions& options)
-        : fd(std::move(file)), name(std::move(file_name)), limit(options.limit) {}
+        : fd(std::move(file)),
+          loop_number(fd.loop()->number()),
+          name(std::move(file_name)),
+          limit(options.limit) {}
 
     static Coro<File> open(std::string path, OpenOptions options);
 
-    /// The descriptor of an open file. Throws: RuntimeError for a closed one.
-    int number() const;
+    /// The descriptor, for the use by `function`. Throws: RuntimeError for a closed file, and if
+    /// the code does not run in a task of the file's loop; the message names `function`.
+    int number(const char* function) const;
     /// Throws: OsError that names the verb and the file.
     [[noreturn]] void refuse(int error, const char* verb) const;
 
@@ -42,6 +51,8 @@ struct FileState {
     }
 
     lowlevel::LoopFd fd;
+    /// The loop may be gone, and another one at its address.
+    const std::uint32_t loop_number;
     const std::string name;
     const std::size_t limit;
     /// The place up to which the file was read, or at which it was written.

@@ -37,16 +37,20 @@ void check(const std::string& path) {
         throw std::invalid_argument("a path with a NUL in it");
 }
 
-OperationRequest on_path(OperationKind kind, std::string& path) {
+/// Throws: RuntimeError that names `function`, outside tasks.
+OperationRequest on_path(OperationKind kind, std::string& path, const char* function) {
+    internal::running_task(function);
     check(path);
     return {.kind = kind, .fd = AT_FDCWD, .buffer = path.data()};
 }
 
-Coro<> unlink_path(std::string path, int flags, const char* verb) {
-    OperationRequest request = on_path(OperationKind::unlink, path);
-    request.flags = flags;
+Coro<> unlink_path(std::string path, bool is_folder) {
+    const char* function = is_folder ? "asyncio::files::rmdir()" : "asyncio::files::remove()";
+    const char* verb = is_folder ? "remove the folder " : "remove ";
+    OperationRequest request = on_path(OperationKind::unlink, path, function);
+    if (is_folder) request.flags = AT_REMOVEDIR;
     const int result = co_await perform(request);
-    if (result < 0) throw OsError(-result, std::string(verb) + " " + quoted(path));
+    if (result < 0) throw OsError(-result, verb + quoted(path));
 }
 
 /// The close is awaited, because some file systems report a failed write only then.
@@ -81,7 +85,7 @@ Coro<> write_atomically(std::string path, std::string bytes, WriteOptions option
     Outcome<void> outcome =
         co_await settle(write_and_rename(fresh, std::move(path), std::move(bytes), options));
     if (outcome.failed() || outcome.cancelled())
-        static_cast<void>(co_await settle(unlink_path(fresh, 0, "remove")));
+        static_cast<void>(co_await settle(unlink_path(fresh, false)));
     outcome.value();
 }
 
@@ -97,7 +101,7 @@ std::size_t end_of_parent(std::string_view path) {
 
 /// The result and not an error: a folder that exists is no surprise to most callers.
 Coro<int> try_mkdir(std::string path, unsigned permissions) {
-    OperationRequest request = on_path(OperationKind::mkdir, path);
+    OperationRequest request = on_path(OperationKind::mkdir, path, "asyncio::files::mkdir()");
     request.size = permissions;
     co_return co_await perform(request);
 }
@@ -151,8 +155,8 @@ bool means_absence(int error) noexcept {
            error == ELOOP;
 }
 
-Coro<int> try_stat(std::string path, struct statx* about) {
-    OperationRequest request = on_path(OperationKind::statx, path);
+Coro<int> try_stat(std::string path, struct statx* about, const char* function) {
+    OperationRequest request = on_path(OperationKind::statx, path, function);
     request.size = STATX_BASIC_STATS;
     request.second = about;
     co_return co_await perform(request);
@@ -180,15 +184,13 @@ Coro<> write_text(std::string path, std::string text, WriteOptions options) {
     return write_bytes(std::move(path), std::move(text), options);
 }
 
-Coro<> remove(std::string path) { return unlink_path(std::move(path), 0, "remove"); }
+Coro<> remove(std::string path) { return unlink_path(std::move(path), false); }
 
-Coro<> rmdir(std::string path) {
-    return unlink_path(std::move(path), AT_REMOVEDIR, "remove the folder");
-}
+Coro<> rmdir(std::string path) { return unlink_path(std::move(path), true); }
 
 Coro<> rename(std::string from, std::string to) {
     check(to);
-    OperationRequest request = on_path(OperationKind::rename, from);
+    OperationRequest request = on_path(OperationKind::rename, from, "asyncio::files::rename()");
     request.second_fd = AT_FDCWD;
     request.second = to.data();
     const int result = co_await perform(request);
@@ -201,7 +203,9 @@ Coro<> mkdir(std::string path, MkdirOptions options) {
                                        : co_await try_mkdir(path, options.permissions);
     if (result == -EEXIST && options.exist_ok) {
         struct statx about{};
-        if (co_await try_stat(path, &about) == 0 && S_ISDIR(about.stx_mode)) co_return;
+        if (co_await try_stat(path, &about, "asyncio::files::mkdir()") == 0 &&
+            S_ISDIR(about.stx_mode))
+            co_return;
     }
     if (result < 0) throw OsError(-result, "make the folder " + quoted(path));
 }
@@ -209,8 +213,9 @@ Coro<> mkdir(std::string path, MkdirOptions options) {
 /// The whole folder at once and not entry by entry: 32 KiB hold some thousand names, and a program
 /// that waits between two entries would see a folder that changes under it.
 Coro<std::vector<DirEntry>> scandir(std::string path) {
-    lowlevel::Loop& loop = internal::running_task("asyncio::files::scandir()").loop();
-    OperationRequest request = on_path(OperationKind::open, path);
+    constexpr auto function = "asyncio::files::scandir()";
+    lowlevel::Loop& loop = internal::running_task(function).loop();
+    OperationRequest request = on_path(OperationKind::open, path, function);
     request.flags = O_RDONLY | O_DIRECTORY;
     const int made = co_await perform(request);
     if (made < 0) throw OsError(-made, "list " + quoted(path));
@@ -239,7 +244,7 @@ Coro<std::vector<std::string>> listdir(std::string path) {
 
 Coro<FileStat> stat(std::string path) {
     struct statx about{};
-    const int result = co_await try_stat(path, &about);
+    const int result = co_await try_stat(path, &about, "asyncio::files::stat()");
     if (result < 0) throw OsError(-result, "stat " + quoted(path));
     co_return internal::as_file_stat(about);
 }
@@ -248,7 +253,7 @@ Coro<FileStat> stat(std::string path) {
 /// program that is told "no" would make the file a second time.
 Coro<bool> exists(std::string path) {
     struct statx about{};
-    const int result = co_await try_stat(path, &about);
+    const int result = co_await try_stat(path, &about, "asyncio::files::exists()");
     if (result < 0 && !means_absence(-result)) throw OsError(-result, "stat " + quoted(path));
     co_return result == 0;
 }

@@ -38,11 +38,14 @@ using lowlevel::perform;
 
 /// The part that a call in progress keeps alive.
 struct WatcherState {
-    explicit WatcherState(lowlevel::LoopFd watcher) : fd(std::move(watcher)) {}
+    explicit WatcherState(lowlevel::LoopFd watcher)
+        : fd(std::move(watcher)), loop_number(fd.loop()->number()) {}
 
     static Coro<FileWatcher> open(std::string path);
 
     lowlevel::LoopFd fd;
+    /// The loop may be gone, and another one at its address.
+    const std::uint32_t loop_number;
     std::map<int, std::string> paths;
     std::deque<FileEvent> events;
     /// A task waits in `next`.
@@ -66,6 +69,7 @@ const StatePtr& held_watcher(const StatePtr& state) {
 /// The kernel gives a file that is watched already its old number. Its first path stays, so that
 /// the events of one file have one name.
 Coro<> add_watch(StatePtr state, std::string path) {
+    require_loop(state->loop_number, "FileWatcher::add()");
     const int number = co_await perform({.kind = OperationKind::inotify_add_watch,
                                          .fd = state->fd.get(),
                                          .buffer = path.data(),
@@ -154,6 +158,7 @@ struct NextUse {
 /// The records are taken after the read has been reported, so a cancellation loses none: the read
 /// has brought them, or they are still with the kernel.
 Coro<std::optional<FileEvent>> next_event(StatePtr state) {
+    require_loop(state->loop_number, "FileWatcher::next()");
     const NextUse use(*state);
     constexpr std::size_t size_bytes = 16 * 1024;
     std::string records;
@@ -198,6 +203,8 @@ Coro<> FileWatcher::add(std::string path) const {
 /// path.
 void FileWatcher::remove(const std::string& path) const {
     const internal::StatePtr& state = internal::held_watcher(state_);
+    if (internal::running_loop("FileWatcher::remove()").number() != state->loop_number)
+        throw RuntimeError("FileWatcher::remove(): the object belongs to another event loop");
     for (const auto& [number, watched] : state->paths) {
         if (watched != path) continue;
         static_cast<void>(lowlevel::perform_now(*state->fd.loop(),

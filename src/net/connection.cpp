@@ -20,6 +20,7 @@
 #include <asyncio/staggered_race.h>
 
 #include "net/stream_over_socket.h"
+#include "streams/socket_addresses.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -134,6 +135,7 @@ Coro<Stream> open_connection(std::string host, int port, ConnectOptions options)
     co_return co_await race_to(host + ":" + std::to_string(port), std::move(addresses), options);
 }
 
+/// A race with one attempt, so that the error is the same as for a host.
 Coro<Stream> open_connection(Address address, ConnectOptions options) {
     if (address.is_empty()) throw std::invalid_argument("open_connection: the address is empty");
     std::vector<Address> one(1, address);
@@ -145,9 +147,12 @@ Coro<Stream> open_unix_connection(std::string path, ConnectOptions options) {
     co_return co_await open_connection(Address::local(path), options);
 }
 
+/// A connection that was reset in the meantime has no peer any more. This is no error here: the
+/// first read says what has happened.
 Stream connect_accepted_socket(Socket socket, StreamOptions options) {
     EventLoop& loop = internal::running_loop("asyncio::connect_accepted_socket()");
-    const Address peer = socket.getpeername();
+    if (!socket) throw OsError(EBADF, "make a stream of a socket");
+    const Address peer = internal::peer_address_of(loop, socket.fileno());
     lowlevel::LoopFd fd(loop, socket.detach());
     return internal::stream_over_socket(loop, std::move(fd), peer, options);
 }

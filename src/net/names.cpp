@@ -153,6 +153,8 @@ Coro<NameInfo> getnameinfo(Address address, int flags) {
 
 }  // namespace no_adl
 
+/// The members check the loop in the call, and not in the coroutine that they return: so a wrong
+/// use is reported where it stands, also if the coroutine is never awaited.
 Coro<std::vector<AddressInfo>> EventLoop::getaddrinfo(std::string host, std::string service,
                                                       AddressHints hints) {
     constexpr auto function = "EventLoop::getaddrinfo()";

@@ -21,6 +21,8 @@
 #include "net/server_state.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <exception>
 #include <stdexcept>
 
 #include <netdb.h>
@@ -35,25 +37,48 @@ Server server_of(EventLoop& loop, ClientHandler handler, const ServerLimits& lim
     return Server(Ref<ServerState>::adopt(new ServerState(loop, std::move(handler), limits)));
 }
 
-/// The addresses to listen on, in the order of the hosts. A name and a number of the same address
-/// give one socket.
-Coro<std::vector<Address>> addresses_of(std::vector<std::string> hosts, int port, int family) {
-    const AddressHints hints{.family = family, .type = SOCK_STREAM, .flags = AI_PASSIVE};
-    std::vector<Address> addresses;
-    for (const std::string& host : hosts) {
-        const std::vector<AddressInfo> found = co_await getaddrinfo(host, port, hints);
-        for (const AddressInfo& info : found) {
-            if (std::find(addresses.begin(), addresses.end(), info.address) == addresses.end())
-                addresses.push_back(info.address);
+/// Moves the addresses of a host that are not known yet into a list, and notes them in `known`. A
+/// name and a number of the same address give one socket.
+std::vector<Address> new_addresses(const std::vector<AddressInfo>& found,
+                                   std::vector<Address>& known) {
+    std::vector<Address> fresh;
+    for (const AddressInfo& info : found) {
+        if (std::find(known.begin(), known.end(), info.address) != known.end()) continue;
+        known.push_back(info.address);
+        fresh.push_back(info.address);
+    }
+    return fresh;
+}
+
+/// The address is of a family that is switched off, or of another machine.
+bool is_not_of_this_machine(int error) noexcept {
+    return error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
+}
+
+/// Listens on the addresses of one host. An address that this machine does not have is left out if
+/// the host has another one. The name "localhost" stands for ::1, too, also on a machine without
+/// IPv6, and a server must be able to listen there.
+void listen_on_host(ServerState& server, const std::vector<Address>& addresses,
+                    const ListenOptions& options) {
+    std::exception_ptr missing;
+    bool listens = addresses.empty();
+    for (const Address& address : addresses) {
+        try {
+            server.add(listen_on(address, options));
+            listens = true;
+        } catch (const OsError& error) {
+            if (!is_not_of_this_machine(error.error())) throw;
+            missing = std::current_exception();
         }
     }
-    co_return addresses;
+    if (!listens) std::rethrow_exception(missing);
 }
 
 }  // namespace
 
 /// The handle exists before the first socket is made. So an address that cannot be used leaves
 /// nothing: the sockets that listen already are closed with the handle.
+/// Every socket listens before the first one accepts, so no client has been served by then.
 Coro<Server> serve(ClientHandler handler, std::vector<std::string> hosts, int port,
                    ServerOptions options) {
     EventLoop& loop = running_loop("asyncio::start_server()");
@@ -63,10 +88,13 @@ Coro<Server> serve(ClientHandler handler, std::vector<std::string> hosts, int po
                               .no_delay = options.no_delay,
                               .keep_alive = options.keep_alive};
     const ListenOptions listen{options.backlog, options.reuse_address, options.reuse_port};
-    const std::vector<Address> addresses =
-        co_await addresses_of(std::move(hosts), port, options.family);
+    const AddressHints hints{.family = options.family, .type = SOCK_STREAM, .flags = AI_PASSIVE};
     Server server = server_of(loop, std::move(handler), limits);
-    for (const Address& address : addresses) server.state().add(listen_on(address, listen));
+    std::vector<Address> known;
+    for (const std::string& host : hosts) {
+        const std::vector<AddressInfo> found = co_await getaddrinfo(host, port, hints);
+        listen_on_host(server.state(), new_addresses(found, known), listen);
+    }
     if (options.start_serving) server.start_serving();
     co_return server;
 }

@@ -109,7 +109,9 @@ Coro<void> serve_client(ServerState::Counted counted, std::shared_ptr<lowlevel::
     if (end.cancelled()) client.writer.abort();
 }
 
-/// Waits until a connection has ended, at most for `limit`.
+/// Waits until a connection has ended, at most for `limit`. The end of a connection gives back the
+/// descriptor that is missing. Other parts of the program give theirs back without a sign, and
+/// for these there is the limit.
 Coro<void> pause(ServerState& server, Duration limit) {
     const auto change = [&]() -> Coro<void> { co_await server.changed(); };
     co_await move_on_after(limit, change);
@@ -133,11 +135,15 @@ void take(ServerState& server, int fd, const sockaddr_storage& storage, std::siz
 }
 
 /// A reason that ends with the end of another connection, or by itself.
+/// Any other error concerns this server alone: a firewall that forbids the accept, for example.
+/// Errors of one connection do not come here, because the back-ends skip them (socket_calls.cpp).
 constexpr bool is_shortage(int error) noexcept {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-/// The same shortage is reported once, until a connection was accepted again.
+/// The same shortage is reported once, until a connection was accepted again. A server under a
+/// flood of connections would otherwise fill the log at the moment in which the machine is short of
+/// everything.
 Coro<void> recover(ServerState& server, const Listener& listener, int error, bool& reported) {
     if (!std::exchange(reported, true)) {
         const std::string what = "accept on " + listener.address.to_string();
@@ -150,6 +156,8 @@ Coro<void> recover(ServerState& server, const Listener& listener, int error, boo
     co_await pause(server, pause_without_descriptors);
 }
 
+/// The operation and the address stand in this frame, so an accept allocates nothing, and the
+/// memory that a connection needs is asked for when the connection is there.
 Coro<void> accept_on(ServerState& server, const Listener& listener) {
     bool reported = false;
     while (server.is_serving()) {

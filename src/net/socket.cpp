@@ -122,6 +122,8 @@ BytesAwaiter::BytesAwaiter(const BytesRequest& request)
 
 // --- Making and asking --------------------------------------------------------------------------
 
+/// Making a socket never waits, so a constructor can do it, although it is an operation of the
+/// back-end like all others.
 Socket::Socket(int family, int type, int proto) {
     EventLoop& loop = internal::running_loop("asyncio::Socket()");
     OperationRequest request{.kind = OperationKind::socket,
@@ -134,6 +136,8 @@ Socket::Socket(int family, int type, int proto) {
     fd_ = lowlevel::LoopFd(loop, lowlevel::Fd(made));
 }
 
+/// A descriptor in blocking mode would stop the whole loop at the first call that has to wait. The
+/// mode belongs to the open file, so other processes that share the file see it change.
 Socket::Socket(lowlevel::Fd fd) {
     EventLoop& loop = internal::running_loop("asyncio::Socket()");
     set_non_blocking(loop, fd.get());

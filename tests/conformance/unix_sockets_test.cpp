@@ -10,6 +10,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -160,6 +161,31 @@ TEST_P(UnixSockets, a_path_is_used_once_and_stays_when_its_socket_is_closed) {
     EXPECT_EQ(bind(make_socket(AF_UNIX, SOCK_STREAM), path.address), -EADDRINUSE);
     EXPECT_EQ(close(listening), 0);
     EXPECT_EQ(bind(make_socket(AF_UNIX, SOCK_STREAM), path.address), -EADDRINUSE);
+}
+
+TEST_P(UnixSockets, a_path_that_was_removed_is_free_and_no_way_to_the_old_socket) {
+    UnixPath path;
+    const int old = unix_listener(path.address);
+    struct statx known{};
+    EXPECT_EQ(run({.kind = OperationKind::statx,
+                   .fd = AT_FDCWD,
+                   .buffer = path.name.data(),
+                   .size = STATX_TYPE,
+                   .second = &known}),
+              0);
+    EXPECT_TRUE(S_ISSOCK(known.stx_mode));
+    EXPECT_EQ(run({.kind = OperationKind::unlink, .fd = AT_FDCWD, .buffer = path.name.data()}), 0);
+    EXPECT_EQ(connect(make_socket(AF_UNIX, SOCK_STREAM), path.address), -ENOENT);
+    const int current = unix_listener(path.address);
+    EXPECT_EQ(close(old), 0);
+    EXPECT_EQ(connect(make_socket(AF_UNIX, SOCK_STREAM), path.address), 0);
+    accept(current);
+}
+
+TEST_P(UnixSockets, a_path_needs_its_folder) {
+    std::string name = unused_name(false) + "/socket";
+    SocketAddress address = address_of(name);
+    EXPECT_EQ(bind(make_socket(AF_UNIX, SOCK_STREAM), address), -ENOENT);
 }
 
 TEST_P(UnixSockets, a_connect_finds_no_path_or_a_path_without_a_listener) {

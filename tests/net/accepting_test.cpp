@@ -44,6 +44,12 @@ Coro<> expect_echo(const Stream& stream, std::string text) {
     EXPECT_EQ(answer, text);
 }
 
+/// Lets the close of the socket be a reset.
+void reset_when_closed(const Socket& socket) {
+    const linger reset{.l_onoff = 1, .l_linger = 0};
+    socket.setsockopt(SOL_SOCKET, SO_LINGER, {reinterpret_cast<const char*>(&reset), sizeof reset});
+}
+
 Coro<> end(const Server& server) {
     server.close();
     co_await server.wait_closed();
@@ -118,9 +124,7 @@ TEST(accepting, NET_22_a_client_that_has_gone_delays_no_other) {
         for (int i = 0; i < 3; ++i) {
             Socket gone(AF_INET);
             co_await gone.connect(Address::ip(loopback, server.port()));
-            const linger reset{.l_onoff = 1, .l_linger = 0};
-            gone.setsockopt(SOL_SOCKET, SO_LINGER,
-                            {reinterpret_cast<const char*>(&reset), sizeof reset});
+            reset_when_closed(gone);
         }
         const Stream client = co_await open_connection(loopback, server.port());
         const TimePoint start = get_running_loop().time();
@@ -245,6 +249,20 @@ TEST(accepting, NET_13_one_address_that_cannot_be_used_leaves_none_in_use) {
     });
 }
 
+TEST(accepting, NET_13_an_address_of_a_host_that_this_machine_does_not_have_is_left_out) {
+    run_watched([](World& world) -> Coro<> {
+        world.hosts["two.test"] = {"192.0.2.1", "127.0.0.1"};
+        world.hosts["far.test"] = {"192.0.2.1", "192.0.2.2"};
+        Server server = co_await start_server(echo, "two.test", 0);
+        EXPECT_EQ(server.addresses().size(), 1u);
+        EXPECT_EQ(server.addresses().front().host(), "127.0.0.1");
+        std::vector<std::string> hosts{"127.0.0.1", "far.test"};
+        const int error = co_await error_number(start_server(echo, hosts, 0));
+        EXPECT_EQ(error, EADDRNOTAVAIL);
+        co_await end(server);
+    });
+}
+
 TEST(accepting, NET_14_two_servers_share_a_port_if_both_want_it) {
     run_watched([](World&) -> Coro<> {
         Server first = co_await start_server(echo, loopback, 0, {.reuse_port = true});
@@ -288,6 +306,25 @@ TEST(accepting, NET_25_a_socket_that_the_program_has_accepted_becomes_a_stream) 
         server.close();
         const std::string rest = co_await client.read();
         EXPECT_EQ(rest, "");
+    });
+}
+
+TEST(accepting, NET_25_a_reset_of_it_is_told_by_the_first_read) {
+    run_watched([](World&) -> Coro<> {
+        Socket listener(AF_INET);
+        listener.bind(Address::ip(loopback, 0));
+        listener.listen();
+        {
+            Socket client(AF_INET);
+            co_await client.connect(listener.getsockname());
+            reset_when_closed(client);
+        }
+        Accepted accepted = co_await listener.accept();
+        co_await readable(accepted.socket.fileno());
+        const Stream stream = connect_accepted_socket(std::move(accepted.socket));
+        const int error = co_await error_number(stream.read());
+        EXPECT_EQ(error, ECONNRESET);
+        EXPECT_THROW(connect_accepted_socket(Socket()), OsError);
     });
 }
 

@@ -12,7 +12,7 @@
 // from the seed of the back-end: the same seed loses the same packets.
 //
 // `asyncio/testing/network.h` is the comfortable form of this interface, with hosts as objects and
-// faults as a plan. It stands on this header alone.
+// faults as a plan.
 //
 // Thread-safety: the thread of the back-end.
 
@@ -20,9 +20,7 @@
 #include <asyncio/internal/base/time.h>
 #include <asyncio/lowlevel/backend.h>
 
-#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <string>
 
@@ -38,7 +36,7 @@ struct SimulatedLink {
     /// 0: no limit. Packets wait until those before them are through.
     std::uint64_t bytes_per_second = 0;
     /// The largest number of bytes of a stream that arrive together. 0: no limit.
-    std::size_t largest_piece_bytes = 0;
+    std::uint64_t largest_piece_bytes = 0;
 
     // Probabilities from 0 to 1.
 
@@ -92,11 +90,6 @@ public:
     /// The host is there again, without its former sockets: it answers their peers with RST.
     virtual void power_on(HostNumber host) = 0;
     virtual bool is_on(HostNumber host) const = 0;
-
-    /// Calls `function` when so much virtual time has passed, whether the program waits for
-    /// something or not. `function` may use the network and nothing else of the library. If it
-    /// throws, the process is terminated.
-    virtual void call_after(Duration time, std::function<void()> function) = 0;
 
     /// The virtual time, as `Backend::now`.
     virtual TimePoint now() const noexcept = 0;

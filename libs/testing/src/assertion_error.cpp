@@ -10,15 +10,18 @@ namespace asyncio::testing {
 namespace {
 
 /// The setting stands on a line of its own, so that it can be copied.
-std::string seed_text(std::uint64_t seed, const std::exception_ptr& error) {
+std::string seed_text(std::uint64_t seed, const std::exception_ptr& error,
+                      const std::string& faults) {
     const std::string number = std::to_string(seed);
-    return "seed " + number + " fails: " + describe(error) +
-           "\nto repeat this run, set ASYNCIO_SEED=" + number;
+    std::string text = "seed " + number + " fails: " + describe(error) +
+                       "\nto repeat this run, set ASYNCIO_SEED=" + number;
+    if (!faults.empty()) text += "\nthe faults of this run:\n" + faults;
+    return text;
 }
 
 }  // namespace
 
-SeedError::SeedError(std::uint64_t seed, std::exception_ptr error)
-    : AssertionError(seed_text(seed, error)), seed_(seed), error_(std::move(error)) {}
+SeedError::SeedError(std::uint64_t seed, std::exception_ptr error, const std::string& faults)
+    : AssertionError(seed_text(seed, error, faults)), seed_(seed), error_(std::move(error)) {}
 
 }  // namespace asyncio::testing

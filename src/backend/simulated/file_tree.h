@@ -5,6 +5,9 @@
 // nodes by their names. A node knows its folder and its name, because the watchers of a folder are
 // told what happens to the files in it. A node without a name has no folder.
 //
+// A Unix socket that is bound to a path has a node, too. The node stays when the socket is closed,
+// until its name is removed.
+//
 // Left out: links of both kinds, owners and permissions, and times of access.
 //
 // Thread-safety: none. A tree belongs to one world.
@@ -22,8 +25,10 @@
 namespace asyncio::lowlevel::simulated {
 
 class Notifications;
+class UnixSocket;
 struct File;
 struct Folder;
+struct SocketNode;
 
 /// An entry in the list of a node: who wants to know of which events (notifications.h).
 struct Watch {
@@ -47,9 +52,10 @@ struct Node : std::enable_shared_from_this<Node> {
     Node& operator=(const Node&) = delete;
     virtual ~Node() = default;
 
-    /// Null for a folder, and the other way round.
+    /// Null for a node of another kind.
     virtual File* as_file() noexcept { return nullptr; }
     virtual Folder* as_folder() noexcept { return nullptr; }
+    virtual SocketNode* as_socket() noexcept { return nullptr; }
     const Folder* as_folder() const noexcept { return const_cast<Node*>(this)->as_folder(); }
 
     bool is_folder() const noexcept { return as_folder() != nullptr; }
@@ -128,6 +134,17 @@ struct Folder final : Node {
 
     /// In the order of the names, so that two runs list a folder alike.
     std::map<std::string, NodePtr, std::less<>> entries;
+};
+
+struct SocketNode final : Node {
+    SocketNode(std::uint64_t number_of_node, unsigned mode_of_node, TimePoint now,
+               UnixSocket& bound) noexcept
+        : Node(number_of_node, mode_of_node, now), socket(&bound) {}
+
+    SocketNode* as_socket() noexcept override { return this; }
+
+    /// Null when the socket is closed.
+    UnixSocket* socket;
 };
 
 /// Where a path leads.

@@ -16,7 +16,6 @@
 
 #include <cerrno>
 #include <utility>
-#include <vector>
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -77,17 +76,23 @@ Files::Files(const Descriptors& descriptors, std::uint64_t disk_size_bytes, Time
     root_->put(std::make_shared<Folder>(++last_number_, S_IFDIR | 01777, now), "tmp");
 }
 
-/// Takes the tree down folder by folder: the destructor of a deep one would recurse.
+/// Takes the tree down from its leaves, without recursion and without memory: the way back up is in
+/// the nodes. A folder is removed when it is empty, so no destructor finds another folder inside.
 Files::~Files() {
-    std::vector<NodePtr> rest{std::move(root_)};
-    while (!rest.empty()) {
-        const NodePtr node = std::move(rest.back());
-        rest.pop_back();
-        node->folder = nullptr;
-        if (Folder* folder = node->as_folder()) {
-            for (auto& [name, entry] : folder->entries) rest.push_back(std::move(entry));
-            folder->entries.clear();
+    Folder* here = root_.get();
+    for (;;) {
+        if (here->entries.empty()) {
+            if (here == root_.get()) return;
+            here = here->folder;
         }
+        const auto first = here->entries.begin();
+        Folder* inner = first->second->as_folder();
+        if (inner != nullptr && !inner->entries.empty()) {
+            here = inner;
+            continue;
+        }
+        first->second->folder = nullptr;
+        here->entries.erase(first);
     }
 }
 
@@ -150,7 +155,8 @@ int Files::foresee_open(const Operation& operation) const noexcept {
     }
     if (creates && (flags & O_EXCL) != 0) return -EEXIST;
     if (place.node->is_folder()) return creates || wants_to_write(flags) ? -EISDIR : 0;
-    return place.means_folder || (flags & O_DIRECTORY) != 0 ? -ENOTDIR : 0;
+    if (place.means_folder || (flags & O_DIRECTORY) != 0) return -ENOTDIR;
+    return place.node->as_socket() != nullptr ? -ENXIO : 0;
 }
 
 /// The descriptor is made before the rest happens: without memory the tree stays as it was, and no
@@ -239,6 +245,33 @@ int Files::statx(const Operation& operation) const noexcept {
     answer.stx_ctime = as_timestamp(node.changed);
     *static_cast<struct statx*>(operation.second) = answer;
     return 0;
+}
+
+// --- Unix sockets --------------------------------------------------------------------------------
+
+/// As bind(2): everything that is there already is in the way, a folder as well.
+int Files::bind_socket(std::string_view path, UnixSocket& socket, std::shared_ptr<SocketNode>& node,
+                       Surroundings& around) {
+    const Place place = walk(*root_, *root_, path);
+    if (place.error != 0) return place.error;
+    if (place.node != nullptr) return -EADDRINUSE;
+    if (place.means_folder) return -ENOENT;
+    constexpr unsigned mode = S_IFSOCK | (0777 & ~mask_of_new);
+    node = std::make_shared<SocketNode>(++last_number_, mode, around.now, socket);
+    place.folder->put(node, place.name);
+    note_name(*place.folder, place.name, IN_CREATE, false, around);
+    return 0;
+}
+
+/// A node that is no socket, or whose socket is closed, refuses the connection.
+int Files::find_socket(std::string_view path, UnixSocket*& socket) const noexcept {
+    const Place place = walk(*root_, *root_, path);
+    if (place.error != 0) return place.error;
+    if (place.node == nullptr) return -ENOENT;
+    const SocketNode* node = place.node->as_socket();
+    if (place.means_folder && node != nullptr) return -ENOTDIR;
+    socket = node == nullptr ? nullptr : node->socket;
+    return socket == nullptr ? -ECONNREFUSED : 0;
 }
 
 // --- Names come and go ---------------------------------------------------------------------------

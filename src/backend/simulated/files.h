@@ -1,8 +1,8 @@
 #pragma once
-// The file system of the simulated world: a tree of files and folders in memory, and the operations
-// that name a path.
+// The file system of a host of the simulated world: a tree of files and folders in memory, and the
+// operations that name a path.
 //
-// Every world begins with the same tree: the root and the folder /tmp, which is empty. The root is
+// Every host begins with the same tree: the root and the folder /tmp, which is empty. The root is
 // the working folder. So a program that uses files is deterministic under simulation, and two tests
 // cannot meet in a folder. The real file system is reached only through real descriptors.
 //
@@ -13,7 +13,7 @@
 // and does it when its time has come. Between the two, other operations may change the tree; the
 // world asks again.
 //
-// Thread-safety: none. A file system belongs to one world.
+// Thread-safety: none. A file system belongs to one host.
 
 #include "backend/simulated/file_tree.h"
 #include "backend/simulated/object.h"
@@ -36,6 +36,13 @@ public:
     int foresee(const Operation& operation) const noexcept;
     /// As `Object::carry_out`.
     int carry_out(Operation& operation, Surroundings& around);
+
+    /// Makes a node for a Unix socket. 0, or −errno. Throws: `std::bad_alloc`; nothing has happened
+    /// then.
+    int bind_socket(std::string_view path, UnixSocket& socket, std::shared_ptr<SocketNode>& node,
+                    Surroundings& around);
+    /// The socket that is bound to a path. 0, or −errno.
+    int find_socket(std::string_view path, UnixSocket*& socket) const noexcept;
 
 private:
     /// The two ends of a rename.

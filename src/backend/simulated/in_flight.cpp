@@ -10,12 +10,12 @@ namespace asyncio::lowlevel::simulated {
 
 /// The standard library makes a node only together with an element of a map. So a temporary map
 /// makes the node of the appointment, and `appoint` sets its key later.
-Ticket& InFlight::add(Operation& operation, ObjectPtr object, std::uint64_t opening) {
+Ticket& InFlight::add(Operation& operation, ObjectPtr object, Meaning meaning) {
     Schedule nothing;
     Schedule::node_type appointment = nothing.extract(nothing.emplace(TimePoint{}, &operation));
     Ticket& ticket = write_ticket(operation, std::move(appointment));
     ticket.object = std::move(object);
-    ticket.opening = opening;
+    ticket.meaning = meaning;
     return ticket;
 }
 

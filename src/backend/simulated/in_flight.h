@@ -29,16 +29,25 @@ namespace asyncio::lowlevel::simulated {
 /// order in which they came, which a heap would not.
 using Schedule = std::multimap<TimePoint, Operation*>;
 
+class Files;
+
+/// What an operation meant when it was submitted.
+struct Meaning {
+    /// Which opening of its number (descriptors.h). 0 if the number meant nothing.
+    std::uint64_t opening = 0;
+    /// The file system of the host that has submitted it, for an operation that names a path.
+    Files* files = nullptr;
+};
+
 /// The world's notes about an operation in flight.
 struct Ticket {
     enum class State : std::uint8_t { waiting, appointed, outside, done };
 
-    /// The meaning of the number when the operation was submitted; null if it meant nothing. By the
+    /// The object of the number when the operation was submitted; null if it meant nothing. By the
     /// time the operation is carried out, the number may mean another object, and that object must
     /// not be touched.
     ObjectPtr object;
-    /// Which opening of the number this was (descriptors.h).
-    std::uint64_t opening = 0;
+    Meaning meaning;
     State state = State::done;
     /// The caller has cancelled it, and the plan decided that the cancellation comes late: the
     /// operation ends at its appointment, with a result if it can have one.
@@ -53,7 +62,7 @@ class InFlight {
 public:
     /// A new operation. Its place is chosen next, by `let_wait` or `appoint`.
     /// Throws: `std::bad_alloc`; the operation is not in flight then.
-    Ticket& add(Operation& operation, ObjectPtr object, std::uint64_t opening);
+    Ticket& add(Operation& operation, ObjectPtr object, Meaning meaning);
     /// A new operation on a real descriptor. Throws: as `add`.
     void add_outside(Operation& operation);
 

@@ -1,4 +1,6 @@
-// What happens to a packet.
+// What happens to a packet, in the order in which the questions are asked: is the link cut, is the
+// packet lost, how long does it wait for the bandwidth, how long does it travel, is it overtaken,
+// is it doubled. The order is a part of every run, since each answer takes a number from the dice.
 
 #include "backend/simulated/links.h"
 
@@ -29,6 +31,8 @@ Links::Links(std::uint64_t seed) noexcept
       delayed_(plain_ ? 0 : dice_.below(17)),
       shortened_(plain_ ? 0 : dice_.below(17)) {}
 
+/// A square: a link for each ordered pair, and one from each host to itself. Tests have a few
+/// hosts, and a packet then finds its link without a search.
 void Links::add_host() {
     const std::size_t hosts = links_.size() + 1;
     links_.emplace_back().reserve(hosts);
@@ -41,6 +45,7 @@ const SimulatedLink& Links::settings(int from, int to) noexcept {
     return link.own ? *link.own : usual_;
 }
 
+/// A probability of zero costs no number, so a link without faults changes no run.
 bool Links::happens(double probability) noexcept {
     constexpr std::uint64_t whole = std::uint64_t{1} << 32;
     if (probability <= 0) return false;
@@ -53,6 +58,7 @@ Duration Links::random_up_to(Duration most) noexcept {
         static_cast<Duration::rep>(dice_.below(static_cast<std::uint64_t>(most.count()) + 1)));
 }
 
+/// A packet that is lost takes no bandwidth: it is lost at the beginning of its way.
 std::optional<Duration> Links::travel(int from, int to, std::size_t bytes, TimePoint now) noexcept {
     const SimulatedLink& way = settings(from, to);
     Link& link = at(from, to);
@@ -63,6 +69,9 @@ std::optional<Duration> Links::travel(int from, int to, std::size_t bytes, TimeP
     return link.busy_until - now + time;
 }
 
+/// Datagrams keep the order of their link, whatever the jitter is: routers have queues. Only the
+/// rate of reordering lets one be overtaken, so a test has the order in its hand. The second copy
+/// of a datagram makes its own way, and may be lost or overtaken, too.
 Links::Arrivals Links::travel_as_datagram(int from, int to, std::size_t bytes,
                                           TimePoint now) noexcept {
     Arrivals arrivals;
@@ -83,9 +92,11 @@ Links::Arrivals Links::travel_as_datagram(int from, int to, std::size_t bytes,
     return arrivals;
 }
 
+/// A segment of any size may leave a real sender, and any part of it may be all that a receiver
+/// finds. So the seed cuts segments within a host, too.
 std::size_t Links::piece_of(int from, int to, std::size_t most) noexcept {
-    const std::size_t largest = settings(from, to).largest_piece_bytes;
-    if (largest > 0) most = std::min(most, largest);
+    const std::uint64_t largest = settings(from, to).largest_piece_bytes;
+    if (largest > 0) most = static_cast<std::size_t>(std::min<std::uint64_t>(most, largest));
     if (plain_ || most <= 1 || !dice_.happens(shortened_)) return most;
     return 1 + static_cast<std::size_t>(dice_.below(most));
 }

@@ -1,8 +1,12 @@
 // Hosts: their sockets, their addresses, and what happens to them.
+//
+// Routing is a search through the addresses of all hosts: a network of a test is one segment, on
+// which every host reaches every other. What a test cannot reach is an address that no host has;
+// the answer is ENETUNREACH at once, as on a machine without a route. A host that does not answer
+// is a host that is off, or that is cut off.
 
 #include "backend/simulated/network.h"
 
-#include "backend/simulated/deliveries.h"
 #include "backend/simulated/sockets/tcp_socket.h"
 #include "backend/simulated/sockets/udp_socket.h"
 #include "backend/simulated/sockets/unix_datagram.h"
@@ -39,6 +43,7 @@ ObjectPtr new_socket(Host& host, int family, int type) {
     return std::make_shared<UnixDatagram>(host);
 }
 
+/// An address that others can reach. Addresses with a meaning of their own are refused.
 Ip ip_of(const Address& address) {
     Endpoint endpoint;
     const bool is_ip = address.is_ip() && read_endpoint(address.data(), address.size(),
@@ -48,21 +53,17 @@ Ip ip_of(const Address& address) {
     return endpoint.ip;
 }
 
-/// A function that a test has set for a time.
-class Call final : public Parcel {
-public:
-    explicit Call(std::function<void()> function) : function_(std::move(function)) {}
-    void arrive(Post, Surroundings&) noexcept override { function_(); }
-
-private:
-    std::function<void()> function_;
-};
-
 }  // namespace
 
-Network::Network(std::uint64_t seed, Surroundings& around) : around_(around), links_(seed) {
+Network::Network(const SimulationOptions& options, Surroundings& around,
+                 const Descriptors& descriptors, TimePoint now)
+    : around_(around),
+      descriptors_(descriptors),
+      disk_size_bytes_(options.disk_size_bytes),
+      links_(options.seed) {
     links_.add_host();
-    hosts_.push_back(std::make_unique<Host>(localhost, "localhost", std::vector<Ip>()));
+    hosts_.push_back(
+        std::make_unique<Host>(localhost, "localhost", std::vector<Ip>(), new_disk(now)));
     names_.add("localhost", {Ip::loopback(AF_INET6), Ip::loopback(AF_INET)});
 }
 
@@ -84,6 +85,7 @@ Host& Network::host_of_caller() const noexcept {
     return *hosts_[static_cast<std::size_t>(number)];
 }
 
+/// The own addresses come first. 127.0.0.1 exists on every host and means another one on each.
 Host* Network::host_at(Host& from, const Ip& to) const noexcept {
     if (from.has(to)) return &from;
     const auto found = std::find_if(hosts_.begin(), hosts_.end(),
@@ -91,6 +93,8 @@ Host* Network::host_at(Host& from, const Ip& to) const noexcept {
     return found == hosts_.end() ? nullptr : found->get();
 }
 
+/// As Linux chooses. A host speaks to one of its own addresses from this address, and to every
+/// loopback address from 127.0.0.1, also to 127.0.0.2.
 bool Network::source_for(Host& from, const Ip& to, Ip& source) const noexcept {
     if (host_at(from, to) == nullptr) return false;
     if (from.has_own(to)) {
@@ -132,12 +136,18 @@ void Network::release_passengers() noexcept {
 
 // --- For tests ----------------------------------------------------------------------------------
 
+std::unique_ptr<Files> Network::new_disk(TimePoint now) const {
+    return std::make_unique<Files>(descriptors_, disk_size_bytes_, now);
+}
+
 Host& Network::host_of(HostNumber number) const {
     if (number < 0 || static_cast<std::size_t>(number) >= hosts_.size())
         throw std::invalid_argument("the network has no host " + std::to_string(number));
     return *hosts_[static_cast<std::size_t>(number)];
 }
 
+/// Everything that can fail comes first, so an error leaves the network as it was. (A name without
+/// a host may stay, if the memory ends in the middle; it has the addresses of no host.)
 Network::HostNumber Network::add_host(std::string name, std::span<const Address> addresses) {
     std::vector<Ip> ips;
     for (const Address& address : addresses) {
@@ -148,7 +158,7 @@ Network::HostNumber Network::add_host(std::string name, std::span<const Address>
         }
     }
     const auto number = static_cast<HostNumber>(hosts_.size());
-    auto host = std::make_unique<Host>(number, name, ips);
+    auto host = std::make_unique<Host>(number, name, ips, new_disk(around_.now));
     names_.add(std::move(name), std::move(ips));
     links_.add_host();
     hosts_.push_back(std::move(host));
@@ -189,10 +199,6 @@ void Network::power_off(HostNumber number) {
     host.sockets.for_each([&](Socket& socket) { held.push_back(socket.shared_from_this()); });
     host.is_on = false;
     for (const ObjectPtr& socket : held) static_cast<Socket&>(*socket).lose_power(around_);
-}
-
-void Network::call_after(Duration time, std::function<void()> function) {
-    around_.deliveries.send(post<Call>(std::move(function)), around_.after(time));
 }
 
 }  // namespace asyncio::lowlevel::simulated

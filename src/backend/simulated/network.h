@@ -28,14 +28,17 @@ namespace asyncio::lowlevel::simulated {
 
 class Network final : public SimulatedNetwork {
 public:
-    /// The surroundings are made after the network, and belong to the same world.
-    Network(std::uint64_t seed, Surroundings& around);
+    /// The surroundings and the table are made after the network, and belong to the same world.
+    Network(const SimulationOptions& options, Surroundings& around, const Descriptors& descriptors,
+            TimePoint now);
 
     // For the world and the sockets.
 
     /// Carries out an operation of the kind `socket`. Throws: `std::bad_alloc`.
     int make_socket(const Operation& operation);
 
+    /// The host on which the code runs that calls the back-end now.
+    Host& host_of_caller() const noexcept;
     /// The host that `from` reaches at an address; null if there is none.
     Host* host_at(Host& from, const Ip& to) const noexcept;
     /// The own address with which `from` speaks to another. False if it cannot be reached.
@@ -67,7 +70,6 @@ public:
     void power_off(HostNumber host) override;
     void power_on(HostNumber host) override { host_of(host).is_on = true; }
     bool is_on(HostNumber host) const override { return host_of(host).is_on; }
-    void call_after(Duration time, std::function<void()> function) override;
     TimePoint now() const noexcept override { return around_.now; }
     bool is_plain() const noexcept override { return links_.is_plain(); }
     std::uint64_t random_below(std::uint64_t bound) noexcept override {
@@ -77,9 +79,11 @@ public:
 private:
     /// Throws: `std::invalid_argument` for a number that is no host.
     Host& host_of(HostNumber number) const;
-    Host& host_of_caller() const noexcept;
+    std::unique_ptr<Files> new_disk(TimePoint now) const;
 
     Surroundings& around_;
+    const Descriptors& descriptors_;
+    std::uint64_t disk_size_bytes_;
     Links links_;
     NetworkNames names_;
     HostNumber (*ask_caller_)() noexcept = nullptr;

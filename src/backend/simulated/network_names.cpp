@@ -1,8 +1,9 @@
 // Answers in the shape of getaddrinfo(3) and getnameinfo(3).
 //
-// The errors are those of glibc, because a program decides by them whether it tries again. The
-// table is the whole truth: no file and no server of the machine is asked, so that a test has the
-// same answers everywhere.
+// The library answers questions about numbers itself (net/numeric_names.h), so most questions that
+// come here have a name. The rules that are followed are those on which programs rely: the order of
+// the addresses, an entry for each kind of socket, the errors. Flags that are about the machine
+// (AI_ADDRCONFIG) or about rare conversions (AI_V4MAPPED) have no effect.
 
 #include "backend/simulated/network_names.h"
 
@@ -66,7 +67,7 @@ std::string canonical(std::string name) {
     return name;
 }
 
-/// The order of glibc: an empty host gives IPv6 first, except for a server.
+/// The order is that of glibc, which prefers ::1 to 127.0.0.1, but 0.0.0.0 to ::.
 std::vector<Ip> without_host(const AddressHints& hints) {
     if ((hints.flags & AI_PASSIVE) != 0) return {Ip::any(AF_INET), Ip::any(AF_INET6)};
     return {Ip::loopback(AF_INET6), Ip::loopback(AF_INET)};
@@ -102,9 +103,8 @@ std::vector<Ip> NetworkNames::ips_of(const std::string& host, const AddressHints
     return {};
 }
 
-/// The answer has one element for each address and each kind of socket that is wanted, in the order
-/// in which the test gave the addresses. A program that tries them in turns can so be tested with
-/// any order.
+/// An element for each pair of an address and a kind of socket, the kinds of the first address
+/// first.
 Names::Addresses NetworkNames::addresses_of(const std::string& host, const std::string& service,
                                             const AddressHints& hints) {
     Addresses answer;
@@ -130,6 +130,7 @@ Names::Addresses NetworkNames::addresses_of(const std::string& host, const std::
     return answer;
 }
 
+/// An address without a name shows as a number, unless the caller demands a name.
 Names::Name NetworkNames::name_of(const Address& address, int flags) {
     Endpoint endpoint;
     if (!address.is_ip() ||

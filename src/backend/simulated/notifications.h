@@ -31,8 +31,9 @@ namespace asyncio::lowlevel::simulated {
 
 class Notifications final : public Object {
 public:
-    /// `root` is the root of the tree in which paths are looked for.
-    explicit Notifications(Folder& root) noexcept : root_(root) {}
+    /// `root` is the root of the tree in which paths are looked for. Throws: `std::bad_alloc`; a
+    /// queue of the standard library needs memory from the beginning.
+    explicit Notifications(Folder& root) : root_(root) {}
 
     int foresee(const Operation& operation, int side) const noexcept override;
     int carry_out(Operation& operation, int side, int foreseen, Surroundings& around) override;

@@ -82,7 +82,6 @@
 #include "backend/operation_kind.h"
 #include "backend/simulated/deliveries.h"
 #include "backend/simulated/descriptors.h"
-#include "backend/simulated/files.h"
 #include "backend/simulated/in_flight.h"
 #include "backend/simulated/network.h"
 #include "backend/simulated/object.h"
@@ -112,7 +111,7 @@ enum class Part : std::uint8_t {
     new_pipe,    ///< `make_pipe`. The operation names no descriptor.
     new_socket,  ///< The network. The operation names no descriptor.
     table,       ///< The table of descriptors.
-    files,       ///< The file system. The operation names a path.
+    files,       ///< The file system of a host. The operation names a path.
     from_file,   ///< `sendfile`: the object that the descriptor names, and a file.
     object,      ///< The object that the operation's descriptor names.
 };
@@ -168,8 +167,7 @@ class World final : public Backend {
 public:
     explicit World(SimulationOptions options)
         : plan_(options.seed),
-          network_(options.seed, surroundings_),
-          files_(descriptors_, options.disk_size_bytes, beginning),
+          network_(options, surroundings_, descriptors_, now_),
           descriptors_(plan_.reuses_numbers()) {
         ignore_sigpipe();
     }
@@ -188,10 +186,10 @@ public:
 private:
     // The meaning of operations. `foresee` asks and changes nothing; `carry_out` does it. Between
     // the two the plan decides whether now is the time.
-    std::uint64_t opening_of(const Operation& operation) const noexcept;
-    int foresee(const Operation& operation, std::uint64_t opening) const noexcept;
-    int try_to_carry_out(Operation& operation, int foreseen) noexcept;
-    int carry_out(Operation& operation, int foreseen);
+    Meaning meaning_of(const Operation& operation) const noexcept;
+    int foresee(const Operation& operation, const Meaning& meaning) const noexcept;
+    int try_to_carry_out(Operation& operation, const Meaning& meaning, int foreseen) noexcept;
+    int carry_out(Operation& operation, const Meaning& meaning, int foreseen);
     int close(int number) noexcept;
 
     Submitted submit_outside(Operation& operation);
@@ -212,8 +210,6 @@ private:
     TimePoint now_ = beginning;
     /// Before all that owns sockets, which name their hosts.
     Network network_;
-    /// Before all that owns open files, which give their bytes back to the disk.
-    Files files_;
     Descriptors descriptors_;
     RealDescriptors real_;
     Changes changes_;
@@ -234,24 +230,26 @@ bool is_real(const Operation& operation) noexcept {
     return (names_descriptor(operation) || starts_at_folder) && operation.fd < first_number;
 }
 
-/// Which opening the operation's number means now; 0 if it means nothing.
-std::uint64_t World::opening_of(const Operation& operation) const noexcept {
+Meaning World::meaning_of(const Operation& operation) const noexcept {
     const Descriptor* descriptor = descriptors_.find(operation.fd);
-    return descriptor == nullptr ? 0 : descriptor->opening;
+    const bool names_path = part_of(operation.kind) == Part::files;
+    return {descriptor == nullptr ? 0 : descriptor->opening,
+            names_path ? network_.host_of_caller().files.get() : nullptr};
 }
 
 /// The result that the operation would have if it was carried out now and as a whole; or
-/// `would_block`. `opening` is what its number meant when it was submitted. If the number means
-/// something else by now, the descriptor was closed in between, which has ended the operation.
-int World::foresee(const Operation& operation, std::uint64_t opening) const noexcept {
+/// `would_block`. If its number means something else than when it was submitted, the descriptor was
+/// closed in between, which has ended the operation.
+int World::foresee(const Operation& operation, const Meaning& meaning) const noexcept {
+    const std::uint64_t opening = meaning.opening;
     const Part part = part_of(operation.kind);
-    if (part == Part::files && opening == 0) return files_.foresee(operation);
+    if (part == Part::files && opening == 0) return meaning.files->foresee(operation);
     if (!names_descriptor(operation) && part != Part::files) return 0;
     const Descriptor* descriptor = descriptors_.find(operation.fd);
     if (descriptor == nullptr || descriptor->opening != opening)
         return opening == 0 ? -EBADF : -ECANCELED;
     if (part == Part::table) return 0;
-    if (part == Part::files) return files_.foresee(operation);
+    if (part == Part::files) return meaning.files->foresee(operation);
     const Description& file = *descriptor->file;
     if (part == Part::from_file) return foresee_sendfile(operation, file, descriptors_);
     return file.object->foresee(operation, file.side);
@@ -259,10 +257,10 @@ int World::foresee(const Operation& operation, std::uint64_t opening) const noex
 
 /// Like a kernel's, the world's memory can be used up: the operation then ends with ENOMEM, and
 /// nothing has happened. `would_block`: the operation has begun something, and waits for its end.
-int World::try_to_carry_out(Operation& operation, int foreseen) noexcept {
+int World::try_to_carry_out(Operation& operation, const Meaning& meaning, int foreseen) noexcept {
     if (foreseen < 0) return foreseen;
     try {
-        const int result = carry_out(operation, foreseen);
+        const int result = carry_out(operation, meaning, foreseen);
         deliver();
         return result;
     } catch (const std::bad_alloc&) {
@@ -270,12 +268,12 @@ int World::try_to_carry_out(Operation& operation, int foreseen) noexcept {
     }
 }
 
-int World::carry_out(Operation& operation, int foreseen) {
+int World::carry_out(Operation& operation, const Meaning& meaning, int foreseen) {
     switch (part_of(operation.kind)) {
         case Part::new_pipe: return make_pipe(operation, surroundings_);
         case Part::new_socket: return network_.make_socket(operation);
         case Part::table: return close(operation.fd);
-        case Part::files: return files_.carry_out(operation, surroundings_);
+        case Part::files: return meaning.files->carry_out(operation, surroundings_);
         case Part::from_file:
         case Part::object: break;
     }
@@ -309,19 +307,19 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
 
     // The plan is asked only where there is a choice. An operation that must wait waits. An
     // operation that fails at once may fail in `submit` or later, like any other result.
-    const std::uint64_t opening = opening_of(operation);
-    const int foreseen = foresee(operation, opening);
-    const bool at_once = finishes_at_once(operation);
+    const Meaning meaning = meaning_of(operation);
+    const int foreseen = foresee(operation, meaning);
+    const bool at_once = facts_of(operation.kind).call == Call::at_once;
     bool must_wait = foreseen == would_block;
     if (at_once || (!must_wait && plan_.finishes_in_submit())) {
-        const int result = try_to_carry_out(operation, foreseen);
-        if (at_once || result != would_block) return finish_at_once(operation, result);
+        const int result = try_to_carry_out(operation, meaning, foreseen);
+        if (result != would_block) return finish_at_once(operation, result);
         must_wait = true;
     }
     try {
         const Descriptor* descriptor = descriptors_.find(operation.fd);
-        ObjectPtr object = opening == 0 ? nullptr : descriptor->file->object;
-        Ticket& ticket = in_flight_.add(operation, std::move(object), opening);
+        ObjectPtr object = descriptor == nullptr ? nullptr : descriptor->file->object;
+        Ticket& ticket = in_flight_.add(operation, std::move(object), meaning);
         if (must_wait) {
             in_flight_.let_wait(operation, ticket);
         } else {
@@ -424,8 +422,8 @@ void World::deliver() noexcept {
 /// out. If it is not possible and was cancelled, it ends here and never waits again. Otherwise it
 /// waits at its object.
 void World::keep_appointment(Operation& operation, Ticket& ticket) {
-    const int foreseen = foresee(operation, ticket.opening);
-    const int result = try_to_carry_out(operation, foreseen);
+    const int foreseen = foresee(operation, ticket.meaning);
+    const int result = try_to_carry_out(operation, ticket.meaning, foreseen);
     if (result != would_block) {
         in_flight_.settle(operation, ticket, result);
     } else if (ticket.cancelled) {
@@ -441,7 +439,7 @@ void World::keep_appointment(Operation& operation, Ticket& ticket) {
 void World::try_again(Object& object) {
     object.waiting.for_each([&](Operation& operation) {
         Ticket& ticket = in_flight_.ticket_of(operation);
-        if (foresee(operation, ticket.opening) == would_block) return;
+        if (foresee(operation, ticket.meaning) == would_block) return;
         operation.unlink();
         if (const Duration delay = plan_.delay(); delay > Duration::zero()) {
             in_flight_.appoint(ticket, after(delay));

@@ -5,7 +5,9 @@
 // that has `using namespace asyncio;`. Write `::testing::Test` there.
 
 #include <asyncio/testing/assertion_error.h>
+#include <asyncio/testing/fault_plan.h>
 #include <asyncio/testing/log_capture.h>
+#include <asyncio/testing/network.h>
 #include <asyncio/testing/memory_stream.h>
 #include <asyncio/testing/probe_backend.h>
 #include <asyncio/testing/seed.h>

@@ -52,6 +52,8 @@ Connection::Connection(TcpSocket& client, TcpSocket& server)
     for (Flow& each : flows_) each.spare = post<Segment>();
 }
 
+// --- The sender's side --------------------------------------------------------------------------
+
 std::size_t Connection::pending(int end) const noexcept {
     return flow(end).bytes.size() - flow(end).arrived;
 }
@@ -60,6 +62,7 @@ std::size_t Connection::unsent(int end) const noexcept {
     return pending(end) - flow(end).travelling;
 }
 
+/// As sk_stream_memory_free: a send may go on while less than the whole buffer is taken.
 std::size_t Connection::room(int end) const noexcept {
     const TcpSocket* sender = socket(end);
     const std::size_t limit = sender == nullptr ? 0 : sender->send_limit();
@@ -96,17 +99,29 @@ void Connection::reset(int end, Surroundings& around) noexcept {
     pump(end, around);
 }
 
+/// What is on its way still arrives. A kernel cannot take back a packet either.
 void Connection::silence(int end) noexcept {
     Flow& leaving = flow(end);
     leaving.bytes.keep_first(leaving.arrived + leaving.travelling);
     leaving.ending = Ending::silent;
 }
 
+/// RST is the only thing that may leave this end later: as an answer, when the host is on again.
+void Connection::forget(int end) noexcept {
+    detach(end);
+    if (flow(end).ending == Ending::silent) return;
+    silence(end);
+    flow(end).ending = Ending::forgotten;
+}
+
+// --- The receiver's side ------------------------------------------------------------------------
+
 std::span<const std::byte> Connection::arrived_at(int end) const noexcept {
     const Flow& coming = flow(other(end));
     return {coming.bytes.data(), coming.arrived};
 }
 
+/// The room that becomes free opens the window, so bytes that wait at the sender may now leave.
 void Connection::remove(int end, std::size_t count, Surroundings& around) noexcept {
     Flow& coming = flow(other(end));
     coming.bytes.drop(count);
@@ -114,11 +129,13 @@ void Connection::remove(int end, std::size_t count, Surroundings& around) noexce
     pump(other(end), around);
 }
 
+// --- The way -----------------------------------------------------------------------------------
+
 /// Bounded by the bytes in the sender's buffer: each round sends one at least, or the end.
 void Connection::pump(int end, Surroundings& around) noexcept {
     for (;;) {
         Flow& leaving = flow(end);
-        if (leaving.held_up || leaving.ending == Ending::silent) return;
+        if (leaving.held_up || is_mute(end)) return;
         std::size_t count = 0;
         if (leaving.ending != Ending::reset) count = std::min(unsent(end), window(end));
         const bool ends = count == 0 && leaving.ending != Ending::open && !leaving.ending_is_sent &&
@@ -149,6 +166,8 @@ Post Connection::take_segment(int end) noexcept {
     }
 }
 
+/// Segments of one flow arrive in their order, although the travel times differ: a later one waits
+/// for those before it, as the bytes wait in the queue of a real receiver.
 void Connection::dispatch(int end, Post taken, Surroundings& around) noexcept {
     Flow& leaving = flow(end);
     auto& segment = static_cast<Segment&>(*taken.mapped());
@@ -177,23 +196,26 @@ void Connection::lose(int end, Post taken, Surroundings& around) noexcept {
     around.deliveries.send(std::move(taken), around.after(time_to_retry(leaving.losses)));
 }
 
+/// The timer has rung. The number of attempts is limited, and a program may limit the time
+/// (RFC 5482).
 void Connection::try_again(int end, Surroundings& around) noexcept {
     Flow& leaving = flow(end);
     leaving.held_up = false;
-    if (leaving.ending == Ending::silent) return;
+    if (is_mute(end)) return;
     const TcpSocket* sender = socket(end);
     const Duration limit = sender == nullptr ? Duration::zero() : sender->user_timeout();
     const bool is_over = limit > Duration::zero() && around.now - leaving.first_loss >= limit;
     if (++leaving.losses > most_losses || is_over) give_up(end, around);
 }
 
-/// Too many losses in a row: the connection ends with ETIMEDOUT at this end alone.
+/// The peer is not told. It is out of reach, and it finds out in the same way when it sends.
 void Connection::give_up(int end, Surroundings& around) noexcept {
     silence(end);
     silence(other(end));
     if (TcpSocket* sender = socket(end)) sender->peer_is_lost(around);
 }
 
+/// Both ends have the same news at the same time. What is on its way is dropped.
 void Connection::abort(Surroundings& around) noexcept {
     for (const int end : {0, 1}) {
         silence(end);

@@ -74,6 +74,8 @@ public:
     void detach(int end) noexcept { sockets_[index(end)] = nullptr; }
     /// The end sends nothing any more, not even again.
     void silence(int end) noexcept;
+    /// The host of the end has lost its power, and its memory of the connection.
+    void forget(int end) noexcept;
     /// Breaks the connection off at both ends, as a device on the way can do it.
     void abort(Surroundings& around) noexcept;
     Host& host_at(int end) const noexcept { return *hosts_[index(end)]; }
@@ -82,7 +84,8 @@ public:
 
 private:
     enum class Mark : std::uint8_t { bytes, finish, reset };
-    enum class Ending : std::uint8_t { open, finish, reset, silent };
+    /// `forgotten`: as `silent`, but what comes is answered by RST.
+    enum class Ending : std::uint8_t { open, finish, reset, silent, forgotten };
     class Segment;
 
     struct Flow {
@@ -109,6 +112,9 @@ private:
     Flow& flow(int end) noexcept { return flows_[index(end)]; }
     const Flow& flow(int end) const noexcept { return flows_[index(end)]; }
     TcpSocket* socket(int end) const noexcept { return sockets_[index(end)]; }
+    bool is_mute(int end) const noexcept {
+        return flow(end).ending == Ending::silent || flow(end).ending == Ending::forgotten;
+    }
 
     std::size_t unsent(int end) const noexcept;
     std::size_t window(int end) const noexcept;

@@ -20,15 +20,15 @@ std::size_t cost_of(const Datagram& datagram) noexcept {
 
 }  // namespace
 
+/// The cost is computed before the datagram is moved away.
 void DatagramQueue::push(Datagram datagram) {
     const std::size_t cost = cost_of(datagram);
     datagrams_.push_back(std::move(datagram));
     size_bytes_ += cost;
 }
 
-/// Takes one datagram, whole or cut. A peek leaves it, and gives descriptors that travel with it
-/// out as duplicates. The bytes are delivered before anything is removed, because the memory for
-/// them may be missing, and the datagram must then still be there.
+/// What can fail comes first: numbers for the passengers, then memory for a receive without a
+/// buffer. MSG_TRUNC among the flags asks for the length that the datagram has, not for more of it.
 int DatagramQueue::receive(const Transfer& transfer, Surroundings& around) {
     Datagram& datagram = datagrams_.front();
     const std::size_t whole = datagram.bytes.size();

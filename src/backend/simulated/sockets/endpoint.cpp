@@ -54,8 +54,8 @@ bool Ip::is_loopback() const noexcept {
     return is_v4() ? bytes[v4_place] == 127 : *this == loopback(AF_INET6);
 }
 
-/// Multicast, or the broadcast of IPv4: a datagram to it may have many receivers, and no connection
-/// goes there.
+/// 224.0.0.0/4, 255.255.255.255 and ff00::/8. The broadcast address of a subnet is not known here,
+/// because addresses of the simulated network have no masks.
 bool Ip::is_for_many() const noexcept {
     if (!is_v4()) return bytes[0] == 0xff;
     return (bytes[v4_place] & 0xf0) == 0xe0 || *this == v4(INADDR_BROADCAST);
@@ -86,6 +86,8 @@ std::size_t copy_out(const Address& address, void* out, std::size_t room) noexce
     return address.size();
 }
 
+/// The scope of an IPv6 address (the number of an interface) has no meaning here: each host has one
+/// interface.
 int read_endpoint(const void* address, std::size_t length, int family,
                   Endpoint& endpoint) noexcept {
     const std::size_t needed = family == AF_INET ? sizeof(sockaddr_in) : shortest_v6_length;

@@ -28,6 +28,7 @@ void Handshake::begin(Post self, Surroundings& around) noexcept {
     handshake.travel(std::move(self), Phase::request, around);
 }
 
+/// A parcel that is lost on either way looks the same to the client: no answer came in time.
 void Handshake::travel(Post self, Phase next, Surroundings& around) noexcept {
     const bool goes_there = next == Phase::request;
     const Host& from = goes_there ? client_host_ : server_host_;
@@ -43,6 +44,7 @@ void Handshake::wait_for_retry(Post self, Surroundings& around) noexcept {
     around.deliveries.send(std::move(self), around.after(first_wait * (1 << losses_)));
 }
 
+/// A client that was closed in the meantime, or whose host has lost its power, connects no more.
 void Handshake::arrive(Post self, Surroundings& around) noexcept {
     const std::shared_ptr<TcpSocket> client = client_.lock();
     if (client == nullptr || !client->is_connecting()) return;
@@ -65,6 +67,8 @@ TcpSocket* Handshake::listener_for(const TcpSocket& client) const noexcept {
     return static_cast<TcpSocket*>(server_host_.tcp.listener_for(client.peer(), client.local()));
 }
 
+/// The listener is asked twice, here and when the answer is back, since its queue may fill up
+/// meanwhile.
 void Handshake::answer_request(Post self, const TcpSocket& client, Surroundings& around) noexcept {
     const TcpSocket* listener = listener_for(client);
     if (listener == nullptr) return travel(std::move(self), Phase::refusal, around);

@@ -1,4 +1,8 @@
 // Local addresses and ports: bind(2), and what connect(2) and sendto(2) choose without it.
+//
+// The order in which `bind` looks for errors is that of inet_bind_sk and inet_csk_get_port: first
+// the form of the address, then whether the host has it, then the state of the socket, then the
+// port.
 
 #include "backend/simulated/sockets/inet_socket.h"
 
@@ -18,8 +22,8 @@ InetSocket::InetSocket(Host& host, int family, int type) noexcept
 
 bool InetSocket::is_v6_only() const noexcept { return option(IPPROTO_IPV6, IPV6_V6ONLY) != 0; }
 
-/// A socket that is bound to every address takes what comes for any address of the host. One of
-/// IPv6 also takes IPv4, unless it is told otherwise.
+/// 0.0.0.0 takes every IPv4 address. :: takes every IPv6 address, and IPv4 as well unless the
+/// socket says otherwise.
 bool InetSocket::takes(const Ip& ip) const noexcept {
     if (local_.ip == ip) return true;
     if (!local_.ip.is_any()) return false;
@@ -54,7 +58,7 @@ int InetSocket::bind_to_unused_port() {
     return 0;
 }
 
-/// The table of ports needs memory. Without it the socket is as it was before.
+/// The table is told after the address is set, because it files the socket under its port.
 void InetSocket::take_port(const Endpoint& wanted) {
     const Endpoint before = local_;
     local_ = wanted;
@@ -80,6 +84,8 @@ int InetSocket::read_peer(const void* address, std::size_t length, Endpoint& pee
     return error;
 }
 
+/// A socket that is bound to an address keeps it. Whether the peer can answer to this address is
+/// not checked, as in Linux: a socket bound to 127.0.0.1 gets no answers from elsewhere.
 int InetSocket::choose_source(const Endpoint& peer, const Surroundings& around,
                               Ip& source) const noexcept {
     if (peer.ip.is_v4() && is_v6_only()) return -ENETUNREACH;

@@ -1,4 +1,8 @@
 // The copies between buffers and queues, and the layout of ancillary data (cmsg(3)).
+//
+// Passengers board when a message is sent, and alight when it is received. In between they belong
+// to the message. A passenger that does not alight (no room, no header, the socket is closed) is
+// let go, which closes the file if no other descriptor names it.
 
 #include "backend/simulated/sockets/messages.h"
 
@@ -21,8 +25,7 @@ constexpr std::size_t most_passengers = 253;
 /// A duplicate of a real descriptor, above the numbers of the standard streams.
 Fd duplicate(int number) noexcept { return Fd(::fcntl(number, F_DUPFD_CLOEXEC, 3)); }
 
-/// A descriptor of the world travels as its open file, which the sender may close meanwhile. A real
-/// one travels as a duplicate, for the same reason.
+/// The kernel holds the file and not its number, so the sender may close the number at once.
 int board_one(int number, const Descriptors& descriptors, Passengers& passengers) {
     if (passengers.size() == most_passengers) return -EINVAL;
     Passenger& passenger = passengers.emplace_back();
@@ -57,6 +60,8 @@ Transfer::Transfer(Operation& operation) noexcept {
     size = std::min(size, Scratch::size_bytes);
 }
 
+/// A sum, because the parts are one message: where one part ends and the next begins has no
+/// meaning.
 std::size_t Transfer::size_of(const msghdr& message) noexcept {
     std::size_t size = 0;
     for (const iovec& part : std::span(message.msg_iov, message.msg_iovlen)) size += part.iov_len;
@@ -68,8 +73,7 @@ std::span<const iovec> Transfer::parts() const noexcept {
     return {header->msg_iov, header->msg_iovlen};
 }
 
-/// Fills the buffers of a message one after the other, as the kernel does. The caller has seen to
-/// it that there are no more bytes than room.
+/// The parts are filled one after the other. No more bytes come than they hold.
 int Transfer::deliver(std::span<const std::byte> bytes, Surroundings& around) const noexcept {
     if (bytes.empty()) return 0;
     if (receiver_ != nullptr) {
@@ -103,16 +107,15 @@ void Transfer::collect(std::size_t count, ByteQueue& queue) const {
     }
 }
 
-/// A message that does not ask for the address gets the length 0, and an address that is longer
-/// than the room is cut, with its whole length told.
+/// As with getsockname(2), the length is that of the whole address, also if less fits.
 void Transfer::answer_address(const Address& address) const noexcept {
     if (header == nullptr) return;
     const std::size_t length = copy_out(address, header->msg_name, header->msg_namelen);
     header->msg_namelen = header->msg_name == nullptr ? 0 : static_cast<socklen_t>(length);
 }
 
-/// Every control message is looked at before anything is sent. A number that means nothing refuses
-/// the whole message, so no descriptor travels alone.
+/// Ancillary data of other kinds (credentials, the interface of a datagram) is skipped: it has no
+/// effect here.
 int board(const msghdr& message, const Descriptors& descriptors, Passengers& passengers) {
     auto* readable = const_cast<msghdr*>(&message);
     for (cmsghdr* part = CMSG_FIRSTHDR(readable); part != nullptr;
@@ -130,9 +133,7 @@ int board(const msghdr& message, const Descriptors& descriptors, Passengers& pas
     return 0;
 }
 
-/// Descriptors for which the receiver has no room are closed by their owners, as on Linux, and the
-/// message is marked as cut. If memory runs out in the middle, the numbers that were given out are
-/// taken back: the receiver would never learn of them.
+/// All numbers are opened before any is written, so that a failure can close them again.
 int alight(const Passengers& passengers, const Transfer& transfer, Surroundings& around) {
     if (transfer.header == nullptr) return 0;
     msghdr& message = *transfer.header;

@@ -1,9 +1,7 @@
 // The table of the options, and the rules of their values.
 //
-// A test must be able to set what its program sets in production, and to get the same errors for
-// what is wrong. So the values, the limits and the order of the checks are those of Linux. What an
-// option does is a different question: most do nothing here, because there are no packets, no
-// interfaces and no other machines that would notice.
+// The numbers are those of Linux with its default settings. They matter where a program asks: it
+// may compute the size of its own buffers from SO_SNDBUF, or check that an option is off.
 
 #include "backend/simulated/sockets/options.h"
 
@@ -138,8 +136,8 @@ bool SocketOptions::has_level(int level) const noexcept {
     }
 }
 
-/// The checks come in the order of Linux, because a program can see which error wins: the level,
-/// then the option, then the length of the value, then the value itself.
+/// A value that is too short is refused, and what is longer than the option is not looked at, as in
+/// sock_setsockopt.
 int SocketOptions::set(int level, int name, const void* value, std::size_t length) {
     if (family_ == AF_UNIX && level != SOL_SOCKET) return -EOPNOTSUPP;
     const Known* known = has_level(level) ? find_option(level, name) : nullptr;
@@ -167,8 +165,7 @@ int SocketOptions::set(int level, int name, const void* value, std::size_t lengt
     return 0;
 }
 
-/// The value is cut to the room of the caller, as on Linux: a program may ask for one byte of a
-/// number.
+/// With less room than the value has, the beginning of it is given, as in sock_getsockopt.
 int SocketOptions::get(int level, int name, void* value, std::size_t& length) const noexcept {
     if (family_ == AF_UNIX && level != SOL_SOCKET) return -EOPNOTSUPP;
     // IPv4 alone has this error for a level of another protocol, and for questions only.
@@ -192,8 +189,7 @@ int SocketOptions::linger_s() const noexcept {
     return on != 0 ? seconds : -1;
 }
 
-/// An option that was never set has the usual value, which depends on the protocol for the sizes of
-/// the buffers alone. So a new socket needs no memory for its options.
+/// An option that was never set has its first value, which depends on the protocol for buffers.
 SocketOptions::Value SocketOptions::value_of(int level, int name) const noexcept {
     if (const auto found = set_.find({level, name}); found != set_.end()) return found->second;
     const Known* known = find_option(level, name);

@@ -1,4 +1,7 @@
 // The search for conflicts and for receivers.
+//
+// The scores are those of compute_score in net/ipv4/udp.c and inet_hashtables.c: a socket with a
+// peer is meant before one without, and one with this very address before one with any.
 
 #include "backend/simulated/sockets/ports.h"
 

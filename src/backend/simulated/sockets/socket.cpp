@@ -1,4 +1,7 @@
 // The kinds of operations, translated for the sockets.
+//
+// Two questions have no kind of their own. A host without power answers ENETDOWN to everything. A
+// list of no messages is done before it begins.
 
 #include "backend/simulated/sockets/socket.h"
 
@@ -136,6 +139,7 @@ int Socket::get_peer_address(Operation& operation) const noexcept {
     return error != 0 ? error : answer_address(operation, address);
 }
 
+/// The state of the socket may forbid what its protocol allows.
 int Socket::set_option(const Operation& operation) {
     const int level = operation.flags;
     const int name = operation.second_fd;

@@ -1,4 +1,18 @@
 // The states of a TCP socket, and what each of them answers.
+//
+//     fresh ──► listening ──► fresh                  listen; shutdown
+//       │
+//       └────► connecting ──► connected              connect; the handshake
+//       ▲          └────────► failed                 refused, or no answer
+//       └───────────────────────┘                    the connect has told its caller
+//
+// Every state leads to `closed`. A connection that has ended leaves the socket in `connected`: its
+// bytes can still be read. `is_over` tells that it has ended, by an error or by FIN in both
+// directions, and corresponds to TCP's own state CLOSE, in which Linux answers differently.
+//
+// The flags `shut_reading_` and `shut_writing_` are Linux's `sk_shutdown`. They are set by a
+// shutdown of the program as well as by what the peer sends, so they say what can still happen and
+// not who has decided it. `peer_has_finished_` tells the two apart where that matters.
 
 #include "backend/simulated/sockets/tcp_socket.h"
 
@@ -65,7 +79,8 @@ int TcpSocket::events(int) const noexcept {
 
 // --- Beginning ----------------------------------------------------------------------------------
 
-/// A second call changes the length of the queue, and loses no connection that waits in it.
+/// A second listen changes the backlog. A socket that shares its port must wait its turn here, too:
+/// two may be bound to it, but one listens.
 int TcpSocket::listen(int backlog, Surroundings&) {
     if (state_ != State::fresh && state_ != State::listening) return -EINVAL;
     if (!is_bound()) {
@@ -86,8 +101,7 @@ int TcpSocket::can_accept() const noexcept {
     return queue_.empty() ? would_block : 0;
 }
 
-/// The connection has stood since the handshake; the accept only gives it a number. If there is no
-/// memory for the number, the connection stays in the queue.
+/// The number is made before the connection leaves the queue: without memory nothing is lost.
 int TcpSocket::accept(Operation& operation, Surroundings& around) {
     const int number = around.descriptors.open(queue_.front(), 0);
     const std::shared_ptr<TcpSocket> accepted = std::move(queue_.front());
@@ -113,6 +127,7 @@ int TcpSocket::can_connect(const Operation&) const noexcept {
     return -EISCONN;
 }
 
+/// Called at the beginning of a connect and again at its end, as a program calls connect(2).
 int TcpSocket::connect(const Operation& operation, Surroundings& around) {
     if (state_ == State::fresh) return begin_connect(operation, around);
     if (state_ == State::failed) return end_failed_connect();
@@ -120,8 +135,8 @@ int TcpSocket::connect(const Operation& operation, Surroundings& around) {
     return is_broken_ ? take_error() : 0;
 }
 
-/// The first step of a handshake. The answer of the other host comes later, by a delivery, or
-/// never, if the link loses it.
+/// What can fail comes before the state changes. The memory of the handshake is made here, since
+/// the handshake itself cannot fail.
 int TcpSocket::begin_connect(const Operation& operation, Surroundings& around) {
     Endpoint peer;
     Ip source;
@@ -165,8 +180,7 @@ int TcpSocket::end_failed_connect() noexcept {
     return error;
 }
 
-/// Both ends exist from this moment, although the client learns of it later, by the time that the
-/// answer takes on its way.
+/// The new end shares the port of the listener and inherits its options, as in Linux.
 void TcpSocket::establish(TcpSocket& client, Surroundings& around) {
     auto server = std::make_shared<TcpSocket>(host(), family());
     server->inherit_options(*this);
@@ -189,8 +203,8 @@ void TcpSocket::become_end(std::shared_ptr<Connection> connection, int end) noex
 
 // --- Bytes --------------------------------------------------------------------------------------
 
-/// Bytes come before the end, and the end before an error that came later: the order in which they
-/// arrived.
+/// The order is that of tcp_recvmsg_locked: bytes, the end of the stream, an error, a shutdown. A
+/// receive of no bytes waits as any other.
 int TcpSocket::can_receive(const Transfer& transfer) const noexcept {
     if ((transfer.flags & MSG_OOB) != 0) return -EINVAL;
     if ((transfer.flags & MSG_ERRQUEUE) != 0) return would_block;
@@ -212,7 +226,7 @@ int TcpSocket::receive(const Transfer& transfer, Surroundings& around) {
     return static_cast<int>(count);
 }
 
-/// A direction that is closed answers EPIPE at once, whether there is room or not.
+/// An error is reported before EPIPE, which says less (sk_stream_error).
 int TcpSocket::can_send(const Transfer& transfer) const noexcept {
     if ((transfer.flags & MSG_OOB) != 0) return -EOPNOTSUPP;
     if (error_ != 0) return 0;
@@ -234,8 +248,7 @@ int TcpSocket::send(const Transfer& transfer, Surroundings& around) {
 
 // --- The end ------------------------------------------------------------------------------------
 
-/// The end of the writing direction travels behind the bytes. The end of the reading direction is a
-/// matter of this host alone.
+/// As inet_shutdown. The part for reading has no effect on the peer: TCP has no word for it.
 int TcpSocket::shutdown(int how, Surroundings& around) {
     const bool ends_reading = how != SHUT_WR;
     if (is_listening()) {
@@ -283,7 +296,7 @@ void TcpSocket::break_off(int error, Surroundings& around) noexcept {
     around.changes.add(*this);
 }
 
-/// Connections that were never accepted are reset, so that their clients learn of it.
+/// Connections that no accept has taken are reset: their clients believe that they are served.
 void TcpSocket::stop_listening(Surroundings& around) noexcept {
     state_ = State::fresh;
     for (const auto& waiting_connection : std::exchange(queue_, {})) {
@@ -322,8 +335,7 @@ void TcpSocket::lose_power(Surroundings& around) noexcept {
     state_ = State::closed;
     leave_port();
     if (connection_ == nullptr) return;
-    connection_->silence(end_);
-    connection_->detach(end_);
+    connection_->forget(end_);
     connection_.reset();
 }
 

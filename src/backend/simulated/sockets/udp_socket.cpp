@@ -1,4 +1,7 @@
 // Sending and receiving datagrams.
+//
+// The order of the errors is that of udp_sendmsg: the address, the length, an error that waits to
+// be reported, the shutdown, the route.
 
 #include "backend/simulated/sockets/udp_socket.h"
 
@@ -66,7 +69,8 @@ int UdpSocket::events(int) const noexcept {
     return events;
 }
 
-/// A connect sends nothing: it sets the peer, and lets only its datagrams in.
+/// A connect sends nothing. It chooses the peer and the local address, and may be repeated.
+/// AF_UNSPEC undoes it.
 int UdpSocket::connect(const Operation& operation, Surroundings& around) {
     const auto* address = static_cast<const sockaddr*>(operation.buffer);
     if (operation.size >= sizeof(sa_family_t) && address->sa_family == AF_UNSPEC) {
@@ -97,6 +101,7 @@ int UdpSocket::receive(const Transfer& transfer, Surroundings& around) {
     return error_ != 0 ? take_error() : queue_.receive(transfer, around);
 }
 
+/// A socket that is connected may still send to another address.
 int UdpSocket::destination_of(const Transfer& transfer, Endpoint& destination) const noexcept {
     const msghdr* header = transfer.header;
     if (header == nullptr || header->msg_name == nullptr) {
@@ -142,7 +147,7 @@ int UdpSocket::send(const Transfer& transfer, Surroundings& around) {
     return static_cast<int>(transfer.size);
 }
 
-/// A datagram for which there is no room, or no memory, is lost, as on every real host.
+/// A receiver that does not keep up loses datagrams, and gets no error.
 void UdpSocket::take(const Endpoint& from, ByteQueue bytes, Surroundings& around) noexcept {
     // One datagram always fits, as in the kernel.
     if (!queue_.empty() && queue_.size_bytes() + bytes.size() > buffer_bytes(SO_RCVBUF)) return;

@@ -59,6 +59,8 @@ bool UnixDatagram::takes_from(const UnixDatagram& sender) const noexcept {
     return !is_connected_ || peer.get() == &sender;
 }
 
+/// A connect to a socket that is connected elsewhere is refused (unix_may_send). AF_UNSPEC undoes a
+/// connect.
 int UnixDatagram::connect(const Operation& operation, Surroundings& around) {
     const auto* address = static_cast<const sockaddr*>(operation.buffer);
     Destination peer;
@@ -95,6 +97,7 @@ void UnixDatagram::wake_senders(Surroundings& around) const noexcept {
     });
 }
 
+/// The address in the message, or else the peer.
 int UnixDatagram::destination_of(const Transfer& transfer, Destination& destination) const {
     if (!names_destination(transfer)) {
         destination = peer_.lock();
@@ -121,7 +124,7 @@ int UnixDatagram::can_send(const Transfer& transfer) const noexcept {
     }
 }
 
-/// Nothing is lost between Unix sockets: a sender waits until there is room.
+/// Nothing has happened before the push, which is the last step that can fail.
 int UnixDatagram::send(const Transfer& transfer, Surroundings& around) {
     if ((transfer.flags & MSG_OOB) != 0) return -EOPNOTSUPP;
     if (shut_writing_) return -EPIPE;

@@ -1,9 +1,6 @@
 #pragma once
-// The names of the Unix sockets of one host: paths, and abstract names, which begin with a zero
-// byte (unix(7)).
-//
-// An abstract name goes when its socket is closed. A path stays, as a file that no socket listens
-// at: a connect to it is refused, and a bind finds it in use, until the program removes it.
+// The abstract names of the Unix sockets of one host. They begin with a zero byte (unix(7)), and go
+// when their sockets are closed. Paths are not here: they are names of the file system (files.h).
 //
 // Thread-safety: none. The names belong to one host.
 
@@ -27,24 +24,9 @@ public:
         return found == sockets_.end() ? nullptr : found->second;
     }
 
-    /// The socket of the name is closed.
-    void close(const std::string& name, const UnixSocket& socket) noexcept {
-        const auto found = sockets_.find(name);
-        // The path may have been removed, and bound again by another socket.
-        if (found == sockets_.end() || found->second != &socket) return;
-        if (name.front() == '\0') {
-            sockets_.erase(found);
-        } else {
-            found->second = nullptr;
-        }
-    }
-
-    /// Removes a path. False if there was none. A socket that is bound there is not reached any
-    /// more.
-    bool remove(const std::string& path) noexcept { return sockets_.erase(path) > 0; }
+    void remove(const std::string& name) noexcept { sockets_.erase(name); }
 
 private:
-    /// Null for a path whose socket is closed.
     std::map<std::string, UnixSocket*> sockets_;
 };
 

@@ -1,8 +1,12 @@
 // Names of Unix sockets.
+//
+// A path is looked up in the files of the socket's host at every bind and connect, as in the
+// kernel: a file that was renamed is found under its new name, and a new socket at an old path is
+// another one.
 
 #include "backend/simulated/sockets/unix_socket.h"
 
-#include "backend/simulated/network.h"
+#include "backend/simulated/host.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -10,6 +14,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include <sys/un.h>
 
@@ -43,15 +48,21 @@ Address UnixSocket::address_of_name(const std::string& name) noexcept {
                                   static_cast<std::uint32_t>(place_of_path + name.size()));
 }
 
-int UnixSocket::bind(const Operation& operation, Surroundings&) {
+int UnixSocket::bind(const Operation& operation, Surroundings& around) {
     std::string name;
     if (const int error = read_unix_name(operation.buffer, operation.size, name); error != 0)
         return error;
     if (name.empty()) return name_.empty() ? bind_to_unused_name() : 0;
     if (!name_.empty()) return -EINVAL;
-    if (host().unix_names.contains(name)) return -EADDRINUSE;
-    host().unix_names.add(name, *this);
+    if (is_abstract(name)) {
+        if (host().unix_names.contains(name)) return -EADDRINUSE;
+        host().unix_names.add(name, *this);
+    } else if (const int error = host().files->bind_socket(name, *this, node_, around);
+               error != 0) {
+        return error;
+    }
     name_ = std::move(name);
+    is_bound_ = true;
     return 0;
 }
 
@@ -66,23 +77,28 @@ int UnixSocket::bind_to_unused_name() {
         if (host().unix_names.contains(name)) continue;
         host().unix_names.add(name, *this);
         name_ = std::move(name);
+        is_bound_ = true;
         return 0;
     }
     return -ENOSPC;
 }
 
+/// The node of a path stays, as a file that no socket listens at.
 void UnixSocket::leave_name() noexcept {
-    if (!name_.empty()) host().unix_names.close(name_, *this);
+    if (node_ != nullptr) node_->socket = nullptr;
+    node_.reset();
+    if (std::exchange(is_bound_, false) && is_abstract(name_)) host().unix_names.remove(name_);
 }
 
 int UnixSocket::find_peer(const void* address, std::size_t length, UnixSocket*& peer) const {
     std::string name;
     if (const int error = read_unix_name(address, length, name); error != 0) return error;
     if (name.empty()) return -ECONNREFUSED;
-    peer = host().unix_names.find(name);
-    if (peer == nullptr) {
-        const bool is_stale = host().unix_names.contains(name) || name.front() == '\0';
-        return is_stale ? -ECONNREFUSED : -ENOENT;
+    if (is_abstract(name)) {
+        peer = host().unix_names.find(name);
+        if (peer == nullptr) return -ECONNREFUSED;
+    } else if (const int error = host().files->find_socket(name, peer); error != 0) {
+        return error;
     }
     return peer->type() == type() ? 0 : -EPROTOTYPE;
 }
@@ -94,6 +110,7 @@ int UnixSocket::board_all(const Transfer& transfer, Passengers& passengers, Surr
     return depth_of(passengers) > deepest_level ? -ETOOMANYREFS : 0;
 }
 
+/// A message with sockets is one level deeper than the deepest message that waits at any of them.
 int UnixSocket::depth_of(const Passengers& passengers) noexcept {
     int depth = 0;
     for (const Passenger& passenger : passengers) {

@@ -11,8 +11,10 @@
 //
 // Thread-safety: none. A socket belongs to one world.
 
+#include "backend/simulated/file_tree.h"
 #include "backend/simulated/sockets/socket.h"
 
+#include <memory>
 #include <string>
 
 namespace asyncio::lowlevel::simulated {
@@ -44,7 +46,14 @@ protected:
     std::string name_;
 
 private:
+    static bool is_abstract(const std::string& name) noexcept { return name.front() == '\0'; }
     int bind_to_unused_name();
+
+    /// The socket is the one that its name means. (An accepted socket shows the name of its
+    /// listener.)
+    bool is_bound_ = false;
+    /// Of a path.
+    std::shared_ptr<SocketNode> node_;
 
     /// How deep sockets lie in the messages of this one; or did, as long as some are left.
     int depth_ = 0;

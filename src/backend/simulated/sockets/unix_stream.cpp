@@ -1,4 +1,8 @@
 // The states of a Unix stream socket, and what each of them answers.
+//
+// There is no state for "the peer is gone": the pointer to it is null then, and the flags say that
+// nothing more can be read or written. A socket stays connected in this sense until it is closed,
+// since unix(7) knows no way back.
 
 #include "backend/simulated/sockets/unix_stream.h"
 
@@ -45,6 +49,7 @@ int UnixStream::events(int) const noexcept {
 
 // --- Beginning ----------------------------------------------------------------------------------
 
+/// A listener needs a name, since nothing else leads to it.
 int UnixStream::listen(int backlog, Surroundings& around) {
     if (state_ == State::connected || name_.empty()) return -EINVAL;
     backlog_ = backlog < 0 ? longest_unix_queue
@@ -140,6 +145,7 @@ int UnixStream::receive(const Transfer& transfer, Surroundings& around) {
 
 bool UnixStream::cannot_write() const noexcept { return shut_writing_ || peer_ == nullptr; }
 
+/// The order is that of unix_stream_sendmsg. An address in the message is an error of its own.
 int UnixStream::can_send(const Transfer& transfer) const noexcept {
     if ((transfer.flags & MSG_OOB) != 0) return -EOPNOTSUPP;
     const bool is_connected = state_ == State::connected;
@@ -150,7 +156,8 @@ int UnixStream::can_send(const Transfer& transfer) const noexcept {
     return transfer.size == 0 || room() > 0 ? 0 : would_block;
 }
 
-/// The bytes go directly into the queue of the peer.
+/// The passengers go with the first byte. If the message is sent in parts, the caller sends the
+/// rest without them.
 int UnixStream::send(const Transfer& transfer, Surroundings& around) {
     Passengers passengers;
     if (const int error = board_all(transfer, passengers, around); error != 0) return error;
@@ -206,7 +213,8 @@ void UnixStream::stop_listening(Surroundings& around) noexcept {
     }
 }
 
-/// The peer sees the end, or a reset if bytes were lost.
+/// The peer sees the end in both directions at once. It gets an error as well if bytes of its own
+/// were never read.
 void UnixStream::leave_peer(bool loses_bytes, Surroundings& around) noexcept {
     if (peer_ == nullptr) return;
     UnixStream& peer = *std::exchange(peer_, nullptr);
@@ -222,6 +230,8 @@ void UnixStream::lose_power(Surroundings& around) noexcept {
     close(0, around);
 }
 
+/// A socket that listens, one that is connected and one that is neither all end here: what one does
+/// not have is empty.
 void UnixStream::close(int, Surroundings& around) noexcept {
     stop_listening(around);
     leave_peer(bytes_.size() > 0, around);

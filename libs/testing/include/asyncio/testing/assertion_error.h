@@ -20,7 +20,8 @@ public:
 /// error, and the setting that repeats the run: `ASYNCIO_SEED=7`.
 class [[gnu::visibility("default")]] SeedError : public AssertionError {
 public:
-    SeedError(std::uint64_t seed, std::exception_ptr error);
+    /// `faults` is the text of the plan of the faults that happened; empty if there were none.
+    SeedError(std::uint64_t seed, std::exception_ptr error, const std::string& faults = {});
 
     /// The seed of the run that failed.
     std::uint64_t seed() const noexcept { return seed_; }

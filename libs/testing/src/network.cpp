@@ -1,0 +1,236 @@
+// What hosts and networks do: numbers for the back-end, tasks for the loop.
+//
+// The back-end knows hosts by numbers and knows no tasks. The loop knows tasks and no hosts. This
+// file joins the two. A host that dies is cut off in the back-end, and the tasks with its number in
+// their contexts are cancelled in the loop.
+//
+// The end of a test. The body runs in a task group, whose other members are the tasks that hosts
+// have started. When the body ends, these are cancelled and awaited, and the timers of planned
+// faults are cancelled. So the loop is idle afterwards, as `simulate` demands. An error of a member
+// cancels the body, as in every group, so a test does not wait for a server that has failed.
+
+#include <asyncio/testing/network.h>
+
+#include <asyncio/exceptions.h>
+#include <asyncio/finally.h>
+
+#include <algorithm>
+#include <exception>
+#include <stdexcept>
+
+namespace asyncio::testing {
+namespace internal {
+
+ContextVar<int>& current_host() {
+    static ContextVar<int> host("host of the simulated network",
+                                lowlevel::SimulatedNetwork::localhost);
+    return host;
+}
+
+namespace {
+
+int number_of_current_host() noexcept { return current_host().get(); }
+
+/// The group keeps every error. A test is easier to read if a single one leaves it as it is.
+[[noreturn]] void throw_single(const ExceptionGroup& errors) {
+    if (errors.exceptions().size() == 1) std::rethrow_exception(errors.exceptions().front());
+    throw errors;
+}
+
+}  // namespace
+}  // namespace internal
+
+// --- Hosts --------------------------------------------------------------------------------------
+
+const std::string& Host::name() const noexcept {
+    return network_->hosts_[static_cast<std::size_t>(number_)].name;
+}
+
+std::string Host::address() const {
+    const auto& addresses = network_->hosts_[static_cast<std::size_t>(number_)].addresses;
+    return addresses.empty() ? std::string() : addresses.front();
+}
+
+/// The network is cut off first: what the tasks do when they are cancelled reaches no other host.
+void Host::die() const {
+    if (!is_alive()) return;
+    network_->simulated_.power_off(number_);
+    network_->cancel_tasks_of(number_);
+    network_->note(Fault::die(name()));
+}
+
+void Host::come_back() const {
+    network_->simulated_.power_on(number_);
+    network_->note(Fault::come_back(name()));
+}
+
+bool Host::is_alive() const { return network_->simulated_.is_on(number_); }
+
+std::chrono::system_clock::time_point Host::clock_now() const {
+    using namespace std::chrono;
+    constexpr sys_days beginning = January / 1 / 2000;
+    const Duration passed = network_->simulated_.now() - network_->beginning_;
+    const Duration skew = network_->hosts_[static_cast<std::size_t>(number_)].clock_skew;
+    return beginning + duration_cast<system_clock::duration>(passed + skew);
+}
+
+void Host::set_clock_skew(Duration skew) const {
+    network_->hosts_[static_cast<std::size_t>(number_)].clock_skew = skew;
+    network_->note(Fault::clock(name(), skew));
+}
+
+// --- Networks -----------------------------------------------------------------------------------
+
+Network::Network(EventLoop& loop, lowlevel::SimulatedNetwork& simulated)
+    : loop_(loop), simulated_(simulated), beginning_(simulated.now()) {
+    hosts_.push_back({.name = "localhost", .addresses = {}, .clock_skew = {}});
+    simulated_.set_caller(&internal::number_of_current_host);
+}
+
+/// The back-end checks names and addresses. The room in the list is made before, so both lists stay
+/// equal.
+Host Network::add_host(std::string name, std::vector<std::string> addresses) {
+    const std::string number = std::to_string(hosts_.size());
+    if (addresses.empty()) addresses = {"10.0.0." + number, "fd00::" + number};
+    std::vector<Address> parsed;
+    for (const std::string& address : addresses) parsed.push_back(Address::ip(address, 0));
+    hosts_.reserve(hosts_.size() + 1);
+    const Host made(*this, simulated_.add_host(name, parsed));
+    hosts_.push_back({std::move(name), std::move(addresses), {}});
+    return made;
+}
+
+/// A test has a few hosts, so a search is as good as a table.
+Host Network::find(std::string_view name) {
+    const auto found = std::find_if(hosts_.begin(), hosts_.end(),
+                                    [&](const HostState& host) { return host.name == name; });
+    if (found == hosts_.end())
+        throw std::invalid_argument("the network has no host \"" + std::string(name) + "\"");
+    return {*this, static_cast<int>(found - hosts_.begin())};
+}
+
+void Network::add_name(std::string name, const Host& host) {
+    simulated_.add_name(std::move(name), host.number_);
+}
+
+void Network::link(const Host& one, const Host& other, const Link& link) {
+    simulated_.set_link(one.number_, other.number_, link);
+    simulated_.set_link(other.number_, one.number_, link);
+    note(Fault::link(one.name(), other.name(), link));
+}
+
+void Network::one_way(const Host& from, const Host& to, const Link& link) {
+    simulated_.set_link(from.number_, to.number_, link);
+}
+
+void Network::all_links(const Link& link) { simulated_.set_usual_link(link); }
+
+/// A pair may be cut twice, and heals once: a partition is a state and not a count.
+void Network::partition(const Host& one, const Host& other) {
+    partitions_.emplace_back(one.number_, other.number_);
+    simulated_.cut(one.number_, other.number_);
+    simulated_.cut(other.number_, one.number_);
+    note(Fault::partition(one.name(), other.name()));
+}
+
+void Network::heal(const Host& one, const Host& other) {
+    simulated_.mend(one.number_, other.number_);
+    simulated_.mend(other.number_, one.number_);
+    note(Fault::heal(one.name(), other.name()));
+}
+
+void Network::heal_all() {
+    for (const auto& [one, other] : partitions_) {
+        simulated_.mend(one, other);
+        simulated_.mend(other, one);
+    }
+    partitions_.clear();
+    note(Fault::heal_all());
+}
+
+void Network::reset(const Host& one, const Host& other) {
+    simulated_.reset_connections(one.number_, other.number_);
+    note(Fault::reset(one.name(), other.name()));
+}
+
+// --- Faults at their times ----------------------------------------------------------------------
+
+void Network::note(Fault fault) {
+    history_.push_back({simulated_.now() - beginning_, std::move(fault)});
+}
+
+void Network::happen(const Fault& fault) {
+    using Kind = Fault::Kind;
+    switch (fault.kind) {
+        case Kind::partition: return partition(find(fault.one), find(fault.other));
+        case Kind::heal: return heal(find(fault.one), find(fault.other));
+        case Kind::heal_all: return heal_all();
+        case Kind::reset: return reset(find(fault.one), find(fault.other));
+        case Kind::die: return find(fault.one).die();
+        case Kind::come_back: return find(fault.one).come_back();
+        case Kind::link: return link(find(fault.one), find(fault.other), fault.settings);
+        case Kind::clock: return find(fault.one).set_clock_skew(fault.skew);
+    }
+}
+
+/// The names are looked up here as well, so that a mistake is an error of this call.
+void Network::plan(FaultPlan faults) {
+    for (const PlannedFault& fault : faults) {
+        if (fault.when < Duration::zero())
+            throw std::invalid_argument("a fault has a negative time");
+        for (const std::string& name : {fault.what.one, fault.what.other}) {
+            if (!name.empty()) find(name);
+        }
+    }
+    timers_.reserve(timers_.size() + faults.size());
+    for (PlannedFault& fault : faults) {
+        timers_.push_back(
+            loop_.call_later(fault.when, [this, what = std::move(fault.what)] { happen(what); }));
+    }
+}
+
+// --- The life of a test -------------------------------------------------------------------------
+
+TaskGroup& Network::tasks() {
+    if (group_ == nullptr) throw RuntimeError("Host::start() outside the body of a test");
+    return *group_;
+}
+
+/// Every task that runs on the host has its number in its context, however it was started.
+void Network::cancel_tasks_of(int host) {
+    for (const TaskRef& task : all_tasks(loop_)) {
+        const Context context = task.get_context();
+        if (context.run([] { return internal::current_host().get(); }) == host) task.cancel();
+    }
+}
+
+/// The cleanup also runs if the body fails or is cancelled.
+Coro<> Network::run_and_end(Coro<> body, TaskGroup& group) {
+    group_ = &group;
+    const auto run = [&]() -> Coro<> { co_await std::move(body); };
+    const auto clean_up = [&]() -> Coro<> {
+        group_ = nullptr;
+        end();
+        co_return;
+    };
+    co_await finally_(run, clean_up);
+}
+
+Coro<> Network::supervise(Coro<> body) {
+    const auto run = [&](TaskGroup& group) { return run_and_end(std::move(body), group); };
+    try {
+        co_await asyncio::task_group(run);
+    } catch (const ExceptionGroup& errors) {
+        internal::throw_single(errors);
+    }
+}
+
+/// A task that has ended ignores the request.
+void Network::end() noexcept {
+    for (TimerHandle& timer : timers_) timer.cancel();
+    timers_.clear();
+    for (const TaskRef& task : started_) task.cancel();
+    started_.clear();
+}
+
+}  // namespace asyncio::testing
