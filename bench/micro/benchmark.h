@@ -75,6 +75,7 @@ std::span<const Benchmark> cancel_benchmarks();
 std::span<const Benchmark> sync_benchmarks();
 std::span<const Benchmark> thread_benchmarks();
 std::span<const Benchmark> pipe_benchmarks();
+std::span<const Benchmark> datagram_benchmarks();
 std::span<const Benchmark> bare_benchmarks();
 
 }  // namespace bench

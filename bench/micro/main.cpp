@@ -46,9 +46,9 @@ constexpr const char* build = "not optimised: not for comparing";
 /// much memory yet.
 std::vector<Benchmark> all_benchmarks() {
     std::vector<Benchmark> all;
-    for (const auto group :
-         {spawn_benchmarks(), await_benchmarks(), time_benchmarks(), cancel_benchmarks(),
-          sync_benchmarks(), thread_benchmarks(), pipe_benchmarks(), bare_benchmarks()}) {
+    for (const auto group : {spawn_benchmarks(), await_benchmarks(), time_benchmarks(),
+                             cancel_benchmarks(), sync_benchmarks(), thread_benchmarks(),
+                             pipe_benchmarks(), datagram_benchmarks(), bare_benchmarks()}) {
         all.insert(all.end(), group.begin(), group.end());
     }
     return all;

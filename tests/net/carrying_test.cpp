@@ -44,7 +44,10 @@ Coro<Ends> over_tcp() { return connect_to(Socket(AF_INET), Address::ip(loopback,
 
 /// An abstract name, which leaves no file.
 Coro<Ends> over_unix() {
-    const std::string name = std::string(1, '\0') + "asyncio test " + std::to_string(::getpid());
+    // The kernel may still hold the name of the test before.
+    static int count = 0;
+    const std::string name = std::string(1, '\0') + "asyncio test " + std::to_string(::getpid()) +
+                             "." + std::to_string(++count);
     return connect_to(Socket(AF_UNIX), Address::local(name));
 }
 

@@ -28,7 +28,7 @@ TEST(datagram_kept, what_has_no_room_is_kept_and_sent_in_order) {
     });
 }
 
-TEST(datagram_kept, beyond_the_limit_datagrams_are_dropped) {
+TEST(datagram_kept, UDP_08_beyond_the_limit_datagrams_are_dropped) {
     run_test([]() -> Coro<> {
         NarrowPair pair = co_await narrow_pair({.send_buffer_limit = 500});
         std::size_t sent = send_letters(pair.sender, 2);

@@ -136,7 +136,7 @@ Coro<> play_between(const Datagram& one, const Datagram& other, Random& random) 
     co_await back.settle_up();
 }
 
-TEST(datagram_fuzz, every_datagram_is_received_once_whatever_is_cancelled) {
+TEST(datagram_fuzz, UDP_09_every_datagram_is_received_once_whatever_is_cancelled) {
     Random random(support::seed_or(711));
     SCOPED_TRACE(random.name());
     for (int game = 0; game < 8; ++game) {
@@ -148,7 +148,7 @@ TEST(datagram_fuzz, every_datagram_is_received_once_whatever_is_cancelled) {
 }
 
 /// Here the kernel often has no room, so sends wait, and datagrams are kept.
-TEST(datagram_fuzz, datagrams_that_wait_for_room_are_received_once) {
+TEST(datagram_fuzz, UDP_09_datagrams_that_wait_for_room_are_received_once) {
     Random random(support::seed_or(712));
     SCOPED_TRACE(random.name());
     for (int game = 0; game < 8; ++game) {

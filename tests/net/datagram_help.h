@@ -23,7 +23,7 @@ inline Coro<Datagram> open_here(DatagramOptions options = {}) {
 }
 
 /// An endpoint that is connected to `peer`.
-inline Coro<Datagram> connect_to(Address peer, DatagramOptions options = {}) {
+inline Coro<Datagram> connected_endpoint(Address peer, DatagramOptions options = {}) {
     options.remote_addr = peer;
     co_return co_await open_datagram(options);
 }

@@ -61,7 +61,7 @@ TEST(datagram_protocol, TRN_01_connection_made_comes_first_and_connection_lost_l
         const auto diary = std::make_shared<Diary>();
         Datagram server = co_await open_with(diary);
         EXPECT_EQ(diary->all(), "made");
-        Datagram client = co_await connect_to(server.local());
+        Datagram client = co_await connected_endpoint(server.local());
         for (const char* text : {"one", "two", "three"}) co_await client.send(text);
         const bool arrived = co_await becomes([&] { return diary->calls.size() == 4; });
         EXPECT_TRUE(arrived);
@@ -80,7 +80,7 @@ TEST(datagram_protocol, a_callback_answers) {
         const auto diary = std::make_shared<Diary>();
         diary->when_received = [&] { diary->endpoint->send_nowait("answer", diary->last_address); };
         Datagram server = co_await open_with(diary);
-        Datagram client = co_await connect_to(server.local());
+        Datagram client = co_await connected_endpoint(server.local());
         co_await client.send("question");
         const ReceivedFrom message = co_await client.receive();
         EXPECT_EQ(message.data, "answer");
@@ -97,7 +97,7 @@ TEST(datagram_protocol, no_datagram_comes_after_a_close_in_a_callback) {
             EXPECT_EQ(diary->all(), "made, got one");
         };
         Datagram server = co_await open_with(diary);
-        Datagram client = co_await connect_to(server.local());
+        Datagram client = co_await connected_endpoint(server.local());
         co_await client.send_many(texts("one", "two", "three"));
         co_await diary->lost.wait();
         EXPECT_EQ(diary->all(), "made, got one, lost");
@@ -192,7 +192,7 @@ TEST(datagram_protocol, an_exception_goes_to_the_handler_and_the_endpoint_goes_o
         diary->when_made = [] { throw std::runtime_error("from made"); };
         diary->when_received = [] { throw std::runtime_error("from received"); };
         Datagram server = co_await open_with(diary);
-        Datagram client = co_await connect_to(server.local());
+        Datagram client = co_await connected_endpoint(server.local());
         co_await client.send("one");
         co_await client.send("two");
         const bool arrived = co_await becomes([&] { return diary->calls.size() == 3; });
@@ -252,7 +252,7 @@ TEST(datagram_protocol, a_protocol_without_methods_is_enough) {
         const DatagramOptions options{.local_addr = here()};
         const auto protocol = std::make_shared<DatagramProtocol>();
         Datagram server = co_await loop.create_datagram_endpoint(protocol, options);
-        Datagram client = co_await connect_to(server.local());
+        Datagram client = co_await connected_endpoint(server.local());
         co_await client.send("x");
         co_await sleep(1ms);
         co_await server.aclose();

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <stdexcept>
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -51,6 +52,39 @@ TEST(loop_sockets, SCK_01_a_round_trip_over_unix_sockets) {
         co_await loop.sock_sendall(client, "hello");
         const std::string got = co_await loop.sock_recv(accepted.socket, 100);
         EXPECT_EQ(got, "hello");
+    });
+}
+
+TEST(loop_sockets, SCK_08_an_accepted_socket_does_not_block) {
+    run_test([]() -> Coro<> {
+        Socket listener(AF_INET);
+        listener.bind(here());
+        listener.listen();
+        Socket client(AF_INET);
+        Task<Accepted> accepting = create_task(listener.accept());
+        co_await client.connect(listener.getsockname());
+        const Accepted accepted = co_await std::move(accepting);
+        EXPECT_EQ(accepted.address, client.getsockname());
+        const int fd = accepted.socket.fileno();
+        if (!is_simulated()) EXPECT_NE(::fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+        const bool cut_short =
+            co_await move_on_after(1ms, [&]() -> Coro<> { co_await accepted.socket.recv(1); });
+        EXPECT_TRUE(cut_short);
+    });
+}
+
+TEST(loop_sockets, SCK_12_a_blocking_socket_is_switched_to_non_blocking_mode) {
+    run_test([]() -> Coro<> {
+        lowlevel::Fd blocking(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        const int fd = blocking.get();
+        EXPECT_EQ(::fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+        const Socket socket(std::move(blocking));
+        EXPECT_NE(::fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+        const std::string text = co_await error_text([]() -> Coro<> {
+            const Socket none{lowlevel::Fd(1'000'000)};
+            co_return;
+        }());
+        EXPECT_EQ(text, "use descriptor 1000000 as a socket: Bad file descriptor");
     });
 }
 

@@ -213,6 +213,22 @@ TEST(empty_handles, an_iteration_over_tasks) {
     });
 }
 
+TEST(empty_handles, datagrams) {
+    Datagram endpoint;
+    expect_all(
+        empty("Datagram"), [&] { (void)endpoint.receive(); },
+        [&] { (void)endpoint.receive_many(1); }, [&] { (void)endpoint.send("x"); },
+        [&] { (void)endpoint.send("x", Address()); },
+        [&] { (void)endpoint.send_many(std::vector<std::string>{"x"}); },
+        [&] { endpoint.send_nowait("x"); }, [&] { (void)endpoint.drain(); },
+        [&] { endpoint.get_write_buffer_size(); }, [&] { (void)endpoint.wait_closed(); },
+        [&] { (void)endpoint.aclose(); }, [&] { (void)endpoint.local(); },
+        [&] { (void)endpoint.peer(); }, [&] { (void)endpoint.fd(); });
+    EXPECT_TRUE(endpoint.is_closing());
+    endpoint.close();
+    endpoint.abort();
+}
+
 TEST(empty_handles, streams) {
     StreamReader reader;
     expect_all(

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <string_view>
 
+#include <fcntl.h>
+
 namespace asyncio::lowlevel::simulated {
 namespace {
 
@@ -14,6 +16,12 @@ namespace {
 OpenFile* source_of(const Operation& operation, const Descriptors& descriptors) noexcept {
     const Descriptor* source = descriptors.find(operation.second_fd);
     return source == nullptr ? nullptr : dynamic_cast<OpenFile*>(source->file->object.get());
+}
+
+/// Whether the number is a descriptor, of the world or of the kernel.
+bool is_open(int number, const Descriptors& descriptors) noexcept {
+    if (number < first_number) return ::fcntl(number, F_GETFD) >= 0;
+    return descriptors.find(number) != nullptr;
 }
 
 /// A write never changes the bytes behind `buffer`, whose type has no `const` all the same.
@@ -31,8 +39,7 @@ void fill_in(Operation& writing, const Operation& operation, std::string_view by
 int foresee_sendfile(const Operation& operation, const Description& target,
                      const Descriptors& descriptors) noexcept {
     const OpenFile* source = source_of(operation, descriptors);
-    if (source == nullptr)
-        return descriptors.find(operation.second_fd) == nullptr ? -EBADF : -EINVAL;
+    if (source == nullptr) return is_open(operation.second_fd, descriptors) ? -EINVAL : -EBADF;
     if (!source->may_read()) return -EBADF;
     if (dynamic_cast<const OpenNode*>(target.object.get()) != nullptr) return -EINVAL;
     const std::string_view bytes = source->bytes_at(operation.offset, operation.size);
