@@ -328,12 +328,15 @@ void require_loop(std::uint32_t number, const char* function) {
         throw RuntimeError(std::string(function) + ": the object belongs to another event loop");
 }
 
+/// Asked before each operation and not once for a call: another task may close the file while this
+/// one waits between two pieces.
 int FileState::number(const char* function) const {
     require_loop(loop_number, function);
     if (!fd) throw RuntimeError("the file " + quoted(name) + " is closed");
     return fd.get();
 }
 
+/// The path as the program wrote it, since that is what the program can look for.
 void FileState::refuse(int error, const char* verb) const {
     throw OsError(error, std::string(verb) + " " + quoted(name));
 }

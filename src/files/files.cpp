@@ -44,6 +44,8 @@ OperationRequest on_path(OperationKind kind, std::string& path, const char* func
     return {.kind = kind, .fd = AT_FDCWD, .buffer = path.data()};
 }
 
+/// Files and folders have one call, and a flag that tells which of the two is meant. So a program
+/// that expects a file never removes a folder.
 Coro<> unlink_path(std::string path, bool is_folder) {
     const char* function = is_folder ? "asyncio::files::rmdir()" : "asyncio::files::remove()";
     const char* verb = is_folder ? "remove the folder " : "remove ";
@@ -127,6 +129,7 @@ Coro<int> make_with_parents(std::string path, unsigned permissions) {
     co_return result;
 }
 
+/// A file system that does not keep the type with the name says so, and a program asks `stat`.
 DirEntry::Type type_of(unsigned char type) noexcept {
     switch (type) {
         case DT_REG: return DirEntry::Type::file;
@@ -155,6 +158,7 @@ bool means_absence(int error) noexcept {
            error == ELOOP;
 }
 
+/// The result and not an error: that a path leads to nothing is an answer for `exists`.
 Coro<int> try_stat(std::string path, struct statx* about, const char* function) {
     OperationRequest request = on_path(OperationKind::statx, path, function);
     request.size = STATX_BASIC_STATS;

@@ -23,7 +23,9 @@ TEST(time_service, asks_again_when_a_question_was_lost) {
         EXPECT_GE(time, last_time) << text;
         last_time = time;
     }
-    if (examples::on_simulated_backend()) EXPECT_EQ(attempts, 7);
+    if (examples::on_simulated_backend()) {
+        EXPECT_EQ(attempts, 7);
+    }
     EXPECT_GE(attempts, 7);
     EXPECT_LT(run.seconds, examples::soon);
 }
