@@ -27,6 +27,7 @@ using asyncio::testing::check_stream;
 using asyncio::testing::check_stream_seeds;
 using asyncio::testing::memory_channels;
 using asyncio::testing::MemoryChannels;
+using asyncio::testing::one_way;
 using asyncio::testing::stream_cases;
 using asyncio::testing::StreamCase;
 
@@ -47,43 +48,42 @@ Coro<Pipe> connection(int family, Address address, std::size_t limit) {
     Socket client(family);
     co_await client.connect(listener.getsockname());
     Accepted accepted = co_await listener.accept();
-    Stream from = connect_accepted_socket(std::move(client));
-    Stream to = connect_accepted_socket(std::move(accepted.socket), {.limit = limit});
-    co_return Pipe{std::move(to.reader), std::move(from.writer)};
+    co_return one_way(connect_accepted_socket(std::move(client)),
+                      connect_accepted_socket(std::move(accepted.socket)), limit);
 }
 
 Coro<Pipe> tcp(std::size_t limit) { return connection(AF_INET, Address::loopback_v4(0), limit); }
 
 Coro<Pipe> over_unix(std::size_t limit) {
-    return connection(AF_UNIX, Address::local(std::string("\0check", 6)), limit);
+    // The kernel, or the world, chooses an abstract name.
+    return connection(AF_UNIX, Address::local(""), limit);
 }
 
 TEST(check_stream_seeds, streams_in_memory_keep_their_promises) {
-    check_stream_seeds({.make = memory}, {.count = 20});
+    check_stream_seeds({.make = memory}, {.count = 5});
 }
 
 TEST(check_stream_seeds, pipes_keep_their_promises) {
-    check_stream_seeds({.make = pipe}, {.count = 20});
+    check_stream_seeds({.make = pipe}, {.count = 5});
 }
 
 TEST(check_stream_seeds, connections_keep_their_promises) {
-    check_stream_seeds({.make = tcp}, {.count = 20});
+    check_stream_seeds({.make = tcp}, {.count = 5});
 }
 
 TEST(check_stream_seeds, connections_over_unix_sockets_keep_their_promises) {
-    check_stream_seeds({.make = over_unix}, {.count = 20});
+    check_stream_seeds({.make = over_unix}, {.count = 5});
 }
 
 /// Passes everything on, except for one fault.
 enum class Break : std::uint8_t {
     nothing,
-    loses_a_byte,     ///< A short write counts as a whole one.
-    doubles_a_byte,   ///< The last byte of a read comes again with the next one.
-    loses_the_end,    ///< The close of the writer is not passed on.
-    hides_the_error,  ///< A write after the reader has gone succeeds.
-    drops_on_cancel,  ///< A cancelled read throws the bytes away that it has got.
-    ignores_cancel,   ///< A cancelled read goes on.
-    loses_a_wake_up,  ///< A write that had to wait is never reported.
+    loses_a_byte,      ///< A short write counts as a whole one.
+    doubles_a_byte,    ///< The last byte of a read comes again with the next one.
+    loses_the_end,     ///< The close of the writer is not passed on.
+    hides_the_error,   ///< A write after the reader has gone succeeds.
+    drops_on_cancel,   ///< A cancelled read throws the bytes away that it has got.
+    halves_a_wake_up,  ///< A write that had to wait is reported with half of its bytes.
 };
 
 class BrokenChannel final : public Channel {
@@ -125,8 +125,7 @@ public:
     void cancel(Operation& operation) noexcept override {
         Relay& relay = operation.kind == OperationKind::read ? read_ : write_;
         relay.is_cancelled = true;
-        if (fault_ == Break::ignores_cancel || relay.state != Operation::State::in_flight) return;
-        inner_->cancel(relay);
+        if (relay.state == Operation::State::in_flight) inner_->cancel(relay);
     }
 
     Submitted close(Side side, Operation& operation) noexcept override {
@@ -170,9 +169,8 @@ private:
     static void reported(Operation& operation) noexcept {
         auto& relay = static_cast<Relay&>(operation);
         BrokenChannel& self = *relay.channel;
-        if (self.fault_ == Break::loses_a_wake_up && relay.kind == OperationKind::write &&
-            relay.result > 0)
-            return;
+        const bool halves = self.fault_ == Break::halves_a_wake_up && relay.result > 1;
+        if (halves && relay.kind == OperationKind::write) relay.result /= 2;
         Operation& wanted = *relay.wanted;
         wanted.result = self.result_of(relay);
         wanted.state = Operation::State::finished;
@@ -219,7 +217,7 @@ TEST(check_stream, a_channel_that_passes_everything_on_is_right) {
 TEST(check_stream, every_broken_promise_is_found) {
     for (const Break fault :
          {Break::loses_a_byte, Break::doubles_a_byte, Break::loses_the_end, Break::hides_the_error,
-          Break::drops_on_cancel, Break::ignores_cancel, Break::loses_a_wake_up})
+          Break::drops_on_cancel, Break::halves_a_wake_up})
         EXPECT_GT(findings(fault), 0) << static_cast<int>(fault);
 }
 

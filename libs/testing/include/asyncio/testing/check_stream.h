@@ -18,6 +18,7 @@
 
 #include <asyncio/coro.h>
 #include <asyncio/lowlevel/backend.h>
+#include <asyncio/stream.h>
 #include <asyncio/streams.h>
 #include <asyncio/testing/simulate.h>
 
@@ -29,10 +30,18 @@
 
 namespace asyncio::testing {
 
+/// Makes a pair out of the two ends of a connection: the direction from `from` to `to`. The other
+/// direction is not used. Closing the reader or the writer closes the whole end, so that the two
+/// behave as the ends of a pipe. For `StreamUnderTest::make`. The reader has the limit
+/// `limit_bytes`.
+/// Throws: RuntimeError as `Stream::detach`; `std::invalid_argument` if bytes have come already.
+Pipe one_way(Stream from, Stream to, std::size_t limit_bytes);
+
 /// A stream to check.
 struct StreamUnderTest {
     /// Makes a connected pair: what is written to the writer is read from the reader. It is called
     /// on the loop of a case, for every pair anew. The reader must have the limit `limit_bytes`.
+    /// Closing one of the two does not close the other, as with a pipe (`one_way`).
     std::function<Coro<Pipe>(std::size_t limit_bytes)> make;
     /// Whether a writer may succeed for a while after its reader has gone, because what lies in
     /// between takes the bytes. A writer must fail in the end, in any case.
