@@ -39,9 +39,8 @@ Coro<Pipe> connection(std::size_t limit) {
     client.setsockopt(SOL_SOCKET, SO_SNDBUF, buffer_bytes);
     co_await client.connect(listener.getsockname());
     Accepted accepted = co_await listener.accept();
-    Stream from = connect_accepted_socket(std::move(client));
-    Stream to = connect_accepted_socket(std::move(accepted.socket), {.limit = limit});
-    co_return Pipe{std::move(to.reader), std::move(from.writer)};
+    co_return asyncio::testing::one_way(connect_accepted_socket(std::move(client)),
+                                        connect_accepted_socket(std::move(accepted.socket)), limit);
 }
 
 Coro<Pipe> memory(std::size_t limit) {

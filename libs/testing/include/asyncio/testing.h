@@ -5,6 +5,7 @@
 // that has `using namespace asyncio;`. Write `::testing::Test` there.
 
 #include <asyncio/testing/assertion_error.h>
+#include <asyncio/testing/check_stream.h>
 #include <asyncio/testing/fault_plan.h>
 #include <asyncio/testing/log_capture.h>
 #include <asyncio/testing/network.h>

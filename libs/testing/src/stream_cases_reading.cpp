@@ -1,0 +1,125 @@
+// Cases about reading: bytes, limits, cancellations.
+
+#include <asyncio/exceptions.h>
+#include <asyncio/sleep.h>
+#include <asyncio/task.h>
+
+#include "stream_cases.h"
+
+#include <chrono>
+
+namespace asyncio::testing::internal {
+
+using namespace std::chrono_literals;
+
+/// Pieces of many sizes, each written once without and once with a wait.
+Coro<> everything_written_arrives_in_order_and_then_the_end(const StreamUnderTest& stream) {
+    Pipe pipe = co_await stream.make(default_stream_limit_bytes);
+    auto reading = create_task(pipe.reader.read());
+    std::string expected;
+    for (std::size_t i = 0; i < 100; ++i) {
+        const std::string piece = numbered_text(i * 37);
+        expected += piece + piece;
+        pipe.writer.write(piece);
+        co_await pipe.writer.send(piece);
+    }
+    pipe.writer.close();
+    co_await pipe.writer.wait_closed();
+    expect_text(co_await reading, expected);
+    expect_text(co_await pipe.reader.read(1), "");
+    expect(pipe.reader.at_eof(), "at_eof() is false at the end");
+}
+
+/// The limit is smaller than the pieces, and no separator comes in one piece.
+Coro<> every_read_finds_its_bytes_in_whatever_pieces_they_come(const StreamUnderTest& stream) {
+    Pipe pipe = co_await stream.make(8);
+    std::vector<std::string> pieces{"li", "ne\n1234", "5678", "x;y", "END", "rest"};
+    create_task(feed(std::move(pipe.writer), std::move(pieces)));
+    expect_text(co_await pipe.reader.readline(), "line\n");
+    expect_text(co_await pipe.reader.readexactly(8), "12345678");
+    expect_text(co_await pipe.reader.readuntil(";"), "x;");
+    expect_text(co_await pipe.reader.readuntil("END"), "yEND");
+    expect_text(co_await pipe.reader.read(), "rest");
+}
+
+Coro<> an_early_end_gives_the_bytes_that_came(const StreamUnderTest& stream) {
+    Pipe pipe = co_await stream.make(default_stream_limit_bytes);
+    pipe.writer.write("part");
+    pipe.writer.close();
+    std::string partial;
+    try {
+        co_await pipe.reader.readexactly(10);
+    } catch (const IncompleteReadError& error) {
+        partial = error.partial();
+    }
+    expect_text(partial, "part");
+}
+
+Coro<> the_end_of_the_last_line_may_be_missing(const StreamUnderTest& stream) {
+    Pipe pipe = co_await stream.make(default_stream_limit_bytes);
+    std::vector<std::string> pieces{"one\nt", "wo"};
+    create_task(feed(std::move(pipe.writer), std::move(pieces)));
+    expect_text(co_await pipe.reader.readline(), "one\n");
+    expect_text(co_await pipe.reader.readline(), "two");
+    expect_text(co_await pipe.reader.readline(), "");
+}
+
+/// The bytes that a read beyond the limit says that it has seen; 0 if it succeeds.
+static Coro<std::size_t> overrun_of(const StreamReader& reader, std::string_view separator) {
+    try {
+        co_await reader.readuntil(separator);
+    } catch (const LimitOverrunError& error) {
+        co_return error.consumed();
+    }
+    co_return 0;
+}
+
+Coro<> what_is_beyond_the_limit_stays_in_the_buffer(const StreamUnderTest& stream) {
+    Pipe pipe = co_await stream.make(8);
+    co_await pipe.writer.send("12345678\nabcdefghi\nrest");
+    pipe.writer.close();
+    expect_text(co_await pipe.reader.readline(), "12345678\n");
+    const End refused = co_await end_of(pipe.reader.readline());
+    expect(refused.is<LimitOverrunError>(), "a line beyond the limit was not refused");
+    expect(co_await overrun_of(pipe.reader, "\n") >= 9, "consumed() is less than the limit");
+    expect_text(co_await pipe.reader.readexactly(10), "abcdefghi\n");
+    expect_text(co_await pipe.reader.read(), "rest");
+}
+
+Coro<> of_several_separators_the_one_that_ends_first_wins(const StreamUnderTest& stream) {
+    Pipe pipe = co_await stream.make(default_stream_limit_bytes);
+    std::vector<std::string> pieces{"a;", "b", "END", ";"};
+    create_task(feed(std::move(pipe.writer), std::move(pieces)));
+    constexpr std::string_view separators[] = {"END", ";"};
+    expect_text(co_await pipe.reader.readuntil(separators), "a;");
+    expect_text(co_await pipe.reader.readuntil(separators), "bEND");
+    expect_text(co_await pipe.reader.readuntil(separators), ";");
+}
+
+Coro<> a_second_read_at_a_time_is_refused(const StreamUnderTest& stream) {
+    Pipe pipe = co_await stream.make(default_stream_limit_bytes);
+    auto first = create_task(pipe.reader.readexactly(3));
+    co_await sleep(1ms);
+    const End refused = co_await end_of(pipe.reader.read(1));
+    expect(refused.is<RuntimeError>(), "a second read at a time was not refused");
+    co_await pipe.writer.send("abc");
+    expect_text(co_await first, "abc");
+}
+
+/// The cancellation comes at every distance from the arrival of a byte.
+Coro<> a_cancelled_read_takes_nothing_away(const StreamUnderTest& stream) {
+    Pipe pipe = co_await stream.make(default_stream_limit_bytes);
+    constexpr int rounds = 20;
+    for (int round = 0; round < rounds; ++round) {
+        auto reading = create_task(pipe.reader.readexactly(100));
+        co_await sleep(0ns);
+        pipe.writer.write("x");
+        for (int i = 0; i < round % 4; ++i) co_await sleep(0ns);
+        reading.cancel();
+        const End end = co_await end_of(std::move(reading));
+        expect(end.cancelled, "a read that was cancelled has ended in another way");
+    }
+    expect_text(co_await pipe.reader.readexactly(rounds), std::string(rounds, 'x'));
+}
+
+}  // namespace asyncio::testing::internal
