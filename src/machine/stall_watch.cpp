@@ -319,8 +319,8 @@ Nanoseconds Watchdog::look_at(Watched& watched, Nanoseconds now) noexcept {
 /// when to look again.
 Nanoseconds Watchdog::look_for_note(Watched& watched, Nanoseconds now) noexcept {
     const StallWatch& watch = *watched.watch;
-    const bool is_noted = !watch.is_asked_.load(std::memory_order_relaxed) &&
-                          watch.noted_.load(std::memory_order_acquire) == watched.began;
+    const bool is_noted = !watch.is_asked_.load(std::memory_order_acquire) &&
+                          watch.noted_.load(std::memory_order_relaxed) == watched.began;
     if (!is_noted && --watched.looks_left > 0) return now + between_looks;
     watched.looks_left = 0;
     try {
@@ -434,14 +434,16 @@ const RawStack& StallWatch::stack() const noexcept {
     return noted_.load(std::memory_order_relaxed) == began ? stack_ : none;
 }
 
-/// The handler's work. `noted_` is stored last, with release: the watcher that reads it sees the
-/// whole note.
+/// The handler's work. `is_asked_` is taken back last, with release: the watcher reads the note only
+/// then, and sees the whole of it. A step that lasts is asked again, so `noted_` alone may tell of
+/// the note before, which this one overwrites.
 void StallWatch::write_note() noexcept {
     const Nanoseconds began = began_.load(std::memory_order_relaxed);
-    if (began == 0 || !is_asked_.exchange(false, std::memory_order_acquire)) return;
+    if (began == 0 || !is_asked_.load(std::memory_order_acquire)) return;
     if (!capture_interrupted_stack(stack_, stack_end_)) return;
     name_size_ = describe_(name_);
-    noted_.store(began, std::memory_order_release);
+    noted_.store(began, std::memory_order_relaxed);
+    is_asked_.store(false, std::memory_order_release);
 }
 
 /// Restores errno: the interrupted code may be between a system call and the reading of its error.

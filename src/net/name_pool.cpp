@@ -30,7 +30,7 @@ private:
     std::shared_ptr<Workers> workers_;
     /// The pool of the parent process, if this is a forked child. Kept so that a search for leaks
     /// finds it.
-    NamePool* const of_parent_;
+    [[maybe_unused]] NamePool* const of_parent_;
 };
 
 /// How many threads a pool may have. Four lookups at a time are more than most programs have, and a

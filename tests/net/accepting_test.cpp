@@ -249,10 +249,26 @@ TEST(accepting, NET_13_one_address_that_cannot_be_used_leaves_none_in_use) {
     });
 }
 
+TEST(accepting, the_address_of_a_server_that_has_ended_can_be_used_at_once) {
+    run_watched([](World&) -> Coro<> {
+        Server server = co_await start_server(echo, loopback, 0);
+        const int port = server.port();
+        for (int round = 0; round < 20; ++round) {
+            {
+                const Stream client = co_await open_connection(loopback, port);
+                co_await expect_echo(client, "hello");
+            }
+            co_await end(server);
+            server = co_await start_server(echo, loopback, port);
+        }
+        co_await end(server);
+    });
+}
+
 TEST(accepting, NET_13_an_address_of_a_host_that_this_machine_does_not_have_is_left_out) {
     run_watched([](World& world) -> Coro<> {
-        world.hosts["two.test"] = {"192.0.2.1", "127.0.0.1"};
-        world.hosts["far.test"] = {"192.0.2.1", "192.0.2.2"};
+        world.hosts["two.test"] = {"198.51.100.1", "127.0.0.1"};
+        world.hosts["far.test"] = {"198.51.100.1", "198.51.100.2"};
         Server server = co_await start_server(echo, "two.test", 0);
         EXPECT_EQ(server.addresses().size(), 1u);
         EXPECT_EQ(server.addresses().front().host(), "127.0.0.1");
