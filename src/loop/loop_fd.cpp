@@ -1,9 +1,10 @@
 // The close of a descriptor without a task that waits for it.
 //
 // The simulated back-end may report the close later, as the contract allows. So the operation lies
-// in memory of its own, which its report frees. Without memory, or without an open loop, a system
-// call closes the descriptor. That is wrong for a descriptor of the simulated world alone, which
-// then stays open until the world ends.
+// in memory of its own, which its report frees. Without memory the back-end gives the descriptor
+// up, which ends what is in flight on it, and a system call closes it. That is wrong for a
+// descriptor of the simulated world alone, which then stays open until the world ends. Without an
+// open loop there is nothing in flight.
 
 #include <asyncio/lowlevel/loop_fd.h>
 
@@ -19,7 +20,7 @@ void LoopFd::close() noexcept {
     Fd fd = std::exchange(fd_, Fd());
     if (!has_loop() || loop_->is_closed()) return;
     auto* operation = new (std::nothrow) Operation;
-    if (operation == nullptr) return;
+    if (operation == nullptr) return loop_->disown(fd.get());
     operation->kind = OperationKind::close;
     operation->fd = fd.release();
     operation->on_finished = [](Operation& finished) noexcept { delete &finished; };

@@ -120,7 +120,8 @@ Coro<void> pause(ServerState& server, Duration limit) {
 /// The result of the operation gets its owner here, before anything can throw. The address of the
 /// peer goes into the channel and not into the frame of the task: the frame would need the room for
 /// the longest address of all families, in every connection.
-void take(ServerState& server, int fd, const sockaddr_storage& storage, std::size_t size) {
+void take(ServerState& server, const Listener& listener, int fd, const sockaddr_storage& storage,
+          std::size_t size) {
     EventLoop& loop = server.loop();
     lowlevel::LoopFd socket(loop, lowlevel::Fd(fd));
     if (!server.is_serving()) return;
@@ -129,7 +130,7 @@ void take(ServerState& server, int fd, const sockaddr_storage& storage, std::siz
         Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length);
     if (peer.is_ip() && server.limits().no_delay) set_option(loop, fd, IPPROTO_TCP, TCP_NODELAY);
     if (peer.is_ip() && server.limits().keep_alive) set_option(loop, fd, SOL_SOCKET, SO_KEEPALIVE);
-    auto channel = std::make_shared<SocketChannel>(std::move(socket), peer);
+    auto channel = std::make_shared<SocketChannel>(std::move(socket), peer, listener.is_tcp);
     loop.create_task(serve_client(ServerState::Counted(server), std::move(channel)),
                      {.eager_start = true});
 }
@@ -173,7 +174,7 @@ Coro<void> accept_on(ServerState& server, const Listener& listener) {
                                            .size = sizeof storage};
         const int result = co_await lowlevel::perform_in_place(request);
         if (result >= 0) {
-            take(server, result, storage, request.size);
+            take(server, listener, result, storage, request.size);
             reported = false;
         } else if (server.is_serving()) {
             co_await recover(server, listener, -result, reported);

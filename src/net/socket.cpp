@@ -22,7 +22,7 @@
 
 #include "net/message.h"
 #include "streams/loop_descriptors.h"
-#include "streams/socket_addresses.h"
+#include "streams/socket_facts.h"
 
 #include <algorithm>
 #include <cerrno>
