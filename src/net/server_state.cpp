@@ -213,29 +213,51 @@ void ServerState::note_accepting(int change) noexcept {
 
 namespace {
 
-/// Accepts until the server does not serve any more. A failed allocation costs a connection, and
-/// not the server. So what runs between two calls of `accept_on` allocates nothing. The sleep keeps
-/// the task from trying without a wait: the next frame may fail as well.
-Coro<void> keep_accepting(ServerState& server, const Listener& listener) {
-    while (server.is_serving()) {
+/// Counts a task of the server that is no connection: the server has not ended before it.
+class CountedTask {
+public:
+    explicit CountedTask(ServerRef server) noexcept : server_(std::move(server)) {
+        server_->note_accepting(+1);
+    }
+    CountedTask(CountedTask&& other) noexcept = default;
+    CountedTask& operator=(CountedTask&&) = delete;
+    ~CountedTask() {
+        if (server_) server_->note_accepting(-1);
+    }
+    ServerState& operator*() const noexcept { return *server_; }
+
+private:
+    ServerRef server_;
+};
+
+/// Requests to cancel the task are held back meanwhile.
+Coro<void> remove_file_of([[maybe_unused]] CountedTask counted, SocketFile file) {
+    const CancelMask mask(running_task("asyncio::Server"));
+    co_await remove_socket_file(std::move(file));
+}
+
+/// An accepting task: accepts until the server does not serve any more, and then removes the file
+/// of a Unix socket, also after a cancellation. A failed allocation costs a connection, and not the
+/// server. So everything that may need memory stands inside a `try`. The sleep keeps the task from
+/// trying without a wait: the next frame may fail as well.
+Coro<void> run_listener(CountedTask counted, const Listener& listener) {
+    ServerState& server = *counted;
+    std::exception_ptr cancellation;
+    bool needs_pause = false;
+    while (server.is_serving() && cancellation == nullptr) {
         try {
+            if (std::exchange(needs_pause, false)) co_await sleep(pause_without_descriptors);
             co_await accept_on(server, listener);
+        } catch (const CancelledError&) {
+            cancellation = std::current_exception();
         } catch (const std::bad_alloc&) {
+            needs_pause = true;
             report(server.loop(), "a server has lost a connection for lack of memory",
                    std::current_exception());
         }
-        if (server.is_serving()) co_await sleep(pause_without_descriptors);
     }
-}
-
-/// An accepting task. The file of a Unix socket is removed at its end, also after a cancellation.
-Coro<void> run_listener(ServerRef server, const Listener& listener) {
-    const auto accept = [&]() -> Coro<void> { co_await keep_accepting(*server, listener); };
-    const auto clean_up = [&]() -> Coro<void> {
-        if (!listener.file.path.empty()) co_await remove_socket_file(listener.file);
-        server->note_accepting(-1);
-    };
-    co_await finally_(accept, clean_up);
+    if (!listener.file.path.empty()) co_await remove_file_of(std::move(counted), listener.file);
+    if (cancellation != nullptr) std::rethrow_exception(cancellation);
 }
 
 }  // namespace
@@ -245,25 +267,12 @@ Coro<void> run_listener(ServerRef server, const Listener& listener) {
 void ServerState::start() {
     if (closed_) throw RuntimeError("the server is closed");
     if (std::exchange(serving_, true)) return;
+    accepting_tasks_.reserve(listeners_.size());
     for (const Listener& listener : listeners_) {
         accepting_tasks_.push_back(
-            loop_.create_task(run_listener(ServerRef::share(this), listener)));
-        note_accepting(+1);
+            loop_.create_task(run_listener(CountedTask(ServerRef::share(this)), listener)));
     }
 }
-
-namespace {
-
-Coro<void> remove_file_of(ServerRef server, const Listener& listener) {
-    const auto remove = [&]() -> Coro<void> { co_await remove_socket_file(listener.file); };
-    const auto tell = [&]() -> Coro<void> {
-        server->note_accepting(-1);
-        co_return;
-    };
-    co_await finally_(remove, tell);
-}
-
-}  // namespace
 
 /// For a server that has never served, and has no accepting tasks to do it. On a loop that is
 /// closed, or without memory, the files stay, as those of a program that was killed.
@@ -271,11 +280,10 @@ void ServerState::remove_files() noexcept {
     if (loop_.is_closed()) return;
     for (const Listener& listener : listeners_) {
         if (listener.file.path.empty()) continue;
-        note_accepting(+1);
         try {
-            loop_.create_task(remove_file_of(ServerRef::share(this), listener));
+            loop_.create_task(remove_file_of(CountedTask(ServerRef::share(this)), listener.file));
         } catch (const std::bad_alloc&) {
-            note_accepting(-1);
+            continue;
         }
     }
 }

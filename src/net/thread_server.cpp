@@ -222,6 +222,16 @@ void start_parts(ThreadServerState& server, EventLoop& loop, HandlerFactory& han
     }
 }
 
+/// Every part is asked, so that no error counts as unseen. Throws: the first error.
+Coro<void> until_accepting(std::vector<Future<void>> parts) {
+    std::exception_ptr error;
+    for (const Future<void>& part : parts) {
+        const Outcome<void> outcome = co_await settle(part);
+        if (outcome.failed() && error == nullptr) error = outcome.error();
+    }
+    if (error != nullptr) std::rethrow_exception(error);
+}
+
 }  // namespace
 
 /// The state exists before the first thread. So an error, or a cancellation, ends what has begun.
@@ -244,7 +254,7 @@ Coro<ThreadServer> serve_threads(HandlerFactory handlers, std::string host, int 
     }
     std::vector<Future<void>> accepting;
     start_parts(server, loop, handlers, std::move(first), options, accepting);
-    for (const Future<void>& part : accepting) co_await part;
+    co_await until_accepting(std::move(accepting));
     co_return handle;
 }
 

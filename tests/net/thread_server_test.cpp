@@ -11,6 +11,9 @@
 #include <thread>
 #include <vector>
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 using namespace net_test;
 
 namespace {
@@ -166,6 +169,42 @@ TEST(thread_server, a_server_that_is_dropped_has_ended_its_handlers) {
         if (is_simulated()) co_await sleep(1ms);
         EXPECT_EQ(seen->running, 0);
         EXPECT_EQ(seen->cancelled, 20);
+    });
+}
+
+TEST(thread_server, idle_connections_are_closed_when_serving_ends) {
+    run_test([]() -> Coro<> {
+        const auto seen = std::make_shared<Counting::Seen>();
+        const Counting handler(seen);
+        const ThreadServer server = co_await start_server_on_threads(
+            handler, loopback, 0, {.threads = threads, .server = {.grace = 1h}});
+        Task<void> serving = create_task(server.serve_forever());
+        const Stream idle = co_await open_connection(loopback, server.port());
+        EXPECT_TRUE(co_await becomes([&] { return seen->running == 1; }));
+        serving.cancel();
+        EXPECT_EQ(co_await idle.read(), "");
+        co_await until_done(serving);
+        EXPECT_EQ(seen->cancelled, 0);
+    });
+}
+
+TEST(thread_server, a_thread_that_cannot_begin_makes_the_start_fail) {
+    run_test([]() -> Coro<> {
+        if (is_simulated()) co_return;  // No thread and no descriptor of the kernel.
+        // The listening sockets take the last descriptors, and none is left for a loop.
+        const lowlevel::Fd next(::dup(0));
+        rlimit limit{};
+        ::getrlimit(RLIMIT_NOFILE, &limit);
+        const rlimit tight{static_cast<rlim_t>(next.get()) + 1 + threads, limit.rlim_max};
+        ::setrlimit(RLIMIT_NOFILE, &tight);
+        const int error =
+            co_await error_number(start_server_on_threads(echo, loopback, 0, {.threads = threads}));
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+        EXPECT_EQ(error, EMFILE);
+        // A thread that got the descriptor of another one has begun to serve, and says what it
+        // lacks.
+        for (const std::string& line : support::LogCapture::take())
+            EXPECT_TRUE(support::contains(line, "cannot accept connections")) << line;
     });
 }
 
