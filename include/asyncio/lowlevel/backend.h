@@ -49,6 +49,7 @@
 // handler may call at any time between construction and destruction.
 
 #include <asyncio/internal/base/time.h>
+#include <asyncio/lowlevel/fd.h>
 #include <asyncio/lowlevel/operation.h>
 
 #include <cstdint>
