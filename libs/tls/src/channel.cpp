@@ -208,7 +208,7 @@ void TlsChannel::step() noexcept {
 void TlsChannel::go_on_with_handshake() noexcept {
     if (handshake_ == nullptr) return;
     if (gave_up_) return settle(handshake_, -ECANCELED);
-    switch (engine_->handshake()) {
+    switch (engine_->handshake(alarm_loop().time())) {
         case Progress::done:
             established_ = true;
             settle(handshake_, 0);

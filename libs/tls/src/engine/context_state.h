@@ -1,8 +1,8 @@
 #pragma once
 // What stands behind a `Context`: OpenSSL's context, and what OpenSSL has no place for.
 //
-// Nothing changes after the context is made, with two exceptions that many threads may use at a
-// time: the cache of sessions and the key log.
+// Nothing changes after the context is made, with three exceptions that many threads may use at a
+// time: the cache of sessions, the keys of tickets and the key log.
 //
 // OpenSSL's context points back to this object (its application data), for the callbacks. So the
 // object never moves, and an engine holds it as long as its connection lives.
@@ -12,6 +12,7 @@
 #include "engine/handles.h"
 #include "engine/key_log.h"
 #include "engine/session_cache.h"
+#include "engine/ticket_keys.h"
 
 #include <map>
 #include <memory>
@@ -34,6 +35,8 @@ struct ContextState {
     std::string revocation_status;
     /// For a client; null if it keeps none.
     std::unique_ptr<SessionCache> sessions;
+    /// For a server; null if it gives no tickets.
+    std::unique_ptr<TicketKeys> ticket_keys;
     std::unique_ptr<KeyLog> key_log;
     /// For a server: the contexts of other names, in small letters. A name that begins with "*."
     /// stands for all with one more label.
