@@ -129,8 +129,8 @@ ContextPtr new_ssl_context(bool is_server) {
 }
 
 /// The ciphers of TLS 1.2 are those of Python's default, which all have forward secrecy: the key of
-/// the certificate opens no recorded connection. (OpenSSL's own list has key exchange with RSA.) The
-/// order of a server decides, so an old client does not choose a weaker one. The security level
+/// the certificate opens no recorded connection. (OpenSSL's own list has key exchange with RSA.)
+/// The order of a server decides, so an old client does not choose a weaker one. The security level
 /// decides which keys and digests are too weak, for the own certificate, too.
 ///
 /// Renegotiation is a message that makes a peer compute, as often as its sender likes, and TLS 1.3

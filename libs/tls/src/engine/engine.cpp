@@ -72,6 +72,8 @@ Engine::~Engine() {
     ssl_.reset();
 }
 
+/// Here and not with the options: a function that connects first has to know it before it does so,
+/// and must not see the headers of OpenSSL.
 bool Engine::needs_server_hostname(const ContextState& context) noexcept {
     return !context.is_server && context.check_hostname;
 }

@@ -18,7 +18,7 @@
 //
 // Thread-safety: none. The context that an engine uses may be shared between threads.
 
-#include <asyncio/internal/base/time.h>
+#include <asyncio/delay.h>
 #include <asyncio/tls/info.h>
 
 #include <cstddef>

@@ -25,6 +25,7 @@ bool set_mac_key(EVP_MAC_CTX* mac, unsigned char* key, std::size_t size) noexcep
     return EVP_MAC_CTX_set_params(mac, settings) == 1;
 }
 
+/// Fills `bytes`. False if the system has no random numbers.
 template <class Bytes>
 bool is_random(Bytes& bytes) noexcept {
     return RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) == 1;
@@ -51,6 +52,7 @@ int TicketKeys::use(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER
     return answer == done && SSL_version(ssl) == TLS1_3_VERSION ? renew : answer;
 }
 
+/// A ticket gets a new initialisation vector, since many are sealed with one key.
 TicketKeys::Answer TicketKeys::seal(TimePoint now, unsigned char* name, unsigned char* iv,
                                     EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac) noexcept {
     if (!current_.is_there && !make_current(now)) return failed;
@@ -91,6 +93,8 @@ void TicketKeys::drop_old(TimePoint now) noexcept {
     }
 }
 
+/// Without random numbers there is no key, and the handshake fails. A key that can be guessed would
+/// be worse.
 bool TicketKeys::make_current(TimePoint now) noexcept {
     if (!is_random(current_.name) || !is_random(current_.cipher) || !is_random(current_.mac))
         return false;

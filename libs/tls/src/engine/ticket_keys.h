@@ -16,7 +16,7 @@
 //
 // Thread-safety: any thread.
 
-#include <asyncio/internal/base/time.h>
+#include <asyncio/delay.h>
 
 #include "engine/handles.h"
 

@@ -49,8 +49,8 @@ Coro<Stream> open_connection(std::string host, int port, const Context& context,
 Coro<Stream> open_connection(std::string host, int port, const ConnectOptions& options = {});
 
 /// Connects to the Unix socket at `path`, and makes the handshake. A path is no name that stands in
-/// a certificate, so `tls.server_hostname` must say for which name the certificate has to be (unless
-/// the context does not check it). A session of an earlier connection to the path is resumed.
+/// a certificate, so `tls.server_hostname` says for which name the certificate has to be, unless
+/// the context does not check it. A session of an earlier connection to the path is resumed.
 ///
 /// Throws: `std::invalid_argument`, also without a name; otherwise as `open_connection`, and as
 /// `asyncio::open_unix_connection`.
