@@ -326,8 +326,7 @@ bool TlsChannel::receive() noexcept {
     inner_read_.kind = OperationKind::read;
     inner_read_.size = largest_receive_bytes;
     if (inner_->submit(inner_read_) == Submitted::in_flight) {
-        engine_->rest();
-        if (outgoing_.empty()) std::string().swap(outgoing_);
+        engine_->rest(outgoing_);
         hold();
         return false;
     }

@@ -43,7 +43,7 @@ void Engine::FreeSsl::operator()(ssl_st* ssl) const noexcept { SSL_free(ssl); }
 Engine::Engine(std::shared_ptr<ContextState> context, std::string_view server_hostname,
                std::string_view session_key)
     : context_(std::move(context)),
-      wire_(std::make_unique<Wire>()),
+      wire_(std::make_unique<Wire>(context_->spares)),
       server_hostname_(server_hostname) {
     const ErrorQueue errors;
     ssl_.reset(SSL_new(context_->ssl_context.get()));
@@ -168,10 +168,10 @@ void Engine::close() noexcept {
 /// OpenSSL has two buffers for each connection, 34 KiB together. A connection that waits needs
 /// none. A record that has come in part lies in one of them, and so does a part of a record that
 /// the program has not read.
-void Engine::rest() noexcept {
+void Engine::rest(std::string& sent) noexcept {
     if (SSL_has_pending(ssl_.get()) == 0) static_cast<void>(SSL_free_buffers(ssl_.get()));
-    wire_->free_memory_if_empty();
-    if (wire_->output.empty()) std::string().swap(wire_->output);
+    wire_->rest();
+    if (sent.empty()) context_->spares.take_back(sent);
 }
 
 /// What a call of OpenSSL means that has returned `result`. A write to the wire never has to wait,

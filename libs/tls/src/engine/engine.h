@@ -64,8 +64,9 @@ public:
     /// Writes close_notify. No effect after a failure.
     void close() noexcept;
 
-    /// The connection waits for the peer: gives memory back.
-    void rest() noexcept;
+    /// The connection waits for the peer: gives memory back. `sent` is a string that was taken out
+    /// of `output`; its memory goes with it if it is empty.
+    void rest(std::string& sent) noexcept;
 
     bool failed() const noexcept { return failure_.kind != Failure::Kind::none; }
     /// Why, in fixed words. Empty if it has not failed.
