@@ -25,7 +25,9 @@
 // is closed. The handler has the stream. When it returns, the stream goes with its frame. It closes
 // then, and does not abort (`send_rest_when_dropped`): what the handler has written is sent. A
 // handler that has moved its stream to another place decides itself when the connection ends. The
-// task has a second handle, so that the server can close the connection at any time.
+// task has a second handle, so that the server can close the connection at any time. If the handler
+// puts another stream over the channel, the server ends the connection below it
+// (served_channel.h).
 //
 // A server may have an upgrade, which makes another stream of the plain one before the handler gets
 // it. Until then there is no stream that the server could close, so it cancels the task instead.
@@ -43,8 +45,8 @@
 #include <asyncio/timeout.h>
 
 #include "loop/live_loop.h"
+#include "net/served_channel.h"
 #include "streams/loop_descriptors.h"
-#include "streams/socket_channel.h"
 #include "streams/writer_state.h"
 
 #include <algorithm>
@@ -64,8 +66,6 @@ namespace {
 /// For how long the server does not try again when there are no descriptors. Python's number.
 constexpr Duration pause_without_descriptors = std::chrono::seconds(1);
 
-using ServerRef = Ref<ServerState>;
-
 void report(EventLoop& loop, std::string_view message, std::exception_ptr error) noexcept {
     loop.call_exception_handler({.message = message, .exception = std::move(error)});
 }
@@ -81,12 +81,17 @@ void set_option(lowlevel::Loop& loop, int fd, int level, int option) {
                                  .size = sizeof on});
 }
 
+/// For a connection with another stream over its channel, which the server does not know.
+Coro<void> wait_for_channel(ServerState::Client& client) {
+    while (client.channel != nullptr) co_await client.server.changed();
+}
+
 /// The error of a handler goes to the exception handler. A cancellation is an order of the server
 /// or of the program, and no error. An error of the connection itself, at its end, concerns bytes
 /// that the handler did not wait for.
-Coro<void> serve_client(ServerState::Counted counted, std::shared_ptr<lowlevel::Channel> channel) {
+Coro<void> serve_client(ServerState::Counted counted, std::shared_ptr<ServedChannel> channel) {
     ServerState& server = *counted;
-    ServerState::Client client(server, running_task("asyncio::Server"));
+    ServerState::Client client(server, running_task("asyncio::Server"), *channel);
     EventLoop& loop = server.loop();
     Stream stream(loop, std::move(channel), {.limit = server.limits().stream_limit});
     if (server.handler().upgrade) {
@@ -101,12 +106,13 @@ Coro<void> serve_client(ServerState::Counted counted, std::shared_ptr<lowlevel::
     client.watch(stream.writer);
     const auto handle = [&] { return server.handler().handle(std::move(stream)); };
     const Outcome<void> outcome = co_await settled_call(handle);
-    if (outcome.failed()) client.writer.close();
-    if (outcome.cancelled()) client.writer.abort();
+    if (outcome.failed()) client.close();
+    if (outcome.cancelled()) client.abort();
     if (outcome.failed() && !outcome.cancelled())
         report(loop, "the handler of a connection has failed", outcome.error());
-    const Outcome<void> end = co_await settle(client.writer.wait_closed());
-    if (end.cancelled()) client.writer.abort();
+    Outcome<void> end = co_await settle(client.writer.wait_closed());
+    if (client.is_detached() && !end.cancelled()) end = co_await settle(wait_for_channel(client));
+    if (end.cancelled()) client.abort();
 }
 
 /// Waits until a connection has ended, at most for `limit`. The end of a connection gives back the
@@ -130,7 +136,7 @@ void take(ServerState& server, const Listener& listener, int fd, const sockaddr_
         Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length);
     if (peer.is_ip() && server.limits().no_delay) set_option(loop, fd, IPPROTO_TCP, TCP_NODELAY);
     if (peer.is_ip() && server.limits().keep_alive) set_option(loop, fd, SOL_SOCKET, SO_KEEPALIVE);
-    auto channel = std::make_shared<SocketChannel>(std::move(socket), peer, listener.is_tcp);
+    auto channel = std::make_shared<ServedChannel>(std::move(socket), peer, listener.is_tcp);
     loop.create_task(serve_client(ServerState::Counted(server), std::move(channel)),
                      {.eager_start = true});
 }
@@ -191,14 +197,44 @@ void ServerState::add(Listener listener) {
     claim_descriptor(loop_, listeners_.back().socket.fileno());
 }
 
-ServerState::Client::Client(ServerState& to, TaskCore& runs_in) : server(to), task(runs_in) {
+ServerState::Client::Client(ServerState& to, TaskCore& runs_in, ServedChannel& through)
+    : server(to), task(runs_in), channel(&through) {
+    channel->belong_to(this);
     server.clients_.push_back(*this);
 }
 
+ServerState::Client::~Client() {
+    unlink();
+    if (channel != nullptr) channel->belong_to(nullptr);
+}
+
 /// From here on the server can close and abort the connection, whatever the handler does with it.
+/// The stream of an upgrade has a channel of its own, which may not ask the one below.
 void ServerState::Client::watch(const StreamWriter& of) {
     writer = of.alias();
     of.state().send_rest_when_dropped();
+    if (channel != nullptr) channel->send_rest_when_dropped();
+}
+
+bool ServerState::Client::is_detached() const noexcept {
+    return writer && writer.state().is_detached();
+}
+
+/// What the stream above the channel has buffered, it sends: only its reads end here.
+void ServerState::Client::close() noexcept {
+    if (!is_detached()) return writer.close();
+    if (channel != nullptr) channel->shut_down(lowlevel::Channel::Side::reading);
+}
+
+void ServerState::Client::abort() noexcept {
+    if (!is_detached()) return writer.abort();
+    if (channel != nullptr) channel->shut_down(lowlevel::Channel::Side::both);
+}
+
+/// A task that waits for the stream itself is woken by the stream.
+void ServerState::Client::note_channel_ended() noexcept {
+    channel = nullptr;
+    if (is_detached()) server.note_change();
 }
 
 /// Wakes every task that waits for a change. Each looks for itself whether its time has come.
@@ -206,32 +242,10 @@ void ServerState::note_change() noexcept {
     while (!waiting_.empty()) waiting_.front().wake();
 }
 
-void ServerState::note_accepting(int change) noexcept {
-    accepting_ += change;
-    if (change < 0) note_change();
-}
-
 namespace {
 
-/// Counts a task of the server that is no connection: the server has not ended before it.
-class CountedTask {
-public:
-    explicit CountedTask(ServerRef server) noexcept : server_(std::move(server)) {
-        server_->note_accepting(+1);
-    }
-    CountedTask(CountedTask&& other) noexcept = default;
-    CountedTask& operator=(CountedTask&&) = delete;
-    ~CountedTask() {
-        if (server_) server_->note_accepting(-1);
-    }
-    ServerState& operator*() const noexcept { return *server_; }
-
-private:
-    ServerRef server_;
-};
-
 /// Requests to cancel the task are held back meanwhile.
-Coro<void> remove_file_of([[maybe_unused]] CountedTask counted, SocketFile file) {
+Coro<void> remove_file_of([[maybe_unused]] ServerState::Accepting accepting, SocketFile file) {
     const CancelMask mask(running_task("asyncio::Server"));
     co_await remove_socket_file(std::move(file));
 }
@@ -240,8 +254,8 @@ Coro<void> remove_file_of([[maybe_unused]] CountedTask counted, SocketFile file)
 /// of a Unix socket, also after a cancellation. A failed allocation costs a connection, and not the
 /// server. So everything that may need memory stands inside a `try`. The sleep keeps the task from
 /// trying without a wait: the next frame may fail as well.
-Coro<void> run_listener(CountedTask counted, const Listener& listener) {
-    ServerState& server = *counted;
+Coro<void> run_listener(ServerState::Accepting accepting, const Listener& listener) {
+    ServerState& server = *accepting;
     std::exception_ptr cancellation;
     bool needs_pause = false;
     while (server.is_serving() && cancellation == nullptr) {
@@ -256,22 +270,21 @@ Coro<void> run_listener(CountedTask counted, const Listener& listener) {
                    std::current_exception());
         }
     }
-    if (!listener.file.path.empty()) co_await remove_file_of(std::move(counted), listener.file);
+    if (!listener.file.path.empty()) co_await remove_file_of(std::move(accepting), listener.file);
     if (cancellation != nullptr) std::rethrow_exception(cancellation);
 }
 
 }  // namespace
 
 /// Without memory for a later task the server is left with the earlier ones, and its owner, who
-/// gets the exception, destroys it.
+/// gets the exception, destroys it. The list has its room before the first task is made, so each
+/// task that accepts is in it.
 void ServerState::start() {
     if (closed_) throw RuntimeError("the server is closed");
     if (std::exchange(serving_, true)) return;
     accepting_tasks_.reserve(listeners_.size());
-    for (const Listener& listener : listeners_) {
-        accepting_tasks_.push_back(
-            loop_.create_task(run_listener(CountedTask(ServerRef::share(this)), listener)));
-    }
+    for (const Listener& listener : listeners_)
+        accepting_tasks_.push_back(loop_.create_task(run_listener(Accepting(*this), listener)));
 }
 
 /// For a server that has never served, and has no accepting tasks to do it. On a loop that is
@@ -281,7 +294,7 @@ void ServerState::remove_files() noexcept {
     for (const Listener& listener : listeners_) {
         if (listener.file.path.empty()) continue;
         try {
-            loop_.create_task(remove_file_of(CountedTask(ServerRef::share(this)), listener.file));
+            loop_.create_task(remove_file_of(Accepting(*this), listener.file));
         } catch (const std::bad_alloc&) {
             continue;
         }
@@ -306,14 +319,14 @@ void ServerState::close() noexcept {
 void ServerState::close_clients() noexcept {
     clients_.for_each([](Client& client) {
         if (!client.writer) client.task.cancel("the server closes its connections");
-        client.writer.close();
+        client.close();
     });
 }
 
 void ServerState::abort_clients() noexcept {
     clients_.for_each([](Client& client) {
         if (!client.writer) client.task.cancel("the server closes its connections");
-        client.writer.abort();
+        client.abort();
     });
 }
 

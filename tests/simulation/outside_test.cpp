@@ -227,6 +227,57 @@ TEST_F(Outside, a_cancelled_operation_leaves_the_data_for_the_next) {
     EXPECT_EQ(world.read(pipe.reader.get(), 1), "x");
 }
 
+/// Opens a pipe whose read end has a number that was just closed.
+RealPipe pipe_at(int number) {
+    RealPipe next;
+    if (next.reader.get() == number) return next;
+    EXPECT_EQ(::dup3(next.reader.get(), number, O_CLOEXEC), number);
+    next.reader = Fd(number);
+    return next;
+}
+
+TEST_F(Outside, a_close_ends_what_waits_on_the_number_which_spares_the_next_file) {
+    char byte = 'o';
+    Read read(pipe.reader.get(), &byte, 1);
+    ASSERT_FALSE(world.submit(read));
+    const int number = pipe.reader.release();
+    EXPECT_EQ(world.close(number), 0);
+    const RealPipe next = pipe_at(number);
+    ASSERT_EQ(::write(next.writer.get(), "n", 1), 1);
+    EXPECT_EQ(world.finish(read), -ECANCELED);
+    EXPECT_EQ(byte, 'o');
+    EXPECT_EQ(world.read(number, 1), "n");
+}
+
+TEST_F(Outside, what_a_close_has_ended_and_a_cancel_ends_again_is_reported_once) {
+    char byte = 0;
+    Read read(pipe.reader.get(), &byte, 1);
+    ASSERT_FALSE(world.submit(read));
+    EXPECT_EQ(world.close(pipe.reader.release()), 0);
+    world->cancel(read);
+    EXPECT_EQ(world.look(), std::vector<Operation*>{&read});
+    EXPECT_EQ(read.result, -ECANCELED);
+    EXPECT_TRUE(world.look().empty());
+}
+
+TEST_F(Outside, what_waits_on_a_number_ends_when_the_program_takes_the_number_back) {
+    char byte = 0;
+    Read real(pipe.reader.get(), &byte, 1);
+    const Pipe simulated = world.pipe();
+    Read inside(simulated.read_end, &byte, 1);
+    ASSERT_FALSE(world.submit(real));
+    ASSERT_FALSE(world.submit(inside));
+    world->disown(pipe.reader.get());
+    world->disown(simulated.read_end);
+    EXPECT_EQ(world.finish(real), -ECANCELED);
+    EXPECT_EQ(world.finish(inside), -ECANCELED);
+    // The files are as open as before.
+    EXPECT_EQ(world.write(pipe.writer.get(), "r"), 1);
+    EXPECT_EQ(world.write(simulated.write_end, "s"), 1);
+    EXPECT_EQ(world.read(pipe.reader.get(), 1), "r");
+    EXPECT_EQ(world.read(simulated.read_end, 1), "s");
+}
+
 TEST_F(Outside, the_end_of_a_child_is_seen_through_its_pidfd) {
     char name[] = "sh";
     char option[] = "-c";

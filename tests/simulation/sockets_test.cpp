@@ -304,6 +304,70 @@ TEST(Sockets, a_port_is_shared_by_sockets_that_all_wish_it) {
 
 TEST(Sockets, families_reach_each_other_as_in_the_kernel) { compare(ask_families, 60); }
 
+/// Datagrams that nothing receives, up to the one that has to wait. They are empty, since the world
+/// knows only for small ones what the kernel takes of the buffer.
+void fill_own_queue(SocketWalk& walk, bool is_connected) {
+    const int fd = walk.bound(AF_UNIX, SOCK_DGRAM);
+    const Address own = walk.local(fd);
+    if (is_connected) walk.note("connect", walk.connect(fd, own));
+    for (int sent = 0; sent < 400; ++sent) walk.send_message(fd, 0, &own);
+    for (int received = 0; received < 20; ++received) walk.receive_message(fd, 200);
+    for (int sent = 0; sent < 30; ++sent) walk.send_message(fd, 0, &own);
+}
+
+TEST(Sockets, a_unix_socket_does_not_wait_for_itself_before_its_buffer_is_full) {
+    compare([](SocketWalk& walk) { fill_own_queue(walk, false); }, 1);
+    compare([](SocketWalk& walk) { fill_own_queue(walk, true); }, 1);
+}
+
+/// The port as a yes or no: the numbers of the two worlds differ.
+void note_port(SocketWalk& walk, int fd) {
+    const Address local = walk.local(fd);
+    // In the same place for both families.
+    const auto port = reinterpret_cast<const sockaddr_in&>(local.storage).sin_port;
+    walk.note("has a port", port != 0 ? 1 : 0);
+    walk.address("local", fd, OperationKind::getsockname);
+    walk.address("peer", fd, OperationKind::getpeername);
+}
+
+/// A datagram socket that was bound in one of several ways, connected, and disconnected.
+void ask_disconnected(SocketWalk& walk, int family) {
+    const bool is_v4 = family == AF_INET;
+    const int receiver = walk.bound(family, SOCK_DGRAM);
+    const int probe = walk.bound(family, SOCK_DGRAM);
+    const Address used = walk.local(probe);
+    const std::uint16_t port = reinterpret_cast<const sockaddr_in&>(used.storage).sin_port;
+    walk.close(probe);
+    const int fd = walk.socket(family, SOCK_DGRAM);
+    const char* loopback = is_v4 ? "127.0.0.1" : "::1";
+    const char* any = is_v4 ? "0.0.0.0" : "::";
+    const std::uint64_t way = walk.below(5);
+    if (way > 0) {
+        const char* ip = way % 2 == 0 ? any : loopback;
+        walk.note(ip, walk.bind(fd, address_of(family, ip, way > 2 ? port : 0)));
+    }
+    const Address to = walk.local(receiver);
+    Address nowhere;
+    nowhere.storage.ss_family = AF_UNSPEC;
+    for (int round = 0; round < 2; ++round) {
+        if (walk.below(2) == 0) walk.send_message(fd, 1, &to);
+        note_port(walk, fd);
+        walk.note("connect", walk.connect(fd, to));
+        note_port(walk, fd);
+        walk.note("disconnect", walk.connect(fd, nowhere));
+        note_port(walk, fd);
+        walk.send(fd, 1);
+    }
+    const Address again = address_of(family, loopback, 0);
+    walk.note("bind", walk.bind(fd, again));
+    note_port(walk, fd);
+}
+
+TEST(Sockets, a_disconnected_datagram_socket_has_only_what_it_was_bound_to) {
+    compare([](SocketWalk& walk) { ask_disconnected(walk, AF_INET); }, 60);
+    compare([](SocketWalk& walk) { ask_disconnected(walk, AF_INET6); }, 60);
+}
+
 void ask_options(SocketWalk& walk, int family, int type) {
     const int fd = walk.socket(family, type);
     constexpr int levels[] = {SOL_SOCKET, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPPROTO_UDP, 200};

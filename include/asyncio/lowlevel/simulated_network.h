@@ -91,6 +91,12 @@ public:
     virtual void power_on(HostNumber host) = 0;
     virtual bool is_on(HostNumber host) const = 0;
 
+    /// How much the files of a host may hold together from now on. What they hold stays. A write
+    /// for which there is no room fails with ENOSPC.
+    virtual void set_disk_size(HostNumber host, std::uint64_t size_bytes) = 0;
+    /// The size of the disks at first (`SimulationOptions`).
+    virtual std::uint64_t usual_disk_size_bytes() const noexcept = 0;
+
     /// The virtual time, as `Backend::now`.
     virtual TimePoint now() const noexcept = 0;
 

@@ -29,9 +29,9 @@ struct Word {
 
 /// `heal` without hosts heals everything.
 constexpr Word words[] = {
-    {Kind::partition, "partition", 2}, {Kind::heal, "heal", 2},  {Kind::heal_all, "heal", 0},
-    {Kind::reset, "reset", 2},         {Kind::die, "die", 1},    {Kind::come_back, "come_back", 1},
-    {Kind::link, "link", 2},           {Kind::clock, "clock", 1}};
+    {Kind::partition, "partition", 2}, {Kind::heal, "heal", 2},   {Kind::heal_all, "heal", 0},
+    {Kind::reset, "reset", 2},         {Kind::die, "die", 1},     {Kind::come_back, "come_back", 1},
+    {Kind::link, "link", 2},           {Kind::clock, "clock", 1}, {Kind::disk, "disk", 1}};
 
 struct Unit {
     std::string_view name;
@@ -189,6 +189,23 @@ Kind kind_of(const Line& line, std::string_view word) {
     return known->kind == Kind::heal && line.at_end() ? Kind::heal_all : known->kind;
 }
 
+constexpr std::string_view word_of_drift = "drift=";
+
+/// The skew, and the drift if the clock has one.
+void read_clock(Line& line, Fault& fault) {
+    fault.skew = line.time(line.word());
+    if (line.at_end()) return;
+    const std::string_view text = line.word();
+    if (!text.starts_with(word_of_drift)) line.fail("a clock has no such property");
+    line.read(text.substr(word_of_drift.size()), fault.drift);
+}
+
+std::string text_of_clock(const Fault& fault) {
+    std::string text = ' ' + text_of(fault.skew);
+    if (fault.drift != 0) text += ' ' + std::string(word_of_drift) + text_of(fault.drift);
+    return text;
+}
+
 /// The words follow each other in one order: the time, the fault, its hosts, its numbers.
 PlannedFault read_fault(Line& line) {
     PlannedFault fault;
@@ -199,7 +216,8 @@ PlannedFault read_fault(Line& line) {
     if (hosts > 1) fault.what.other = line.word();
     if ((hosts > 0 && fault.what.one.empty()) || (hosts > 1 && fault.what.other.empty()))
         line.fail("a host is missing");
-    if (fault.what.kind == Kind::clock) fault.what.skew = line.time(line.word());
+    if (fault.what.kind == Kind::clock) read_clock(line, fault.what);
+    if (fault.what.kind == Kind::disk) line.read(line.word(), fault.what.size_bytes);
     while (fault.what.kind == Kind::link && !line.at_end())
         read_setting(line, line.word(), fault.what.settings);
     if (!line.at_end()) line.fail("there is a word too many");
@@ -232,8 +250,12 @@ Fault Fault::link(std::string one, std::string other, const Link& link) {
     return {.kind = Kind::link, .one = std::move(one), .other = std::move(other), .settings = link};
 }
 
-Fault Fault::clock(std::string host, Duration skew) {
-    return {.kind = Kind::clock, .one = std::move(host), .skew = skew};
+Fault Fault::clock(std::string host, Duration skew, double drift) {
+    return {.kind = Kind::clock, .one = std::move(host), .skew = skew, .drift = drift};
+}
+
+Fault Fault::disk(std::string host, std::uint64_t size_bytes) {
+    return {.kind = Kind::disk, .one = std::move(host), .size_bytes = size_bytes};
 }
 
 std::string to_text(const FaultPlan& plan) {
@@ -244,7 +266,8 @@ std::string to_text(const FaultPlan& plan) {
         text += word.word;
         if (word.hosts > 0) text += ' ' + fault.what.one;
         if (word.hosts > 1) text += ' ' + fault.what.other;
-        if (fault.what.kind == Kind::clock) text += ' ' + text_of(fault.what.skew);
+        if (fault.what.kind == Kind::clock) text += text_of_clock(fault.what);
+        if (fault.what.kind == Kind::disk) text += ' ' + text_of(fault.what.size_bytes);
         if (fault.what.kind == Kind::link) text += text_of_settings(fault.what.settings);
         text += '\n';
     }

@@ -70,20 +70,32 @@ std::chrono::system_clock::time_point Host::clock_now() const {
     using namespace std::chrono;
     constexpr sys_days beginning = January / 1 / 2000;
     const Duration passed = network_->simulated_.now() - network_->beginning_;
-    const Duration skew = network_->hosts_[static_cast<std::size_t>(number_)].clock_skew;
+    const auto& state = network_->hosts_[static_cast<std::size_t>(number_)];
+    const Duration since_set = network_->simulated_.now() - state.clock_set;
+    const auto drifted =
+        static_cast<Duration::rep>(static_cast<double>(since_set.count()) * state.clock_drift);
+    const Duration skew = state.clock_skew + Duration(drifted);
     return beginning + duration_cast<system_clock::duration>(passed + skew);
 }
 
-void Host::set_clock_skew(Duration skew) const {
-    network_->hosts_[static_cast<std::size_t>(number_)].clock_skew = skew;
-    network_->note(Fault::clock(name(), skew));
+void Host::set_clock_skew(Duration skew, double drift) const {
+    auto& state = network_->hosts_[static_cast<std::size_t>(number_)];
+    state.clock_skew = skew;
+    state.clock_drift = drift;
+    state.clock_set = network_->simulated_.now();
+    network_->note(Fault::clock(name(), skew, drift));
+}
+
+void Host::set_disk_size(std::uint64_t size_bytes) const {
+    network_->simulated_.set_disk_size(number_, size_bytes);
+    network_->note(Fault::disk(name(), size_bytes));
 }
 
 // --- Networks -----------------------------------------------------------------------------------
 
 Network::Network(EventLoop& loop, lowlevel::SimulatedNetwork& simulated)
     : loop_(loop), simulated_(simulated), beginning_(simulated.now()) {
-    hosts_.push_back({.name = "localhost", .addresses = {}, .clock_skew = {}});
+    hosts_.push_back({.name = "localhost", .addresses = {}});
     simulated_.set_caller(&internal::number_of_current_host);
 }
 
@@ -96,7 +108,7 @@ Host Network::add_host(std::string name, std::vector<std::string> addresses) {
     for (const std::string& address : addresses) parsed.push_back(Address::ip(address, 0));
     hosts_.reserve(hosts_.size() + 1);
     const Host made(*this, simulated_.add_host(name, parsed));
-    hosts_.push_back({std::move(name), std::move(addresses), {}});
+    hosts_.push_back({.name = std::move(name), .addresses = std::move(addresses)});
     return made;
 }
 
@@ -169,7 +181,8 @@ void Network::happen(const Fault& fault) {
         case Kind::die: return find(fault.one).die();
         case Kind::come_back: return find(fault.one).come_back();
         case Kind::link: return link(find(fault.one), find(fault.other), fault.settings);
-        case Kind::clock: return find(fault.one).set_clock_skew(fault.skew);
+        case Kind::clock: return find(fault.one).set_clock_skew(fault.skew, fault.drift);
+        case Kind::disk: return find(fault.one).set_disk_size(fault.size_bytes);
     }
 }
 

@@ -30,6 +30,7 @@ public:
 
     FaultPlan plan() {
         draw_links();
+        draw_clocks();
         for (Duration now = pause(); now < faults_.duration && !kinds().empty(); now += pause())
             draw_fault(now);
         heal();
@@ -87,12 +88,23 @@ private:
         });
     }
 
+    /// Between the worst clock that is slow and the worst that is fast.
+    void draw_clocks() {
+        if (faults_.worst_skew <= Duration::zero() && faults_.worst_drift <= 0) return;
+        for (const std::string& host : hosts_) {
+            const Duration skew = up_to(2 * faults_.worst_skew) - faults_.worst_skew;
+            const double drift = part_of(faults_.worst_drift) * (coin() ? 1 : -1);
+            add(Duration::zero(), Fault::clock(host, skew, drift));
+        }
+    }
+
     /// What can happen at all: a partition needs two hosts.
     std::vector<Kind> kinds() const {
         std::vector<Kind> kinds;
         if (faults_.partitions && hosts_.size() > 1) kinds.push_back(Kind::partition);
         if (faults_.resets && hosts_.size() > 1) kinds.push_back(Kind::reset);
         if (faults_.deaths && !hosts_.empty()) kinds.push_back(Kind::die);
+        if (faults_.full_disks && !hosts_.empty()) kinds.push_back(Kind::disk);
         return kinds;
     }
 
@@ -108,6 +120,11 @@ private:
             add(end, Fault::come_back(one));
             return;
         }
+        if (kind == Kind::disk) {
+            add(now, Fault::disk(one, 0));
+            add(end, Fault::disk(one, dice_.usual_disk_size_bytes()));
+            return;
+        }
         const std::size_t step = 1 + below(hosts_.size() - 1);
         const std::string& other = hosts_[(first + step) % hosts_.size()];
         if (kind == Kind::reset) return add(now, Fault::reset(one, other));
@@ -118,6 +135,10 @@ private:
     /// A host that died twice within its time comes back with the first of the two.
     void heal() {
         add(faults_.duration, Fault::heal_all());
+        if (faults_.worst_skew > Duration::zero() || faults_.worst_drift > 0) {
+            for (const std::string& host : hosts_)
+                add(faults_.duration, Fault::clock(host, Duration::zero()));
+        }
         for_each_pair([&](const std::string& one, const std::string& other) {
             add(faults_.duration, Fault::link(one, other, Link{}));
         });

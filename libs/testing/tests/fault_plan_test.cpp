@@ -2,6 +2,7 @@
 // repeated. Method: texts and plans compared; runs of one seed compared.
 
 #include <asyncio/connection.h>
+#include <asyncio/files.h>
 #include <asyncio/server.h>
 #include <asyncio/sleep.h>
 #include <asyncio/testing/fault_plan.h>
@@ -38,6 +39,9 @@ TEST(fault_plan, a_text_is_read_and_written_without_change) {
                              "1h die a\n"
                              "1h1m come_back a\n"
                              "2h clock a -3s\n"
+                             "2h clock a 3s drift=-0.5\n"
+                             "2h1s disk a 0\n"
+                             "2h2s disk a 1000000\n"
                              "3h link a b latency=20ms jitter=1ms500us bytes_per_second=1000 "
                              "largest_piece_bytes=10 loss=0.1 duplication=0.25 reordering=0.001\n";
     EXPECT_EQ(to_text(plan_of_text(text)), text);
@@ -54,8 +58,9 @@ TEST(fault_plan, comments_and_empty_lines_mean_nothing) {
 TEST(fault_plan, a_wrong_line_is_quoted) {
     for (const std::string line :
          {"die server", "1 die server", "1s", "1s explode server", "1s die", "1s partition a",
-          "1s die a b", "1s clock a", "1s link a b speed=7", "1s link a b loss=much", "s die a",
-          "1s link a b loss"}) {
+          "1s die a b", "1s clock a", "1s clock a 1s slow=2", "1s clock a 1s drift=", "1s disk a",
+          "1s disk a much", "1s disk a 1 2", "1s link a b speed=7", "1s link a b loss=much",
+          "s die a", "1s link a b loss"}) {
         try {
             plan_of_text(line);
             ADD_FAILURE() << line;
@@ -71,7 +76,8 @@ std::string drawn(std::uint64_t seed) {
     return simulate(
         [](Network& network) -> Coro<std::string> {
             for (const std::string name : {"a", "b", "c"}) network.host(name);
-            co_return to_text(network.fail_at_random({.deaths = true}));
+            co_return to_text(network.fail_at_random(
+                {.deaths = true, .full_disks = true, .worst_skew = 10s, .worst_drift = 0.01}));
         },
         {.seed = seed});
 }
@@ -89,12 +95,35 @@ TEST(fault_plan, a_seed_draws_one_plan_and_another_seed_another) {
 
 TEST(fault_plan, the_plain_seed_draws_nothing) { EXPECT_EQ(drawn(0), ""); }
 
+TEST(fault_plan, every_kind_of_fault_is_drawn_that_was_asked_for_and_no_other) {
+    std::string all;
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) all += drawn(seed);
+    for (const std::string word : {" partition ", " heal ", " reset ", " die ", " come_back ",
+                                   " link ", " clock ", " disk ", " drift="})
+        EXPECT_NE(all.find(word), std::string::npos) << word;
+    const std::string usual = simulate(
+        [](Network& network) -> Coro<std::string> {
+            for (const std::string name : {"a", "b", "c"}) network.host(name);
+            co_return to_text(network.fail_at_random({.duration = 1h}));
+        },
+        {.seed = 1});
+    for (const std::string word : {" die ", " clock ", " disk "})
+        EXPECT_EQ(usual.find(word), std::string::npos) << word;
+}
+
 TEST(fault_plan, after_the_time_of_the_random_faults_the_network_is_whole) {
     const auto survive = [](Network& network) -> Coro<> {
         const Host server = network.host("server");
         const Host client = network.host("client");
-        network.fail_at_random({.duration = 30s, .pause = 1s, .deaths = true});
+        network.fail_at_random({.duration = 30s,
+                                .pause = 1s,
+                                .deaths = true,
+                                .full_disks = true,
+                                .worst_skew = 10s,
+                                .worst_drift = 0.01});
         co_await sleep(31s);
+        if (server.clock_now() != client.clock_now()) throw AssertionError("the clocks differ");
+        co_await server.run(files::write_text("/tmp/f", "room"));
         auto handler = [](Stream stream) -> Coro<> {
             co_await stream.send("alive");
             co_await stream.aclose();

@@ -1,8 +1,12 @@
 // Goal: faults happen when they are told to, and have the effects of real ones, at real times.
 // Method: a connection between two hosts, and what its two ends see of a fault, in virtual time.
 
+#include <asyncio/queue.h>
+
 #include "network_help.h"
 
+#include <cstddef>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -74,6 +78,76 @@ TEST(network, a_sender_learns_of_a_partition_after_a_quarter_of_an_hour_and_a_re
         EXPECT_GT(since(beginning), 15min);
         EXPECT_LT(since(beginning), 16min);
         stream.abort();
+    });
+}
+
+struct GivenUp {
+    Server serving;
+    Stream at_server;
+    Stream at_client;
+};
+
+/// A connection that its client has given up, in a network that is whole again. Nothing has read
+/// the bytes that the server has sent.
+Coro<GivenUp> given_up(Network& network, std::size_t sent_bytes) {
+    const Host server = network.host("server");
+    const Host client = network.host("client");
+    Queue<Stream> accepted;
+    auto handler = [&accepted](Stream stream) -> Coro<> {
+        co_await accepted.put(std::move(stream));
+    };
+    Server serving = co_await server.run(start_server(handler, "0.0.0.0", port));
+    Stream at_client = co_await client.run(open_connection("server", port));
+    Stream at_server = co_await accepted.get();
+    if (sent_bytes > 0) at_server.write(std::string(sent_bytes, 'x'));
+    co_await sleep(1s);
+    network.partition(client, server);
+    at_client.write("x");
+    co_await sleep(20min);
+    network.heal(client, server);
+    GivenUp all{std::move(serving), std::move(at_server), std::move(at_client)};
+    co_return all;
+}
+
+Coro<> drained(const Stream& stream) { co_await stream.drain(); }
+
+/// Ends the connection without a word, and the server.
+Coro<> end(const GivenUp& all) {
+    all.at_server.abort();
+    all.at_client.abort();
+    all.serving.close();
+    co_await all.serving.wait_closed();
+}
+
+TEST(network, an_end_that_has_given_up_answers_bytes_with_a_reset) {
+    simulate([](Network& network) -> Coro<> {
+        const GivenUp all = co_await given_up(network, 0);
+        EXPECT_EQ(co_await error_of(all.at_client.readexactly(1)), ETIMEDOUT);
+        const auto read = [&]() -> Coro<> { co_await all.at_server.read(1); };
+        EXPECT_TRUE(co_await move_on_after(1h, read)) << "half-open";
+        const TimePoint beginning = get_running_loop().time();
+        co_await all.at_server.send("y");
+        EXPECT_EQ(co_await error_of(all.at_server.readexactly(1)), ECONNRESET);
+        EXPECT_LT(since(beginning), 1s);
+        co_await end(all);
+    });
+}
+
+TEST(network, an_end_that_has_given_up_answers_the_end_with_a_reset) {
+    simulate([](Network& network) -> Coro<> {
+        const GivenUp all = co_await given_up(network, 0);
+        all.at_server.write_eof();
+        EXPECT_EQ(co_await error_of(all.at_server.readexactly(1)), ECONNRESET);
+        EXPECT_EQ(co_await error_of(all.at_client.readexactly(1)), ETIMEDOUT) << "not the end";
+        co_await end(all);
+    });
+}
+
+TEST(network, a_writer_that_waits_for_room_at_an_end_that_has_given_up_learns_of_it) {
+    simulate([](Network& network) -> Coro<> {
+        const GivenUp all = co_await given_up(network, 2'000'000);
+        EXPECT_EQ(co_await error_of(drained(all.at_server)), ECONNRESET);
+        co_await end(all);
     });
 }
 

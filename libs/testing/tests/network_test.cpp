@@ -1,6 +1,7 @@
 // Goal: the hosts of a network have addresses, ports, names, disks, clocks and tasks of their own.
 // Method: small clients and servers on hosts of one simulated world, in virtual time.
 
+#include <asyncio/files.h>
 #include <asyncio/names.h>
 
 #include "network_help.h"
@@ -213,6 +214,41 @@ TEST(network, unix_sockets_belong_to_one_host) {
     });
 }
 
+TEST(network, files_belong_to_one_host_and_survive_its_death) {
+    simulate([](Network& network) -> Coro<> {
+        const Host here = network.host("here");
+        const Host there = network.host("there");
+        co_await here.run(files::write_text("/tmp/f", "mine"));
+        EXPECT_EQ(co_await there.run(error_of(files::read_text("/tmp/f"))), ENOENT);
+        co_await there.run(files::write_text("/tmp/f", "yours"));
+        here.die();
+        here.come_back();
+        const std::string mine = co_await here.run(files::read_text("/tmp/f"));
+        EXPECT_EQ(mine, "mine");
+        const std::string yours = co_await there.run(files::read_text("/tmp/f"));
+        EXPECT_EQ(yours, "yours");
+    });
+}
+
+TEST(network, a_disk_can_be_full_for_a_while) {
+    simulate([](Network& network) -> Coro<> {
+        const Host full = network.host("full");
+        const Host other = network.host("other");
+        co_await full.run(files::write_text("/tmp/old", "old"));
+        network.plan("1s disk full 0\n2s disk full 1000");
+        co_await sleep(1500ms);
+        EXPECT_EQ(co_await full.run(error_of(files::write_text("/tmp/new", "new"))), ENOSPC);
+        const std::string old = co_await full.run(files::read_text("/tmp/old"));
+        EXPECT_EQ(old, "old");
+        co_await other.run(files::write_text("/tmp/new", "new"));
+        co_await sleep(1s);
+        co_await full.run(files::write_text("/tmp/new", "new"));
+        EXPECT_EQ(
+            co_await full.run(error_of(files::write_text("/tmp/big", std::string(1000, 'x')))),
+            ENOSPC);
+    });
+}
+
 TEST(network, clocks_differ_by_their_skews) {
     simulate([](Network& network) -> Coro<> {
         const Host right = network.host("right");
@@ -222,6 +258,24 @@ TEST(network, clocks_differ_by_their_skews) {
         co_await sleep(10s);
         EXPECT_EQ(wrong.clock_now() - before, 10s);
         EXPECT_EQ(right.clock_now() - wrong.clock_now(), 3s);
+    });
+}
+
+TEST(network, a_clock_drifts_from_the_moment_at_which_it_was_set) {
+    simulate([](Network& network) -> Coro<> {
+        const Host right = network.host("right");
+        const Host fast = network.host("fast");
+        co_await sleep(1h);
+        network.plan("10s clock fast 2s drift=0.5");
+        co_await sleep(14s);
+        EXPECT_EQ(fast.clock_now() - right.clock_now(), 4s);
+        fast.set_clock_skew(0s);
+        co_await sleep(1h);
+        EXPECT_EQ(fast.clock_now(), right.clock_now());
+        fast.set_clock_skew(0s, -1);
+        const auto stands = fast.clock_now();
+        co_await sleep(1h);
+        EXPECT_EQ(fast.clock_now(), stands);
     });
 }
 

@@ -6,24 +6,6 @@
 
 namespace {
 
-/// One end of a connection, used in one direction. The suite is about pipes: closing a reader or a
-/// writer closes the whole thing.
-class OneWay final : public Channel {
-public:
-    explicit OneWay(std::shared_ptr<Channel> inner) : inner_(std::move(inner)) {}
-
-    std::string name() const override { return inner_->name(); }
-    Submitted submit(Operation& operation) noexcept override { return inner_->submit(operation); }
-    void cancel(Operation& operation) noexcept override { inner_->cancel(operation); }
-    Submitted close(Side, Operation& operation) noexcept override {
-        return inner_->close(Side::both, operation);
-    }
-    void abort() noexcept override { inner_->abort(); }
-
-private:
-    std::shared_ptr<Channel> inner_;
-};
-
 /// The wait for a peer that does not answer is real time here.
 Coro<tls_test::Ends> impatient_ends(tls_test::MemoryChannels between) {
     tls::TlsOptions options = tls_test::to_example;
@@ -37,9 +19,8 @@ Coro<tls_test::Ends> impatient_ends(tls_test::MemoryChannels between) {
 Coro<Pipe> over_tls(tls_test::MemoryChannels between, std::size_t limit) {
     tls_test::Ends ends = co_await impatient_ends(std::move(between));
     EventLoop& loop = get_running_loop();
-    StreamReader reader(loop, std::make_shared<OneWay>(std::move(ends.server)), {.limit = limit});
-    co_return Pipe{std::move(reader),
-                   StreamWriter(loop, std::make_shared<OneWay>(std::move(ends.client)))};
+    co_return asyncio::testing::one_way(Stream(loop, std::move(ends.client)),
+                                        Stream(loop, std::move(ends.server)), limit);
 }
 
 Coro<Pipe> plain(std::size_t limit) { return over_tls(tls_test::channels_between({}), limit); }

@@ -119,6 +119,8 @@ TEST(tls_context, refuses_options_that_contradict_each_other) {
     };
     for (const ContextOptions& options : refused_at_server)
         EXPECT_EQ(error_of_server(options).substr(0, 22), "invalid_argument: tls:");
+    for (const Delay lifetime : {Delay(0s), Delay(-1s)})
+        EXPECT_THROW(good_server_context({.ticket_key_lifetime = lifetime}), std::invalid_argument);
     EXPECT_EQ(error_of_client({.revocation_status = "x"}).substr(0, 22), "invalid_argument: tls:");
 }
 

@@ -7,6 +7,8 @@
 
 #include <vector>
 
+#include <unistd.h>
+
 namespace {
 
 using namespace tls_test;
@@ -259,6 +261,77 @@ TEST(tls_net, tells_of_failed_handshakes_in_debug_mode) {
     EXPECT_EQ(told, std::vector<std::string>{
                         "the TLS handshake of a client has failed: TLS handshake with a client: "
                         "the peer speaks HTTP without TLS"});
+}
+
+// --- Other places to listen ---------------------------------------------------------------------
+
+/// A path that no file has.
+std::string free_path() {
+    const TemporaryFile taken("");
+    return taken.path() + ".socket";
+}
+
+TEST(tls_net, goes_over_unix_sockets_and_resumes_there) {
+    run_test([]() -> Coro<> {
+        const std::string path = free_path();
+        Server server = co_await tls::start_unix_server(echo, path, server_context());
+        const tls::Context context = client_of();
+        for (int round = 0; round < 2; ++round) {
+            const Stream client = co_await tls::open_unix_connection(
+                path, context, {.tls = {.server_hostname = "localhost"}});
+            co_await client.send("hello\n");
+            const std::string line = co_await client.readline();
+            EXPECT_EQ(line, "hello\n");
+            EXPECT_EQ(tls::channel_of(client)->info().session_reused, round > 0);
+            EXPECT_EQ(tls::channel_of(client)->info().server_hostname, "localhost");
+            co_await client.aclose();
+            EXPECT_EQ(tls::channel_of(client)->end(), tls::End::clean);
+        }
+        co_await end(server);
+        EXPECT_NE(::access(path.c_str(), F_OK), 0);
+    });
+}
+
+TEST(tls_net, UNX_04_a_path_is_no_name_for_a_certificate) {
+    run_test([]() -> Coro<> {
+        const std::string path = free_path();
+        Server server = co_await tls::start_unix_server(echo, path, server_context());
+        EXPECT_THROW(static_cast<void>(tls::open_unix_connection(path, client_of(), {})),
+                     std::invalid_argument);
+        const std::string said =
+            co_await said_by(tls::open_unix_connection(path, client_of(), {.tls = to_example}));
+        EXPECT_EQ(said, "CertificateError: TLS handshake with \"example.test\": the certificate of "
+                        "the peer is refused: it was issued for other names than "
+                        "\"example.test\"");
+        const tls::Context nameless = client_of({.check_hostname = false});
+        {
+            const Stream client = co_await tls::open_unix_connection(path, nameless, {});
+            co_await client.send("hello\n");
+            const std::string line = co_await client.readline();
+            EXPECT_EQ(line, "hello\n");
+            co_await client.aclose();
+        }
+        co_await end(server);
+    });
+}
+
+TEST(tls_net, listens_on_several_hosts_with_one_context) {
+    run_simulated([]() -> Coro<> {
+        std::vector<std::string> hosts{"127.0.0.1"};
+        hosts.emplace_back("::1");
+        Server server = co_await tls::start_server(echo, hosts, 0, server_context());
+        EXPECT_EQ(server.addresses().size(), 2U);
+        for (const Address& address : server.addresses()) {
+            const Stream client =
+                co_await tls::open_connection(address.host(), address.port(), client_of(),
+                                              {.tls = {.server_hostname = "localhost"}});
+            co_await client.send("hello\n");
+            const std::string line = co_await client.readline();
+            EXPECT_EQ(line, "hello\n");
+            co_await client.aclose();
+        }
+        co_await end(server);
+    });
 }
 
 /// Begins what the call itself is to refuse.

@@ -90,6 +90,15 @@ public:
         return file;
     }
 
+    /// The number keeps its file, and counts as opened anew. Returns the object of the file; null
+    /// if the number means nothing.
+    Object* renew(int number) noexcept {
+        const auto found = table_.find(number);
+        if (found == table_.end()) return nullptr;
+        found->second.opening = ++openings_;
+        return found->second.file->object.get();
+    }
+
     /// Null if the number means nothing.
     const Descriptor* find(int number) const noexcept {
         const auto found = table_.find(number);

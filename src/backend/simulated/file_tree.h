@@ -37,12 +37,15 @@ struct Watch {
     std::uint32_t mask;
 };
 
-/// How much the files hold together, and how much they may.
+/// How much the files hold together, and how much they may. A disk that a test has made smaller may
+/// hold more than it has room for; then nothing fits.
 struct Disk {
     std::uint64_t size_bytes;
     std::uint64_t used_bytes = 0;
 
-    std::uint64_t free_bytes() const noexcept { return size_bytes - used_bytes; }
+    std::uint64_t free_bytes() const noexcept {
+        return size_bytes > used_bytes ? size_bytes - used_bytes : 0;
+    }
 };
 
 struct Node : std::enable_shared_from_this<Node> {

@@ -41,6 +41,9 @@ public:
     /// then.
     int bind_socket(std::string_view path, UnixSocket& socket, std::shared_ptr<SocketNode>& node,
                     Surroundings& around);
+    /// The files that are there stay, also if they need more.
+    void set_disk_size(std::uint64_t size_bytes) noexcept { disk_.size_bytes = size_bytes; }
+
     /// The socket that is bound to a path. 0, or −errno.
     int find_socket(std::string_view path, UnixSocket*& socket) const noexcept;
 

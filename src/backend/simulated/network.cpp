@@ -146,8 +146,9 @@ Host& Network::host_of(HostNumber number) const {
     return *hosts_[static_cast<std::size_t>(number)];
 }
 
-/// Everything that can fail comes first, so an error leaves the network as it was. (A name without
-/// a host may stay, if the memory ends in the middle; it has the addresses of no host.)
+/// Everything that can fail comes first, so an error leaves the network as it was. (If the memory
+/// ends in the middle, two things may stay. A name without a host has the addresses of no host. A
+/// link without a host is used by the next host.)
 Network::HostNumber Network::add_host(std::string name, std::span<const Address> addresses) {
     std::vector<Ip> ips;
     for (const Address& address : addresses) {
@@ -159,6 +160,7 @@ Network::HostNumber Network::add_host(std::string name, std::span<const Address>
     }
     const auto number = static_cast<HostNumber>(hosts_.size());
     auto host = std::make_unique<Host>(number, name, ips, new_disk(around_.now));
+    hosts_.reserve(hosts_.size() + 1);
     names_.add(std::move(name), std::move(ips));
     links_.add_host();
     hosts_.push_back(std::move(host));

@@ -70,6 +70,10 @@ public:
     void power_off(HostNumber host) override;
     void power_on(HostNumber host) override { host_of(host).is_on = true; }
     bool is_on(HostNumber host) const override { return host_of(host).is_on; }
+    void set_disk_size(HostNumber host, std::uint64_t size_bytes) override {
+        host_of(host).files->set_disk_size(size_bytes);
+    }
+    std::uint64_t usual_disk_size_bytes() const noexcept override { return disk_size_bytes_; }
     TimePoint now() const noexcept override { return around_.now; }
     bool is_plain() const noexcept override { return links_.is_plain(); }
     std::uint64_t random_below(std::uint64_t bound) noexcept override {

@@ -90,11 +90,28 @@ void RealDescriptors::expect_rings(int change) noexcept {
 
 int RealDescriptors::attempt(Operation& operation) noexcept {
     const bool closes = operation.kind == OperationKind::close;
-    const bool needs_thread =
-        closes ? !file_threads_.let_go(operation.fd) : attempt_may_block(operation);
+    const bool needs_thread = closes ? !let_go(operation.fd) : attempt_may_block(operation);
     operation.marks = needs_thread ? waits_for_disk : 0;
     return needs_thread ? attempt_from_cache(operation, scratch_)
                         : lowlevel::attempt(operation, scratch_);
+}
+
+/// Rule 9 of the contract. The operation must not stay until its next attempt, since the number may
+/// mean another file by then.
+bool RealDescriptors::let_go(int fd) noexcept {
+    kept_.for_each([&](Operation& operation) {
+        if (operation.fd != fd) return;
+        operation.unlink();
+        end_here(operation, -ECANCELED);
+    });
+    useless_.erase(fd);
+    return file_threads_.let_go(fd);
+}
+
+void RealDescriptors::end_here(Operation& operation, int result) noexcept {
+    operation.result = result;
+    mark(operation, done_here);
+    done_here_.push_back(operation);
 }
 
 void RealDescriptors::keep(Operation& operation) noexcept {
@@ -106,12 +123,13 @@ void RealDescriptors::keep(Operation& operation) noexcept {
 void RealDescriptors::give_to_threads(Operation& operation) noexcept {
     const bool has_buffer = lend_buffer(operation);
     if (has_buffer && file_threads_.give(operation)) return mark(operation, in_thread);
-    operation.result = has_buffer ? attempt_in_thread(operation) : -ENOMEM;
-    take_back_buffer(operation, operation.result);
-    done_here_.push_back(operation);
+    const int result = has_buffer ? attempt_in_thread(operation) : -ENOMEM;
+    take_back_buffer(operation, result);
+    end_here(operation, result);
 }
 
 bool RealDescriptors::cancel(Operation& operation) noexcept {
+    if (has(operation, done_here)) return false;
     if (has(operation, in_thread)) {
         mark(operation, cancel_requested);
         file_threads_.cancel(operation);

@@ -76,15 +76,20 @@ public:
     RealDescriptors();
 
     /// Tries the operation. Returns its result, or `would_block`; the operation then has to be
-    /// kept. A close ends the operations on its descriptor that wait for a thread, and waits itself
-    /// while a thread uses the descriptor.
+    /// kept. A close ends the operations that are kept on its descriptor (`let_go`), and waits
+    /// itself while a thread uses the descriptor.
     int attempt(Operation& operation) noexcept;
+
+    /// The number is about to lose its meaning. The operations that are kept on it end as
+    /// −ECANCELED, and the next look reports them. False if a thread uses the descriptor at the
+    /// moment; its operation goes on.
+    bool let_go(int fd) noexcept;
 
     /// Keeps an operation that was tried and would block.
     void keep(Operation& operation) noexcept;
 
-    /// Asks for the early end of an operation that is kept. True if it has left, without an effect;
-    /// false if a thread has it, which will report what became of it.
+    /// Asks for the early end of an operation that is kept. True if it has left, without an effect.
+    /// False if a thread has it, or if it was carried out: a look reports what became of it.
     bool cancel(Operation& operation) noexcept;
 
     /// `change` more rings of the bell are certain to come (fewer, if negative). The sum is never
@@ -112,8 +117,10 @@ private:
     static constexpr unsigned waits_for_disk = 1;  ///< Not for readiness: a thread carries it out.
     static constexpr unsigned in_thread = 2;       ///< `file_threads_` has it.
     static constexpr unsigned cancel_requested = 4;  ///< While it is with `file_threads_`.
+    static constexpr unsigned done_here = 8;         ///< It is in `done_here_`, with its result.
 
     void give_to_threads(Operation& operation) noexcept;
+    void end_here(Operation& operation, int result) noexcept;
     void collect_from_threads(OperationList& carried_out) noexcept;
     void wait_for_readiness(Duration limit, OperationList& carried_out) noexcept;
     bool list_descriptors() noexcept;
@@ -137,8 +144,8 @@ private:
     /// Where in `watched_` a descriptor stands. A member only to keep its memory from look to look.
     std::unordered_map<int, std::size_t> place_;
 
-    /// Operations that no thread could be found for: they were carried out, and wait for the next
-    /// look.
+    /// Operations that have ended and wait for the next look: a close has ended them, or they were
+    /// carried out here because no thread could be found for them.
     OperationList done_here_;
     /// The last member: its threads ring the bell until it is destroyed.
     FileThreads file_threads_{[](void* bell) noexcept { static_cast<Doorbell*>(bell)->ring(); },

@@ -177,6 +177,7 @@ public:
     Submitted submit(Operation& operation) noexcept override;
     void cancel(Operation& operation) noexcept override;
     Waited wait(TimePoint deadline, OperationList& finished) noexcept override;
+    void disown(int fd) noexcept override;
     void close_now(int fd) noexcept override;
     void wake() noexcept override { real_.doorbell().ring(); }
     void expect_wakes(int change) noexcept override { real_.expect_rings(change); }
@@ -378,6 +379,13 @@ void World::cancel(Operation& operation) noexcept {
         // The cancellation comes late: the operation succeeds if it can when its time comes.
         in_flight_.appoint(ticket, after(plan_.delay()));
     }
+}
+
+/// The file itself stays open. So the number gets a new opening, and the operations that were
+/// submitted before find that it means something else (`foresee`).
+void World::disown(int fd) noexcept {
+    if (fd < first_number) return static_cast<void>(real_.let_go(fd));
+    if (Object* object = descriptors_.renew(fd)) changes_.add(*object);
 }
 
 Backend::Waited World::wait(TimePoint deadline, OperationList& finished) noexcept {

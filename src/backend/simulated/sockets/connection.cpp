@@ -69,10 +69,11 @@ std::size_t Connection::room(int end) const noexcept {
     return limit - std::min(limit, pending(end));
 }
 
-/// A socket that is closed has no buffer that could be full.
+/// A socket that is closed has no buffer that could be full. An end that has forgotten the
+/// connection answers RST, so the first bytes find out.
 std::size_t Connection::window(int end) const noexcept {
     const TcpSocket* receiver = socket(other(end));
-    if (receiver == nullptr) return unsent(end);
+    if (receiver == nullptr || flow(other(end)).ending == Ending::forgotten) return unsent(end);
     const std::size_t taken = flow(end).arrived + flow(end).travelling;
     const std::size_t limit = receiver->receive_limit();
     return limit - std::min(limit, taken);
@@ -107,11 +108,12 @@ void Connection::silence(int end) noexcept {
 }
 
 /// RST is the only thing that may leave this end later: as an answer, when the host is on again.
-void Connection::forget(int end) noexcept {
-    detach(end);
+/// The other end may have waited for room in a buffer that is gone. It sends now, and finds out.
+void Connection::forget(int end, Surroundings& around) noexcept {
     if (flow(end).ending == Ending::silent) return;
     silence(end);
     flow(end).ending = Ending::forgotten;
+    pump(other(end), around);
 }
 
 // --- The receiver's side ------------------------------------------------------------------------
@@ -208,11 +210,11 @@ void Connection::try_again(int end, Surroundings& around) noexcept {
     if (++leaving.losses > most_losses || is_over) give_up(end, around);
 }
 
-/// The peer is not told. It is out of reach, and it finds out in the same way when it sends.
+/// The peer is not told, since it is out of reach. If it sends when it can be reached again, RST
+/// tells it.
 void Connection::give_up(int end, Surroundings& around) noexcept {
-    silence(end);
-    silence(other(end));
     if (TcpSocket* sender = socket(end)) sender->peer_is_lost(around);
+    forget(end, around);
 }
 
 /// Both ends have the same news at the same time. What is on its way is dropped.
@@ -239,6 +241,8 @@ void Connection::arrive(int end, Post taken, Surroundings& around) noexcept {
         return lose(end, std::move(taken), around);
     } else if (segment.mark == Mark::bytes) {
         accept_bytes(end, segment.count, around);
+    } else if (segment.mark == Mark::finish && flow(other(end)).ending == Ending::forgotten) {
+        refuse(end, around);
     } else if (segment.mark == Mark::finish) {
         coming.has_ended = true;
         if (receiver != nullptr) receiver->peer_has_finished(around);
@@ -260,8 +264,9 @@ void Connection::accept_bytes(int end, std::size_t count, Surroundings& around) 
     if (TcpSocket* sender = socket(end)) around.changes.add(*sender);
 }
 
-/// Bytes have come for a socket that is closed, or that has shut down both directions. The answer
-/// is RST (RFC 1122, section 4.2.2.13). What has arrived before can still be read.
+/// Bytes have come for a socket that is closed, or that has shut down both directions; or anything
+/// for an end that has forgotten the connection. The answer is RST (RFC 1122, section 4.2.2.13).
+/// What has arrived before can still be read.
 void Connection::refuse(int end, Surroundings& around) noexcept {
     Flow& coming = flow(end);
     silence(end);

@@ -18,7 +18,8 @@
 // partition as silence. After the last attempt the sender's socket reports ETIMEDOUT.
 //
 // The end of a flow is a segment, too: FIN behind the last byte, or RST, which drops what is
-// unsent. A socket that is closed answers bytes that arrive with RST.
+// unsent. A socket that is closed answers bytes that arrive with RST. An end that knows nothing of
+// the connection any more, because it has given up or its host was off, answers FIN so as well.
 //
 // What is simpler than in TCP. Acknowledgements and the news of a window take no time and are never
 // lost. There is no congestion control; the bandwidth of a link limits a flow (network.h).
@@ -75,7 +76,7 @@ public:
     /// The end sends nothing any more, not even again.
     void silence(int end) noexcept;
     /// The host of the end has lost its power, and its memory of the connection.
-    void forget(int end) noexcept;
+    void forget(int end, Surroundings& around) noexcept;
     /// Breaks the connection off at both ends, as a device on the way can do it.
     void abort(Surroundings& around) noexcept;
     Host& host_at(int end) const noexcept { return *hosts_[index(end)]; }
@@ -84,7 +85,7 @@ public:
 
 private:
     enum class Mark : std::uint8_t { bytes, finish, reset };
-    /// `forgotten`: as `silent`, but what comes is answered by RST.
+    /// `forgotten`: as `silent`, but bytes and FIN that come are answered by RST.
     enum class Ending : std::uint8_t { open, finish, reset, silent, forgotten };
     class Segment;
 

@@ -26,7 +26,8 @@ class DatagramQueue {
 public:
     bool empty() const noexcept { return datagrams_.empty(); }
     std::size_t count() const noexcept { return datagrams_.size(); }
-    /// What the datagrams take of the receiver's buffer.
+    /// What the datagrams take of the buffer that is their limit: the receiver's for UDP, the
+    /// sender's for Unix sockets.
     std::size_t size_bytes() const noexcept { return size_bytes_; }
 
     /// Throws: `std::bad_alloc`; the queue is as it was then.

@@ -44,9 +44,12 @@ int InetSocket::bind(const Operation& operation, Surroundings&) {
     if (family() == AF_INET6 && wanted.ip.is_v4() && is_v6_only()) return -EINVAL;
     if (!wanted.ip.is_any() && !host().has(wanted.ip)) return -EADDRNOTAVAIL;
     if (is_bound() || peer_.port != 0) return -EINVAL;
+    const bool names_port = wanted.port != 0;
     if (wanted.port == 0) wanted.port = ports_.unused_port();
     if (wanted.port == 0 || !ports_.is_free_for(*this, wanted)) return -EADDRINUSE;
     take_port(wanted);
+    binds_ip_ = !wanted.ip.is_any();
+    binds_port_ = names_port;
     return 0;
 }
 
@@ -70,11 +73,17 @@ void InetSocket::take_port(const Endpoint& wanted) {
     }
 }
 
-/// The local address stays for messages; the port is free for others.
+/// The IP address stays. The port becomes 0, and others may take it.
 void InetSocket::leave_port() noexcept {
     if (!is_bound()) return;
     ports_.remove(*this);
     local_.port = 0;
+}
+
+/// As __udp_disconnect. A bind to port 0 has fixed the IP address alone.
+void InetSocket::leave_chosen_address() noexcept {
+    if (!binds_ip_) local_.ip = Ip::any(family());
+    if (!binds_port_) leave_port();
 }
 
 /// 0.0.0.0 and :: as the address of a peer mean this host.

@@ -39,6 +39,8 @@ protected:
     /// Throws: `std::bad_alloc`.
     void share_port(const Endpoint& at) { take_port(at); }
     void leave_port() noexcept;
+    /// Gives back the address and the port, as far as bind(2) was not told to take them.
+    void leave_chosen_address() noexcept;
 
     /// Reads the address of a peer. 0, or −errno.
     int read_peer(const void* address, std::size_t length, Endpoint& peer) const noexcept;
@@ -53,6 +55,9 @@ protected:
 private:
     void take_port(const Endpoint& wanted);
 
+    /// What bind(2) has fixed (SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK). The rest was chosen.
+    bool binds_ip_ = false;
+    bool binds_port_ = false;
     Ports& ports_;
 };
 

@@ -5,7 +5,8 @@
 // TCP_NODELAY must not fail here, and a program that sets an option of another protocol must fail
 // as it does in the kernel. So the table in options.cpp lists the options that exist, with the
 // values that Linux gives at first. The sockets ask for the few options that change what they do:
-// the sizes of the buffers, the reuse of addresses, SO_LINGER, IPV6_V6ONLY.
+// the sizes of the buffers, the reuse of addresses, SO_LINGER, IPV6_V6ONLY, TCP_SYNCNT,
+// TCP_USER_TIMEOUT.
 //
 // Left out: options whose values are structures of a protocol (TCP_INFO, memberships in groups).
 //

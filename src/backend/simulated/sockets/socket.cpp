@@ -86,7 +86,8 @@ int Socket::foresee(const Operation& operation, int side) const noexcept {
     return error_without_support(kind, true);
 }
 
-/// A kind that no socket supports does not come here: `foresee` has refused it.
+/// A kind that no socket supports does not come here: `foresee` has refused it. The exception is
+/// inotify_rm_watch, which never waits and so finds its error here.
 int Socket::carry_out(Operation& operation, int, int foreseen, Surroundings& around) {
     switch (operation.kind) {
         case OperationKind::accept: return accept(operation, around);

@@ -79,8 +79,8 @@ int TcpSocket::events(int) const noexcept {
 
 // --- Beginning ----------------------------------------------------------------------------------
 
-/// A second listen changes the backlog. A socket that shares its port must wait its turn here, too:
-/// two may be bound to it, but one listens.
+/// A second listen changes the backlog. A shared port is checked here once more: by SO_REUSEADDR
+/// several sockets may be bound to it, but only one may listen. By SO_REUSEPORT several may.
 int TcpSocket::listen(int backlog, Surroundings&) {
     if (state_ != State::fresh && state_ != State::listening) return -EINVAL;
     if (!is_bound()) {
@@ -288,7 +288,7 @@ void TcpSocket::peer_has_reset(Surroundings& around) noexcept {
 
 void TcpSocket::peer_is_lost(Surroundings& around) noexcept { break_off(ETIMEDOUT, around); }
 
-/// The connection ends without the peer: a limit has passed, or the host has lost its power.
+/// The connection ends by an error: RST has come, or a limit has passed without an answer.
 void TcpSocket::break_off(int error, Surroundings& around) noexcept {
     error_ = error;
     is_broken_ = true;
@@ -335,7 +335,8 @@ void TcpSocket::lose_power(Surroundings& around) noexcept {
     state_ = State::closed;
     leave_port();
     if (connection_ == nullptr) return;
-    connection_->forget(end_);
+    connection_->detach(end_);
+    connection_->forget(end_, around);
     connection_.reset();
 }
 

@@ -1,7 +1,8 @@
 // Sending and receiving datagrams.
 //
 // The order of the errors is that of udp_sendmsg: the address, the length, an error that waits to
-// be reported, the shutdown, the route.
+// be reported, the shutdown, the route. A send takes a port before all this (inet_send_prepare), so
+// a socket has one after a send that fails.
 
 #include "backend/simulated/sockets/udp_socket.h"
 
@@ -70,11 +71,12 @@ int UdpSocket::events(int) const noexcept {
 }
 
 /// A connect sends nothing. It chooses the peer and the local address, and may be repeated.
-/// AF_UNSPEC undoes it.
+/// AF_UNSPEC undoes it, and gives back what was chosen.
 int UdpSocket::connect(const Operation& operation, Surroundings& around) {
     const auto* address = static_cast<const sockaddr*>(operation.buffer);
     if (operation.size >= sizeof(sa_family_t) && address->sa_family == AF_UNSPEC) {
         peer_ = {Ip::any(family()), 0};
+        leave_chosen_address();
         return 0;
     }
     Endpoint peer;
@@ -120,6 +122,9 @@ std::size_t UdpSocket::largest_datagram(const Ip& to) const noexcept {
 /// The datagram is on its way when this returns. Whether it arrives is a matter of the link and of
 /// the receiver's buffer.
 int UdpSocket::send(const Transfer& transfer, Surroundings& around) {
+    if (!is_bound()) {
+        if (const int error = bind_to_unused_port(); error != 0) return error;
+    }
     if ((transfer.flags & MSG_OOB) != 0) return -EOPNOTSUPP;
     Endpoint to;
     Ip source;
@@ -129,9 +134,6 @@ int UdpSocket::send(const Transfer& transfer, Surroundings& around) {
     if (shut_writing_) return -EPIPE;
     if (to.ip.is_for_many()) return -ENETUNREACH;
     if (const int error = choose_source(to, around, source); error != 0) return error;
-    if (!is_bound()) {
-        if (const int error = bind_to_unused_port(); error != 0) return error;
-    }
     Host& to_host = *around.network.host_at(host(), to.ip);
     const Endpoint from{source, local_.port};
     // Both copies are made first: without memory for the second, nothing is sent.

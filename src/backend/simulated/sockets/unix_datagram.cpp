@@ -37,11 +37,11 @@ int UnixDatagram::events(int) const noexcept {
     return events;
 }
 
-/// A queue of datagrams is short, and its sender waits. A socket that sends to itself must not wait
-/// for itself.
+/// As unix_dgram_sendmsg. The short queue is no limit for a peer, nor for a socket that sends to
+/// itself: it would wait for its own receive.
 bool UnixDatagram::is_full_for(const UnixDatagram& sender) const noexcept {
-    if (is_connected_ && peer_.lock().get() == &sender)
-        return queue_.size_bytes() > sender.buffer_bytes(SO_SNDBUF);
+    const bool is_peer = is_connected_ && peer_.lock().get() == &sender;
+    if (is_peer || this == &sender) return queue_.size_bytes() > sender.buffer_bytes(SO_SNDBUF);
     return queue_.count() > longest_datagram_queue;
 }
 

@@ -1,10 +1,11 @@
 #pragma once
 // A Unix datagram socket in memory.
 //
-// Unlike UDP nothing is lost: a sender waits while ten datagrams are unread at the receiver
-// (net.unix.max_dgram_qlen). Two sockets that are connected to each other may have more on their
-// way; there the buffer of the sender is the limit. A socket can be connected to another one, and
-// then has this destination. The other one, when it is connected elsewhere, takes nothing from it.
+// Unlike UDP nothing is lost: a sender waits while more than ten datagrams are unread at the
+// receiver (net.unix.max_dgram_qlen), so eleven get in. Two sockets that are connected to each
+// other may have more on their way, and so may a socket that sends to itself; there the buffer of
+// the sender is the limit. A socket can be connected to another one, and then has this destination.
+// The other one, when it is connected elsewhere, takes nothing from it.
 //
 // Thread-safety: none. A socket belongs to one world.
 

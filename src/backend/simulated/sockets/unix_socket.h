@@ -31,7 +31,7 @@ protected:
     Address local_address() const noexcept final { return address_of_name(name_); }
 
     static Address address_of_name(const std::string& name) noexcept;
-    /// The socket of `type` that is bound to an address. 0, or −errno.
+    /// Finds the socket that is bound to an address, which must be of the same type. 0, or −errno.
     int find_peer(const void* address, std::size_t length, UnixSocket*& peer) const;
     /// Reads the passengers of a message. 0, or −errno. Throws: `std::bad_alloc`.
     static int board_all(const Transfer& transfer, Passengers& passengers, Surroundings& around);

@@ -10,7 +10,8 @@
 //     7s die server
 //     9s come_back server
 //     10s link client server latency=20ms loss=0.1
-//     11s clock server -3s
+//     11s clock server -3s drift=0.001
+//     12s disk server 0
 //
 // Times count from the moment at which the plan is given to the network.
 //
@@ -39,7 +40,8 @@ struct Fault {
         die,
         come_back,
         link,
-        clock
+        clock,
+        disk
     };
 
     /// No packet passes between the two, in either direction.
@@ -56,14 +58,19 @@ struct Fault {
     static Fault come_back(std::string host);
     /// The link between the two, in both directions, behaves so from now on.
     static Fault link(std::string one, std::string other, const Link& link);
-    /// The clock of the host differs so much from the right time from now on.
-    static Fault clock(std::string host, Duration skew);
+    /// The clock of the host differs so much from the right time from now on, and goes wrong by
+    /// `drift` seconds more in every second (`Host::set_clock_skew`).
+    static Fault clock(std::string host, Duration skew, double drift = 0);
+    /// The files of the host may hold so many bytes together from now on (`Host::set_disk_size`).
+    static Fault disk(std::string host, std::uint64_t size_bytes);
 
     Kind kind = Kind::heal_all;
     std::string one = {};
     std::string other = {};
     Link settings = {};
     Duration skew{};
+    double drift = 0;
+    std::uint64_t size_bytes = 0;
 };
 
 /// An entry of a plan.

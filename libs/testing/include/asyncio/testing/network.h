@@ -18,6 +18,10 @@
 // step of the task that asked. A parameter in every function that makes a socket would do the same,
 // but then only programs that were written for it could be tested.
 //
+// What every host has for itself: a tree of files with a disk of limited size, the Unix sockets in
+// this tree and their abstract names, ports, and a clock on the wall. The clock of the loop, by
+// which everything waits, is the same for all hosts.
+//
 // Faults. A test makes them happen by hand (`partition`, `reset`, `die`, …), at written times
 // (`plan`), or lets the seed decide (`fail_at_random`). All of them stand in `history`, and the
 // error of `simulate_seeds` shows them as a text. This text is a plan: pasted into a test, it makes
@@ -128,9 +132,15 @@ public:
     /// year 2000, plus the skew of the clock. A program that compares the times of several hosts
     /// takes its clock from here in a test.
     std::chrono::system_clock::time_point clock_now() const;
-    /// How much this clock differs from the right time. Other clocks, the loop's time and the dates
-    /// of files do not change.
-    void set_clock_skew(Duration skew) const;
+    /// How much this clock differs from the right time now, and by how many seconds more in every
+    /// second from now on. A drift of 0.0001 gains almost nine seconds a day; −1 is a clock that
+    /// stands still. Other clocks, the loop's time and the dates of files do not change: all hosts
+    /// are on one loop, and a loop has one clock.
+    void set_clock_skew(Duration skew, double drift = 0) const;
+
+    /// How many bytes the files of this host may hold together from now on. Zero: the disk is full.
+    /// The files keep what they hold. A write for which there is no room fails with ENOSPC.
+    void set_disk_size(std::uint64_t size_bytes) const;
 
     friend bool operator==(const Host&, const Host&) = default;
 
@@ -163,6 +173,12 @@ struct RandomFaults {
     bool resets = true;
     /// Hosts die and come back. The program must start again what ran there.
     bool deaths = false;
+    /// Disks are full for a while. Then they have the size of the beginning again.
+    bool full_disks = false;
+    /// Every host gets a clock that is wrong by this at most, and by `worst_drift` seconds more in
+    /// every second. Zero: the clocks are right.
+    Duration worst_skew{};
+    double worst_drift = 0;
 };
 
 /// The network of a test. `simulate` makes it.
@@ -239,7 +255,10 @@ private:
     struct HostState {
         std::string name;
         std::vector<std::string> addresses;
+        /// The skew at the moment at which it was set.
         Duration clock_skew{};
+        double clock_drift = 0;
+        TimePoint clock_set{};
     };
 
     template <class T>
