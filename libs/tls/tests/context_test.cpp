@@ -180,7 +180,7 @@ TEST(tls_context, has_no_protocol_if_one_side_names_none) {
     });
 }
 
-TEST(tls_context, ends_a_handshake_without_a_protocol_in_common) {
+TEST(tls_context, TLS_19_ends_a_handshake_without_a_protocol_in_common) {
     run_simulated([]() -> Coro<> {
         const std::string_view of_client[] = {"h2"};
         const std::string_view of_server[] = {"http/1.1"};
