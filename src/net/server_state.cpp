@@ -227,12 +227,30 @@ Coro<void> keep_accepting(ServerState& server, const Listener& listener) {
     }
 }
 
+/// Counts an accepting task from the moment in which it is made to its end. An argument of the task
+/// and not a step of it: a task that is cancelled before its first step has none, and the server
+/// would wait for it for ever.
+class Accepting {
+public:
+    explicit Accepting(ServerState& server) noexcept : server_(ServerRef::share(&server)) {
+        server.note_accepting(+1);
+    }
+    Accepting(Accepting&&) noexcept = default;
+    Accepting& operator=(Accepting&&) = delete;
+    ~Accepting() {
+        if (server_) server_->note_accepting(-1);
+    }
+    ServerState& operator*() const noexcept { return *server_; }
+
+private:
+    ServerRef server_;
+};
+
 /// An accepting task. The file of a Unix socket is removed at its end, also after a cancellation.
-Coro<void> run_listener(ServerRef server, const Listener& listener) {
+Coro<void> run_listener(Accepting server, const Listener& listener) {
     const auto accept = [&]() -> Coro<void> { co_await keep_accepting(*server, listener); };
     const auto clean_up = [&]() -> Coro<void> {
         if (!listener.file.path.empty()) co_await remove_socket_file(listener.file);
-        server->note_accepting(-1);
     };
     co_await finally_(accept, clean_up);
 }
@@ -244,22 +262,15 @@ Coro<void> run_listener(ServerRef server, const Listener& listener) {
 void ServerState::start() {
     if (closed_) throw RuntimeError("the server is closed");
     if (std::exchange(serving_, true)) return;
-    for (const Listener& listener : listeners_) {
-        accepting_tasks_.push_back(
-            loop_.create_task(run_listener(ServerRef::share(this), listener)));
-        note_accepting(+1);
-    }
+    for (const Listener& listener : listeners_)
+        accepting_tasks_.push_back(loop_.create_task(run_listener(Accepting(*this), listener)));
 }
 
 namespace {
 
-Coro<void> remove_file_of(ServerRef server, const Listener& listener) {
-    const auto remove = [&]() -> Coro<void> { co_await remove_socket_file(listener.file); };
-    const auto tell = [&]() -> Coro<void> {
-        server->note_accepting(-1);
-        co_return;
-    };
-    co_await finally_(remove, tell);
+/// Counts as an accepting task: the server has not ended before its files are gone.
+Coro<void> remove_file_of(Accepting, const Listener& listener) {
+    co_await remove_socket_file(listener.file);
 }
 
 }  // namespace
@@ -270,11 +281,10 @@ void ServerState::remove_files() noexcept {
     if (loop_.is_closed()) return;
     for (const Listener& listener : listeners_) {
         if (listener.file.path.empty()) continue;
-        note_accepting(+1);
         try {
-            loop_.create_task(remove_file_of(ServerRef::share(this), listener));
+            loop_.create_task(remove_file_of(Accepting(*this), listener));
         } catch (const std::bad_alloc&) {
-            note_accepting(-1);
+            // The file stays.
         }
     }
 }
