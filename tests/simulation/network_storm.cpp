@@ -246,6 +246,7 @@ std::vector<Header> random_requests(Random& random, std::uint32_t client, std::u
 /// everything has come.
 Coro<bool> run_session(NetworkStorm& storm, std::uint32_t client, std::uint32_t session) {
     Random random = storm.another_random();
+    storm.note_connect();
     const Stream stream = co_await open_connection("server", storm_port);
     AbortUnlessDone guard(stream);
     const std::vector<Header> requests = random_requests(random, client, session);
@@ -413,6 +414,20 @@ Coro<> keep_running(NetworkStorm& storm, Host host, std::function<Coro<>()> prog
     }
 }
 
+// --- Tasks of hosts -----------------------------------------------------------------------------
+
+std::vector<TaskRef> tasks_on(std::function<bool(int)> is_meant) {
+    std::vector<TaskRef> tasks = all_tasks();
+    std::erase_if(tasks, [&](const TaskRef& task) {
+        const Context context = task.get_context();
+        return !is_meant(
+            context.run([] { return asyncio::testing::internal::current_host().get(); }));
+    });
+    return tasks;
+}
+
+bool is_host(int number) { return number != lowlevel::SimulatedNetwork::localhost; }
+
 }  // namespace
 
 // --- The storm ----------------------------------------------------------------------------------
@@ -432,19 +447,26 @@ void NetworkStorm::note_error(const std::string& where, const std::exception& er
     if (is_calm_) fail("an error in a network without faults, " + where + ": " + error.what());
 }
 
+/// Waits for the next connect, and some ticks more: the server is about to accept it.
+Coro<> NetworkStorm::next_connect(Random& random) {
+    connecting_.clear();
+    co_await connecting_.wait();
+    co_await sleep(soon(random));
+}
+
 /// The tasks of the hosts, whichever they are. Tasks on no host are those of the test. How often is
-/// drawn for the whole run: where everything is cancelled soon, nothing ever waits for long.
+/// drawn for the whole run: where everything is cancelled soon, nothing ever waits for long. Some
+/// cancellations are aimed at the server in the moment in which a connection comes, which is short.
 Coro<> NetworkStorm::cancel_at_random(Random random) {
-    const auto is_on_host = [](const TaskRef& task) {
-        return task.get_context().run(
-                   [] { return asyncio::testing::internal::current_host().get(); }) != 0;
-    };
     const std::uint64_t longest_pause = 10'000u << random.below(9);
+    const auto is_server = [](int number) { return number == 1; };
     for (;;) {
-        co_await sleep(
-            std::chrono::microseconds(random.one_in(4) ? 0 : random.below(longest_pause)));
-        std::vector<TaskRef> tasks = all_tasks();
-        std::erase_if(tasks, [&](const TaskRef& task) { return !is_on_host(task); });
+        const auto wait = [&]() -> Coro<> { co_await next_connect(random); };
+        const auto pause =
+            std::chrono::microseconds(random.one_in(4) ? 0 : random.below(longest_pause));
+        const bool is_aimed = random.one_in(2) && !co_await move_on_after(1s, wait);
+        if (!is_aimed) co_await sleep(pause);
+        const std::vector<TaskRef> tasks = is_aimed ? tasks_on(is_server) : tasks_on(is_host);
         if (tasks.empty()) continue;
         tasks[random.below(tasks.size())].cancel();
         ++books.cancels;
@@ -471,11 +493,7 @@ Coro<> NetworkStorm::weather() {
     Task<> cancelling = create_task(cancel_at_random(another_random()));
     co_await sleep(storm_time);
     cancelling.cancel();
-    for (const TaskRef& task : all_tasks()) {
-        const auto host =
-            task.get_context().run([] { return asyncio::testing::internal::current_host().get(); });
-        if (host != 0) task.cancel();
-    }
+    for (const TaskRef& task : tasks_on(is_host)) task.cancel();
     co_await sleep(2 * storm_patience);
     is_calm_ = true;
 }

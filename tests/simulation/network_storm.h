@@ -17,6 +17,7 @@
 // lost wake-up, and no error is expected. Reads and drains are still cut short at random ticks and
 // repeated, which must not lose a byte. At the end no task and no descriptor may be left.
 //
+#include <asyncio/event.h>
 #include <asyncio/testing/network.h>
 
 #include "support/random.h"
@@ -62,6 +63,8 @@ public:
     bool is_over() const { return is_over_; }
     /// Notes what is wrong; the first one is the error of the run.
     void fail(std::string what);
+    /// A client is about to connect.
+    void note_connect() { connecting_.set(); }
     /// Notes an error of the network. In the calm part it is a failure.
     void note_error(const std::string& where, const std::exception& error);
     support::Random another_random() { return support::Random(random_.below(1u << 31)); }
@@ -80,6 +83,7 @@ public:
 
 private:
     asyncio::Coro<> weather();
+    asyncio::Coro<> next_connect(support::Random& random);
     asyncio::Coro<> cancel_at_random(support::Random random);
     asyncio::Coro<> until_all_is_done() const;
     bool is_done() const;
@@ -87,6 +91,7 @@ private:
 
     asyncio::testing::Network& network_;
     support::Random random_;
+    asyncio::Event connecting_;
     bool is_calm_ = false;
     bool is_over_ = false;
     std::optional<std::string> failure_;
