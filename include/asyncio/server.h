@@ -271,6 +271,16 @@ Coro<Server> start_server(Handler&& handler, std::string host, int port, ServerO
         internal::client_handler(std::forward<Handler>(handler), std::forward<Upgrade>(upgrade)),
         std::move(hosts), port, options);
 }
+/// The same on several hosts.
+template <ConnectionHandler Handler, ConnectionUpgrade Upgrade>
+Coro<Server> start_server(Handler&& handler, std::vector<std::string> hosts, int port,
+                          ServerOptions options, Upgrade&& upgrade) {
+    internal::require_safe_closure<Handler>();
+    internal::require_safe_closure<Upgrade>();
+    return internal::serve(
+        internal::client_handler(std::forward<Handler>(handler), std::forward<Upgrade>(upgrade)),
+        std::move(hosts), port, options);
+}
 
 /// Starts a server on a Unix socket at `path`; an abstract name begins with a NUL.
 ///
@@ -284,6 +294,16 @@ Coro<Server> start_unix_server(Handler&& handler, std::string path,
     internal::require_safe_closure<Handler>();
     return internal::serve_at(internal::client_handler(std::forward<Handler>(handler)),
                               std::move(path), options);
+}
+/// The same for connections that begin with a handshake.
+template <ConnectionHandler Handler, ConnectionUpgrade Upgrade>
+Coro<Server> start_unix_server(Handler&& handler, std::string path, UnixServerOptions options,
+                               Upgrade&& upgrade) {
+    internal::require_safe_closure<Handler>();
+    internal::require_safe_closure<Upgrade>();
+    return internal::serve_at(
+        internal::client_handler(std::forward<Handler>(handler), std::forward<Upgrade>(upgrade)),
+        std::move(path), options);
 }
 
 }  // namespace no_adl

@@ -83,14 +83,16 @@ bool set_udp_option(EventLoop& loop, int fd, int option) {
                                         .size = sizeof on}) == 0;
 }
 
-bool has_udp_option(EventLoop& loop, int fd, int option) {
+/// The value of the option; nothing if the kernel does not know it.
+std::optional<int> udp_option(EventLoop& loop, int fd, int option) {
     int value = 0;
-    return lowlevel::perform_now(loop, {.kind = OperationKind::getsockopt,
-                                        .fd = fd,
-                                        .second_fd = option,
-                                        .flags = SOL_UDP,
-                                        .buffer = &value,
-                                        .size = sizeof value}) == 0;
+    const int result = lowlevel::perform_now(loop, {.kind = OperationKind::getsockopt,
+                                                    .fd = fd,
+                                                    .second_fd = option,
+                                                    .flags = SOL_UDP,
+                                                    .buffer = &value,
+                                                    .size = sizeof value});
+    return result == 0 ? std::optional(value) : std::nullopt;
 }
 
 }  // namespace
@@ -179,15 +181,23 @@ void DatagramState::note_change() noexcept {
 
 /// The simulated world and old kernels know no series, which is no error. Whether the kernel takes
 /// series is asked without changing anything: with the option set, every datagram would be cut.
+/// The program may have switched the receiving of series on itself.
 /// Registration comes last, because a constructor that throws runs no destructor.
 DatagramState::DatagramState(EventLoop& loop, lowlevel::LoopFd socket, const Address& peer,
                              const Limits& limits)
-    : loop_(loop), socket_(std::move(socket)), peer_(peer), send_buffer_limit_(limits.send_buffer) {
+    : loop_(loop),
+      socket_(std::move(socket)),
+      peer_(peer),
+      send_buffer_limit_(limits.send_buffer),
+      kept_alarm_(*this) {
     kept_operation_.state = this;
     kept_operation_.on_finished = &kept_reported;
-    if (limits.offload && local().is_ip()) {
-        set_udp_option(loop, fd(), UDP_GRO);
-        sends_series_ = has_udp_option(loop, fd(), UDP_SEGMENT);
+    if (local().is_ip()) {
+        receives_series_ = udp_option(loop, fd(), UDP_GRO).value_or(0) != 0;
+        if (limits.offload) {
+            if (set_udp_option(loop, fd(), UDP_GRO)) receives_series_ = true;
+            sends_series_ = udp_option(loop, fd(), UDP_SEGMENT).has_value();
+        }
     }
     run = &loop_closes;
     loop.at_close().push_back(*this);
@@ -240,13 +250,16 @@ bool DatagramState::look(std::size_t most) {
     return !arrived_.empty() || fetch(most);
 }
 
-/// Receives what is there. Throws: OsError; `std::bad_alloc`.
+/// Receives what is there. Throws: OsError; `std::bad_alloc`. A message that had to be dropped is
+/// an error that comes behind the datagrams of the same look.
 bool DatagramState::fetch(std::size_t most) {
     ReceiveRoom& room = ReceiveRoom::of_thread();
-    const int result = lowlevel::perform_now(loop_, room.request(fd(), most));
+    const int result = lowlevel::perform_now(loop_, room.request(fd(), most, receives_series_));
     if (result == -EAGAIN) return false;
     if (result < 0) throw_unreceived(-result);
-    room.take(static_cast<std::size_t>(result), arrived_);
+    const std::size_t dropped = room.take(static_cast<std::size_t>(result), arrived_);
+    if (dropped > 0 && arrived_.empty()) throw_unreceived(ENOBUFS);
+    if (dropped > 0) note_news(ENOBUFS);
     return !arrived_.empty();
 }
 
@@ -307,6 +320,24 @@ Coro<int> DatagramState::send_again(Ref<DatagramState> self, OperationRequest re
     co_return result;
 }
 
+/// Whether no event tells when the receiver at the address has room.
+bool DatagramState::sends_by_attempts(const Address& address) const noexcept {
+    return peer_.is_empty() && address.is_local();
+}
+
+/// The endpoint may be closed during a pause, and the number of its descriptor may belong to
+/// another file then.
+Coro<int> DatagramState::send_by_attempts(Ref<DatagramState> self, OperationRequest request) {
+    GrowingPause pause;
+    request.flags |= MSG_DONTWAIT;
+    while (!self->closing_) {
+        const int result = co_await lowlevel::perform(request);
+        if (result != -EAGAIN) co_return result;
+        co_await sleep(pause.next());
+    }
+    co_return -ECANCELED;
+}
+
 /// The memory of the message lies in the frame, so nothing is copied. A connected socket is given
 /// no address: the kernel then needs no look at its routes.
 Coro<void> DatagramState::send(Ref<DatagramState> self, std::string_view data, Address address) {
@@ -320,7 +351,8 @@ Coro<void> DatagramState::send(Ref<DatagramState> self, std::string_view data, A
     if (self->peer_.is_empty()) message.to(address);
     OperationRequest& request = message.as(OperationKind::sendmsg);
     request.fd = self->fd();
-    int result = co_await lowlevel::perform(request);
+    int result = self->sends_by_attempts(address) ? co_await send_by_attempts(self, request)
+                                                  : co_await lowlevel::perform(request);
     if (self->may_be_late(result)) result = co_await send_again(self, request, result);
     if (result < 0) self->throw_unsent(-result, address);
 }
@@ -344,7 +376,9 @@ Coro<void> DatagramState::send_many(Ref<DatagramState> self,
         while (!self->kept_.empty()) co_await self->change();
         self->require_open(batch.address());
         const OperationRequest request = batch.request(self->fd(), self->sends_series_);
-        int result = co_await lowlevel::perform(request);
+        int result = self->sends_by_attempts(batch.address())
+                         ? co_await send_by_attempts(self, request)
+                         : co_await lowlevel::perform(request);
         if (self->may_be_late(result)) result = co_await send_again(self, request, result);
         if (result >= 0) {
             batch.note_sent(static_cast<std::size_t>(result));
@@ -398,12 +432,26 @@ void DatagramState::send_kept() noexcept {
         if (peer_.is_empty()) message.to(first.address);
         static_cast<OperationRequest&>(kept_operation_) = message.as(OperationKind::sendmsg);
         kept_operation_.fd = fd();
+        if (sends_by_attempts(first.address)) kept_operation_.flags = MSG_DONTWAIT;
         if (loop_.submit(kept_operation_) == lowlevel::Backend::Submitted::in_flight)
             return retain();
+        if (kept_operation_.result == -EAGAIN && pause_before_kept()) return;
+        kept_pause_.reset();
         take_result_of_kept(kept_operation_.result);
     }
     note_change();
     if (closing_) close_socket();
+}
+
+/// Returns false if there is no memory for the timer. The datagram is lost then, which is news.
+bool DatagramState::pause_before_kept() noexcept {
+    try {
+        kept_alarm_.ring_after(kept_pause_.next());
+        return true;
+    } catch (const std::bad_alloc&) {
+        kept_operation_.result = -ENOMEM;
+        return false;
+    }
 }
 
 /// After an abort the operation has ended with the socket, and the rest is dropped. Late news keep
@@ -460,6 +508,7 @@ void DatagramState::close_socket() noexcept {
     if (!socket_) return;
     closed_at_ = local();
     socket_.reset();
+    if (kept_alarm_.stop_alarm()) take_result_of_kept(-ECANCELED);
     std::vector<ReceivedFrom>().swap(arrived_);
     next_arrived_ = 0;
     note_change();

@@ -14,6 +14,10 @@
 // system call that does not wait. If there is no room, the datagram stands in `kept_`, and an
 // operation of the state's own sends the first of them. `send` waits behind them all.
 //
+// An unconnected Unix socket is writable also while the receiver is full, so there is no event to
+// wait for. Its datagrams are sent by attempts that do not wait, with pauses in between
+// (`sends_by_attempts`).
+//
 // Late news. The kernel reports the refusal of an earlier datagram to whatever call comes next. A
 // send that fails with such an error is made once more. If it works then, the error belonged to the
 // past, and `news_` keeps it for the next receive.
@@ -30,12 +34,14 @@
 #include <asyncio/event_loop.h>
 #include <asyncio/internal/base/intrusive_list.h>
 #include <asyncio/internal/base/ref.h>
+#include <asyncio/lowlevel/alarm.h>
 #include <asyncio/lowlevel/awaiting.h>
 #include <asyncio/lowlevel/line.h>
 #include <asyncio/lowlevel/loop_fd.h>
 #include <asyncio/lowlevel/operation.h>
 #include <asyncio/lowlevel/operation_awaiter.h>
 
+#include "net/growing_pause.h"
 #include "net/message.h"
 #include "net/send_batch.h"
 #include "streams/claimed_fd.h"
@@ -107,6 +113,20 @@ private:
         DatagramState* state = nullptr;
     };
 
+    /// The end of a pause between two attempts to send the first kept datagram.
+    class KeptAlarm : public lowlevel::Alarm<KeptAlarm> {
+    public:
+        explicit KeptAlarm(DatagramState& state) noexcept : Alarm(state.loop_), state_(state) {}
+        using Alarm::ring_after;
+        using Alarm::stop_alarm;
+
+    private:
+        friend Alarm;
+        void alarm_rings() noexcept { state_.send_kept(); }
+
+        DatagramState& state_;
+    };
+
     ~DatagramState();
 
     void require_usable(const char* function) const;
@@ -124,8 +144,11 @@ private:
     static Coro<int> send_again(Ref<DatagramState> self, lowlevel::OperationRequest request,
                                 int before);
     int send_now(std::string_view data, const Address& address);
+    bool sends_by_attempts(const Address& address) const noexcept;
+    static Coro<int> send_by_attempts(Ref<DatagramState> self, lowlevel::OperationRequest request);
 
     void send_kept() noexcept;
+    bool pause_before_kept() noexcept;
     void take_result_of_kept(int result) noexcept;
     static void kept_reported(lowlevel::Operation& operation) noexcept;
 
@@ -152,6 +175,9 @@ private:
     std::size_t kept_bytes_ = 0;
     std::optional<Message> kept_message_;
     KeptOperation kept_operation_;
+    /// Set while the first kept datagram waits for the next attempt, and not for an operation.
+    KeptAlarm kept_alarm_;
+    GrowingPause kept_pause_;
 
     lowlevel::Line changes_;
     /// The errno of a refusal, or of a kept datagram that could not be sent; 0 for none.
@@ -159,6 +185,8 @@ private:
     std::uint32_t references_ = 1;
     /// The kernel may be given series of datagrams.
     bool sends_series_ = false;
+    /// The kernel may hand over series of datagrams.
+    bool receives_series_ = false;
     /// An error of the kept datagram came once already, so it is no late news.
     bool kept_was_tried_ = false;
     /// Kept datagrams were dropped.

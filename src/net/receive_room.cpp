@@ -22,12 +22,20 @@ namespace {
 
 /// How long each datagram of a series is; 0 for a message that is a single datagram.
 std::size_t series_length(const msghdr& header) noexcept {
-    const cmsghdr* control = CMSG_FIRSTHDR(&header);
-    if (control == nullptr || control->cmsg_level != SOL_UDP || control->cmsg_type != UDP_GRO)
-        return 0;
-    int length = 0;
-    std::memcpy(&length, CMSG_DATA(control), sizeof length);
-    return length > 0 ? static_cast<std::size_t>(length) : 0;
+    for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr;
+         part = CMSG_NXTHDR(const_cast<msghdr*>(&header), part)) {
+        if (part->cmsg_level != SOL_UDP || part->cmsg_type != UDP_GRO) continue;
+        int length = 0;
+        std::memcpy(&length, CMSG_DATA(part), sizeof length);
+        return length > 0 ? static_cast<std::size_t>(length) : 0;
+    }
+    return 0;
+}
+
+/// Whether ancillary data did not fit into the room for them. A message without a room says so
+/// whenever there were any, which is no loss.
+bool lacks_ancillary_data(const msghdr& header) noexcept {
+    return header.msg_control != nullptr && (header.msg_flags & MSG_CTRUNC) != 0;
 }
 
 }  // namespace
@@ -41,7 +49,7 @@ ReceiveRoom& ReceiveRoom::of_thread() {
 }
 
 /// MSG_DONTWAIT lends the room to the kernel for the time of the call alone.
-lowlevel::OperationRequest ReceiveRoom::request(int fd, std::size_t most) noexcept {
+lowlevel::OperationRequest ReceiveRoom::request(int fd, std::size_t most, bool series) noexcept {
     const std::size_t count = std::min(most, slot_count);
     for (std::size_t index = 0; index < count; ++index) {
         Slot& slot = slots_[index];
@@ -52,6 +60,7 @@ lowlevel::OperationRequest ReceiveRoom::request(int fd, std::size_t most) noexce
         header.msg_namelen = sizeof slot.from;
         header.msg_iov = &slot.part;
         header.msg_iovlen = 1;
+        if (!series) continue;
         header.msg_control = slot.control.data();
         header.msg_controllen = slot.control.size();
     }
@@ -63,24 +72,29 @@ lowlevel::OperationRequest ReceiveRoom::request(int fd, std::size_t most) noexce
             .size = count};
 }
 
-void ReceiveRoom::take(std::size_t messages, std::vector<ReceivedFrom>& datagrams) const {
-    for (std::size_t index = 0; index < messages; ++index) take_one(index, datagrams);
+std::size_t ReceiveRoom::take(std::size_t messages, std::vector<ReceivedFrom>& datagrams) const {
+    std::size_t dropped = 0;
+    for (std::size_t index = 0; index < messages; ++index)
+        if (!take_one(index, datagrams)) ++dropped;
+    return dropped;
 }
 
 /// A message without bytes is an empty datagram. The datagrams of a series come from one sender,
 /// and none of them can be cut off, since a series is never longer than a slot.
-void ReceiveRoom::take_one(std::size_t index, std::vector<ReceivedFrom>& datagrams) const {
+bool ReceiveRoom::take_one(std::size_t index, std::vector<ReceivedFrom>& datagrams) const {
     const msghdr& header = headers_[index].msg_hdr;
+    const std::size_t length = series_length(header);
+    if (length == 0 && lacks_ancillary_data(header)) return false;
     const Address from = address_in(header);
     const bool truncated = (header.msg_flags & MSG_TRUNC) != 0;
     std::string_view rest(bytes_[index].data(), headers_[index].msg_len);
-    const std::size_t length = series_length(header);
     if (length == 0 || rest.empty()) {
         datagrams.push_back({std::string(rest), from, truncated});
-        return;
+        return true;
     }
     for (; !rest.empty(); rest.remove_prefix(std::min(length, rest.size())))
         datagrams.push_back({std::string(rest.substr(0, length)), from, truncated});
+    return true;
 }
 
 }  // namespace asyncio::internal

@@ -15,6 +15,15 @@
 // sender as one piece, and says how long each is; the last may be shorter. They are taken apart
 // here. This makes a received datagram of such a series ten times cheaper.
 //
+// The length of the datagrams comes as ancillary data. Options that the program has set on its
+// socket (a time stamp, the interface of arrival) put theirs beside it, in the order of the kernel.
+// So there is room for all of them together. If it is too small after all, the length may be
+// missing, and the message cannot be taken apart. It is dropped, and the endpoint reports it: a
+// protocol that got a series as one datagram would misread it.
+//
+// A socket without series gets no room for ancillary data. A Unix socket could receive descriptors
+// there, which nothing would ever close.
+//
 // Thread-safety: one room for each thread.
 
 #include <asyncio/lowlevel/operation.h>
@@ -41,23 +50,26 @@ public:
     ReceiveRoom(const ReceiveRoom&) = delete;
     ReceiveRoom& operator=(const ReceiveRoom&) = delete;
 
-    /// The request to receive at most `most` messages, 16 at the most, without waiting.
-    lowlevel::OperationRequest request(int fd, std::size_t most) noexcept;
+    /// The request to receive at most `most` messages, 16 at the most, without waiting. `series`:
+    /// whether a message may be a series.
+    lowlevel::OperationRequest request(int fd, std::size_t most, bool series) noexcept;
 
-    /// Appends the datagrams of the first `messages` messages to `datagrams`. Throws:
-    /// `std::bad_alloc`; the datagrams that were not appended are lost.
-    void take(std::size_t messages, std::vector<ReceivedFrom>& datagrams) const;
+    /// Appends the datagrams of the first `messages` messages to `datagrams`. Returns how many of
+    /// the messages were dropped, because the length of their datagrams is not known.
+    /// Throws: `std::bad_alloc`; the datagrams that were not appended are lost.
+    std::size_t take(std::size_t messages, std::vector<ReceivedFrom>& datagrams) const;
 
 private:
     /// What belongs to a message beside its bytes.
     struct Slot {
         iovec part;
         sockaddr_storage from;
-        /// Room for the length of a datagram in a series.
-        alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control;
+        /// Room for the length of a datagram in a series, and for everything else that Linux can
+        /// tell about a datagram: about 350 bytes.
+        alignas(cmsghdr) std::array<char, 512> control;
     };
 
-    void take_one(std::size_t index, std::vector<ReceivedFrom>& datagrams) const;
+    bool take_one(std::size_t index, std::vector<ReceivedFrom>& datagrams) const;
 
     // None of them is cleared: `request` sets what the kernel reads.
     std::array<mmsghdr, slot_count> headers_;

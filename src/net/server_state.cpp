@@ -25,7 +25,9 @@
 // is closed. The handler has the stream. When it returns, the stream goes with its frame. It closes
 // then, and does not abort (`send_rest_when_dropped`): what the handler has written is sent. A
 // handler that has moved its stream to another place decides itself when the connection ends. The
-// task has a second handle, so that the server can close the connection at any time.
+// task has a second handle, so that the server can close the connection at any time. If the handler
+// puts another stream over the channel, the server ends the connection below it
+// (served_channel.h).
 //
 // A server may have an upgrade, which makes another stream of the plain one before the handler gets
 // it. Until then there is no stream that the server could close, so it cancels the task instead.
@@ -43,8 +45,8 @@
 #include <asyncio/timeout.h>
 
 #include "loop/live_loop.h"
+#include "net/served_channel.h"
 #include "streams/loop_descriptors.h"
-#include "streams/socket_channel.h"
 #include "streams/writer_state.h"
 
 #include <algorithm>
@@ -64,8 +66,6 @@ namespace {
 /// For how long the server does not try again when there are no descriptors. Python's number.
 constexpr Duration pause_without_descriptors = std::chrono::seconds(1);
 
-using ServerRef = Ref<ServerState>;
-
 void report(EventLoop& loop, std::string_view message, std::exception_ptr error) noexcept {
     loop.call_exception_handler({.message = message, .exception = std::move(error)});
 }
@@ -81,12 +81,17 @@ void set_option(lowlevel::Loop& loop, int fd, int level, int option) {
                                  .size = sizeof on});
 }
 
+/// For a connection with another stream over its channel, which the server does not know.
+Coro<void> wait_for_channel(ServerState::Client& client) {
+    while (client.channel != nullptr) co_await client.server.changed();
+}
+
 /// The error of a handler goes to the exception handler. A cancellation is an order of the server
 /// or of the program, and no error. An error of the connection itself, at its end, concerns bytes
 /// that the handler did not wait for.
-Coro<void> serve_client(ServerState::Counted counted, std::shared_ptr<lowlevel::Channel> channel) {
+Coro<void> serve_client(ServerState::Counted counted, std::shared_ptr<ServedChannel> channel) {
     ServerState& server = *counted;
-    ServerState::Client client(server, running_task("asyncio::Server"));
+    ServerState::Client client(server, running_task("asyncio::Server"), *channel);
     EventLoop& loop = server.loop();
     Stream stream(loop, std::move(channel), {.limit = server.limits().stream_limit});
     if (server.handler().upgrade) {
@@ -101,12 +106,13 @@ Coro<void> serve_client(ServerState::Counted counted, std::shared_ptr<lowlevel::
     client.watch(stream.writer);
     const auto handle = [&] { return server.handler().handle(std::move(stream)); };
     const Outcome<void> outcome = co_await settled_call(handle);
-    if (outcome.failed()) client.writer.close();
-    if (outcome.cancelled()) client.writer.abort();
+    if (outcome.failed()) client.close();
+    if (outcome.cancelled()) client.abort();
     if (outcome.failed() && !outcome.cancelled())
         report(loop, "the handler of a connection has failed", outcome.error());
-    const Outcome<void> end = co_await settle(client.writer.wait_closed());
-    if (end.cancelled()) client.writer.abort();
+    Outcome<void> end = co_await settle(client.writer.wait_closed());
+    if (client.is_detached() && !end.cancelled()) end = co_await settle(wait_for_channel(client));
+    if (end.cancelled()) client.abort();
 }
 
 /// Waits until a connection has ended, at most for `limit`. The end of a connection gives back the
@@ -129,7 +135,7 @@ void take(ServerState& server, int fd, const sockaddr_storage& storage, std::siz
         Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length);
     if (peer.is_ip() && server.limits().no_delay) set_option(loop, fd, IPPROTO_TCP, TCP_NODELAY);
     if (peer.is_ip() && server.limits().keep_alive) set_option(loop, fd, SOL_SOCKET, SO_KEEPALIVE);
-    auto channel = std::make_shared<SocketChannel>(std::move(socket), peer);
+    auto channel = std::make_shared<ServedChannel>(std::move(socket), peer);
     loop.create_task(serve_client(ServerState::Counted(server), std::move(channel)),
                      {.eager_start = true});
 }
@@ -190,24 +196,49 @@ void ServerState::add(Listener listener) {
     claim_descriptor(loop_, listeners_.back().socket.fileno());
 }
 
-ServerState::Client::Client(ServerState& to, TaskCore& runs_in) : server(to), task(runs_in) {
+ServerState::Client::Client(ServerState& to, TaskCore& runs_in, ServedChannel& through)
+    : server(to), task(runs_in), channel(&through) {
+    channel->belong_to(this);
     server.clients_.push_back(*this);
 }
 
+ServerState::Client::~Client() {
+    unlink();
+    if (channel != nullptr) channel->belong_to(nullptr);
+}
+
 /// From here on the server can close and abort the connection, whatever the handler does with it.
+/// The stream of an upgrade has a channel of its own, which may not ask the one below.
 void ServerState::Client::watch(const StreamWriter& of) {
     writer = of.alias();
     of.state().send_rest_when_dropped();
+    if (channel != nullptr) channel->send_rest_when_dropped();
+}
+
+bool ServerState::Client::is_detached() const noexcept {
+    return writer && writer.state().is_detached();
+}
+
+/// What the stream above the channel has buffered, it sends: only its reads end here.
+void ServerState::Client::close() noexcept {
+    if (!is_detached()) return writer.close();
+    if (channel != nullptr) channel->shut_down(lowlevel::Channel::Side::reading);
+}
+
+void ServerState::Client::abort() noexcept {
+    if (!is_detached()) return writer.abort();
+    if (channel != nullptr) channel->shut_down(lowlevel::Channel::Side::both);
+}
+
+/// A task that waits for the stream itself is woken by the stream.
+void ServerState::Client::note_channel_ended() noexcept {
+    channel = nullptr;
+    if (is_detached()) server.note_change();
 }
 
 /// Wakes every task that waits for a change. Each looks for itself whether its time has come.
 void ServerState::note_change() noexcept {
     while (!waiting_.empty()) waiting_.front().wake();
-}
-
-void ServerState::note_accepting(int change) noexcept {
-    accepting_ += change;
-    if (change < 0) note_change();
 }
 
 namespace {
@@ -227,28 +258,9 @@ Coro<void> keep_accepting(ServerState& server, const Listener& listener) {
     }
 }
 
-/// Counts an accepting task from the moment in which it is made to its end. An argument of the task
-/// and not a step of it: a task that is cancelled before its first step has none, and the server
-/// would wait for it for ever.
-class Accepting {
-public:
-    explicit Accepting(ServerState& server) noexcept : server_(ServerRef::share(&server)) {
-        server.note_accepting(+1);
-    }
-    Accepting(Accepting&&) noexcept = default;
-    Accepting& operator=(Accepting&&) = delete;
-    ~Accepting() {
-        if (server_) server_->note_accepting(-1);
-    }
-    ServerState& operator*() const noexcept { return *server_; }
-
-private:
-    ServerRef server_;
-};
-
 /// An accepting task. The file of a Unix socket is removed at its end, also after a cancellation.
-Coro<void> run_listener(Accepting server, const Listener& listener) {
-    const auto accept = [&]() -> Coro<void> { co_await keep_accepting(*server, listener); };
+Coro<void> run_listener(ServerState::Accepting accepting, const Listener& listener) {
+    const auto accept = [&]() -> Coro<void> { co_await keep_accepting(*accepting, listener); };
     const auto clean_up = [&]() -> Coro<void> {
         if (!listener.file.path.empty()) co_await remove_socket_file(listener.file);
     };
@@ -258,18 +270,20 @@ Coro<void> run_listener(Accepting server, const Listener& listener) {
 }  // namespace
 
 /// Without memory for a later task the server is left with the earlier ones, and its owner, who
-/// gets the exception, destroys it.
+/// gets the exception, destroys it. The list has its room before the first task is made, so each
+/// task that accepts is in it.
 void ServerState::start() {
     if (closed_) throw RuntimeError("the server is closed");
     if (std::exchange(serving_, true)) return;
+    accepting_tasks_.reserve(listeners_.size());
     for (const Listener& listener : listeners_)
         accepting_tasks_.push_back(loop_.create_task(run_listener(Accepting(*this), listener)));
 }
 
 namespace {
 
-/// Counts as an accepting task: the server has not ended before its files are gone.
-Coro<void> remove_file_of(Accepting, const Listener& listener) {
+/// The reference keeps the listener, and the server counts the removal among its tasks.
+Coro<void> remove_file_of(ServerState::Accepting, const Listener& listener) {
     co_await remove_socket_file(listener.file);
 }
 
@@ -284,7 +298,7 @@ void ServerState::remove_files() noexcept {
         try {
             loop_.create_task(remove_file_of(Accepting(*this), listener));
         } catch (const std::bad_alloc&) {
-            // The file stays.
+            continue;
         }
     }
 }
@@ -307,14 +321,14 @@ void ServerState::close() noexcept {
 void ServerState::close_clients() noexcept {
     clients_.for_each([](Client& client) {
         if (!client.writer) client.task.cancel("the server closes its connections");
-        client.writer.close();
+        client.close();
     });
 }
 
 void ServerState::abort_clients() noexcept {
     clients_.for_each([](Client& client) {
         if (!client.writer) client.task.cancel("the server closes its connections");
-        client.writer.abort();
+        client.abort();
     });
 }
 

@@ -37,6 +37,8 @@ struct ServerLimits {
     bool keep_alive;
 };
 
+class ServedChannel;
+
 class ServerState {
 public:
     ServerState(EventLoop& loop, ClientHandler handler, const ServerLimits& limits)
@@ -69,15 +71,44 @@ public:
         Ref<ServerState> server_;
     };
 
+    /// Counts an accepting task, from before its first step until it has ended. So a task that
+    /// could not be made, or was cancelled before it began, is not waited for.
+    class Accepting {
+    public:
+        explicit Accepting(ServerState& server) noexcept
+            : server_(Ref<ServerState>::share(&server)) {
+            ++server.accepting_;
+        }
+        Accepting(Accepting&&) noexcept = default;
+        Accepting& operator=(Accepting&&) = delete;
+        ~Accepting() {
+            if (!server_) return;
+            --server_->accepting_;
+            server_->note_change();
+        }
+        ServerState& operator*() const noexcept { return *server_; }
+
+    private:
+        Ref<ServerState> server_;
+    };
+
     /// A connection, in the frame of its task.
     struct Client : ListNode {
-        Client(ServerState& to, TaskCore& runs_in);
-        ~Client() { unlink(); }
+        Client(ServerState& to, TaskCore& runs_in, ServedChannel& through);
+        ~Client();
         /// Keeps a second handle of the stream of the connection.
         void watch(const StreamWriter& of);
+        /// Whether the handler has put another stream over the channel.
+        bool is_detached() const noexcept;
+        void close() noexcept;
+        void abort() noexcept;
+        /// Called by the channel.
+        void note_channel_ended() noexcept;
 
         ServerState& server;
         TaskCore& task;
+        /// Null when the connection is over.
+        ServedChannel* channel;
         /// The second handle. Empty before `watch`.
         StreamWriter writer;
     };
@@ -111,9 +142,6 @@ public:
     /// `co_await server.changed()` returns when a client has ended, or the server has been closed,
     /// or an accepting task has ended.
     Change changed() noexcept { return Change(*this); }
-
-    /// An accepting task begins or ends.
-    void note_accepting(int change) noexcept;
 
 private:
     ~ServerState() = default;

@@ -20,6 +20,7 @@
 #include <asyncio/lowlevel/perform_now.h>
 #include <asyncio/sleep.h>
 
+#include "net/growing_pause.h"
 #include "net/message.h"
 #include "streams/loop_descriptors.h"
 #include "streams/socket_addresses.h"
@@ -240,10 +241,9 @@ lowlevel::Fd Socket::detach() noexcept {
 // --- Connections --------------------------------------------------------------------------------
 
 /// No event tells when the queue of a Unix listener has room, so the wait is a number of short
-/// sleeps. They grow, because a listener that is slow once is slow for longer.
+/// sleeps.
 Coro<void> Socket::connect(Address address) const {
-    constexpr Duration longest_pause = std::chrono::milliseconds(50);
-    Duration pause = std::chrono::milliseconds(1);
+    internal::GrowingPause pause;
     OperationRequest request{.kind = OperationKind::connect,
                              .buffer = const_cast<sockaddr*>(address.data()),
                              .size = address.size()};
@@ -251,8 +251,7 @@ Coro<void> Socket::connect(Address address) const {
         const int result = co_await call(request);
         if (result >= 0) co_return;
         if (result != -EBUSY) throw_failed(result, "connect to", address.to_string());
-        co_await sleep(pause);
-        pause = std::min(2 * pause, longest_pause);
+        co_await sleep(pause.next());
     }
 }
 
@@ -300,13 +299,20 @@ Coro<void> Socket::sendall(std::string_view data) const {
     } while (!data.empty());
 }
 
-/// A datagram goes whole or not at all, so there is no rest to send.
+/// A datagram goes whole or not at all, so there is no rest to send. No event tells when the
+/// receiver at a Unix address has room.
 Coro<std::size_t> Socket::sendto(std::string_view data, Address address) const {
     Message message(data);
     message.to(address);
-    const int result = co_await call(message.as(OperationKind::sendmsg));
-    if (result < 0) throw_failed(result, "send to", address.to_string());
-    co_return static_cast<std::size_t>(result);
+    internal::GrowingPause pause;
+    for (;;) {
+        OperationRequest& request = message.as(OperationKind::sendmsg);
+        if (address.is_local()) request.flags = MSG_DONTWAIT;
+        const int result = co_await call(request);
+        if (result >= 0) co_return static_cast<std::size_t>(result);
+        if (result != -EAGAIN) throw_failed(result, "send to", address.to_string());
+        co_await sleep(pause.next());
+    }
 }
 
 // --- Descriptors --------------------------------------------------------------------------------

@@ -62,7 +62,16 @@ Submitted SocketChannel::close(Side side, Operation& operation) noexcept {
     if (!socket_) return finished(operation, 0);
     if (reading_closed_ && writing_closed_) return close_socket(operation);
     if (side == Side::reading) return finished(operation, 0);
-    return shut_down_writing(operation);
+    shut_down_socket(SHUT_WR);
+    return finished(operation, 0);
+}
+
+/// The kernel wakes what is in flight. Later reads and writes are answered here, because bytes that
+/// arrive after a shutdown(SHUT_RD) can still be read from it.
+void SocketChannel::shut_down(Side side) noexcept {
+    reading_closed_ = true;
+    if (side == Side::both) writing_closed_ = true;
+    if (socket_) shut_down_socket(side == Side::both ? SHUT_RDWR : SHUT_RD);
 }
 
 Submitted SocketChannel::close_socket(Operation& operation) noexcept {
@@ -72,12 +81,12 @@ Submitted SocketChannel::close_socket(Operation& operation) noexcept {
 }
 
 /// A shutdown finishes within `submit` (rule 11 of the back-end's contract).
-Submitted SocketChannel::shut_down_writing(Operation& operation) noexcept {
+void SocketChannel::shut_down_socket(int how) noexcept {
+    Operation operation;
     operation.kind = OperationKind::shutdown;
     operation.fd = socket_.get();
-    operation.flags = SHUT_WR;
+    operation.flags = how;
     socket_.loop()->submit(operation);
-    return finished(operation, 0);
 }
 
 /// After the close there is no loop to ask: it may be gone.

@@ -24,9 +24,11 @@
 #include <cstdint>
 #include <string>
 
+#include <sys/socket.h>
+
 namespace asyncio::internal {
 
-class SocketChannel final : public lowlevel::Channel {
+class SocketChannel : public lowlevel::Channel {
 public:
     /// Takes the connected socket over. `peer` may be empty: it is asked for when it is needed.
     SocketChannel(lowlevel::LoopFd socket, const Address& peer) noexcept;
@@ -42,9 +44,14 @@ public:
     Address local() const override;
     int fd() const noexcept override { return socket_.get(); }
 
+    /// Ends the connection below every stream over it. `side` is `reading`, and every read finds
+    /// the end, also one that is in flight; or `both`, and every write fails as well. The streams
+    /// close the socket as usual.
+    void shut_down(Side side) noexcept;
+
 private:
     Submitted close_socket(lowlevel::Operation& operation) noexcept;
-    Submitted shut_down_writing(lowlevel::Operation& operation) noexcept;
+    void shut_down_socket(int how) noexcept;
 
     ClaimedFd socket_;
     /// The peer's address, if it is an IPv4 or IPv6 address. The longest has this many bytes.

@@ -56,6 +56,8 @@ public:
     void require_loop_of(TaskCore& task, const char* function) const;
     /// The name that the program gave the stream, or else the name of the channel.
     std::string name() const;
+    /// Whether the channel was given away. There is no channel to ask then.
+    bool is_detached() const noexcept { return channel_ == nullptr; }
     /// Gives the channel away. The state has ended then, and never uses a channel again. No
     /// operation may be in flight.
     ChannelPtr detach() noexcept {

@@ -240,7 +240,7 @@ void WriterState::abort() noexcept {
 /// loss is logged.
 void WriterState::drop() noexcept {
     if (wanted_ == Ending::everything) return;
-    if (sends_rest_when_dropped_) return close();
+    if (sends_rest_when_dropped_ || channel().sends_rest_when_dropped()) return close();
     if (buffered_bytes() > 0 && loop().get_debug()) {
         log(LogLevel::warning, "a StreamWriter was dropped and not closed; bytes are lost", [this] {
             return std::to_string(buffered_bytes()) + " bytes for " + name() +

@@ -9,6 +9,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 using namespace asyncio;
 using namespace std::chrono_literals;
@@ -54,5 +55,19 @@ SCENARIO(a_server_survives_a_connection_for_which_there_was_no_memory) {
     require(co_await ask(server.port()) == std::string(long_text) + "\n", "answer");
     server.close();
     co_await server.wait_closed();
+    if (failed) throw std::bad_alloc();
+}
+
+SCENARIO(a_server_that_could_not_start_all_its_tasks_can_be_ended) {
+    std::vector<std::string> hosts{"127.0.0.1", "::1"};
+    Server server =
+        co_await start_server(echo, std::move(hosts), 0, ServerOptions{.start_serving = false});
+    bool failed = false;
+    try {
+        server.start_serving();
+    } catch (const std::bad_alloc&) {
+        failed = true;
+    }
+    require(co_await server.shutdown(1s), "nothing is waited for");
     if (failed) throw std::bad_alloc();
 }

@@ -263,4 +263,84 @@ TEST(datagram_unix, a_sender_without_a_name_has_no_address) {
     });
 }
 
+// An unconnected sender gets no event when the receiver has room again.
+
+/// A receiver that is full, and a sender that is not connected to it.
+struct FullReceiver {
+    Address address;
+    Datagram receiver;
+    Datagram sender;
+    std::size_t count = 0;
+};
+Coro<FullReceiver> full_receiver() {
+    FullReceiver full;
+    full.address = Address::local(abstract_name());
+    full.receiver = co_await open_datagram({.local_addr = full.address});
+    full.sender = co_await open_datagram({.family = AF_UNIX});
+    while (full.sender.get_write_buffer_size() == 0)
+        full.count += full.sender.send_nowait("x", full.address) ? 1 : 0;
+    co_return full;
+}
+
+TEST(datagram_unix, a_full_receiver_costs_an_unconnected_sender_no_processor_time) {
+    run_test([]() -> Coro<> {
+        FullReceiver full = co_await full_receiver();
+        const auto send = [&]() -> Coro<> { co_await full.sender.send("y", full.address); };
+        Socket other(AF_UNIX, SOCK_DGRAM);
+        const auto send_other = [&]() -> Coro<> { co_await other.sendto("z", full.address); };
+        Task<> kept_first = create_task(send());
+        Task<> plain = create_task(send_other());
+        co_await sleep(20ms);
+        const auto before = processor_time();
+        co_await sleep(300ms);
+        EXPECT_LT(processor_time() - before, 100ms);
+        EXPECT_FALSE(kept_first.done());
+        EXPECT_FALSE(plain.done());
+        const std::vector<std::string> got = co_await receive_texts(full.receiver, full.count + 2);
+        EXPECT_EQ(got.size(), full.count + 2);
+        co_await kept_first;
+        co_await plain;
+        EXPECT_EQ(full.sender.get_write_buffer_size(), 0u);
+    });
+}
+
+TEST(datagram_unix, many_to_a_full_receiver_arrive_in_order) {
+    run_test([]() -> Coro<> {
+        FullReceiver full = co_await full_receiver();
+        const std::vector<std::string> sent = numbered_texts(300, 10);
+        const auto send = [&]() -> Coro<> { co_await full.sender.send_many(sent, full.address); };
+        Task<> sending = create_task(send());
+        co_await receive_texts(full.receiver, full.count);
+        const std::vector<std::string> got = co_await receive_texts(full.receiver, sent.size());
+        EXPECT_TRUE(got == sent);
+        co_await sending;
+    });
+}
+
+TEST(datagram_unix, an_end_during_the_pause_between_two_attempts_ends_the_sends) {
+    run_test([]() -> Coro<> {
+        for (const bool by_close : {true, false}) {
+            FullReceiver full = co_await full_receiver();
+            if (by_close) co_await receive_texts(full.receiver, full.count);
+            const auto drain = [&]() -> Coro<> { co_await full.sender.drain(); };
+            Task<> draining = create_task(drain());
+            co_await sleep(5ms);
+            by_close ? full.sender.close() : full.sender.abort();
+            const int error = co_await error_number(std::move(draining));
+            EXPECT_EQ(error, by_close ? 0 : ECANCELED);
+            co_await full.sender.wait_closed();
+        }
+        // A task that makes its own attempts.
+        FullReceiver full = co_await full_receiver();
+        Datagram second = co_await open_datagram({.family = AF_UNIX});
+        const auto send = [&]() -> Coro<> { co_await second.send("y", full.address); };
+        Task<> sending = create_task(send());
+        co_await sleep(5ms);
+        second.close();
+        const int error = co_await error_number(std::move(sending));
+        EXPECT_EQ(error, ECANCELED);
+        full.sender = Datagram();
+    });
+}
+
 }  // namespace

@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <ctime>
 #include <set>
 #include <string>
 #include <vector>
@@ -93,6 +95,13 @@ inline Coro<NarrowPair> narrow_pair(DatagramOptions options = {}) {
     options.remote_addr = address;
     pair.sender = co_await open_datagram(options);
     co_return pair;
+}
+
+/// How much processor time the process has used.
+inline std::chrono::nanoseconds processor_time() {
+    timespec used{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
 }
 
 /// Sends single letters from 'a' on until the kernel has no room, and `more` of them after that.

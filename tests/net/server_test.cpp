@@ -288,6 +288,104 @@ TEST(server, NET_19_shutdown_cancels_a_handler_that_does_not_end) {
     });
 }
 
+// --- A handler that puts another stream over the channel ----------------------------------------
+
+/// The channel of `stream` under a new stream, as a change of protocol in the middle does it.
+Stream put_anew(Stream stream) {
+    DetachedStream detached = std::move(stream).detach();
+    return Stream(get_running_loop(), std::move(detached.channel));
+}
+
+TEST(server, NET_46_what_a_handler_has_written_to_another_stream_over_the_channel_is_sent) {
+    run_test([]() -> Coro<> {
+        const std::string much = numbered(16'000'000);
+        const auto handler = [&much](Stream stream) -> Coro<> {
+            Stream other = put_anew(std::move(stream));
+            other.write(much);
+            co_return;
+        };
+        Server server = co_await start_server(handler, loopback, 0);
+        Stream client = co_await open_connection(loopback, server.port());
+        co_await becomes([&] { return server.connections() == 1; });
+        EXPECT_EQ(server.connections(), 1u) << "until everything is sent";
+        const std::string got = co_await client.read();
+        EXPECT_TRUE(got == much) << got.size();
+        client.close();
+        co_await end(server);
+    });
+}
+
+TEST(server, NET_46_close_clients_ends_the_reads_of_another_stream_over_the_channel) {
+    run_test([]() -> Coro<> {
+        bool saw_end = false;
+        const auto handler = [&saw_end](Stream stream) -> Coro<> {
+            Stream other = put_anew(std::move(stream));
+            const std::string rest = co_await other.read();
+            saw_end = rest.empty();
+            co_await other.send("bye");
+        };
+        Server server = co_await start_server(handler, loopback, 0);
+        Stream client = co_await open_connection(loopback, server.port());
+        co_await becomes([&] { return server.connections() == 1; });
+        server.close();
+        server.close_clients();
+        co_await server.wait_closed();
+        EXPECT_TRUE(saw_end);
+        const std::string got = co_await client.read();
+        EXPECT_EQ(got, "bye");
+    });
+}
+
+TEST(server, NET_46_abort_clients_ends_another_stream_over_the_channel) {
+    run_test([]() -> Coro<> {
+        int error = 0;
+        const auto handler = [&error](Stream stream) -> Coro<> {
+            Stream other = put_anew(std::move(stream));
+            error = co_await error_number(other.send(std::string(30'000'000, 'x')));
+        };
+        Server server = co_await start_server(handler, loopback, 0);
+        Stream client = co_await open_connection(loopback, server.port());
+        const std::string some = co_await client.read(1);
+        EXPECT_EQ(some, "x");
+        server.close();
+        server.abort_clients();
+        co_await server.wait_closed();
+        EXPECT_EQ(error, EPIPE);
+    });
+}
+
+TEST(server, NET_46_another_stream_that_the_program_keeps_is_counted_and_ended) {
+    run_test([]() -> Coro<> {
+        Stream kept;
+        const auto handler = [&kept](Stream stream) { kept = put_anew(std::move(stream)); };
+        Server server = co_await start_server(handler, loopback, 0);
+        Stream client = co_await open_connection(loopback, server.port());
+        co_await becomes([&] { return static_cast<bool>(kept); });
+        co_await sleep(5ms);
+        EXPECT_EQ(server.connections(), 1u);
+        const bool in_time = co_await server.shutdown(20ms);
+        EXPECT_FALSE(in_time) << "the program keeps it";
+        const std::string got = co_await client.read();
+        EXPECT_EQ(got, "");
+        const int error = co_await error_number(kept.send("x"));
+        EXPECT_EQ(error, EPIPE);
+    });
+}
+
+TEST(server, NET_46_a_channel_that_the_program_drops_is_the_end_of_its_connection) {
+    run_test([]() -> Coro<> {
+        DetachedStream kept;
+        const auto handler = [&kept](Stream stream) { kept = std::move(stream).detach(); };
+        Server server = co_await start_server(handler, loopback, 0);
+        Stream client = co_await open_connection(loopback, server.port());
+        co_await becomes([&] { return kept.channel != nullptr; });
+        EXPECT_EQ(server.connections(), 1u);
+        kept = {};
+        co_await end(server);
+        EXPECT_EQ(server.connections(), 0u);
+    });
+}
+
 TEST(server, NET_42_a_server_that_is_destroyed_leaves_no_task_and_no_connection) {
     run_test([]() -> Coro<> {
         Stream client;

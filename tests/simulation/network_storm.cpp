@@ -86,7 +86,8 @@ std::string message_of(const Header& header) {
 std::string shown(const Header& header) {
     return std::string(header.is_answer != 0 ? "answer " : "request ") +
            std::to_string(header.number) + " of session " + std::to_string(header.session) +
-           " of client " + std::to_string(header.client);
+           " of client " + std::to_string(header.client) + " with " + std::to_string(header.size) +
+           " bytes";
 }
 
 /// Empty if the bytes behind a header are right.

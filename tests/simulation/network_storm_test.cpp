@@ -1,6 +1,6 @@
-// Goal: programs over streams and datagrams survive every fault of a network at once; afterwards the
-// same programs work without an error. Method: the storm of network_storm.h under many seeds, with
-// books on every byte, every task and every descriptor.
+// Goal: programs over streams and datagrams survive every fault of a network at once, and work
+// without an error when the faults are over. Method: the storm of network_storm.h under many seeds,
+// with books on every byte, every task and every descriptor.
 //
 // `ASYNCIO_STORM_SEEDS=10000` runs more seeds, and `ASYNCIO_SEED=n` this seed alone.
 

@@ -96,6 +96,11 @@ public:
     /// reader has still to read what the writer has written.
     virtual bool is_connection() const noexcept { return false; }
 
+    /// Whether a stream that is dropped sends what it has buffered and then closes, and does not
+    /// abort: true for the connections of a server, which waits for them. A channel over another
+    /// one answers as that one does.
+    virtual bool sends_rest_when_dropped() const noexcept { return false; }
+
     /// The addresses of a connection: of the other end, and of this one. Empty if there is none.
     virtual Address peer() const { return {}; }
     virtual Address local() const { return {}; }

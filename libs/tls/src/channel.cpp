@@ -208,7 +208,7 @@ void TlsChannel::step() noexcept {
 void TlsChannel::go_on_with_handshake() noexcept {
     if (handshake_ == nullptr) return;
     if (gave_up_) return settle(handshake_, -ECANCELED);
-    switch (engine_->handshake()) {
+    switch (engine_->handshake(alarm_loop().time())) {
         case Progress::done:
             established_ = true;
             settle(handshake_, 0);
@@ -326,8 +326,7 @@ bool TlsChannel::receive() noexcept {
     inner_read_.kind = OperationKind::read;
     inner_read_.size = largest_receive_bytes;
     if (inner_->submit(inner_read_) == Submitted::in_flight) {
-        engine_->rest();
-        if (outgoing_.empty()) std::string().swap(outgoing_);
+        engine_->rest(outgoing_);
         hold();
         return false;
     }

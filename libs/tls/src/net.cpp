@@ -1,9 +1,11 @@
-// TLS over TCP: first the connection of the core, then the handshake.
+// TLS over sockets: first the connection of the core, then the handshake.
 
 #include <asyncio/tls/net.h>
 
 #include <asyncio/event_loop.h>
 #include <asyncio/exceptions.h>
+
+#include "engine/engine.h"
 
 #include <exception>
 #include <stdexcept>
@@ -25,13 +27,11 @@ void check(const Context& context, const TlsOptions& options, bool for_server) {
 }
 
 /// The names are arguments, because the views of the options may not live as long.
-Coro<Stream> connect(std::string host, int port, Context context, ConnectOptions options,
+Coro<Stream> connect(Coro<Stream> connection, Context context, ConnectOptions options,
                      std::string server_hostname, std::string session_key) {
-    if (server_hostname.empty()) server_hostname = host;
-    if (session_key.empty()) session_key = std::to_string(port);
     options.tls.server_hostname = server_hostname;
     options.tls.session_key = session_key;
-    Stream plain = co_await asyncio::open_connection(std::move(host), port, options.connection);
+    Stream plain = co_await std::move(connection);
     const StreamOptions stream_options{.limit = options.connection.limit};
     co_return co_await start_tls(std::move(plain), context, options.tls, stream_options);
 }
@@ -41,8 +41,23 @@ Coro<Stream> connect(std::string host, int port, Context context, ConnectOptions
 Coro<Stream> open_connection(std::string host, int port, const Context& context,
                              const ConnectOptions& options) {
     check(context, options.tls, false);
-    return connect(std::move(host), port, context, options,
-                   std::string(options.tls.server_hostname), std::string(options.tls.session_key));
+    std::string name(options.tls.server_hostname.empty() ? host : options.tls.server_hostname);
+    std::string key(options.tls.session_key);
+    if (key.empty()) key = std::to_string(port);
+    return connect(asyncio::open_connection(std::move(host), port, options.connection), context,
+                   options, std::move(name), std::move(key));
+}
+
+Coro<Stream> open_unix_connection(std::string path, const Context& context,
+                                  const ConnectOptions& options) {
+    check(context, options.tls, false);
+    std::string name(options.tls.server_hostname);
+    if (name.empty() && engine::Engine::needs_server_hostname(*context.state()))
+        throw std::invalid_argument("tls: a connection to a path needs server_hostname, the name "
+                                    "that the certificate is for");
+    std::string key(options.tls.session_key.empty() ? path : options.tls.session_key);
+    return connect(asyncio::open_unix_connection(std::move(path), options.connection), context,
+                   options, std::move(name), std::move(key));
 }
 
 Coro<Stream> open_connection(std::string host, int port, const ConnectOptions& options) {

@@ -106,7 +106,8 @@ Issued::Issued(const Request& request, const Issued* issuer) : parts_(std::make_
     std::string constraints = request.is_authority ? "critical,CA:TRUE" : "critical,CA:FALSE";
     if (request.path_length) constraints += ",pathlen:" + std::to_string(*request.path_length);
     add_extension(made, signer, "basicConstraints", constraints);
-    if (request.is_authority) add_extension(made, signer, "keyUsage", "critical,keyCertSign");
+    if (request.is_authority)
+        add_extension(made, signer, "keyUsage", "critical,keyCertSign,cRLSign");
     add_extension(made, signer, "subjectKeyIdentifier", "hash");
     if (issuer != nullptr) add_extension(made, signer, "authorityKeyIdentifier", "keyid");
     add_names(made, request);
@@ -163,6 +164,30 @@ std::string Issued::revocation_status(bool is_revoked, long valid_from_seconds,
     ASN1_TIME_free(from);
     ASN1_TIME_free(until);
     return der;
+}
+
+std::string Issued::revocation_list(const std::vector<Issued>& revoked, long valid_from_seconds,
+                                    long valid_until_seconds) const {
+    X509_CRL* list = X509_CRL_new();
+    X509_CRL_set_version(list, X509_CRL_VERSION_2);
+    X509_CRL_set_issuer_name(list, X509_get_subject_name(parts_->certificate));
+    ASN1_TIME* from = X509_gmtime_adj(nullptr, valid_from_seconds);
+    ASN1_TIME* until = X509_gmtime_adj(nullptr, valid_until_seconds);
+    X509_CRL_set1_lastUpdate(list, from);
+    X509_CRL_set1_nextUpdate(list, until);
+    for (const Issued& one : revoked) {
+        X509_REVOKED* entry = X509_REVOKED_new();
+        X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(one.parts_->certificate));
+        X509_REVOKED_set_revocationDate(entry, from);
+        X509_CRL_add0_revoked(list, entry);
+    }
+    require(X509_CRL_sign(list, parts_->key, EVP_sha256()) > 0, "sign the list");
+    BIO* bio = BIO_new(BIO_s_mem());
+    PEM_write_bio_X509_CRL(bio, list);
+    X509_CRL_free(list);
+    ASN1_TIME_free(from);
+    ASN1_TIME_free(until);
+    return text_of(bio);
 }
 
 const Issued& root() {

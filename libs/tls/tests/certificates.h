@@ -44,6 +44,9 @@ public:
     /// An OCSP response about this certificate, signed by its issuer.
     std::string revocation_status(bool is_revoked, long valid_from_seconds = -60,
                                   long valid_until_seconds = 3600) const;
+    /// A list of the certificates that this issuer has revoked, in PEM.
+    std::string revocation_list(const std::vector<Issued>& revoked, long valid_from_seconds = -60,
+                                long valid_until_seconds = 3600) const;
 
 private:
     struct Parts;

@@ -182,7 +182,7 @@ TEST(tls_connection, TLS_08_goes_over_another_one) {
     }
 }
 
-TEST(tls_connection, has_addresses_and_no_descriptor) {
+TEST(tls_connection, TLS_18_has_addresses_and_no_descriptor_and_can_end_one_side) {
     run_simulated([]() -> Coro<> {
         const auto ends = co_await pair();
         EXPECT_EQ(ends->client.writer.fd(), -1);
@@ -217,15 +217,22 @@ TEST(tls_connection, TLS_17_a_renegotiation_is_refused) {
     run_simulated([]() -> Coro<> {
         auto pair = co_await raw_pair(tls::Version::tls_1_2);
         EXPECT_TRUE(pair->peer->renegotiate());
+        pair->peer->encrypt("before the refusal");
         co_await pair->peer->flush();
-        Task<std::string> reading = create_task(pair->client.reader.readexactly(5));
-        // OpenSSL, which has asked, takes the refusal for the end. This side would go on.
+        std::string got = co_await pair->client.reader.readexactly(18);
+        EXPECT_EQ(got, "before the refusal");
+        // The refusal is on its way, and this side goes on in both directions.
+        co_await pair->client.writer.send("still here");
+        pair->peer->encrypt("after the refusal");
+        co_await pair->peer->flush();
+        got = co_await pair->client.reader.readexactly(17);
+        EXPECT_EQ(got, "after the refusal");
+        EXPECT_EQ(pair->tls->end(), tls::End::open);
+        // OpenSSL, which has asked, takes the refusal for the end.
         const std::string end = co_await pair->peer->read();
         EXPECT_EQ(end, "");
-        EXPECT_FALSE(reading.done());
-        co_await pair->peer->flush();
         pair->peer.reset();
-        const auto outcome = co_await internal::settle(std::move(reading));
+        const auto outcome = co_await internal::settle(pair->client.reader.readexactly(1));
         EXPECT_TRUE(outcome.failed());
         co_await tls_test::close(pair->client);
     });

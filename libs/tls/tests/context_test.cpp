@@ -119,6 +119,8 @@ TEST(tls_context, refuses_options_that_contradict_each_other) {
     };
     for (const ContextOptions& options : refused_at_server)
         EXPECT_EQ(error_of_server(options).substr(0, 22), "invalid_argument: tls:");
+    for (const Delay lifetime : {Delay(0s), Delay(-1s)})
+        EXPECT_THROW(good_server_context({.ticket_key_lifetime = lifetime}), std::invalid_argument);
     EXPECT_EQ(error_of_client({.revocation_status = "x"}).substr(0, 22), "invalid_argument: tls:");
 }
 
@@ -178,7 +180,7 @@ TEST(tls_context, has_no_protocol_if_one_side_names_none) {
     });
 }
 
-TEST(tls_context, ends_a_handshake_without_a_protocol_in_common) {
+TEST(tls_context, TLS_19_ends_a_handshake_without_a_protocol_in_common) {
     run_simulated([]() -> Coro<> {
         const std::string_view of_client[] = {"h2"};
         const std::string_view of_server[] = {"http/1.1"};

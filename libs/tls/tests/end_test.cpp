@@ -154,7 +154,7 @@ TEST(tls_end, TLS_14_a_write_after_close_has_no_effect_and_is_reported_by_drain)
 
 // --- One side -----------------------------------------------------------------------------------
 
-TEST(tls_end, of_one_side_leaves_the_other_one_open) {
+TEST(tls_end, TLS_18_of_one_side_leaves_the_other_one_open) {
     for (const tls::Version newest : {tls::Version::tls_1_2, tls::Version::tls_1_3}) {
         for (const std::uint64_t seed : {0U, 1U, 2U}) {
             run_simulated([newest, seed]() -> Coro<> {

@@ -7,6 +7,9 @@
 
 #include <vector>
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 namespace {
 
 using namespace tls_test;
@@ -259,6 +262,194 @@ TEST(tls_net, tells_of_failed_handshakes_in_debug_mode) {
     EXPECT_EQ(told, std::vector<std::string>{
                         "the TLS handshake of a client has failed: TLS handshake with a client: "
                         "the peer speaks HTTP without TLS"});
+}
+
+// --- Connections that become TLS ----------------------------------------------------------------
+
+TEST(tls_net, NET_25_a_socket_that_the_program_has_accepted_becomes_a_stream_with_TLS) {
+    run_test([]() -> Coro<> {
+        Socket listener(AF_INET);
+        listener.bind(Address::ip(loopback, 0));
+        listener.listen();
+        Task<Stream> connecting =
+            create_task(tls::open_connection(loopback, listener.getsockname().port(), client_of()));
+        Accepted accepted = co_await listener.accept();
+        Stream server = connect_accepted_socket(std::move(accepted.socket));
+        server = co_await tls::start_tls(std::move(server), server_context());
+        const Stream client = co_await std::move(connecting);
+        EXPECT_EQ(server.peer(), client.local());
+        EXPECT_EQ(server.local(), client.peer());
+        EXPECT_EQ(tls::channel_of(server)->info().version, "TLSv1.3");
+        EXPECT_EQ(tls::channel_of(server)->info().cipher, tls::channel_of(client)->info().cipher);
+        EXPECT_TRUE(tls::channel_of(client)->info().peer_certificate.has_value());
+        co_await client.send("question\n");
+        const std::string line = co_await server.readline();
+        EXPECT_EQ(line, "question\n");
+        Task<> closing = create_task(client.aclose());
+        co_await server.aclose();
+        co_await closing;
+        EXPECT_EQ(tls::channel_of(client)->end(), tls::End::clean);
+    });
+}
+
+/// Answers lines, in plain text until STARTTLS.
+Coro<> serve_mail(Stream stream, tls::Context context, int& ended) {
+    const std::string command = co_await stream.readline();
+    EXPECT_EQ(command, "STARTTLS\r\n");
+    stream.write("220 go ahead\r\n");
+    stream = co_await tls::start_tls(std::move(stream), context);
+    co_await echo(std::move(stream));
+    ++ended;
+}
+
+/// The client of such a server.
+Coro<Stream> start_mail(int port) {
+    Stream stream = co_await open_connection(loopback, port);
+    co_await stream.send("STARTTLS\r\n");
+    const std::string answer = co_await stream.readline();
+    EXPECT_EQ(answer, "220 go ahead\r\n");
+    co_return co_await tls::start_tls(std::move(stream), client_of(),
+                                      {.server_hostname = loopback});
+}
+
+TEST(tls_net, WRT_12_a_handler_upgrades_its_connection_and_the_client_ends_it) {
+    run_test([]() -> Coro<> {
+        int ended = 0;
+        const auto handle = [&ended](Stream stream) -> Coro<> {
+            co_await serve_mail(std::move(stream), server_context(), ended);
+        };
+        Server server = co_await start_server(handle, loopback, 0);
+        const Stream client = co_await start_mail(server.port());
+        co_await client.send("hello\n");
+        const std::string line = co_await client.readline();
+        EXPECT_EQ(line, "hello\n");
+        EXPECT_EQ(server.connections(), 1U);
+        co_await client.aclose();
+        co_await end(server);
+        EXPECT_EQ(ended, 1);
+    });
+}
+
+/// The server knows the connection below TLS, and ends it there: without close_notify.
+TEST(tls_net, WRT_12_a_server_ends_connections_that_its_handlers_have_upgraded) {
+    for (const bool aborts : {false, true}) {
+        run_simulated([aborts]() -> Coro<> {
+            EventLoop& loop = get_running_loop();
+            int ended = 0;
+            const auto handle = [&ended](Stream stream) -> Coro<> {
+                co_await serve_mail(std::move(stream), server_context(), ended);
+            };
+            Server server = co_await start_server(handle, loopback, 0);
+            const Stream client = co_await start_mail(server.port());
+            co_await client.send("hello\n");
+            std::string line = co_await client.readline();
+            EXPECT_EQ(line, "hello\n");
+            const TimePoint start = loop.time();
+            aborts ? server.abort_clients() : server.close_clients();
+            co_await read_to_end(client);
+            EXPECT_EQ(tls::channel_of(client)->end() == tls::End::clean, false);
+            client.abort();
+            co_await end(server);
+            EXPECT_LT(loop.time() - start, 1s);
+            EXPECT_LE(ended, 1);
+            EXPECT_EQ(server.connections(), 0U);
+        });
+    }
+}
+
+/// The client does not wait for an answer: its hello comes with the command.
+TEST(tls_net, WRT_11_a_hello_that_comes_with_the_command_is_not_lost_by_a_server) {
+    run_simulated([]() -> Coro<> {
+        const auto handle = [](Stream stream) -> Coro<> {
+            // Both have come before the handler reads, and are read as one piece.
+            co_await sleep(1s);
+            const std::string command = co_await stream.readline();
+            EXPECT_EQ(command, "STARTTLS\r\n");
+            stream = co_await tls::start_tls(std::move(stream), server_context());
+            co_await echo(std::move(stream));
+        };
+        Server server = co_await start_server(handle, loopback, 0);
+        Stream client = co_await open_connection(loopback, server.port());
+        co_await client.send("STARTTLS\r\n");
+        client =
+            co_await tls::start_tls(std::move(client), client_of(), {.server_hostname = loopback});
+        co_await client.send("hello\n");
+        const std::string line = co_await client.readline();
+        EXPECT_EQ(line, "hello\n");
+        co_await client.aclose();
+        co_await end(server);
+    });
+}
+
+// --- Other places to listen ---------------------------------------------------------------------
+
+/// A path that no file has.
+std::string free_path() {
+    const TemporaryFile taken("");
+    return taken.path() + ".socket";
+}
+
+TEST(tls_net, goes_over_unix_sockets_and_resumes_there) {
+    run_test([]() -> Coro<> {
+        const std::string path = free_path();
+        Server server = co_await tls::start_unix_server(echo, path, server_context());
+        const tls::Context context = client_of();
+        for (int round = 0; round < 2; ++round) {
+            const Stream client = co_await tls::open_unix_connection(
+                path, context, {.tls = {.server_hostname = "localhost"}});
+            co_await client.send("hello\n");
+            const std::string line = co_await client.readline();
+            EXPECT_EQ(line, "hello\n");
+            EXPECT_EQ(tls::channel_of(client)->info().session_reused, round > 0);
+            EXPECT_EQ(tls::channel_of(client)->info().server_hostname, "localhost");
+            co_await client.aclose();
+            EXPECT_EQ(tls::channel_of(client)->end(), tls::End::clean);
+        }
+        co_await end(server);
+        EXPECT_NE(::access(path.c_str(), F_OK), 0);
+    });
+}
+
+TEST(tls_net, UNX_04_a_path_is_no_name_for_a_certificate) {
+    run_test([]() -> Coro<> {
+        const std::string path = free_path();
+        Server server = co_await tls::start_unix_server(echo, path, server_context());
+        EXPECT_THROW(static_cast<void>(tls::open_unix_connection(path, client_of(), {})),
+                     std::invalid_argument);
+        const std::string said =
+            co_await said_by(tls::open_unix_connection(path, client_of(), {.tls = to_example}));
+        EXPECT_EQ(said, "CertificateError: TLS handshake with \"example.test\": the certificate of "
+                        "the peer is refused: it was issued for other names than "
+                        "\"example.test\"");
+        const tls::Context nameless = client_of({.check_hostname = false});
+        {
+            const Stream client = co_await tls::open_unix_connection(path, nameless, {});
+            co_await client.send("hello\n");
+            const std::string line = co_await client.readline();
+            EXPECT_EQ(line, "hello\n");
+            co_await client.aclose();
+        }
+        co_await end(server);
+    });
+}
+
+TEST(tls_net, listens_on_several_hosts_with_one_context) {
+    run_simulated([]() -> Coro<> {
+        std::vector<std::string> hosts{"127.0.0.1"};
+        hosts.emplace_back("::1");
+        Server server = co_await tls::start_server(echo, hosts, 0, server_context());
+        EXPECT_EQ(server.addresses().size(), 2U);
+        for (const Address& address : server.addresses()) {
+            const Stream client =
+                co_await tls::open_connection(address.host(), address.port(), client_of(),
+                                              {.tls = {.server_hostname = "localhost"}});
+            co_await client.send("hello\n");
+            const std::string line = co_await client.readline();
+            EXPECT_EQ(line, "hello\n");
+            co_await client.aclose();
+        }
+        co_await end(server);
+    });
 }
 
 /// Begins what the call itself is to refuse.

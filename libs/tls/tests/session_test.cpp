@@ -78,6 +78,40 @@ TEST_P(tls_session, keeps_the_certificate_of_the_client) {
     });
 }
 
+/// The time of the loop is simulated, and that of OpenSSL, which ends a session, is not.
+TEST_P(tls_session, is_resumed_with_the_key_of_its_ticket_and_with_the_key_before) {
+    run_simulated([]() -> Coro<> {
+        const tls::Context client = client_of({.maximum_version = GetParam()});
+        const tls::Context server = good_server_context({.ticket_key_lifetime = 1h});
+        bool reused = co_await resumes(client, server);
+        for (int round = 0; round < 3; ++round) {
+            // The old key opens the ticket, and the new one seals the ticket for the next round.
+            co_await sleep(61min);
+            reused = co_await resumes(client, server);
+            EXPECT_TRUE(reused) << round;
+        }
+        co_await sleep(119min);
+        reused = co_await resumes(client, server);
+        EXPECT_TRUE(reused) << "the key is in its second lifetime";
+        co_await sleep(121min);
+        reused = co_await resumes(client, server);
+        EXPECT_FALSE(reused) << "the key was erased";
+        reused = co_await resumes(client, server);
+        EXPECT_TRUE(reused);
+    });
+}
+
+TEST_P(tls_session, is_not_lost_when_the_key_never_changes) {
+    run_simulated([]() -> Coro<> {
+        const tls::Context client = client_of({.maximum_version = GetParam()});
+        const tls::Context server = good_server_context({.ticket_key_lifetime = Duration::max()});
+        bool reused = co_await resumes(client, server);
+        co_await sleep(100h);
+        reused = co_await resumes(client, server);
+        EXPECT_TRUE(reused);
+    });
+}
+
 TEST_P(tls_session, belongs_to_a_name) {
     run_simulated([]() -> Coro<> {
         const Issued both({.dns = {"one.test", "two.test"}}, &root());

@@ -151,6 +151,48 @@ TEST_P(openssl_tools, s_client_resumes_its_session) {
     });
 }
 
+/// The client offers the weaker cipher first, and one without forward secrecy.
+TEST_P(openssl_tools, s_client_does_not_choose_the_cipher) {
+    run_with_peers([]() -> Coro<> {
+        Served served;
+        const auto handle = [&served](Stream stream) -> Coro<> {
+            co_await echo_lines(std::move(stream), served);
+        };
+        Server server = co_await tls::start_server(handle, "127.0.0.1", 0, server_context());
+        co_await run_s_client(
+            server.port(),
+            " -cipher AES128-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384"
+            " -ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384");
+        server.close();
+        co_await server.wait_closed();
+        EXPECT_EQ(served.infos.size(), 1U);
+        if (served.infos.size() == 1) {
+            const bool is_old = GetParam() == tls::Version::tls_1_2;
+            EXPECT_EQ(served.infos[0].cipher,
+                      is_old ? "ECDHE-ECDSA-AES256-GCM-SHA384" : "TLS_AES_256_GCM_SHA384");
+        }
+    });
+}
+
+TEST(openssl_ciphers, without_forward_secrecy_or_with_sha_1_are_refused) {
+    if (!is_installed("openssl")) GTEST_SKIP() << "NOT TESTED: openssl is not installed";
+    run_with_peers([]() -> Coro<> {
+        Served served;
+        const auto handle = [&served](Stream stream) -> Coro<> {
+            co_await echo_lines(std::move(stream), served);
+        };
+        Server server = co_await tls::start_server(handle, "127.0.0.1", 0, server_context());
+        Peer client = co_await Peer::start(
+            "openssl s_client -tls1_2 -cipher ECDHE-ECDSA-AES128-SHA:AES128-SHA256 -connect " +
+            address_of(server.port()));
+        co_await client.output_until("alert handshake failure");
+        co_await client.stop();
+        server.close();
+        co_await server.wait_closed();
+        EXPECT_TRUE(served.infos.empty());
+    });
+}
+
 // --- s_server -----------------------------------------------------------------------------------
 
 /// s_server with a reversing of lines for an answer. Sets the port that it has chosen.

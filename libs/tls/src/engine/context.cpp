@@ -128,8 +128,10 @@ ContextPtr new_ssl_context(bool is_server) {
     return context;
 }
 
-/// The ciphers are OpenSSL's, which the system configures. The security level decides what is too
-/// weak, for the own certificate, too.
+/// The ciphers of TLS 1.2 are those of Python's default, which all have forward secrecy: the key of
+/// the certificate opens no recorded connection. (OpenSSL's own list has key exchange with RSA.)
+/// The order of a server decides, so an old client does not choose a weaker one. The security level
+/// decides which keys and digests are too weak, for the own certificate, too.
 ///
 /// Renegotiation is a message that makes a peer compute, as often as its sender likes, and TLS 1.3
 /// has removed it. It is refused by a warning, and the connection continues.
@@ -141,7 +143,11 @@ void set_versions(SSL_CTX* context, const ContextOptions& options) {
     SSL_CTX_set_min_proto_version(context, number_of(options.minimum_version));
     SSL_CTX_set_max_proto_version(context, number_of(options.maximum_version));
     SSL_CTX_set_security_level(context, options.security_level);
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
+    constexpr const char* ciphers = "ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES:"
+                                    "!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM";
+    if (SSL_CTX_set_cipher_list(context, ciphers) != 1)
+        throw TlsError("tls: this OpenSSL has no cipher that can be used");
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_mode(context, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
 
@@ -155,6 +161,7 @@ void set_verification(ContextState& state, const ContextOptions& options) {
     state.demand_revocation_status = options.demand_revocation_status;
     if (state.verify != Verify::none || !options.ca_file.empty() || !options.ca_pem.empty())
         load_trusted(context, options, state.is_server);
+    load_revocation_lists(context, options);
     int mode = SSL_VERIFY_NONE;
     if (state.verify == Verify::optional) mode = SSL_VERIFY_PEER;
     if (state.verify == Verify::required) mode = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
@@ -218,13 +225,21 @@ void set_identity(SSL_CTX* context) {
         throw TlsError("tls: the system has no random numbers");
 }
 
-/// All sessions of a server are in tickets, so it keeps no state of clients that have gone.
+/// All sessions of a server are in tickets, so it keeps no state of clients that have gone. OpenSSL
+/// asks the context that a client has chosen by its name for the key.
 void set_server_sessions(ContextState& state, const ContextOptions& options) {
     SSL_CTX* const context = state.ssl_context.get();
     set_identity(context);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(context, options.session_tickets);
-    if (options.session_tickets == 0) SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+    if (options.ticket_key_lifetime <= Delay())
+        throw std::invalid_argument("tls: ticket_key_lifetime must be positive");
+    if (options.session_tickets == 0) {
+        SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+        return;
+    }
+    state.ticket_keys = std::make_unique<TicketKeys>(options.ticket_key_lifetime);
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(context, &TicketKeys::use);
 }
 
 /// The contexts of other names are held, and are contexts of their own: one of them may be used

@@ -1,8 +1,8 @@
 #pragma once
 // What stands behind a `Context`: OpenSSL's context, and what OpenSSL has no place for.
 //
-// Nothing changes after the context is made, with two exceptions that many threads may use at a
-// time: the cache of sessions and the key log.
+// Nothing changes after the context is made, with four exceptions that many threads may use at a
+// time: the cache of sessions, the keys of tickets, the key log and the spare buffers.
 //
 // OpenSSL's context points back to this object (its application data), for the callbacks. So the
 // object never moves, and an engine holds it as long as its connection lives.
@@ -12,6 +12,8 @@
 #include "engine/handles.h"
 #include "engine/key_log.h"
 #include "engine/session_cache.h"
+#include "engine/spare_buffers.h"
+#include "engine/ticket_keys.h"
 
 #include <map>
 #include <memory>
@@ -34,7 +36,11 @@ struct ContextState {
     std::string revocation_status;
     /// For a client; null if it keeps none.
     std::unique_ptr<SessionCache> sessions;
+    /// For a server; null if it gives no tickets.
+    std::unique_ptr<TicketKeys> ticket_keys;
     std::unique_ptr<KeyLog> key_log;
+    /// For the ciphertext of all connections.
+    SpareBuffers spares;
     /// For a server: the contexts of other names, in small letters. A name that begins with "*."
     /// stands for all with one more label.
     std::map<std::string, std::shared_ptr<ContextState>, std::less<>> by_name;

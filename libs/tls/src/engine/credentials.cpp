@@ -161,4 +161,25 @@ void load_trusted(SSL_CTX* context, const ContextOptions& options, bool is_serve
     }
 }
 
+/// A list is believed because an issuer of the chain has signed it, and not because of where it
+/// came from. OpenSSL checks that in each handshake.
+void load_revocation_lists(SSL_CTX* context, const ContextOptions& options) {
+    if (options.revocation_list_file.empty() && options.revocation_list_pem.empty()) return;
+    const ErrorQueue errors;
+    const Text text = read_text(options.revocation_list_file, options.revocation_list_pem,
+                                "the list of revoked certificates");
+    const BioPtr bio = bio_of(text.bytes);
+    X509_STORE* const store = SSL_CTX_get_cert_store(context);
+    int lists = 0;
+    for (;; ++lists) {
+        const RevocationListPtr list(PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, nullptr));
+        if (list == nullptr) break;
+        if (X509_STORE_add_crl(store, list.get()) != 1)
+            refuse(text.name, words_for_error(ErrorQueue::first()));
+    }
+    if (!at_end_of_pem()) refuse(text.name, words_for_error(ErrorQueue::first()));
+    if (lists == 0) refuse(text.name, "it has no list of revoked certificates in PEM");
+    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+}
+
 }  // namespace asyncio::tls::engine

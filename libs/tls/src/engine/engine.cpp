@@ -43,7 +43,7 @@ void Engine::FreeSsl::operator()(ssl_st* ssl) const noexcept { SSL_free(ssl); }
 Engine::Engine(std::shared_ptr<ContextState> context, std::string_view server_hostname,
                std::string_view session_key)
     : context_(std::move(context)),
-      wire_(std::make_unique<Wire>()),
+      wire_(std::make_unique<Wire>(context_->spares)),
       server_hostname_(server_hostname) {
     const ErrorQueue errors;
     ssl_.reset(SSL_new(context_->ssl_context.get()));
@@ -72,12 +72,18 @@ Engine::~Engine() {
     ssl_.reset();
 }
 
+/// Here and not with the options: a function that connects first has to know it before it does so,
+/// and must not see the headers of OpenSSL.
+bool Engine::needs_server_hostname(const ContextState& context) noexcept {
+    return !context.is_server && context.check_hostname;
+}
+
 /// A dot at the end makes a name absolute for the resolver, and does not belong to it (RFC 6066,
 /// section 3). A session is asked for by the name that will be verified.
 void Engine::begin_as_client(std::string_view session_key) {
     if (!server_hostname_.empty() && server_hostname_.back() == '.') server_hostname_.pop_back();
     peer_name_ = server_hostname_.empty() ? "a server" : '"' + server_hostname_ + '"';
-    if (context_->check_hostname || !server_hostname_.empty()) set_server_name();
+    if (needs_server_hostname(*context_) || !server_hostname_.empty()) set_server_name();
     SSL_set_connect_state(ssl_.get());
     if (context_->verify != Verify::none)
         SSL_set_tlsext_status_type(ssl_.get(), TLSEXT_STATUSTYPE_ocsp);
@@ -85,6 +91,7 @@ void Engine::begin_as_client(std::string_view session_key) {
     session_key_.append(server_hostname_).append(1, '\0').append(session_key);
     const SessionPtr session = context_->sessions->take(session_key_);
     if (session != nullptr) SSL_set_session(ssl_.get(), session.get());
+    offered_session_ = session.get();
 }
 
 /// An address is not sent to the server (RFC 6066, section 3), and is compared with the addresses
@@ -127,10 +134,13 @@ void Engine::take_in(std::span<const char> bytes) noexcept {
 std::string& Engine::output() noexcept { return wire_->output; }
 
 /// Asks for nothing after a failure: OpenSSL would answer with another error.
-Engine::Progress Engine::handshake() noexcept {
+Engine::Progress Engine::handshake(TimePoint now) noexcept {
     if (failed()) return Progress::failed;
+    now_ = now;
     const ErrorQueue errors;
-    return conclude(SSL_do_handshake(ssl_.get()));
+    const Progress progress = conclude(SSL_do_handshake(ssl_.get()));
+    if (progress == Progress::done) keep_renewed_session();
+    return progress;
 }
 
 Engine::Progress Engine::read(std::span<char> into, std::size_t& count) noexcept {
@@ -158,10 +168,10 @@ void Engine::close() noexcept {
 /// OpenSSL has two buffers for each connection, 34 KiB together. A connection that waits needs
 /// none. A record that has come in part lies in one of them, and so does a part of a record that
 /// the program has not read.
-void Engine::rest() noexcept {
+void Engine::rest(std::string& sent) noexcept {
     if (SSL_has_pending(ssl_.get()) == 0) static_cast<void>(SSL_free_buffers(ssl_.get()));
-    wire_->free_memory_if_empty();
-    if (wire_->output.empty()) std::string().swap(wire_->output);
+    wire_->rest();
+    if (sent.empty()) context_->spares.take_back(sent);
 }
 
 /// What a call of OpenSSL means that has returned `result`. A write to the wire never has to wait,
@@ -179,13 +189,13 @@ Engine::Progress Engine::conclude(int result) noexcept {
 
 // --- Failures -----------------------------------------------------------------------------------
 
-/// Reads the reason out of the queue of errors. A session that was not good enough is not tried
+/// Reads the reason out of the queue of errors. A refusal of a certificate is the last one: a check
+/// of a signature leaves its own errors before it. A session that was not good enough is not tried
 /// again.
 void Engine::fail() noexcept {
     const unsigned long error = ErrorQueue::first();
-    const bool is_refusal = ErrorQueue::is_of(ERR_LIB_SSL) &&
-                            (ErrorQueue::reason() == SSL_R_CERTIFICATE_VERIFY_FAILED ||
-                             ErrorQueue::reason() == SSL_R_INVALID_STATUS_RESPONSE);
+    const bool is_refusal = ErrorQueue::ends_with(ERR_LIB_SSL, SSL_R_CERTIFICATE_VERIFY_FAILED) ||
+                            ErrorQueue::ends_with(ERR_LIB_SSL, SSL_R_INVALID_STATUS_RESPONSE);
     if (wire_->out_of_memory || ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE) {
         failure_ = {Failure::Kind::memory, -1, "there is no memory"};
     } else if (is_refusal && verify_code_ != X509_V_OK) {
@@ -200,7 +210,15 @@ void Engine::fail() noexcept {
 
 /// OpenSSL calls this for each certificate, from the root down. The first failure is the reason; it
 /// is noted here, because only here the depth is known.
+///
+/// With lists of revoked certificates OpenSSL wants a list of every issuer. An issuer's certificate
+/// without a list is accepted here: most roots publish none.
 int Engine::certificate_checked(int is_good, x509_store_ctx_st* store) noexcept {
+    if (is_good != 1 && X509_STORE_CTX_get_error(store) == X509_V_ERR_UNABLE_TO_GET_CRL &&
+        X509_STORE_CTX_get_error_depth(store) > 0) {
+        X509_STORE_CTX_set_error(store, X509_V_OK);
+        return 1;
+    }
     auto* const ssl =
         static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
     if (is_good != 1) {
@@ -247,6 +265,16 @@ Engine& Engine::of(ssl_st* ssl) noexcept { return *static_cast<Engine*>(SSL_get_
 void Engine::keep_session(ssl_session_st* session) noexcept {
     SessionPtr owned(session);
     if (!session_key_.empty()) context_->sessions->put(session_key_, std::move(owned));
+}
+
+/// With TLS 1.2 OpenSSL does not report the new ticket that a server gives to a client whose ticket
+/// it has opened with an old key. Without it the client would lose its session with that key.
+void Engine::keep_renewed_session() noexcept {
+    if (session_key_.empty() || SSL_session_reused(ssl_.get()) != 1 ||
+        SSL_version(ssl_.get()) != TLS1_2_VERSION ||
+        SSL_get0_session(ssl_.get()) == offered_session_)
+        return;
+    keep_session(SSL_get1_session(ssl_.get()));
 }
 
 /// OpenSSL gives out pointers into the connection, so everything is copied.

@@ -18,6 +18,7 @@
 //
 // Thread-safety: none. The context that an engine uses may be shared between threads.
 
+#include <asyncio/delay.h>
 #include <asyncio/tls/info.h>
 
 #include <cstddef>
@@ -54,8 +55,8 @@ public:
     std::string& output() noexcept;
 
     /// Goes on with the handshake. `done` means that this side is ready to read and write; with TLS
-    /// 1.3 the other side may still refuse it.
-    Progress handshake() noexcept;
+    /// 1.3 the other side may still refuse it. `now` is the time of the connection's loop.
+    Progress handshake(TimePoint now) noexcept;
     /// Decrypts at most `into.size()` bytes, one record at a time. `count` is their number.
     Progress read(std::span<char> into, std::size_t& count) noexcept;
     /// Encrypts all of `bytes`.
@@ -63,8 +64,9 @@ public:
     /// Writes close_notify. No effect after a failure.
     void close() noexcept;
 
-    /// The connection waits for the peer: gives memory back.
-    void rest() noexcept;
+    /// The connection waits for the peer: gives memory back. `sent` is a string that was taken out
+    /// of `output`; its memory goes with it if it is empty.
+    void rest(std::string& sent) noexcept;
 
     bool failed() const noexcept { return failure_.kind != Failure::Kind::none; }
     /// Why, in fixed words. Empty if it has not failed.
@@ -76,6 +78,9 @@ public:
     /// `"example.org"`, with the quotes, or "a client".
     const std::string& peer_name() const noexcept { return peer_name_; }
 
+    /// Whether a client of this context cannot do without the name of its server.
+    static bool needs_server_hostname(const ContextState& context) noexcept;
+
     // For the callbacks of OpenSSL.
 
     /// The engine of a connection of OpenSSL.
@@ -86,6 +91,8 @@ public:
     void note_refusal(int verify_code, int depth) noexcept;
     /// The name for which a client has asked.
     void note_asked_name(std::string_view name) { server_hostname_ = name; }
+    /// The time of the handshake's last step.
+    TimePoint now() const noexcept { return now_; }
     /// Takes over a session that the server has given.
     void keep_session(ssl_session_st* session) noexcept;
 
@@ -102,6 +109,7 @@ private:
         void operator()(ssl_st* ssl) const noexcept;
     };
 
+    void keep_renewed_session() noexcept;
     void begin_as_client(std::string_view session_key);
     void set_server_name();
     Progress conclude(int result) noexcept;
@@ -119,6 +127,9 @@ private:
     std::string peer_name_;
     /// Empty: sessions are not kept.
     std::string session_key_;
+    /// The session that the client wants to resume; only compared, and not followed.
+    const ssl_session_st* offered_session_ = nullptr;
+    TimePoint now_{};
     Failure failure_;
     /// The refused certificate, and the check that failed; 0 is X509_V_OK.
     int verify_code_ = 0;

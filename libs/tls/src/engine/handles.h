@@ -35,6 +35,7 @@ using NumberPtr = std::unique_ptr<BIGNUM, Free<&BN_free>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Free<&EVP_PKEY_free>>;
 using SessionPtr = std::unique_ptr<SSL_SESSION, Free<&SSL_SESSION_free>>;
 using ContextPtr = std::unique_ptr<SSL_CTX, Free<&SSL_CTX_free>>;
+using RevocationListPtr = std::unique_ptr<X509_CRL, Free<&X509_CRL_free>>;
 using CertificatePtr = std::unique_ptr<X509, Free<&X509_free>>;
 using NamesPtr = std::unique_ptr<GENERAL_NAMES, Free<&GENERAL_NAMES_free>>;
 using OcspResponsePtr = std::unique_ptr<OCSP_RESPONSE, Free<&OCSP_RESPONSE_free>>;
@@ -51,8 +52,11 @@ public:
 
     /// The first error, which is the cause of the others; 0 if there is none.
     static unsigned long first() noexcept { return ERR_peek_error(); }
-    static int reason() noexcept { return ERR_GET_REASON(first()); }
-    static bool is_of(int library) noexcept { return ERR_GET_LIB(first()) == library; }
+    /// Whether the last error, in which the others have resulted, is this one.
+    static bool ends_with(int library, int reason) noexcept {
+        const unsigned long last = ERR_peek_last_error();
+        return ERR_GET_LIB(last) == library && ERR_GET_REASON(last) == reason;
+    }
 };
 
 }  // namespace asyncio::tls::engine

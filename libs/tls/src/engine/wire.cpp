@@ -13,6 +13,7 @@ bool Wire::take_in(std::span<const char> bytes) noexcept {
         if (unread() == 0) {
             input_.clear();
             input_taken_ = 0;
+            spares_.provide(input_);
         }
         input_.append(bytes.data(), bytes.size());
         return true;
@@ -22,11 +23,14 @@ bool Wire::take_in(std::span<const char> bytes) noexcept {
     }
 }
 
-/// `clear` would keep the memory.
-void Wire::free_memory_if_empty() noexcept {
-    if (unread() > 0) return;
-    std::string().swap(input_);
-    input_taken_ = 0;
+/// `clear` would keep the memory. Input that was read to its end is still in the string.
+void Wire::rest() noexcept {
+    if (unread() == 0) {
+        spares_.take_back(input_);
+        input_.clear();
+        input_taken_ = 0;
+    }
+    if (output.empty()) spares_.take_back(output);
 }
 
 /// The answer to an empty wire is "retry", which OpenSSL passes on as SSL_ERROR_WANT_READ.
@@ -47,6 +51,7 @@ int Wire::read(BIO* bio, char* into, int size) noexcept {
 int Wire::write(BIO* bio, const char* from, int size) noexcept {
     Wire& wire = *static_cast<Wire*>(BIO_get_data(bio));
     BIO_clear_retry_flags(bio);
+    if (wire.output.empty()) wire.spares_.provide(wire.output);
     try {
         wire.output.append(from, static_cast<std::size_t>(size));
         return size;

@@ -27,6 +27,14 @@ const char* words_for_verification(int code) noexcept {
         case X509_V_ERR_CA_MD_TOO_WEAK: return "it is signed with a digest that is too weak";
         case X509_V_ERR_CERT_SIGNATURE_FAILURE: return "its signature is wrong";
         case X509_V_ERR_CERT_REVOKED: return "it was revoked";
+        case X509_V_ERR_UNABLE_TO_GET_CRL:
+            return "there is no list of the certificates that its issuer has revoked";
+        case X509_V_ERR_CRL_HAS_EXPIRED:
+            return "the list of the certificates that its issuer has revoked is out of date";
+        case X509_V_ERR_CRL_NOT_YET_VALID:
+            return "the list of the certificates that its issuer has revoked is not valid yet";
+        case X509_V_ERR_CRL_SIGNATURE_FAILURE:
+            return "the list of the certificates that its issuer has revoked has a wrong signature";
         case X509_V_ERR_INVALID_PURPOSE: return "it was issued for another purpose";
         case X509_V_ERR_INVALID_CA:
         case X509_V_ERR_KEYUSAGE_NO_CERTSIGN: return "it must not issue certificates";

@@ -69,7 +69,8 @@ struct TlsOptions {
     std::string_view session_key = {};
     /// The longest time that the handshake may take. Must be positive.
     Delay handshake_timeout = std::chrono::seconds(60);
-    /// The longest time that the end may wait for the peer. Must be positive.
+    /// The longest time that the end may wait for the peer. Must be positive, as in Python: with no
+    /// time at all close_notify and the last bytes may not be sent. To end without a wait, `abort`.
     Delay shutdown_timeout = std::chrono::seconds(30);
 };
 

@@ -17,6 +17,9 @@
 //
 // Thread-safety: a context may be used by all threads at the same time.
 
+#include <asyncio/delay.h>
+
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -99,6 +102,15 @@ struct ContextOptions {
     /// revoked, and a certificate that demands a statement and comes without one (RFC 7633).
     bool demand_revocation_status = false;
 
+    /// Lists of revoked certificates (CRL): a file or a text with any number of them in PEM. With
+    /// them a peer's certificate is refused if a list names it, and also if there is no list of its
+    /// issuer, or only one that is out of date. The certificates of issuers are refused if a list
+    /// names them. A session that is resumed was checked when it was made. The lists are read once;
+    /// for new lists make a new context.
+    /// Python: `load_verify_locations` and `VERIFY_CRL_CHECK_LEAF`.
+    std::string_view revocation_list_file = {};
+    std::string_view revocation_list_pem = {};
+
     Version minimum_version = Version::tls_1_2;
     Version maximum_version = Version::tls_1_3;
     /// OpenSSL's security level, 0 to 5: the weakest keys and digests that are accepted. 2 means
@@ -114,6 +126,11 @@ struct ContextOptions {
     /// For a server: how many tickets a client is given. Each lets it resume the session once. 0:
     /// sessions cannot be resumed.
     std::size_t session_tickets = 2;
+    /// For a server: for how long a key seals tickets. Then a new key seals, and the old key still
+    /// opens tickets for the same time. A ticket is good for two hours at most, so with a shorter
+    /// time some clients lose their sessions. Must be positive. The keys are random and in no other
+    /// context, so a session ends with its context.
+    Delay ticket_key_lifetime = std::chrono::hours(2);
     /// For a server: other contexts for some of its names. A client that asks for another name, or
     /// for none, gets this context. Python: `sni_callback`.
     std::span<const NamedContext> contexts_by_name = {};

@@ -1,5 +1,6 @@
 #pragma once
-// Connections and servers with TLS over TCP: the functions of the core, with a handshake behind.
+// Connections and servers with TLS over TCP and Unix sockets: the functions of the core, with a
+// handshake behind.
 //
 //     Stream stream = co_await tls::open_connection("example.org", 443);
 //
@@ -19,6 +20,7 @@
 #include <cstddef>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace asyncio::tls {
 
@@ -46,11 +48,28 @@ Coro<Stream> open_connection(std::string host, int port, const Context& context,
 /// The same with `default_client_context()`. Python: `ssl=True`.
 Coro<Stream> open_connection(std::string host, int port, const ConnectOptions& options = {});
 
+/// Connects to the Unix socket at `path`, and makes the handshake. A path is no name that stands in
+/// a certificate, so `tls.server_hostname` says for which name the certificate has to be, unless
+/// the context does not check it. A session of an earlier connection to the path is resumed.
+///
+/// Throws: `std::invalid_argument`, also without a name; otherwise as `open_connection`, and as
+/// `asyncio::open_unix_connection`.
+/// Cancellation: no connection is left open.
+/// Python: `asyncio.open_unix_connection(path, ssl=context, server_hostname=name)`.
+Coro<Stream> open_unix_connection(std::string path, const Context& context,
+                                  const ConnectOptions& options);
+
 /// How a server with TLS listens.
 struct ServerOptions {
     /// Of TLS. `server_hostname` and `session_key` must be empty.
     TlsOptions tls = {};
     asyncio::ServerOptions server = {};
+};
+
+/// How a server with TLS listens at a path.
+struct UnixServerOptions {
+    TlsOptions tls = {};
+    asyncio::UnixServerOptions server = {};
 };
 
 /// The handshakes of a server: the `upgrade` that `asyncio::start_server` takes. For servers whose
@@ -84,6 +103,27 @@ Coro<Server> start_server(Handler&& handler, std::string host, int port, const C
     const ServerHandshake handshake(context, options.tls, options.server.limit);
     return asyncio::start_server(std::forward<Handler>(handler), std::move(host), port,
                                  options.server, handshake);
+}
+/// The same on several hosts. All or none: if one address cannot be used, nothing listens.
+template <ConnectionHandler Handler>
+Coro<Server> start_server(Handler&& handler, std::vector<std::string> hosts, int port,
+                          const Context& context, const ServerOptions& options = {}) {
+    const ServerHandshake handshake(context, options.tls, options.server.limit);
+    return asyncio::start_server(std::forward<Handler>(handler), std::move(hosts), port,
+                                 options.server, handshake);
+}
+
+/// Starts a server on the Unix socket at `path`; otherwise as `start_server`.
+///
+/// Throws: `std::invalid_argument`, as `ServerHandshake`; when awaited as
+/// `asyncio::start_unix_server`.
+/// Python: `asyncio.start_unix_server(handler, path, ssl=context)`.
+template <ConnectionHandler Handler>
+Coro<Server> start_unix_server(Handler&& handler, std::string path, const Context& context,
+                               const UnixServerOptions& options = {}) {
+    const ServerHandshake handshake(context, options.tls, options.server.limit);
+    return asyncio::start_unix_server(std::forward<Handler>(handler), std::move(path),
+                                      options.server, handshake);
 }
 
 }  // namespace asyncio::tls
