@@ -103,7 +103,7 @@ HEADERS_OF_FLOOR = {
               "finally exit_stack map_concurrent",
     "streams": "stream streams sendfile standard_streams lowlevel/operation_awaiter "
                "lowlevel/channel",
-    "net": "names net datagram datagram_protocol socket connection server",
+    "net": "names net datagram datagram_protocol socket connection server thread_server",
     "signals": "signals",
     "files": "file files watch",
     "executors": "executor thread_future thread_queue process_pool serialize",

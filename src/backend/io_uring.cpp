@@ -201,9 +201,9 @@ void IoUringBackend::collect_from_threads() noexcept {
     settle_all(ended);
 }
 
-/// Before `fd` is closed. The kernel keeps the file for the polls in the ring. They are ended by the
-/// next `wait`, or at once where the close must not be late (ring_watches.h). No operation is tried
-/// after this, because the number may belong to another file.
+/// Before `fd` is closed. The kernel keeps the file for the polls in the ring. The next `wait` ends
+/// them, or this call where the close must not be late (ring_watches.h). No operation is tried after
+/// this, because the number may belong to another file.
 void IoUringBackend::end_operations_on(int fd) noexcept {
     OperationList ended;
     const bool ends_at_once = watches_.forget(fd, ended);

@@ -434,9 +434,9 @@ const RawStack& StallWatch::stack() const noexcept {
     return noted_.load(std::memory_order_relaxed) == began ? stack_ : none;
 }
 
-/// The handler's work. `is_asked_` is taken back last, with release: the watcher reads the note only
-/// then, and sees the whole of it. A step that lasts is asked again, so `noted_` alone may tell of
-/// the note before, which this one overwrites.
+/// The handler's work. `is_asked_` is taken back last, with release: the watcher reads the note
+/// only then, and sees the whole of it. A step that lasts is asked again, so `noted_` alone may
+/// tell of the note before, which this one overwrites.
 void StallWatch::write_note() noexcept {
     const Nanoseconds began = began_.load(std::memory_order_relaxed);
     if (began == 0 || !is_asked_.load(std::memory_order_acquire)) return;
