@@ -202,8 +202,8 @@ void IoUringBackend::collect_from_threads() noexcept {
 }
 
 /// Before `fd` is closed. The kernel keeps the file for the polls in the ring. The next `wait` ends
-/// them, or this call where the close must not be late (ring_watches.h). No operation is tried after
-/// this, because the number may belong to another file.
+/// them, or this call where the close must not be late (ring_watches.h). No operation is tried
+/// after this, because the number may belong to another file.
 void IoUringBackend::end_operations_on(int fd) noexcept {
     OperationList ended;
     const bool ends_at_once = watches_.forget(fd, ended);
