@@ -11,6 +11,8 @@
 //
 // Thread-safety: none.
 
+#include "streams/spare_strings.h"
+
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -34,6 +36,7 @@ public:
             storage_.erase(0, begin_);
             begin_ = 0;
         }
+        if (storage_.empty() && !fits) take_spare(storage_, bytes.size());
         storage_.append(bytes);
     }
 

@@ -36,6 +36,7 @@
 #include <asyncio/exceptions.h>
 
 #include "base/log.h"
+#include "streams/spare_strings.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -48,18 +49,6 @@ namespace {
 /// The largest single write. A file takes everything at once while the loop waits for the disk; in
 /// pieces, other tasks run in between.
 constexpr std::size_t largest_piece_bytes = 1024 * 1024;
-/// A string that is larger than this gives its memory back when it is empty; a smaller one keeps it
-/// for the next write.
-constexpr std::size_t kept_capacity_bytes = 256 * 1024;
-
-/// `clear` would keep the memory of the largest amount ever written.
-void forget(std::string& bytes) noexcept {
-    if (bytes.capacity() > kept_capacity_bytes) {
-        std::string().swap(bytes);
-    } else {
-        bytes.clear();
-    }
-}
 
 }  // namespace
 
@@ -171,15 +160,16 @@ void WriterState::count_sent(std::size_t bytes) noexcept {
 void WriterState::give_up(int error) noexcept {
     if (error_ == 0) error_ = error;
     end(Ending::writing);
-    forget(outgoing_);
-    forget(waiting_);
+    keep_spare(outgoing_);
+    keep_spare(waiting_);
     outgoing_sent_ = 0;
     left_of_piece_ = 0;
 }
 
-/// A swap, so the memory of both strings is used again.
+/// The memory goes to the next string that is received, by whatever connection: a writer with
+/// nothing to send holds none.
 void WriterState::next_piece() noexcept {
-    forget(outgoing_);
+    keep_spare(outgoing_);
     if (!sends_file_) outgoing_.swap(waiting_);
     outgoing_sent_ = 0;
 }

@@ -1,0 +1,29 @@
+#pragma once
+// Memory of strings that were sent, for strings that are received.
+//
+// A server that answers what it has read gets a string from the reader and gives it to the writer.
+// Without this the memory of each message comes from malloc and goes back to it. For strings above
+// a few kilobytes malloc hands the block out next that was freed longest ago. With many connections
+// that is always a block that has left the processor's cache, and each message is written to slow
+// memory twice: when it is received, and when malloc marks the block as free.
+//
+// So the last few strings that were sent are kept, and the next that are received take them, the
+// last one first. Small strings are left to malloc, which keeps those in the right order itself.
+//
+// The strings belong to the thread: a loop has no place for them that costs nothing when no stream
+// is used, and two loops of one thread may share them. They are freed at the end of the thread.
+//
+// Thread-safety: any thread; each has its own.
+
+#include <cstddef>
+#include <string>
+
+namespace asyncio::internal {
+
+/// Takes the memory of a string that is not needed any more, or frees it. Leaves it empty.
+void keep_spare(std::string& used) noexcept;
+
+/// Gives `empty` memory for `size_bytes` bytes if there is some that is not much larger.
+void take_spare(std::string& empty, std::size_t size_bytes) noexcept;
+
+}  // namespace asyncio::internal
