@@ -36,7 +36,8 @@ DatagramRef endpoint_over(EventLoop& loop, Socket socket, const Address& peer,
     return DatagramRef::adopt(new DatagramState(loop, std::move(fd), peer, limits));
 }
 
-/// Empty if the socket has no peer.
+/// Empty if the socket has no peer. The question is how the kernel tells a connected socket from
+/// another one, so its error is an answer here.
 Address peer_of(const Socket& socket) {
     try {
         return socket.getpeername();
@@ -45,7 +46,8 @@ Address peer_of(const Socket& socket) {
     }
 }
 
-/// The family of both addresses, or the one that the caller names.
+/// The family of both addresses, or the one that the caller names. The kernel would report a
+/// mixture by an errno, which does not say which of the addresses is meant.
 int family_of(const DatagramOptions& options) {
     const Address& local = options.local_addr;
     const Address& remote = options.remote_addr;
@@ -64,6 +66,8 @@ int family_of(const DatagramOptions& options) {
 
 /// SO_REUSEADDR is not set, and cannot be asked for. On Linux it lets a second socket take the
 /// datagrams of the first without a word, and Python has removed the option for that reason.
+///
+/// The options come before the bind, because the kernel looks at them there.
 Coro<Datagram> open_endpoint(DatagramOptions options) {
     EventLoop& loop = internal::running_loop("asyncio::open_datagram()");
     Socket socket(family_of(options), SOCK_DGRAM);
@@ -89,7 +93,8 @@ Coro<Datagram> try_endpoint(DatagramOptions options, std::optional<OsError>& fir
     co_return Datagram();
 }
 
-/// Whether a socket with the local address can send to `remote`.
+/// Whether a socket with the local address can send to `remote`. A socket has one family, so no
+/// attempt with another address could work.
 bool fits(const Address& remote, const DatagramOptions& options) noexcept {
     return options.local_addr.is_empty() || options.local_addr.family() == remote.family();
 }
@@ -105,6 +110,8 @@ Datagram::Datagram() noexcept = default;
 Datagram::Datagram(DatagramRef state) noexcept : state_(std::move(state)) {}
 Datagram::Datagram(Datagram&& other) noexcept = default;
 
+/// The type is checked, because a stream socket would work at first and lose the borders of the
+/// datagrams.
 Datagram::Datagram(Socket socket) {
     EventLoop& loop = internal::running_loop("asyncio::Datagram()");
     if (socket.getsockopt(SOL_SOCKET, SO_TYPE) != SOCK_DGRAM)
@@ -180,6 +187,7 @@ Coro<void> Datagram::aclose() const {
     return wait_closed();
 }
 
+/// An empty handle counts as closed: there is nothing that could still be sent.
 bool Datagram::is_closing() const noexcept { return !state_ || state_->is_closing(); }
 
 Address Datagram::local() const { return state().local(); }

@@ -33,14 +33,17 @@ void require_task_of(const EventLoop& loop, const char* function) {
 }
 
 /// Awaits a call of a socket in a task of `loop`. The call is made here, behind the check, because
-/// its coroutine would begin in a foreign loop otherwise.
+/// its coroutine would begin in a foreign loop otherwise. `call` stays in the frame of this
+/// coroutine until the result is there.
 template <class Result, class Call>
 Coro<Result> in_task_of(EventLoop& loop, const char* function, Call call) {
     require_task_of(loop, function);
     co_return co_await call();
 }
 
-/// The address of `host` that fits the socket: a name may have addresses of other families.
+/// The address of `host` that fits the socket: a name may have addresses of other families. Only
+/// the first address is tried, as in Python. A program that wants to try all of them calls
+/// `open_connection`.
 Coro<void> connect_by_name(EventLoop& loop, const Socket& socket, std::string host, int port) {
     require_task_of(loop, "EventLoop::sock_connect()");
     const AddressHints hints{.family = socket.getsockopt(SOL_SOCKET, SO_DOMAIN),
@@ -52,6 +55,8 @@ Coro<void> connect_by_name(EventLoop& loop, const Socket& socket, std::string ho
 
 }  // namespace
 
+// Each function from here on has the same parts: its name for the errors, the check that its loop
+// is open, and the call of the socket behind the check of the task.
 Coro<std::string> EventLoop::sock_recv(const Socket& socket, std::size_t most_bytes) {
     constexpr auto function = "EventLoop::sock_recv()";
     check_open(function);
@@ -109,6 +114,7 @@ Coro<void> EventLoop::sock_connect(const Socket& socket, Address address) {
                             [&socket, address] { return socket.connect(address); });
 }
 
+/// The name is looked up by the loop, whose kept answers serve this call as well.
 Coro<void> EventLoop::sock_connect(const Socket& socket, std::string host, int port) {
     check_open("EventLoop::sock_connect()");
     return connect_by_name(*this, socket, std::move(host), port);
@@ -120,6 +126,7 @@ Coro<Accepted> EventLoop::sock_accept(const Socket& socket) {
     return in_task_of<Accepted>(*this, function, [&socket] { return socket.accept(); });
 }
 
+/// An overload and no default argument: the header of the loop only names the type of the options.
 Coro<std::uint64_t> EventLoop::sock_sendfile(const Socket& socket, int file) {
     return sock_sendfile(socket, file, {});
 }

@@ -1,7 +1,15 @@
 // The functions that look up names: what is answered at once, what is asked, what errors say.
 //
 // A question goes through three sieves: numbers are answered here (`net/numeric_names.h`), known
-// names by the loop (`net/loop_names.h`), and only the rest by a thread or by the back-end.
+// names by the loop (`net/loop_names.h`), and only the rest by a thread or by the back-end. A plain
+// number never reaches the kept answers, so a program that connects to many of them does not push
+// its names out of them.
+//
+// The port is taken out of a question where the answer does not depend on it, and added to the
+// answer. So one lookup of a host serves all of its ports.
+//
+// An error quotes the question in the words of the program. The number that getaddrinfo(3) returns
+// does not say what was asked.
 
 #include <asyncio/names.h>
 
@@ -45,6 +53,8 @@ EventLoop& loop_of(Called called) {
     return loop;
 }
 
+/// EAI_SYSTEM means that errno has the reason. Then it is an error of the system, and not an answer
+/// about a name.
 [[noreturn]] void throw_gai_error(int error, int system_error, const std::string& operation,
                                   const std::string& host) {
     if (error == EAI_SYSTEM) throw OsError(system_error, operation);
@@ -74,6 +84,8 @@ std::optional<std::uint16_t> port_to_add(const std::string& host, const std::str
     return port_number(service);
 }
 
+/// All checks come before the first wait. The answer is copied, because other tasks and the loop
+/// share it, and because the port differs from task to task.
 Coro<std::vector<AddressInfo>> look_up(Called called, std::string host, std::string service,
                                        AddressHints hints) {
     EventLoop& loop = loop_of(called);
@@ -106,11 +118,13 @@ std::string checked_port(int port) {
     return std::to_string(port);
 }
 
+/// A job of a thread. The address is a copy: the task may be cancelled, and the job goes on.
 Names::Name ask_system_for_name(Address address, int flags) {
     return system_names().name_of(address, flags);
 }
 
-/// The job of a thread, or the answer of a back-end with its delay.
+/// The job of a thread, or the answer of a back-end with its delay. Such answers are neither shared
+/// nor kept: a program asks for the name of an address rarely, usually for its log.
 Coro<Names::Name> ask_for_name(EventLoop& loop, Address address, int flags) {
     if (Names* names = loop.names()) {
         Names::Name answer = names->name_of(address, flags);
@@ -176,6 +190,7 @@ Coro<NameInfo> EventLoop::getnameinfo(Address address, int flags) {
     return internal::look_up_name({function, this}, address, flags);
 }
 
+/// The thread is checked here, too, so a wrong use is reported where the handle is made.
 NameCache EventLoop::name_cache() {
     check_open("EventLoop::name_cache()");
     check_thread();
@@ -186,7 +201,8 @@ NameCache EventLoop::name_cache() {
 
 NameCache::NameCache(EventLoop& loop) noexcept : loop_(&loop), loop_number_(loop.number()) {}
 
-/// The number tells the loop from a later one at the same address.
+/// The number tells the loop from a later one at the same address. A handle does not hold its loop,
+/// and a program may keep it longer than the loop.
 internal::LoopNames& NameCache::names(const char* function) const {
     if (!internal::loop_exists(loop_number_) || loop_->is_closed())
         throw RuntimeError(std::string("NameCache::") + function + "(): the event loop is closed");
@@ -204,6 +220,7 @@ void NameCache::clear() const { names("clear").clear(); }
 void NameCache::forget(std::string_view host) const { names("forget").forget(host); }
 std::size_t NameCache::size() const { return names("size").size(); }
 
+/// Without a thread every lookup would wait for ever.
 void set_max_name_threads(std::size_t count) {
     if (count == 0) throw std::invalid_argument("names need at least one thread");
     internal::limit_name_threads(count);

@@ -1,5 +1,10 @@
 // What glibc answers for numbers. An answer has an element for each pair of an address and a kind
 // of socket, the kinds of the first address first.
+//
+// A question is answered here only where the answer of glibc is certain. In every doubtful case
+// this file gives no answer, and the system is asked: that costs a thread its time, and is never
+// wrong. A shortcut with a rule of its own would make a program behave in one way with a number,
+// and in another way with a name that stands for the number.
 
 #include "net/numeric_names.h"
 
@@ -27,6 +32,8 @@ constexpr std::array<SocketKind, 3> kinds = {{
     {SOCK_RAW, 0},
 }};
 
+/// Not `std::isdigit`, which is undefined for a negative `char`. True for the empty text, which is
+/// port 0.
 bool is_digits(std::string_view text) noexcept {
     return std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
@@ -86,6 +93,8 @@ std::vector<Address> numeric_addresses(const std::string& host, const AddressHin
 
 }  // namespace
 
+/// A sign or a space is no digit, so the system decides about such a text. Leading zeros change
+/// nothing.
 std::optional<std::uint16_t> port_number(std::string_view service) noexcept {
     if (service.empty()) return std::uint16_t{0};
     if (!is_digits(service)) return {};
@@ -101,6 +110,8 @@ bool is_beyond_ports(std::string_view service) noexcept {
     return is_digits(service) && !port_number(service);
 }
 
+/// The two errors come first, because no hint changes them. If no element is left, the system is
+/// asked: its error says why more exactly than a guess here.
 std::optional<lowlevel::Names::Addresses> addresses_of_numbers(const std::string& host,
                                                                const std::string& service,
                                                                const AddressHints& hints) {

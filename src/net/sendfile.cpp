@@ -58,6 +58,8 @@ namespace internal {
 /// What is left to send, and where it begins. The destructor moves the position of the file.
 class FilePart {
 public:
+    /// The position of the file is asked for only to learn whether there is one. The part begins at
+    /// `offset`, wherever the position is.
     FilePart(int file, const SendfileOptions& options)
         : file_(file),
           offset_(options.offset),
@@ -74,9 +76,12 @@ public:
 
     bool done() const noexcept { return left_ == 0; }
     std::uint64_t sent() const noexcept { return sent_; }
+    /// The size of the next piece.
     std::size_t next(std::uint64_t most) const noexcept {
         return static_cast<std::size_t>(std::min(left_, most));
     }
+    /// Only for bytes that were sent, or will be in any case: the position of the file tells the
+    /// caller where to continue.
     void count(std::size_t bytes) noexcept {
         offset_ += static_cast<std::int64_t>(bytes);
         left_ -= bytes;
@@ -105,6 +110,7 @@ private:
     std::int64_t offset_;
     std::uint64_t left_;
     std::uint64_t sent_ = 0;
+    /// False for a pipe, which can only be read in order.
     bool has_places_;
 };
 
@@ -222,6 +228,9 @@ Coro<void> send_in_pieces(WriterRef writer, internal::FilePart& part) {
     }
 }
 
+/// The turn begins when the buffer is empty, so the file stands behind everything that was written
+/// before. The turn ends on every way out, and the writer goes on with what has been written
+/// meanwhile.
 Coro<std::uint64_t> send_file_through(WriterRef writer, int file, SendfileOptions options) {
     constexpr auto function = "StreamWriter::sendfile()";
     writer->require_loop_of(internal::running_task(function), function);

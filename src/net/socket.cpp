@@ -43,6 +43,7 @@ namespace {
 
 std::string named(int fd) { return "descriptor " + std::to_string(fd); }
 
+/// `result` is −errno, as every operation gives it. `function` is a verb that `what` completes.
 [[noreturn]] void throw_failed(int result, const char* function, const std::string& what) {
     throw OsError(-result, std::string(function) + " " + what);
 }
@@ -71,6 +72,8 @@ void set_non_blocking(EventLoop& loop, int fd) {
 
 namespace internal {
 
+/// Takes the number and the loop out of the socket, which may be closed or moved while the task
+/// waits.
 SocketAwaiter::SocketAwaiter(const Socket& socket, OperationKind kind, const char* function)
     : function_(function), loop_(socket.fd_.loop()) {
     operation_.kind = kind;
@@ -92,6 +95,8 @@ int SocketAwaiter::value() {
     return outcome;
 }
 
+/// Without a buffer: `receive` gets the bytes when they are there, so a task that waits for hours
+/// holds no memory for them.
 RecvAwaiter::RecvAwaiter(const RecvRequest& request)
     : SocketAwaiter(*request.socket, OperationKind::recv, "receive from") {
     operation_.size = request.most_bytes;
@@ -197,6 +202,7 @@ void Socket::setsockopt(int level, int option, std::string_view value) const {
                 "set an option of");
 }
 
+/// For options whose value is a number, as most are.
 int Socket::getsockopt(int level, int option) const {
     int value = 0;
     perform_now({.kind = OperationKind::getsockopt,
@@ -210,6 +216,8 @@ int Socket::getsockopt(int level, int option) const {
 
 namespace {
 
+/// The kernel reports the full length of an address, also if there was less room for it. So the
+/// length is cut to the room before it is used.
 Address address_asked_for(const Socket& socket, lowlevel::Loop* loop, OperationKind kind,
                           const char* function) {
     sockaddr_storage storage{};
@@ -356,6 +364,8 @@ void take_fds(msghdr& header, std::vector<lowlevel::Fd>& fds) {
 
 }  // namespace
 
+/// The kernel has put the descriptors into this process when the result comes. So they get owners
+/// before anything else is done with the message.
 Coro<ReceivedFds> Socket::recv_fds(std::size_t most_bytes, std::size_t most_fds) const {
     const int fd = fileno();
     ReceivedFds received;

@@ -51,15 +51,20 @@ struct SocketOnTheWay {
     Address address;
 };
 
-/// What a part needs.
+/// The needs of a part. They belong to the thread of the part from its start on, so no mutex guards
+/// them.
 struct Part {
     ClientHandler handler;
     std::vector<SocketOnTheWay> sockets;
     ServerOptions options;
     RunOptions run;
+    /// The order to end. The part waits for it as long as it serves.
     ThreadFuture<HowToEnd> end;
+    /// The order to end at once, also in the middle of an ordinary end.
     ThreadFuture<void> force;
+    /// Tells the program that the part accepts, or why it cannot.
     ThreadPromise<void> accepts;
+    /// From here on an error is the result of the thread and not of `accepts`.
     bool has_begun = false;
 };
 
@@ -108,7 +113,8 @@ public:
     explicit PartHandle(std::string_view thread_name)
         : thread_({.max_workers = 1, .thread_name_prefix = thread_name}) {}
 
-    /// Starts the thread. The future is done when the part accepts, or cannot.
+    /// Starts the thread. The future is done when the part accepts, or cannot. The promises of the
+    /// orders exist before the thread, so an order can be given at any time.
     Future<void> start(EventLoop& loop, ClientHandler handler, std::vector<SocketOnTheWay> sockets,
                        const ServerOptions& options, const RunOptions& run) {
         ThreadPromise<void> accepts;
@@ -193,6 +199,7 @@ std::vector<Listener> listen_on_same(const std::vector<Address>& addresses,
     return listeners;
 }
 
+/// The system may not know the number of processors, and says 0 then.
 std::size_t thread_count_of(const ThreadServerOptions& options) {
     if (options.threads != 0) return options.threads;
     return std::max<std::size_t>(1, std::thread::hardware_concurrency());
@@ -283,6 +290,9 @@ bool have_ended_by_themselves(const ThreadServerState& server) {
     return all;
 }
 
+/// All parts get the order before the first is waited for, so that their graces run beside each
+/// other. A cancellation ends the patience and not the wait: a part that ran on would use objects
+/// of the program that are gone.
 Coro<bool> end_parts(ThreadServerRef server, HowToEnd how) {
     for (const auto& part : server->parts) part->end(how);
     const auto wait = [&]() -> Coro<void> { co_await until_ended(server, ALL_COMPLETED); };
@@ -307,6 +317,7 @@ Coro<void> serve_until_the_end_on_threads(ThreadServerRef server) {
     co_await finally_(serve, end);
 }
 
+/// In a simulated world, the end of the one server is the end of all.
 Coro<bool> shut_down_parts(ThreadServerRef server, Duration grace) {
     if (server->alone) co_return co_await server->alone.shutdown(grace);
     co_return co_await end_parts(server, {.grace = grace});

@@ -2,8 +2,15 @@
 //
 // The text is for people: it stands in the error of a failed seed, and is pasted into a test from
 // there. So what is written is read back as the same plan, and times have the units in which a
-// reader thinks. A name of a host that has a space in it cannot be written; nothing prevents such
-// a name in a plan that is made of `Fault`s.
+// reader thinks. A name of a host that has a space in it cannot be written; nothing prevents such a
+// name in a plan that is made of `Fault`s.
+//
+// Tables of words, units and settings serve the reader and the writer alike, so the two cannot
+// drift apart. A general format such as JSON was rejected: a fault is one short line, which a
+// person writes by hand, and a parser for that format would be longer than this file.
+//
+// This file knows no network. So it checks the form of a line, and neither the names of hosts nor
+// the ranges of numbers. `Network::plan` looks the names up.
 
 #include <asyncio/testing/fault_plan.h>
 
@@ -27,12 +34,14 @@ struct Word {
     std::size_t hosts;
 };
 
-/// `heal` without hosts heals everything.
+/// `heal` without hosts heals everything. The reader finds the first of the two entries and looks
+/// whether hosts follow; the writer finds each by its kind.
 constexpr Word words[] = {
     {Kind::partition, "partition", 2}, {Kind::heal, "heal", 2},   {Kind::heal_all, "heal", 0},
     {Kind::reset, "reset", 2},         {Kind::die, "die", 1},     {Kind::come_back, "come_back", 1},
     {Kind::link, "link", 2},           {Kind::clock, "clock", 1}, {Kind::disk, "disk", 1}};
 
+/// A unit of time as a plan spells it, and its length.
 struct Unit {
     std::string_view name;
     std::int64_t nanoseconds;
@@ -42,7 +51,8 @@ struct Unit {
 constexpr Unit units[] = {{"h", 3'600'000'000'000}, {"m", 60'000'000'000}, {"s", 1'000'000'000},
                           {"ms", 1'000'000},        {"us", 1'000},         {"ns", 1}};
 
-/// A sum of units, without the units that are zero: "1m30s".
+/// A sum of units, without the units that are zero: "1m30s". A fraction such as "1.5m" is not
+/// written, because it would have to be rounded.
 std::string text_of(Duration time) {
     const auto whole = std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
     if (whole == 0) return "0s";
@@ -57,7 +67,9 @@ std::string text_of(Duration time) {
     return text;
 }
 
-/// The shortest text that is read back as the same number.
+/// The shortest text that is read back as the same number. Six digits, as `std::to_string` gives
+/// them, would make a pasted plan another plan. The language settings of the process have no
+/// influence on it.
 std::string text_of(double number) {
     std::array<char, 32> text{};
     const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), number);
@@ -79,6 +91,8 @@ public:
 
     bool at_end() const { return rest_.empty(); }
 
+    /// The next word, and the spaces behind it are skipped. Empty at the end of the line. Every
+    /// reader refuses the empty word, so a line that is too short is an error in all places.
     std::string_view word() {
         const std::string_view word = rest_.substr(0, rest_.find_first_of(" \t\r"));
         rest_.remove_prefix(word.size());
@@ -91,7 +105,8 @@ public:
                                     std::string(whole_) + "\"");
     }
 
-    /// "1s500ms" or "-3s".
+    /// "1s500ms" or "-3s". A number without a unit is refused, because its reader could take it for
+    /// seconds or for milliseconds. The order of the units is free: a sum has one meaning.
     Duration time(std::string_view text) const {
         const bool is_negative = text.starts_with('-');
         if (is_negative) text.remove_prefix(1);
@@ -121,6 +136,7 @@ private:
     void skip_spaces() {
         rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t\r"), rest_.size()));
     }
+    /// Cuts the first letters of `text` off that are in `letters`, and returns them.
     static std::string_view take(std::string_view& text, std::string_view letters) {
         const std::string_view taken = text.substr(0, text.find_first_not_of(letters));
         text.remove_prefix(taken.size());
@@ -163,7 +179,8 @@ void read_setting(const Line& line, std::string_view text, Link& link) {
     line.fail("a link has no such property");
 }
 
-/// What has its usual value is not written, so a link without faults is short.
+/// A property with its usual value is not written, so a link without faults is short. If a property
+/// is added to `Link`, plans that were written before still mean the same.
 std::string text_of_settings(const Link& link) {
     std::string text;
     for (const Setting& setting : settings) {
@@ -177,11 +194,13 @@ std::string text_of_settings(const Link& link) {
     return text;
 }
 
+/// Every kind stands in the table, so the search finds an entry.
 const Word& word_of(Kind kind) {
     return *std::find_if(std::begin(words), std::end(words),
                          [&](const Word& known) { return known.kind == kind; });
 }
 
+/// `heal` without hosts is a kind of its own, and the only one that the rest of the line decides.
 Kind kind_of(const Line& line, std::string_view word) {
     const auto* known = std::find_if(std::begin(words), std::end(words),
                                      [&](const Word& each) { return each.word == word; });
@@ -206,7 +225,8 @@ std::string text_of_clock(const Fault& fault) {
     return text;
 }
 
-/// The words follow each other in one order: the time, the fault, its hosts, its numbers.
+/// The words follow each other in one order: the time, the fault, its hosts, its numbers. A word
+/// too many is an error as well: a plan with a slip in it must not run as another plan.
 PlannedFault read_fault(Line& line) {
     PlannedFault fault;
     fault.when = line.time(line.word());
@@ -226,6 +246,10 @@ PlannedFault read_fault(Line& line) {
 
 }  // namespace
 
+/// The makers of faults. A fault is one structure with a member for every number that some kind
+/// needs, and the makers fill in what belongs together. A variant of nine types was rejected: plans
+/// are short, so the unused members cost nothing, and a fault can be copied and looked at as a
+/// plain value.
 Fault Fault::partition(std::string one, std::string other) {
     return {.kind = Kind::partition, .one = std::move(one), .other = std::move(other)};
 }
@@ -258,6 +282,7 @@ Fault Fault::disk(std::string host, std::uint64_t size_bytes) {
     return {.kind = Kind::disk, .one = std::move(host), .size_bytes = size_bytes};
 }
 
+/// The counterpart of `read_fault`: the same words in the same order.
 std::string to_text(const FaultPlan& plan) {
     std::string text;
     for (const PlannedFault& fault : plan) {

@@ -1,5 +1,13 @@
 // The connected channels. A wire is one direction: bytes on their way, and at most one operation
 // that waits at each of its ends. Both ends own both wires, so an end may go before the other one.
+//
+// An operation finishes within `submit` if it can. Otherwise it waits at the wire until the other
+// end reads, writes or closes. Its report then goes through `ChannelReports`, because a channel
+// must not call back in the middle of a call. No time and no dice take part, so the order of all
+// reports follows from the program alone.
+//
+// A pair of sockets was rejected: the kernel would decide how much it holds, and a test could not
+// choose at which byte a write waits.
 
 #include <asyncio/testing/memory_stream.h>
 
@@ -28,6 +36,8 @@ struct Waiting {
     void finish(int result) noexcept { reports->add(*std::exchange(operation, nullptr), result); }
 };
 
+/// A direction of the connection. An end that closes clears its flag, and the operation of the
+/// other end that waits is served again.
 struct MemoryWire {
     explicit MemoryWire(std::size_t capacity) : capacity_bytes(capacity) {}
 
@@ -38,6 +48,7 @@ struct MemoryWire {
     /// a write, which makes bytes for a read; at most one of them waits.
     void serve() noexcept;
 
+    /// The most that `bytes` holds: a write beyond it waits.
     const std::size_t capacity_bytes;
     std::string bytes;
     Waiting reader;
@@ -46,7 +57,8 @@ struct MemoryWire {
     bool has_writer = true;
 };
 
-/// As read(2): what is there, or the end, or a wait.
+/// As read(2): what is there, or the end, or a wait. The end comes behind the last byte, also if
+/// the writer has gone long before.
 std::optional<int> MemoryWire::read(Operation& operation) noexcept {
     const std::size_t count = std::min(operation.size, bytes.size());
     if (count == 0) return has_writer ? std::nullopt : std::optional(0);
@@ -55,7 +67,9 @@ std::optional<int> MemoryWire::read(Operation& operation) noexcept {
     return static_cast<int>(count);
 }
 
-/// As write(2) to a socket that does not block: as much as there is room for.
+/// As write(2) to a socket that does not block: as much as there is room for. Without a reader no
+/// byte is taken, even if there is room: a write that succeeds here would hide from the program
+/// that its bytes are lost.
 std::optional<int> MemoryWire::write(Operation& operation) noexcept {
     if (!has_reader) return -EPIPE;
     const std::size_t count = std::min(operation.size, capacity_bytes - bytes.size());
@@ -64,6 +78,7 @@ std::optional<int> MemoryWire::write(Operation& operation) noexcept {
     return static_cast<int>(count);
 }
 
+/// The writer comes first, because its bytes may be what the reader waits for.
 void MemoryWire::serve() noexcept {
     if (writer.operation != nullptr) {
         if (const auto result = write(*writer.operation)) writer.finish(*result);
@@ -91,6 +106,9 @@ public:
     std::string name() const override { return "memory"; }
     bool is_connection() const noexcept override { return true; }
 
+    /// A closed side gives the results that the contract of a channel demands: 0 for a read, −EPIPE
+    /// for a write. An operation that has moved bytes may let the other end go on, so the wire is
+    /// served before the answer.
     Submitted submit(Operation& operation) noexcept override {
         const bool reads = operation.kind == OperationKind::read;
         if (reads ? !incoming_->has_reader : !outgoing_->has_writer)

@@ -21,6 +21,8 @@
 namespace asyncio::testing {
 namespace internal {
 
+/// Made at its first use, so no order of static objects matters. Code that was started on no host
+/// finds the default, which is localhost.
 ContextVar<int>& current_host() {
     static ContextVar<int> host("host of the simulated network",
                                 lowlevel::SimulatedNetwork::localhost);
@@ -29,6 +31,8 @@ ContextVar<int>& current_host() {
 
 namespace {
 
+/// The back-end calls it in the step of the task that makes a socket, so the context is that of the
+/// task.
 int number_of_current_host() noexcept { return current_host().get(); }
 
 /// The group keeps every error. A test is easier to read if a single one leaves it as it is.
@@ -42,6 +46,7 @@ int number_of_current_host() noexcept { return current_host().get(); }
 
 // --- Hosts --------------------------------------------------------------------------------------
 
+/// A handle has a number and no pointer into the list, whose elements move when a host is added.
 const std::string& Host::name() const noexcept {
     return network_->hosts_[static_cast<std::size_t>(number_)].name;
 }
@@ -59,6 +64,8 @@ void Host::die() const {
     network_->note(Fault::die(name()));
 }
 
+/// The tasks of before stay cancelled: as on a machine that starts again, the program has to start
+/// its services.
 void Host::come_back() const {
     network_->simulated_.power_on(number_);
     network_->note(Fault::come_back(name()));
@@ -66,6 +73,9 @@ void Host::come_back() const {
 
 bool Host::is_alive() const { return network_->simulated_.is_on(number_); }
 
+/// The clock follows from the virtual time and from what the test has set, so one seed always shows
+/// the same dates. The beginning is a fixed day, because today's date would differ from run to run.
+/// The drift counts from the moment at which the clock was set.
 std::chrono::system_clock::time_point Host::clock_now() const {
     using namespace std::chrono;
     constexpr sys_days beginning = January / 1 / 2000;
@@ -93,6 +103,8 @@ void Host::set_disk_size(std::uint64_t size_bytes) const {
 
 // --- Networks -----------------------------------------------------------------------------------
 
+/// Numbers of hosts are places in the list. The back-end has localhost as number 0, so it is the
+/// first here.
 Network::Network(EventLoop& loop, lowlevel::SimulatedNetwork& simulated)
     : loop_(loop), simulated_(simulated), beginning_(simulated.now()) {
     hosts_.push_back({.name = "localhost", .addresses = {}});
@@ -100,7 +112,8 @@ Network::Network(EventLoop& loop, lowlevel::SimulatedNetwork& simulated)
 }
 
 /// The back-end checks names and addresses. The room in the list is made before, so both lists stay
-/// equal.
+/// equal. Addresses that the test does not give follow from the number, so they are the same in
+/// every run.
 Host Network::add_host(std::string name, std::vector<std::string> addresses) {
     const std::string number = std::to_string(hosts_.size());
     if (addresses.empty()) addresses = {"10.0.0." + number, "fd00::" + number};
@@ -131,10 +144,12 @@ void Network::link(const Host& one, const Host& other, const Link& link) {
     note(Fault::link(one.name(), other.name(), link));
 }
 
+/// A plan has words for both directions together only, so this call is not in the history.
 void Network::one_way(const Host& from, const Host& to, const Link& link) {
     simulated_.set_link(from.number_, to.number_, link);
 }
 
+/// A setting and no fault, so the history does not have it.
 void Network::all_links(const Link& link) { simulated_.set_usual_link(link); }
 
 /// A pair may be cut twice, and heals once: a partition is a state and not a count.
@@ -151,6 +166,7 @@ void Network::heal(const Host& one, const Host& other) {
     note(Fault::heal(one.name(), other.name()));
 }
 
+/// A pair that was healed by itself is still in the list. Mending it once more changes nothing.
 void Network::heal_all() {
     for (const auto& [one, other] : partitions_) {
         simulated_.mend(one, other);
@@ -167,10 +183,14 @@ void Network::reset(const Host& one, const Host& other) {
 
 // --- Faults at their times ----------------------------------------------------------------------
 
+/// The times count from the beginning of the test. So a history that is given as a plan at the
+/// beginning makes the same faults happen at the same times.
 void Network::note(Fault fault) {
     history_.push_back({simulated_.now() - beginning_, std::move(fault)});
 }
 
+/// Planned faults call the functions that a test calls, so both have the same effects and the same
+/// history. Without a `default`, the compiler names a kind that is missing.
 void Network::happen(const Fault& fault) {
     using Kind = Fault::Kind;
     switch (fault.kind) {
@@ -186,7 +206,8 @@ void Network::happen(const Fault& fault) {
     }
 }
 
-/// The names are looked up here as well, so that a mistake is an error of this call.
+/// The names are looked up here as well, so that a mistake is an error of this call. All faults are
+/// checked before the first timer starts: a plan that is refused does nothing.
 void Network::plan(FaultPlan faults) {
     for (const PlannedFault& fault : faults) {
         if (fault.when < Duration::zero())
@@ -204,6 +225,7 @@ void Network::plan(FaultPlan faults) {
 
 // --- The life of a test -------------------------------------------------------------------------
 
+/// A task that is started outside the body would have no owner to end it.
 TaskGroup& Network::tasks() {
     if (group_ == nullptr) throw RuntimeError("Host::start() outside the body of a test");
     return *group_;
@@ -229,6 +251,7 @@ Coro<> Network::run_and_end(Coro<> body, TaskGroup& group) {
     co_await finally_(run, clean_up);
 }
 
+/// The group waits for the tasks of the hosts, so none of them runs when the test has ended.
 Coro<> Network::supervise(Coro<> body) {
     const auto run = [&](TaskGroup& group) { return run_and_end(std::move(body), group); };
     try {
@@ -238,7 +261,8 @@ Coro<> Network::supervise(Coro<> body) {
     }
 }
 
-/// A task that has ended ignores the request.
+/// A task that has ended ignores the request. The timers are cancelled with the tasks, because a
+/// planned fault of an ended test would be a timer that is left.
 void Network::end() noexcept {
     for (TimerHandle& timer : timers_) timer.cancel();
     timers_.clear();

@@ -23,6 +23,8 @@ using lowlevel::Channel;
 using lowlevel::Operation;
 
 /// Passes everything on. The operations are the stream's own, so nothing is copied or kept.
+/// `is_connection` is not passed on: the answer of the base class, no, is the purpose of this
+/// class.
 class OneWay final : public Channel {
 public:
     explicit OneWay(std::shared_ptr<Channel> inner) : inner_(std::move(inner)) {}
@@ -30,6 +32,7 @@ public:
     std::string name() const override { return inner_->name(); }
     Submitted submit(Operation& operation) noexcept override { return inner_->submit(operation); }
     void cancel(Operation& operation) noexcept override { inner_->cancel(operation); }
+    /// No other stream uses this end, so its other side would never be closed.
     Submitted close(Side, Operation& operation) noexcept override {
         return inner_->close(Side::both, operation);
     }
@@ -49,6 +52,7 @@ std::shared_ptr<Channel> one_way_of(Stream stream) {
 
 }  // namespace
 
+/// The bytes go from the writer at `from` to the reader at `to`.
 Pipe one_way(Stream from, Stream to, std::size_t limit_bytes) {
     EventLoop& loop = get_running_loop();
     StreamReader reader(loop, one_way_of(std::move(to)), {.limit = limit_bytes});

@@ -10,6 +10,14 @@
 //
 // After its time everything is healed. A test can then check that the program has recovered, which
 // is what most programs promise.
+//
+// The order of the draws: the links, the clocks, and then the faults in the order of their times.
+// This order is a part of every seed. A change of it gives every seed another plan, and a seed that
+// a test has noted would not show its fault. For the same reason the hosts are taken in the order
+// in which they were added, and never in the order of a hash table.
+//
+// The dice are those of the network, and no generator of its own stands here. So a single number
+// repeats the whole run, the faults included.
 
 #include <asyncio/testing/network.h>
 
@@ -43,10 +51,12 @@ public:
 private:
     using Kind = Fault::Kind;
 
+    // The choices. Each asks the dice, and so changes all choices after it.
     std::size_t below(std::size_t bound) {
         return static_cast<std::size_t>(dice_.random_below(bound));
     }
     bool coin() { return below(2) == 0; }
+    /// From zero to just below `most`; zero if `most` is not positive.
     Duration up_to(Duration most) {
         const auto steps = std::max<Duration::rep>(most.count(), 1);
         return Duration(
@@ -54,6 +64,8 @@ private:
     }
     /// From a half to three halves of the average, and never zero.
     Duration pause() { return faults_.pause / 2 + up_to(faults_.pause) + Duration(1); }
+    /// Nothing in half of the cases, else a part of `most`. If every property were always a little
+    /// bad, no run would show what a single bad one does.
     double part_of(double most) {
         constexpr std::size_t steps = 1000;
         return coin() ? most * static_cast<double>(below(steps)) / steps : 0;
@@ -83,13 +95,16 @@ private:
         }
     }
 
+    /// A link keeps its properties until the end of all faults. Properties that change while a
+    /// stream uses the link are left to plans that a test writes.
     void draw_links() {
         for_each_pair([&](const std::string& one, const std::string& other) {
             add(Duration::zero(), Fault::link(one, other, link()));
         });
     }
 
-    /// Between the worst clock that is slow and the worst that is fast.
+    /// Between the worst clock that is slow and the worst that is fast. If the test wants right
+    /// clocks, the dice are not asked.
     void draw_clocks() {
         if (faults_.worst_skew <= Duration::zero() && faults_.worst_drift <= 0) return;
         for (const std::string& host : hosts_) {
@@ -109,7 +124,8 @@ private:
         return kinds;
     }
 
-    /// A fault that lasts has its end in the plan, not later than the end of all faults.
+    /// A fault that lasts has its end in the plan, not later than the end of all faults. The kind,
+    /// the host and the end are drawn for every fault, also where a kind has no use for the end.
     void draw_fault(Duration now) {
         const std::vector<Kind> possible = kinds();
         const Kind kind = possible[below(possible.size())];
@@ -126,6 +142,7 @@ private:
             add(end, Fault::disk(one, dice_.usual_disk_size_bytes()));
             return;
         }
+        // At least one step, so a host is never cut off from itself.
         const std::size_t step = 1 + below(hosts_.size() - 1);
         const std::string& other = hosts_[(first + step) % hosts_.size()];
         if (kind == Kind::reset) return add(now, Fault::reset(one, other));
@@ -133,7 +150,9 @@ private:
         add(end, Fault::heal(one, other));
     }
 
-    /// A host that died twice within its time comes back with the first of the two.
+    /// A host that died twice within its time comes back with the first of the two. Clocks and
+    /// links become right even if the dice have left them right: the plan then shows its end to the
+    /// reader.
     void heal() {
         add(faults_.duration, Fault::heal_all());
         if (faults_.worst_skew > Duration::zero() || faults_.worst_drift > 0) {
@@ -156,6 +175,8 @@ private:
 
 }  // namespace
 
+/// Host 0 is left out: localhost is the test itself, which must see the run to its end. The seed 0
+/// draws nothing, since it stands for the plain world.
 FaultPlan Network::fail_at_random(const RandomFaults& faults) {
     if (simulated_.is_plain()) return {};
     std::vector<std::string> names;

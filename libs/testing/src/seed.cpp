@@ -1,5 +1,11 @@
 // How the seed in the environment is read. The simulated back-end reads the variable by the same
-// rules (src/backend/make_backend.cpp).
+// rules (src/backend/make_backend.cpp). The code stands twice, because this library uses the public
+// headers of asyncio only, and the rules are no part of them.
+//
+// The variable is read at each call and not remembered, so a program may set it before a test.
+//
+// `std::from_chars` and not `std::strtoull`: the latter takes a sign and spaces, and stops without
+// an error at a letter. A run with a seed that was read wrongly would look like the wanted run.
 
 #include <asyncio/testing/seed.h>
 

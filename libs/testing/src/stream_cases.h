@@ -23,7 +23,9 @@ namespace asyncio::testing::internal {
 
 /// Throws: AssertionError with `what`, if `holds` is false.
 void expect(bool holds, std::string_view what);
+/// Throws: AssertionError with both texts, shortened, and the first place at which they differ.
 void expect_text(std::string_view got, std::string_view wanted);
+/// Throws: AssertionError with both numbers, and with `what`, which names the value.
 void expect_number(long long got, long long wanted, std::string_view what);
 
 /// A text in which every place looks different.
@@ -36,6 +38,8 @@ struct End {
 
     /// The errno of the error; 0 if there is none. Throws: the error, if it is no OsError.
     int number() const;
+    /// Whether the await has failed with this error, or with one derived from it. A cancellation is
+    /// no error here.
     template <class Error>
     bool is() const {
         try {
@@ -71,11 +75,13 @@ Coro<int> eventual_error_of(const StreamWriter& writer);
 
 /// A send in a task of its own.
 Coro<> send_all(const StreamWriter& writer, std::string bytes);
+/// A drain in a task of its own.
 Coro<> drain(const StreamWriter& writer);
 
 /// Whether an errno means that the reader has gone. A connection may be reset.
 bool says_that_the_reader_is_gone(int error) noexcept;
 
+/// A case that runs on a loop which stands already. `stream` lives as long as the coroutine.
 using CaseBody = Coro<> (*)(const StreamUnderTest& stream);
 
 /// Runs the body of a case on a loop of its own, and ends the tasks that it has left behind.
@@ -86,6 +92,7 @@ TestLoop loop_of_case(const CheckStreamOptions& options);
 
 // The cases, in the files stream_cases_*.cpp.
 
+// Reading: the bytes, the limits, the cancellations.
 Coro<> everything_written_arrives_in_order_and_then_the_end(const StreamUnderTest& stream);
 Coro<> every_read_finds_its_bytes_in_whatever_pieces_they_come(const StreamUnderTest& stream);
 Coro<> an_early_end_gives_the_bytes_that_came(const StreamUnderTest& stream);
@@ -95,11 +102,13 @@ Coro<> of_several_separators_the_one_that_ends_first_wins(const StreamUnderTest&
 Coro<> a_second_read_at_a_time_is_refused(const StreamUnderTest& stream);
 Coro<> a_cancelled_read_takes_nothing_away(const StreamUnderTest& stream);
 
+// Writing: the waits, the other tasks, the cancellations.
 Coro<> a_writer_waits_for_a_slow_reader(const StreamUnderTest& stream);
 Coro<> all_tasks_in_drain_are_released(const StreamUnderTest& stream);
 Coro<> a_stream_that_never_waits_lets_other_tasks_run(const StreamUnderTest& stream);
 Coro<> a_cancelled_send_is_sent_as_a_whole(const StreamUnderTest& stream);
 
+// The end. The last two close their loop, and so they make it themselves.
 Coro<> a_write_after_the_close_fails_at_the_next_drain(const StreamUnderTest& stream);
 Coro<> wait_closed_says_with_which_error_the_stream_has_ended(const StreamUnderTest& stream);
 Coro<> closing_the_reader_ends_its_read_and_tells_the_writer(const StreamUnderTest& stream);

@@ -1,4 +1,16 @@
 // Cases about the end: of a writer, of a reader, of both, of the loop.
+//
+// A stream can end by a close, by an abort, by a handle that goes, by the other end, or with its
+// loop. The cases ask the same questions about each of these ends. Does the task that waits wake
+// up? Does the other end learn it, and with which errno? Are bytes left in a buffer? A wrong answer
+// makes a program hang or keep memory, and often under load only.
+//
+// The cases do not ask at which write a writer learns that its reader has gone. A kernel or a layer
+// in between may take bytes for a while, so this moment is no promise. The promise is that a write
+// fails in the end.
+//
+// The close of a loop has cases of its own, because no task runs any more then. A channel that
+// needs a task to finish its operations passes all other cases and fails here.
 
 #include <asyncio/exceptions.h>
 #include <asyncio/sleep.h>
@@ -14,6 +26,9 @@ namespace asyncio::testing::internal {
 
 using namespace std::chrono_literals;
 
+/// `write` has no effect after a close and does not throw, so `drain` must tell the program that
+/// bytes were dropped. The bytes before the close arrive all the same: a program closes its
+/// connection right behind its answer.
 Coro<> a_write_after_the_close_fails_at_the_next_drain(const StreamUnderTest& stream) {
     Pipe pipe = co_await stream.make(default_stream_limit_bytes);
     pipe.writer.write("before");
@@ -24,6 +39,8 @@ Coro<> a_write_after_the_close_fails_at_the_next_drain(const StreamUnderTest& st
     expect_text(co_await pipe.reader.read(), "before");
 }
 
+/// A program that awaits nothing but `wait_closed` must still learn that its bytes were lost. So
+/// the close that follows an error must not turn the error into a success.
 Coro<> wait_closed_says_with_which_error_the_stream_has_ended(const StreamUnderTest& stream) {
     Pipe pipe = co_await stream.make(default_stream_limit_bytes);
     pipe.reader.close();
@@ -33,6 +50,9 @@ Coro<> wait_closed_says_with_which_error_the_stream_has_ended(const StreamUnderT
     expect_number(end.number(), error, "the errno of wait_closed()");
 }
 
+/// A read that waits finds the end of the stream and does not wait for ever. The second close has
+/// no effect, so two parts of a program may both close the reader. The writer learns it as well:
+/// otherwise the program would go on producing bytes that no task reads.
 Coro<> closing_the_reader_ends_its_read_and_tells_the_writer(const StreamUnderTest& stream) {
     Pipe pipe = co_await stream.make(default_stream_limit_bytes);
     auto reading = create_task(pipe.reader.readline());
@@ -44,6 +64,11 @@ Coro<> closing_the_reader_ends_its_read_and_tells_the_writer(const StreamUnderTe
     expect(says_that_the_reader_is_gone(error), "the writer did not learn that its reader is gone");
 }
 
+/// The task of the writer sleeps, so only the channel can wake it. A channel that reports the end
+/// at the next write alone would leave the task waiting for room that never comes.
+///
+/// A stream with `drops_late_bytes` may let this send succeed, and then a later one must fail. The
+/// bytes that can no longer be sent leave the buffer, because nothing else would free them.
 Coro<> a_writer_that_waits_learns_that_the_reader_is_gone(const StreamUnderTest& stream) {
     Pipe pipe = co_await stream.make(default_stream_limit_bytes);
     auto sending = create_task(send_all(pipe.writer, numbered_text(stream.more_than_fits_bytes)));
@@ -56,6 +81,9 @@ Coro<> a_writer_that_waits_learns_that_the_reader_is_gone(const StreamUnderTest&
     expect(pipe.writer.get_write_buffer_size() == 0, "bytes are left in the writer's buffer");
 }
 
+/// `abort` is the way out when the other end takes no bytes, so it must not wait for them. The part
+/// that has arrived is a beginning of the text: a reader may see a short message, but none with a
+/// gap. `wait_closed` reports no error, since the program has asked for the loss.
 Coro<> an_aborted_writer_sends_no_more(const StreamUnderTest& stream) {
     const std::string text = numbered_text(stream.more_than_fits_bytes);
     Pipe pipe = co_await stream.make(default_stream_limit_bytes);
@@ -71,7 +99,10 @@ Coro<> an_aborted_writer_sends_no_more(const StreamUnderTest& stream) {
     expect_number(end.number(), ECONNRESET, "the errno of a send after abort()");
 }
 
-/// At several distances from the beginning of a read and of a write.
+/// At several distances from the beginning of a read and of a write. A handle is often a local
+/// variable, which an exception can destroy at any await. The operation in flight still uses the
+/// buffer of the stream then, so the state must outlive the handle. A sanitizer sees a state that
+/// does not. The read that waits must end as well.
 Coro<> handles_may_go_at_any_time(const StreamUnderTest& stream) {
     for (int steps = 0; steps < 4; ++steps) {
         Pipe pipe = co_await stream.make(default_stream_limit_bytes);
@@ -86,7 +117,9 @@ Coro<> handles_may_go_at_any_time(const StreamUnderTest& stream) {
     }
 }
 
-/// The handles are dropped when the loop has gone.
+/// The handles are dropped when the loop has gone. A program often keeps a handle in an object that
+/// outlives the loop. The loop must have ended the stream before, because the handle has no loop
+/// through which it could close anything. The log stays empty: such a program has made no mistake.
 void a_loop_that_closes_ends_the_streams_that_are_left(const StreamUnderTest& stream,
                                                        const CheckStreamOptions& options) {
     LogCapture log;
@@ -107,6 +140,8 @@ void a_loop_that_closes_ends_the_streams_that_are_left(const StreamUnderTest& st
     log.check();
 }
 
+/// Notes the cancellation and passes it on, so that the task ends as a cancelled task does. The
+/// variable belongs to the case, which outlives the close of the loop.
 static Coro<> note_cancellation(const StreamReader& reader, bool& cancelled) {
     try {
         co_await reader.read(1);
@@ -116,6 +151,9 @@ static Coro<> note_cancellation(const StreamReader& reader, bool& cancelled) {
     }
 }
 
+/// The task in the read has local variables to clean up, and perhaps code that handles a
+/// cancellation. A loop that forgot the read would skip this code. So the close of the loop cancels
+/// the task, and every channel must let the read end then.
 void a_read_that_waits_when_the_loop_closes_is_cancelled(const StreamUnderTest& stream,
                                                          const CheckStreamOptions& options) {
     LogCapture log;

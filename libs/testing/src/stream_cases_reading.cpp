@@ -1,4 +1,15 @@
 // Cases about reading: bytes, limits, cancellations.
+//
+// The first promise: a stream has bytes and no pieces. The pieces in which bytes come depend on the
+// kernel, the network and the load. A read that depends on them works on the machine of its author
+// and fails elsewhere. So the cases send pieces that fit no read.
+//
+// The second promise: a read that fails takes nothing away, be it at a limit or by a cancellation.
+// Every time limit is a cancellation, so a program that limits a read relies on this. The
+// alternative was a stream that is broken after a cancelled read. A program would then have to
+// close its connection at every time limit.
+//
+// The cases compare whole texts and not only their lengths, because a swap keeps the length.
 
 #include <asyncio/exceptions.h>
 #include <asyncio/sleep.h>
@@ -12,7 +23,10 @@ namespace asyncio::testing::internal {
 
 using namespace std::chrono_literals;
 
-/// Pieces of many sizes, each written once without and once with a wait.
+/// Pieces of many sizes, each written once without and once with a wait. All other promises stand
+/// on this one. The two kinds of writes share a buffer, and a stream that sent them by two ways
+/// could swap them. After the end a read gives nothing once more, so that a program which reads
+/// until the end never waits again.
 Coro<> everything_written_arrives_in_order_and_then_the_end(const StreamUnderTest& stream) {
     Pipe pipe = co_await stream.make(default_stream_limit_bytes);
     auto reading = create_task(pipe.reader.read());
@@ -30,7 +44,9 @@ Coro<> everything_written_arrives_in_order_and_then_the_end(const StreamUnderTes
     expect(pipe.reader.at_eof(), "at_eof() is false at the end");
 }
 
-/// The limit is smaller than the pieces, and no separator comes in one piece.
+/// Each read but the last needs parts of two pieces, or leaves a part of a piece for the next one.
+/// The limit is small, because it is about the length of a line and not about the bytes that have
+/// come.
 Coro<> every_read_finds_its_bytes_in_whatever_pieces_they_come(const StreamUnderTest& stream) {
     Pipe pipe = co_await stream.make(8);
     std::vector<std::string> pieces{"li", "ne\n1234", "5678", "x;y", "END", "rest"};
@@ -42,6 +58,8 @@ Coro<> every_read_finds_its_bytes_in_whatever_pieces_they_come(const StreamUnder
     expect_text(co_await pipe.reader.read(), "rest");
 }
 
+/// A program that reads a message of a known length must not take a short one for the whole. So the
+/// end is an error, and the error has the bytes that came, for a program that can use them.
 Coro<> an_early_end_gives_the_bytes_that_came(const StreamUnderTest& stream) {
     Pipe pipe = co_await stream.make(default_stream_limit_bytes);
     pipe.writer.write("part");
@@ -55,6 +73,8 @@ Coro<> an_early_end_gives_the_bytes_that_came(const StreamUnderTest& stream) {
     expect_text(partial, "part");
 }
 
+/// Many texts end without a '\n', and their last line is data like the others. The empty text
+/// behind it is the mark of the end: an empty line would still have its '\n'.
 Coro<> the_end_of_the_last_line_may_be_missing(const StreamUnderTest& stream) {
     Pipe pipe = co_await stream.make(default_stream_limit_bytes);
     std::vector<std::string> pieces{"one\nt", "wo"};
@@ -74,6 +94,9 @@ static Coro<std::size_t> overrun_of(const StreamReader& reader, std::string_view
     co_return 0;
 }
 
+/// The limit protects a program from a peer that sends a line without an end. The refusal takes no
+/// bytes, so the program can choose: skip them, read them by another function, or close. The second
+/// refusal shows that the first has changed nothing.
 Coro<> what_is_beyond_the_limit_stays_in_the_buffer(const StreamUnderTest& stream) {
     Pipe pipe = co_await stream.make(8);
     co_await pipe.writer.send("12345678\nabcdefghi\nrest");
@@ -86,6 +109,8 @@ Coro<> what_is_beyond_the_limit_stays_in_the_buffer(const StreamUnderTest& strea
     expect_text(co_await pipe.reader.read(), "rest");
 }
 
+/// The place in the list must not decide. Otherwise the result would depend on the bytes that have
+/// come when the search begins: "END" would win if it is there, and ";" if it is not.
 Coro<> of_several_separators_the_one_that_ends_first_wins(const StreamUnderTest& stream) {
     Pipe pipe = co_await stream.make(default_stream_limit_bytes);
     std::vector<std::string> pieces{"a;", "b", "END", ";"};
@@ -96,6 +121,9 @@ Coro<> of_several_separators_the_one_that_ends_first_wins(const StreamUnderTest&
     expect_text(co_await pipe.reader.readuntil(separators), ";");
 }
 
+/// Two tasks that read one stream would share its bytes in an order that no task controls. So the
+/// second read is a mistake of the program, and is reported where it is made. The first read must
+/// not notice it.
 Coro<> a_second_read_at_a_time_is_refused(const StreamUnderTest& stream) {
     Pipe pipe = co_await stream.make(default_stream_limit_bytes);
     auto first = create_task(pipe.reader.readexactly(3));
@@ -106,7 +134,9 @@ Coro<> a_second_read_at_a_time_is_refused(const StreamUnderTest& stream) {
     expect_text(co_await first, "abc");
 }
 
-/// The cancellation comes at every distance from the arrival of a byte.
+/// The cancellation comes at every distance from the arrival of a byte. A byte that is lost there
+/// would shift every later message, and the program would see a broken protocol far away from the
+/// cause. Each round adds a byte, and the last read must find all of them.
 Coro<> a_cancelled_read_takes_nothing_away(const StreamUnderTest& stream) {
     Pipe pipe = co_await stream.make(default_stream_limit_bytes);
     constexpr int rounds = 20;

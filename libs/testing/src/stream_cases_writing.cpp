@@ -1,4 +1,13 @@
 // Cases about writing: back-pressure, fairness, cancellations.
+//
+// A writer has a buffer, and the reader at the other end may be slow. The promises here keep the
+// memory of a program bounded and its other tasks alive: `drain` waits while the reader is behind,
+// every task that waits is released, and a stream that never has to wait lets other tasks run.
+//
+// A wait begins only if the bytes do not fit between writer and reader. How much fits depends on
+// the channel, and for a socket on the settings of the kernel. So the caller of the suite gives a
+// number that is more than enough (`more_than_fits_bytes`). Writing until `drain` waits was
+// rejected: a stream whose `drain` never waits would fill the memory and not fail the case.
 
 #include <asyncio/sleep.h>
 #include <asyncio/task.h>
@@ -11,6 +20,9 @@ namespace asyncio::testing::internal {
 
 using namespace std::chrono_literals;
 
+/// Without this wait a program that copies from a fast source to a slow peer keeps everything in
+/// memory. The wait must also end, since a lost wake-up stops the connection for ever. `drain`
+/// returns at the low mark, so a send of nothing waits for the last bytes.
 Coro<> a_writer_waits_for_a_slow_reader(const StreamUnderTest& stream) {
     const std::string text = numbered_text(stream.more_than_fits_bytes);
     Pipe pipe = co_await stream.make(default_stream_limit_bytes);
@@ -24,6 +36,8 @@ Coro<> a_writer_waits_for_a_slow_reader(const StreamUnderTest& stream) {
     expect(pipe.writer.get_write_buffer_size() == 0, "bytes are left in the writer's buffer");
 }
 
+/// Several tasks may write to one connection, and each drains. A stream that wakes the first alone
+/// would leave the others waiting until the next write, or for ever.
 Coro<> all_tasks_in_drain_are_released(const StreamUnderTest& stream) {
     Pipe pipe = co_await stream.make(default_stream_limit_bytes);
     pipe.writer.write(numbered_text(stream.more_than_fits_bytes));
@@ -35,7 +49,8 @@ Coro<> all_tasks_in_drain_are_released(const StreamUnderTest& stream) {
     for (const Task<>& task : draining) co_await task;
 }
 
-/// Counts how often other tasks come to run.
+/// Counts how often other tasks come to run. A sleep of no time yields once, so each turn is in
+/// another iteration of the loop.
 static Coro<> count_turns(int& turns) {
     for (;;) {
         ++turns;
@@ -43,6 +58,9 @@ static Coro<> count_turns(int& turns) {
     }
 }
 
+/// A send that finds room and a read that finds bytes return without a wait. A task that does
+/// nothing else would keep the loop: timers would be late, and no cancellation could arrive. So a
+/// stream yields now and then. How often is its own choice, within the number below.
 Coro<> a_stream_that_never_waits_lets_other_tasks_run(const StreamUnderTest& stream) {
     constexpr int rounds = 640;
     constexpr int most_rounds_without_a_turn = 32;
@@ -59,7 +77,9 @@ Coro<> a_stream_that_never_waits_lets_other_tasks_run(const StreamUnderTest& str
     static_cast<void>(co_await end_of(std::move(counting)));
 }
 
-/// The bytes were given to the stream, which sends them whether the task waits or not.
+/// The bytes were given to the stream, which sends them whether the task waits or not. A message
+/// that is cut in two would make everything behind it unreadable for the peer. So the cancellation
+/// ends the wait alone. A program that wants to stop the bytes calls `abort`.
 Coro<> a_cancelled_send_is_sent_as_a_whole(const StreamUnderTest& stream) {
     const std::string text = numbered_text(stream.more_than_fits_bytes);
     Pipe pipe = co_await stream.make(default_stream_limit_bytes);
