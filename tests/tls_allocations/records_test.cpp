@@ -1,5 +1,6 @@
 // Goal: an established connection allocates nothing for a record: neither this library nor the
-// streams above it, whether the records come one by one or in a row.
+// streams above it, whether the records come one by one or in a row. A connection that waits holds
+// no buffer.
 // Method: `operator new` is replaced, and counts while 1,000 records go each way. OpenSSL does not
 // use it: what OpenSSL allocates is counted by its own hook, and only shown to be bounded.
 
@@ -9,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <cstdlib>
+#include <vector>
 
 #include <openssl/crypto.h>
 
@@ -148,6 +150,58 @@ TEST_P(tls_allocations, none_for_records_that_are_waited_for) {
                                answer_records(pair.server.reader, pair.server.writer, rounds));
             if (is_measured) expect_none(both, "both");
         }
+    });
+}
+
+// --- Connections that wait ----------------------------------------------------------------------
+
+/// Reads a record at each end of each connection, and waits for it. Returns how many blocks there
+/// are while all of them wait.
+Coro<long> blocks_while_all_wait(const std::vector<Pair>& pairs) {
+    std::vector<Task<>> reading;
+    for (const Pair& pair : pairs) {
+        reading.push_back(create_task(read_records(pair.client.reader, 1)));
+        reading.push_back(create_task(read_records(pair.server.reader, 1)));
+    }
+    co_await sleep(1s);
+    const long blocks = memory::live();
+    for (const Pair& pair : pairs) {
+        co_await write_records(pair.client.writer, 1);
+        co_await write_records(pair.server.writer, 1);
+    }
+    for (Task<>& task : reading) co_await task;
+    co_return blocks;
+}
+
+/// How many blocks are held by connections that wait again, beside those that they held at first.
+Coro<long> blocks_kept_by(std::vector<Pair> pairs) {
+    const long fresh = co_await blocks_while_all_wait(pairs);
+    const long used = co_await blocks_while_all_wait(pairs);
+    for (Pair& pair : pairs) co_await close_both(pair.client, pair.server);
+    co_return used - fresh;
+}
+
+/// There are more connections than spare buffers. The streams themselves, and the channels in
+/// memory, keep some blocks: the same connections without TLS tell how many.
+TEST(tls_idle, connections_that_wait_hold_no_buffer) {
+    run_simulated([]() -> Coro<> {
+        constexpr int connections = 60;
+        constexpr long spares_of_two_contexts = 2 * 16;
+        const tls::Context client = client_of();
+        const tls::Context server = good_server_context();
+        std::vector<Pair> plain;
+        std::vector<Pair> protected_ones;
+        for (int i = 0; i < connections; ++i) {
+            MemoryChannels channels = channels_between({});
+            plain.push_back(
+                {Streams(std::move(channels.first)), Streams(std::move(channels.second))});
+            Ends ends = co_await connect_over(channels_between({}), client, server);
+            protected_ones.push_back(
+                {Streams(std::move(ends.client)), Streams(std::move(ends.server))});
+        }
+        const long kept_plain = co_await blocks_kept_by(std::move(plain));
+        const long kept = co_await blocks_kept_by(std::move(protected_ones));
+        EXPECT_LE(kept, kept_plain + spares_of_two_contexts);
     });
 }
 
