@@ -47,6 +47,7 @@
 #include <asyncio/task_group.h>
 #include <asyncio/thread_future.h>
 #include <asyncio/thread_queue.h>
+#include <asyncio/thread_server.h>
 #include <asyncio/timeout.h>
 #include <asyncio/timeout_scope.h>
 #include <asyncio/wait.h>

@@ -27,7 +27,7 @@
 //   shutdown(grace)   all of it in the right order, within a time
 //   ~Server           close, abort_clients, and a cancellation of every handler
 //
-// Thread-safety: loop thread only. A server on several threads is `serve_on_threads`.
+// Thread-safety: loop thread only. A server on several threads: `thread_server.h`.
 
 #include <asyncio/address.h>
 #include <asyncio/coro.h>
@@ -35,6 +35,7 @@
 #include <asyncio/internal/base/ref.h>
 #include <asyncio/internal/base/unique_function.h>
 #include <asyncio/internal/core/body.h>
+#include <asyncio/socket.h>
 #include <asyncio/stream.h>
 #include <asyncio/streams.h>
 
@@ -93,6 +94,7 @@ class Server;
 namespace internal {
 
 class ServerState;
+struct Listener;
 
 /// What a server does with a connection.
 struct ClientHandler {
@@ -104,6 +106,10 @@ struct ClientHandler {
 Coro<Server> serve(ClientHandler handler, std::vector<std::string> hosts, int port,
                    ServerOptions options);
 Coro<Server> serve_at(ClientHandler handler, std::string path, UnixServerOptions options);
+Coro<Server> serve_socket(ClientHandler handler, Socket socket, ServerOptions options);
+/// A server of `loop`, which runs, on sockets that listen.
+Server serve_listening(EventLoop& loop, ClientHandler handler, std::vector<Listener> listeners,
+                       const ServerOptions& options);
 
 template <class Handler>
 concept TakesStream = std::invocable<Handler&, Stream>;
@@ -215,8 +221,8 @@ public:
     Coro<bool> shutdown(Delay grace) const;
 
 private:
-    friend Coro<Server> internal::serve(internal::ClientHandler, std::vector<std::string>, int,
-                                        ServerOptions);
+    friend Server internal::serve_listening(EventLoop&, internal::ClientHandler,
+                                            std::vector<internal::Listener>, const ServerOptions&);
     friend Coro<Server> internal::serve_at(internal::ClientHandler, std::string, UnixServerOptions);
     internal::ServerState& state() const;
 
@@ -280,6 +286,21 @@ Coro<Server> start_server(Handler&& handler, std::vector<std::string> hosts, int
     return internal::serve(
         internal::client_handler(std::forward<Handler>(handler), std::forward<Upgrade>(upgrade)),
         std::move(hosts), port, options);
+}
+
+/// Starts a server on a socket that is bound already: one that another process has handed over, or
+/// one with options of its own. It listens after that, with `ServerOptions::backlog`.
+///
+/// Of the options, those for sockets that `start_server` makes (`family`, `reuse_address`,
+/// `reuse_port`) have no effect. The server owns the socket, and not the file of a Unix socket.
+/// Throws: OsError; `std::invalid_argument` if it is not a stream socket; RuntimeError if no loop
+/// runs.
+/// Python: `asyncio.start_server(handler, sock=…)`.
+template <ConnectionHandler Handler>
+Coro<Server> start_server(Handler&& handler, Socket socket, ServerOptions options = {}) {
+    internal::require_safe_closure<Handler>();
+    return internal::serve_socket(internal::client_handler(std::forward<Handler>(handler)),
+                                  std::move(socket), options);
 }
 
 /// Starts a server on a Unix socket at `path`; an abstract name begins with a NUL.

@@ -154,7 +154,8 @@ private:
     /// bits.
     static constexpr std::uint64_t watched_tag = std::uint64_t{1} << 63;
     static constexpr std::uint64_t user_data_of(int fd, std::uint32_t generation) noexcept {
-        return std::uint64_t{generation & 0x7fffffffu} << 32 | static_cast<std::uint32_t>(fd);
+        return std::uint64_t{generation & Watched::generation_mask} << 32 |
+               static_cast<std::uint32_t>(fd);
     }
 
     // The marks of an operation in flight.
@@ -460,7 +461,8 @@ void EpollBackend::handle(const epoll_event& event, OperationList& finished) noe
 /// the event says. Nothing is armed again: the registration by edge stays until the close.
 void EpollBackend::serve_watched(const epoll_event& event, OperationList& finished) noexcept {
     const auto fd = static_cast<int>(static_cast<std::uint32_t>(event.data.u64));
-    const auto generation = static_cast<std::uint32_t>(event.data.u64 >> 32) & 0x7fffffffu;
+    const auto generation =
+        static_cast<std::uint32_t>(event.data.u64 >> 32) & Watched::generation_mask;
     OperationList done;
     watched_.ready(fd, generation, event.events, done);
     done.for_each([this](Operation& operation) {

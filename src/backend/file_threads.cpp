@@ -32,7 +32,7 @@ constexpr int not_begun = std::numeric_limits<int>::min();
 /// A rename uses a second folder, which is the only second descriptor of an operation that comes
 /// here.
 bool names(const Operation& operation, int fd) noexcept {
-    return operation.fd == fd || operation.second_fd == fd;
+    return fd >= 0 && (operation.fd == fd || operation.second_fd == fd);
 }
 
 /// An operation that would have to wait now must not wait on a descriptor that is being closed.
@@ -92,7 +92,7 @@ bool FileThreads::give(Operation& operation) noexcept {
     const std::lock_guard lock(mutex_);
     runner->active = false;
     // Another runner will take the operation, or has taken it.
-    if (--active_ != 0) return true;
+    if (--active_ != 0 || operation.result != not_begun) return true;
     operation.unlink();
     --given_;
     return false;

@@ -35,7 +35,7 @@
 // the operations that find nothing are polled again: good for a handful, wasteful for thousands.
 //
 // The life of an operation. An operation in flight is in exactly one of four lists, or with the
-// threads:
+// threads, or in a list of its owned descriptor (`WatchedSlot`), from which it goes to `done_`:
 //
 //     submit ──► without_entry_ ──► `polled` or in_kernel_hands_ ──► done_ ──► reported
 //        │             ▲                        │                      ▲
@@ -162,7 +162,7 @@ bool IoUringBackend::must_wait_for_worker(Operation& operation) noexcept {
 Backend::Submitted IoUringBackend::submit_watched(Operation& operation) noexcept {
     const int result = watches_.submit(operation);
     if (result != would_block || finishes_at_once(operation)) return finish(operation, result);
-    keep(operation, in_watch);
+    keep(operation, 0);
     return Submitted::in_flight;
 }
 
@@ -201,13 +201,17 @@ void IoUringBackend::collect_from_threads() noexcept {
     settle_all(ended);
 }
 
-/// Before `fd` is closed. The kernel keeps the file for the polls in the ring, so they are ended by
-/// the next `wait`, and only then the peer of a socket sees the close. No operation is tried after
-/// this, because the number may belong to another file.
+/// Before `fd` is closed. The kernel keeps the file for the polls in the ring. They are ended by the
+/// next `wait`, or at once where the close must not be late (ring_watches.h). No operation is tried
+/// after this, because the number may belong to another file.
 void IoUringBackend::end_operations_on(int fd) noexcept {
     OperationList ended;
-    watches_.forget(fd, ended);
+    const bool ends_at_once = watches_.forget(fd, ended);
     settle_all(ended);
+    if (ends_at_once && thread_ == this_thread()) {
+        watches_.fill_in(ring_, nobody);
+        ring_.look();
+    }
     RingSlot* slot = slots_.find(fd);
     if (slot == nullptr || slot->in_flight == 0) return;
     const auto end_it = [this, fd](Operation& operation) {
@@ -242,7 +246,8 @@ void IoUringBackend::settle_all(OperationList& ended) noexcept {
 
 Backend::Waited IoUringBackend::wait(TimePoint deadline, OperationList& finished) noexcept {
     fork_guard_.check();
-    if (in_flight_ == 0 && deadline == internal::at_once) return Waited::ok;
+    const bool has_work = in_flight_ != 0 || watches_.has_requests();
+    if (!has_work && deadline == internal::at_once) return Waited::ok;
     // The first wait of all, or the first on another thread than before.
     if (thread_ != this_thread()) [[unlikely]]
         take_over();

@@ -72,7 +72,6 @@ private:
     static constexpr unsigned descriptor_closed = 128;
     static constexpr unsigned in_thread = 256;  ///< `file_threads_` has it, and no list.
     static constexpr unsigned counted = 512;    ///< In `RingSlot::in_flight`.
-    static constexpr unsigned in_watch = 1024;  ///< In a list of `watched_`.
 
     bool is_ours(int fd) const noexcept { return fd == ring_.fd() || fd == wake_event_.fd(); }
     /// Whether a look could report or start something. Reads shared memory only, without a system

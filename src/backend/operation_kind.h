@@ -29,7 +29,7 @@ namespace asyncio::lowlevel {
 
 /// The change of its descriptor after which another attempt of an operation can succeed.
 enum class Interest : std::uint8_t {
-    none,      ///< No change: the operation finishes in its first attempt and never waits.
+    none,      ///< No change: the operation does not wait for readiness.
     readable,  ///< Bytes have come, or the end of the stream.
     writable,  ///< There is room.
     asked,     ///< The operation names the events itself.

@@ -43,12 +43,15 @@ bool RingWatches::has_room_to_unwatch() noexcept {
     }
 }
 
-void RingWatches::forget(int fd, OperationList& ended) noexcept {
+bool RingWatches::forget(int fd, OperationList& ended) noexcept {
     const WatchedSlot* slot = watched_.find(fd);
-    if (slot == nullptr) return;
+    if (slot == nullptr) return false;
     if (slot->watched || slot->linked()) --count_;
+    const bool is_connection = slot->is_tcp;
     std::uint32_t generation = 0;
-    if (watched_.forget(fd, generation, ended)) to_unwatch_.push_back(user_data_of(fd, generation));
+    if (!watched_.forget(fd, generation, ended)) return false;
+    to_unwatch_.push_back(user_data_of(fd, generation));
+    return !is_connection;
 }
 
 void RingWatches::fill_in(Ring& ring, std::uint64_t nobody) noexcept {

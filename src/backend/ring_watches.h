@@ -11,8 +11,10 @@
 //                                └───────────────────┘
 //                      the kernel has ended the poll, or the ring was left
 //
-// The kernel keeps the file open for the poll. So the peer of a socket sees its close when the next
-// `wait` has told the kernel to end the poll.
+// The kernel keeps the file open for the poll. So the back-end ends the poll before the close, by a
+// system call of its own: otherwise the address of a listener would still be in use when the close
+// has returned. For connections this would be one more call in a short life. Their polls are ended
+// by the next `wait`, and the peer sees the close then, at the end of the same iteration.
 //
 // Thread-safety: as the back-end.
 
@@ -37,7 +39,8 @@ public:
     int submit(Operation& operation) noexcept;
     void note_new(int fd) noexcept { watched_.note_new(fd); }
     /// The descriptor is about to be closed or given away. Appends its operations to `ended`.
-    void forget(int fd, OperationList& ended) noexcept;
+    /// Returns whether the poll must end before that: `fill_in`, and a look at the ring.
+    bool forget(int fd, OperationList& ended) noexcept;
 
     /// Whether `fill_in` has something to do.
     bool has_requests() const noexcept { return !unwatched_.empty() || !to_unwatch_.empty(); }

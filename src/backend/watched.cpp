@@ -1,9 +1,10 @@
 // The calls on owned descriptors, and what each result tells about the next one.
 //
-// Why a short read empties the flag. A read of a stream brings all that there is, up to the size.
-// So fewer bytes mean that nothing was left at that moment. Bytes that come later are an event of
-// their own. The end of the stream is the exception: it may have come with the same event as the
-// bytes, and would not be told again, so after it every read is tried (`ended`).
+// Why a short read empties the flag. A read of TCP brings all that there is, up to the size. So
+// fewer bytes mean that nothing was left at that moment. Bytes that come later are an event of
+// their own. There are two exceptions. The end of the stream may have come with the same event as
+// the bytes, and would not be told again. And a read ends at the mark of urgent data, with bytes
+// behind it. So after an event that tells of either, every read is tried (`told_once`).
 //
 // Why a short write does not. The kernel takes what fits. The next write would find the socket full
 // in most cases, and learns it by one call.
@@ -23,12 +24,11 @@
 namespace asyncio::lowlevel {
 namespace {
 
-/// Whether the call has brought everything that there was. A peek leaves it there, and a message
-/// says nothing about the next message.
+/// Whether the call has brought everything that there was. A peek leaves it there.
 bool has_emptied(const Operation& operation, int result) noexcept {
-    const bool is_stream_read =
-        operation.kind == OperationKind::recv || operation.kind == OperationKind::read;
-    if (!is_stream_read || (operation.flags & MSG_PEEK) != 0 || result <= 0) return false;
+    const bool reads_tcp =
+        operation.kind == OperationKind::recv && operation.blocking == Blocking::owned_tcp;
+    if (!reads_tcp || (operation.flags & MSG_PEEK) != 0 || result <= 0) return false;
     const std::size_t asked = operation.receive == nullptr
                                   ? operation.size
                                   : std::min(operation.size, Scratch::size_bytes);
@@ -49,7 +49,7 @@ int Watched::attempt_on(WatchedSlot& slot, Operation& operation) noexcept {
     if (interest == Interest::writable) {
         if (result == would_block) slot.writable = false;
     } else if (interest == Interest::readable) {
-        const bool emptied = has_emptied(operation, result) && !slot.ended;
+        const bool emptied = has_emptied(operation, result) && !slot.told_once;
         if (result == would_block || emptied) slot.readable = false;
     }
     if (operation.kind == OperationKind::accept && result >= 0) note_new(result);
@@ -57,12 +57,12 @@ int Watched::attempt_on(WatchedSlot& slot, Operation& operation) noexcept {
 }
 
 /// Whether the call can be saved. Before the descriptor is watched the flags mean nothing. For a
-/// poll this is known if it asks for one direction alone, and if no event has come that stays true
-/// (the end, an error).
+/// poll this is known if it asks for one direction alone, and if nothing has happened that stays
+/// true (the end, an error).
 bool Watched::is_known_to_block(const WatchedSlot& slot, const Operation& operation) noexcept {
     if (!slot.watched) return false;
     const Interest interest = interest_of(operation.kind);
-    const bool polls = interest == Interest::asked && !slot.ended;
+    const bool polls = interest == Interest::asked && !slot.told_once;
     const bool reads = interest == Interest::readable || (polls && operation.events == POLLIN);
     const bool writes = interest == Interest::writable || (polls && operation.events == POLLOUT);
     return (reads && !slot.readable) || (writes && !slot.writable);
@@ -75,12 +75,13 @@ int Watched::submit(Operation& operation) noexcept {
     const Interest interest = interest_of(operation.kind);
     const bool reads = interest == Interest::readable;
     const bool writes = interest == Interest::writable;
-    if (!is_known_to_block(slot, operation)) {
+    const bool may_wait = !finishes_at_once(operation);
+    if (!may_wait || !is_known_to_block(slot, operation)) {
         const int result = attempt_on(slot, operation);
-        if (result != would_block) return result;
+        if (result != would_block || !may_wait) return result;
     }
-    if (finishes_at_once(operation)) return would_block;
     slot.fd = operation.fd;
+    slot.is_tcp = operation.blocking == Blocking::owned_tcp;
     (reads ? slot.reads : writes ? slot.writes : slot.polls).push_back(operation);
     return would_block;
 }
@@ -101,7 +102,7 @@ void Watched::ready(int fd, std::uint32_t generation, std::uint32_t events,
     if (slot == nullptr || !slot->watched) return;
     if ((slot->generation & generation_mask) != generation) return;
     constexpr std::uint32_t broken = POLLERR | POLLHUP;
-    if ((events & (broken | POLLRDHUP)) != 0) slot->ended = true;
+    if ((events & (broken | POLLRDHUP | POLLPRI)) != 0) slot->told_once = true;
     slot->polls.for_each([&](Operation& poll) {
         const std::uint32_t answer = events & (events_of(poll) | broken);
         if (answer == 0) return;
@@ -135,7 +136,7 @@ bool Watched::forget(int fd, std::uint32_t& generation, OperationList& ended) no
     generation = slot->generation++;
     const bool was_watched = slot->watched;
     unwatched(*slot);
-    slot->ended = false;
+    slot->told_once = false;
     return was_watched;
 }
 
@@ -147,7 +148,7 @@ void Watched::note_new(int fd) noexcept {
     if (slot == nullptr || !slot->idle()) return;
     ++slot->generation;
     unwatched(*slot);
-    slot->ended = false;
+    slot->told_once = false;
 }
 
 /// Both flags are set, because a flag that is set in error costs one call, and a flag that is not

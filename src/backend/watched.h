@@ -17,8 +17,11 @@
 //  - An event sets them.
 //  - A call that would block clears its flag. The next operation waits without a call.
 //  - A read that has brought less than was asked for has emptied the socket, and clears the flag,
-//    too. This is true for streams and for no other kind, and not after the peer has ended its
-//    direction: the end itself would not be reported again.
+//    too. This is true for TCP alone, whose owner says so (`Blocking::owned_tcp`): a message is not
+//    all that there is, and a Unix socket cuts a read at a descriptor that comes along. It is not
+//    true either after news that the kernel tells once: the end of the peer's direction, an error,
+//    urgent data, at which TCP cuts a read.
+//  - An operation that may not wait (MSG_DONTWAIT) is always tried. Its result is noted.
 // A change that happens between a call and the clearing of its flag is not lost: the kernel has
 // queued the event by then, and it will set the flag again.
 //
@@ -60,8 +63,11 @@ struct WatchedSlot : internal::ListNode {
     /// A call in this direction may succeed.
     bool readable = true;
     bool writable = true;
-    /// The peer has ended its direction, or the connection is broken. No event will say it again.
-    bool ended = false;
+    /// The peer has ended its direction, or the connection is broken, or there is urgent data. No
+    /// event will say it again.
+    bool told_once = false;
+    /// A connection of TCP (`Blocking::owned_tcp`).
+    bool is_tcp = false;
 
     bool idle() const noexcept { return reads.empty() && writes.empty() && polls.empty(); }
 };
@@ -73,10 +79,11 @@ public:
 
     explicit Watched(Scratch& scratch) : scratch_(scratch) {}
 
-    /// Whether the operation belongs here: it may have to wait, and its descriptor is owned.
+    /// Whether the operation belongs here: its result depends on the readiness of its descriptor,
+    /// which is owned.
     bool takes(const Operation& operation) const noexcept {
-        return interest_of(operation.kind) != Interest::none && !finishes_at_once(operation) &&
-               (operation.blocking == Blocking::owned || is_watched(operation.fd));
+        return interest_of(operation.kind) != Interest::none &&
+               (is_owned(operation.blocking) || is_watched(operation.fd));
     }
 
     /// Carries the operation out, or puts it into a list of its descriptor. Returns its result

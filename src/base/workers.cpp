@@ -230,10 +230,10 @@ void Workers::submit(WorkerJob& job) {
 /// Called with the mutex held, for which the new worker then waits. A failure matters only if there
 /// is no worker at all: otherwise the job waits for one that exists.
 void Workers::start_worker() {
-    // So that `next_job`, which is `noexcept`, can put any worker onto the list.
-    idle_.reserve(workers_.size() + 1);
     Worker& worker = workers_.emplace_back();
     try {
+        // So that `next_job`, which is `noexcept`, can put any worker onto the list.
+        idle_.reserve(workers_.size());
         worker.name = name_ + "_" + std::to_string(workers_.size() - 1);
         worker.thread =
             std::thread([self = shared_from_this(), &worker]() mutable { self->work(worker); });

@@ -1,9 +1,8 @@
 // The close of a descriptor without a task that waits for it.
 //
 // The simulated back-end may report the close later, as the contract allows. So the operation lies
-// in memory of its own, which its report frees. Without memory, or without an open loop, a system
-// call closes the descriptor. That is wrong for a descriptor of the simulated world alone, which
-// then stays open until the world ends.
+// in memory of its own, which its report frees. Without memory the back-end closes the descriptor
+// without an operation. Without an open loop nothing is in flight, and a system call closes it.
 
 #include <asyncio/lowlevel/loop_fd.h>
 
@@ -19,7 +18,7 @@ void LoopFd::close() noexcept {
     Fd fd = std::exchange(fd_, Fd());
     if (!has_loop() || loop_->is_closed()) return;
     auto* operation = new (std::nothrow) Operation;
-    if (operation == nullptr) return;
+    if (operation == nullptr) return loop_->close_now(fd.release());
     operation->kind = OperationKind::close;
     operation->fd = fd.release();
     operation->on_finished = [](Operation& finished) noexcept { delete &finished; };

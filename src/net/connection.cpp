@@ -20,7 +20,7 @@
 #include <asyncio/staggered_race.h>
 
 #include "net/stream_over_socket.h"
-#include "streams/socket_addresses.h"
+#include "streams/socket_facts.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -115,7 +115,8 @@ Coro<Stream> race_to(std::string to, std::vector<Address> addresses, ConnectOpti
     if (!result.winner_index) throw_failed(to, addresses, result.exceptions);
     EventLoop& loop = internal::running_loop("asyncio::open_connection()");
     lowlevel::LoopFd socket(loop, result.winner_result->detach());
-    co_return internal::stream_over_socket(loop, std::move(socket), addresses[*result.winner_index],
+    const Address& peer = addresses[*result.winner_index];
+    co_return internal::stream_over_socket(loop, std::move(socket), peer, peer.is_ip(),
                                            {.limit = options.limit});
 }
 
@@ -153,8 +154,9 @@ Stream connect_accepted_socket(Socket socket, StreamOptions options) {
     EventLoop& loop = internal::running_loop("asyncio::connect_accepted_socket()");
     if (!socket) throw OsError(EBADF, "make a stream of a socket");
     const Address peer = internal::peer_address_of(loop, socket.fileno());
+    const bool is_tcp = internal::is_tcp(loop, socket.fileno());
     lowlevel::LoopFd fd(loop, socket.detach());
-    return internal::stream_over_socket(loop, std::move(fd), peer, options);
+    return internal::stream_over_socket(loop, std::move(fd), peer, is_tcp, options);
 }
 
 }  // namespace no_adl

@@ -24,7 +24,7 @@
 #include <asyncio/sleep.h>
 
 #include "net/receive_room.h"
-#include "streams/socket_addresses.h"
+#include "streams/socket_facts.h"
 
 #include <algorithm>
 #include <cerrno>

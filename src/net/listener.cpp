@@ -12,10 +12,14 @@
 #include <asyncio/exceptions.h>
 #include <asyncio/internal/core/awaitable.h>
 #include <asyncio/lowlevel/operation_awaiter.h>
+#include <asyncio/names.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <exception>
 
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -59,6 +63,61 @@ Listener listen_on(const Address& address, const ListenOptions& options) {
     socket.listen(options.backlog);
     const Address bound = socket.getsockname();
     return Listener{std::move(socket), bound, {}};
+}
+
+namespace {
+
+/// Moves the addresses of a host that are not known yet into a list, and notes them in `known`. A
+/// name and a number of the same address give one socket.
+std::vector<Address> new_addresses(const std::vector<AddressInfo>& found,
+                                   std::vector<Address>& known) {
+    std::vector<Address> fresh;
+    for (const AddressInfo& info : found) {
+        if (std::find(known.begin(), known.end(), info.address) != known.end()) continue;
+        known.push_back(info.address);
+        fresh.push_back(info.address);
+    }
+    return fresh;
+}
+
+/// The address is of a family that is switched off, or of another machine.
+bool is_not_of_this_machine(int error) noexcept {
+    return error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
+}
+
+/// Listens on the addresses of one host. An address that this machine does not have is left out if
+/// the host has another one. The name "localhost" stands for ::1, too, also on a machine without
+/// IPv6, and a server must be able to listen there.
+void listen_on_host(std::vector<Listener>& listeners, const std::vector<Address>& addresses,
+                    const ListenOptions& options) {
+    std::exception_ptr missing;
+    bool listens = addresses.empty();
+    for (const Address& address : addresses) {
+        try {
+            listeners.push_back(listen_on(address, options));
+            listens = true;
+        } catch (const OsError& error) {
+            if (!is_not_of_this_machine(error.error())) throw;
+            missing = std::current_exception();
+        }
+    }
+    if (!listens) std::rethrow_exception(missing);
+}
+
+}  // namespace
+
+/// An error in the middle leaves nothing: the sockets that listen already are closed with the list.
+Coro<std::vector<Listener>> listen_on_hosts(std::vector<std::string> hosts, int port,
+                                            ServerOptions options) {
+    const ListenOptions listen{options.backlog, options.reuse_address, options.reuse_port};
+    const AddressHints hints{.family = options.family, .type = SOCK_STREAM, .flags = AI_PASSIVE};
+    std::vector<Listener> listeners;
+    std::vector<Address> known;
+    for (const std::string& host : hosts) {
+        const std::vector<AddressInfo> found = co_await getaddrinfo(host, port, hints);
+        listen_on_host(listeners, new_addresses(found, known), listen);
+    }
+    co_return listeners;
 }
 
 namespace {

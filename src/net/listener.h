@@ -5,10 +5,12 @@
 
 #include <asyncio/address.h>
 #include <asyncio/coro.h>
+#include <asyncio/server.h>
 #include <asyncio/socket.h>
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace asyncio::internal {
 
@@ -23,7 +25,8 @@ struct Listener {
     Socket socket;
     Address address;
     /// The file to remove at the end, if it is still this one.
-    SocketFile file;
+    SocketFile file = {};
+    bool is_tcp = address.is_ip();
 };
 
 /// The options of a listening socket; those of `ServerOptions` with the same names.
@@ -35,6 +38,11 @@ struct ListenOptions {
 
 /// Makes a socket that listens on an IPv4 or IPv6 address. Throws: OsError that names the address.
 Listener listen_on(const Address& address, const ListenOptions& options);
+
+/// Looks the hosts up and makes sockets that listen on their addresses. Connections wait in the
+/// kernel until a server accepts them. Throws: as `start_server`; nothing listens then.
+Coro<std::vector<Listener>> listen_on_hosts(std::vector<std::string> hosts, int port,
+                                            ServerOptions options);
 
 /// Makes a socket that listens at a path. An old socket at the path is replaced. Throws: OsError
 /// that names the path.

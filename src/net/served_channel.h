@@ -28,8 +28,8 @@ namespace asyncio::internal {
 
 class ServedChannel final : public SocketChannel {
 public:
-    ServedChannel(lowlevel::LoopFd socket, const Address& peer) noexcept
-        : SocketChannel(std::move(socket), peer) {}
+    ServedChannel(lowlevel::LoopFd socket, const Address& peer, bool is_tcp) noexcept
+        : SocketChannel(std::move(socket), peer, is_tcp) {}
     ~ServedChannel() override { tell_end(); }
 
     Submitted close(Side side, lowlevel::Operation& operation) noexcept override {

@@ -2,8 +2,8 @@
 //
 // A server is made in four steps: the names become addresses, each address becomes a socket that
 // listens, the state takes the sockets over, and an accepting task starts for each of them. An
-// error in any step leaves nothing behind, because the handle that is being made owns what there
-// is.
+// error in any step leaves nothing behind: the list of sockets, and later the handle, owns what
+// there is. A server on several threads makes the last two steps on each of them.
 //
 // Two functions end a server for the program, `shutdown` and the end of `serve_forever`; they
 // differ in their patience alone. The destructor of the handle is the third, and waits for nothing.
@@ -15,17 +15,13 @@
 #include <asyncio/server.h>
 
 #include <asyncio/finally.h>
-#include <asyncio/names.h>
 #include <asyncio/timeout.h>
 
 #include "net/server_state.h"
+#include "streams/socket_facts.h"
 
-#include <algorithm>
-#include <cerrno>
-#include <exception>
 #include <stdexcept>
 
-#include <netdb.h>
 #include <sys/socket.h>
 
 namespace asyncio {
@@ -37,66 +33,44 @@ Server server_of(EventLoop& loop, ClientHandler handler, const ServerLimits& lim
     return Server(Ref<ServerState>::adopt(new ServerState(loop, std::move(handler), limits)));
 }
 
-/// Moves the addresses of a host that are not known yet into a list, and notes them in `known`. A
-/// name and a number of the same address give one socket.
-std::vector<Address> new_addresses(const std::vector<AddressInfo>& found,
-                                   std::vector<Address>& known) {
-    std::vector<Address> fresh;
-    for (const AddressInfo& info : found) {
-        if (std::find(known.begin(), known.end(), info.address) != known.end()) continue;
-        known.push_back(info.address);
-        fresh.push_back(info.address);
-    }
-    return fresh;
-}
-
-/// The address is of a family that is switched off, or of another machine.
-bool is_not_of_this_machine(int error) noexcept {
-    return error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
-}
-
-/// Listens on the addresses of one host. An address that this machine does not have is left out if
-/// the host has another one. The name "localhost" stands for ::1, too, also on a machine without
-/// IPv6, and a server must be able to listen there.
-void listen_on_host(ServerState& server, const std::vector<Address>& addresses,
-                    const ListenOptions& options) {
-    std::exception_ptr missing;
-    bool listens = addresses.empty();
-    for (const Address& address : addresses) {
-        try {
-            server.add(listen_on(address, options));
-            listens = true;
-        } catch (const OsError& error) {
-            if (!is_not_of_this_machine(error.error())) throw;
-            missing = std::current_exception();
-        }
-    }
-    if (!listens) std::rethrow_exception(missing);
+ServerLimits limits_of(const ServerOptions& options) {
+    return {.stream_limit = options.limit,
+            .max_connections = options.max_connections,
+            .grace = options.grace,
+            .no_delay = options.no_delay,
+            .keep_alive = options.keep_alive};
 }
 
 }  // namespace
 
-/// The handle exists before the first socket is made. So an address that cannot be used leaves
-/// nothing: the sockets that listen already are closed with the handle.
-/// Every socket listens before the first one accepts, so no client has been served by then.
+Server serve_listening(EventLoop& loop, ClientHandler handler, std::vector<Listener> listeners,
+                       const ServerOptions& options) {
+    Server server = server_of(loop, std::move(handler), limits_of(options));
+    for (Listener& listener : listeners) server.state().add(std::move(listener));
+    if (options.start_serving) server.start_serving();
+    return server;
+}
+
+/// Every socket listens before the first one accepts, so no client is served by a server that fails
+/// to start.
 Coro<Server> serve(ClientHandler handler, std::vector<std::string> hosts, int port,
                    ServerOptions options) {
     EventLoop& loop = running_loop("asyncio::start_server()");
-    const ServerLimits limits{.stream_limit = options.limit,
-                              .max_connections = options.max_connections,
-                              .grace = options.grace,
-                              .no_delay = options.no_delay,
-                              .keep_alive = options.keep_alive};
-    const ListenOptions listen{options.backlog, options.reuse_address, options.reuse_port};
-    const AddressHints hints{.family = options.family, .type = SOCK_STREAM, .flags = AI_PASSIVE};
-    Server server = server_of(loop, std::move(handler), limits);
-    std::vector<Address> known;
-    for (const std::string& host : hosts) {
-        const std::vector<AddressInfo> found = co_await getaddrinfo(host, port, hints);
-        listen_on_host(server.state(), new_addresses(found, known), listen);
-    }
-    if (options.start_serving) server.start_serving();
-    co_return server;
+    std::vector<Listener> listeners = co_await listen_on_hosts(std::move(hosts), port, options);
+    co_return serve_listening(loop, std::move(handler), std::move(listeners), options);
+}
+
+/// The file of a Unix socket stays: the code that has bound it knows what it is for.
+Coro<Server> serve_socket(ClientHandler handler, Socket socket, ServerOptions options) {
+    EventLoop& loop = running_loop("asyncio::start_server()");
+    const bool is_stream = socket.getsockopt(SOL_SOCKET, SO_TYPE) == SOCK_STREAM;
+    if (!is_stream) throw std::invalid_argument("start_server: the socket is not a stream socket");
+    socket.listen(options.backlog);
+    const Address address = socket.getsockname();
+    std::vector<Listener> listeners;
+    const bool speaks_tcp = is_tcp(loop, socket.fileno());
+    listeners.push_back({.socket = std::move(socket), .address = address, .is_tcp = speaks_tcp});
+    co_return serve_listening(loop, std::move(handler), std::move(listeners), options);
 }
 
 /// A Unix socket has no port to find, and one address.

@@ -126,7 +126,8 @@ Coro<void> pause(ServerState& server, Duration limit) {
 /// The result of the operation gets its owner here, before anything can throw. The address of the
 /// peer goes into the channel and not into the frame of the task: the frame would need the room for
 /// the longest address of all families, in every connection.
-void take(ServerState& server, int fd, const sockaddr_storage& storage, std::size_t size) {
+void take(ServerState& server, const Listener& listener, int fd, const sockaddr_storage& storage,
+          std::size_t size) {
     EventLoop& loop = server.loop();
     lowlevel::LoopFd socket(loop, lowlevel::Fd(fd));
     if (!server.is_serving()) return;
@@ -135,7 +136,7 @@ void take(ServerState& server, int fd, const sockaddr_storage& storage, std::siz
         Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length);
     if (peer.is_ip() && server.limits().no_delay) set_option(loop, fd, IPPROTO_TCP, TCP_NODELAY);
     if (peer.is_ip() && server.limits().keep_alive) set_option(loop, fd, SOL_SOCKET, SO_KEEPALIVE);
-    auto channel = std::make_shared<ServedChannel>(std::move(socket), peer);
+    auto channel = std::make_shared<ServedChannel>(std::move(socket), peer, listener.is_tcp);
     loop.create_task(serve_client(ServerState::Counted(server), std::move(channel)),
                      {.eager_start = true});
 }
@@ -179,7 +180,7 @@ Coro<void> accept_on(ServerState& server, const Listener& listener) {
                                            .size = sizeof storage};
         const int result = co_await lowlevel::perform_in_place(request);
         if (result >= 0) {
-            take(server, result, storage, request.size);
+            take(server, listener, result, storage, request.size);
             reported = false;
         } else if (server.is_serving()) {
             co_await recover(server, listener, -result, reported);
@@ -243,28 +244,34 @@ void ServerState::note_change() noexcept {
 
 namespace {
 
-/// Accepts until the server does not serve any more. A failed allocation costs a connection, and
-/// not the server. So what runs between two calls of `accept_on` allocates nothing. The sleep keeps
-/// the task from trying without a wait: the next frame may fail as well.
-Coro<void> keep_accepting(ServerState& server, const Listener& listener) {
-    while (server.is_serving()) {
+/// Requests to cancel the task are held back meanwhile.
+Coro<void> remove_file_of([[maybe_unused]] ServerState::Accepting accepting, SocketFile file) {
+    const CancelMask mask(running_task("asyncio::Server"));
+    co_await remove_socket_file(std::move(file));
+}
+
+/// An accepting task: accepts until the server does not serve any more, and then removes the file
+/// of a Unix socket, also after a cancellation. A failed allocation costs a connection, and not the
+/// server. So everything that may need memory stands inside a `try`. The sleep keeps the task from
+/// trying without a wait: the next frame may fail as well.
+Coro<void> run_listener(ServerState::Accepting accepting, const Listener& listener) {
+    ServerState& server = *accepting;
+    std::exception_ptr cancellation;
+    bool needs_pause = false;
+    while (server.is_serving() && cancellation == nullptr) {
         try {
+            if (std::exchange(needs_pause, false)) co_await sleep(pause_without_descriptors);
             co_await accept_on(server, listener);
+        } catch (const CancelledError&) {
+            cancellation = std::current_exception();
         } catch (const std::bad_alloc&) {
+            needs_pause = true;
             report(server.loop(), "a server has lost a connection for lack of memory",
                    std::current_exception());
         }
-        if (server.is_serving()) co_await sleep(pause_without_descriptors);
     }
-}
-
-/// An accepting task. The file of a Unix socket is removed at its end, also after a cancellation.
-Coro<void> run_listener(ServerState::Accepting accepting, const Listener& listener) {
-    const auto accept = [&]() -> Coro<void> { co_await keep_accepting(*accepting, listener); };
-    const auto clean_up = [&]() -> Coro<void> {
-        if (!listener.file.path.empty()) co_await remove_socket_file(listener.file);
-    };
-    co_await finally_(accept, clean_up);
+    if (!listener.file.path.empty()) co_await remove_file_of(std::move(accepting), listener.file);
+    if (cancellation != nullptr) std::rethrow_exception(cancellation);
 }
 
 }  // namespace
@@ -280,15 +287,6 @@ void ServerState::start() {
         accepting_tasks_.push_back(loop_.create_task(run_listener(Accepting(*this), listener)));
 }
 
-namespace {
-
-/// The reference keeps the listener, and the server counts the removal among its tasks.
-Coro<void> remove_file_of(ServerState::Accepting, const Listener& listener) {
-    co_await remove_socket_file(listener.file);
-}
-
-}  // namespace
-
 /// For a server that has never served, and has no accepting tasks to do it. On a loop that is
 /// closed, or without memory, the files stay, as those of a program that was killed.
 void ServerState::remove_files() noexcept {
@@ -296,7 +294,7 @@ void ServerState::remove_files() noexcept {
     for (const Listener& listener : listeners_) {
         if (listener.file.path.empty()) continue;
         try {
-            loop_.create_task(remove_file_of(Accepting(*this), listener));
+            loop_.create_task(remove_file_of(Accepting(*this), listener.file));
         } catch (const std::bad_alloc&) {
             continue;
         }

@@ -23,7 +23,7 @@
 #include "net/growing_pause.h"
 #include "net/message.h"
 #include "streams/loop_descriptors.h"
-#include "streams/socket_addresses.h"
+#include "streams/socket_facts.h"
 
 #include <algorithm>
 #include <cerrno>

@@ -16,10 +16,10 @@
 
 namespace asyncio::internal {
 
-/// A stream over a connected socket. `peer` may be empty.
+/// A stream over a connected socket. The parameters are those of `SocketChannel`.
 inline Stream stream_over_socket(EventLoop& loop, lowlevel::LoopFd socket, const Address& peer,
-                                 const StreamOptions& options) {
-    return Stream(loop, std::make_shared<SocketChannel>(std::move(socket), peer), options);
+                                 bool is_tcp, const StreamOptions& options) {
+    return Stream(loop, std::make_shared<SocketChannel>(std::move(socket), peer, is_tcp), options);
 }
 
 }  // namespace asyncio::internal

@@ -9,7 +9,7 @@
 
 #include "streams/socket_channel.h"
 
-#include "streams/socket_addresses.h"
+#include "streams/socket_facts.h"
 
 #include <cerrno>
 #include <cstring>
@@ -33,8 +33,8 @@ Submitted finished(Operation& operation, int result) noexcept {
 
 }  // namespace
 
-SocketChannel::SocketChannel(lowlevel::LoopFd socket, const Address& peer) noexcept
-    : socket_(std::move(socket)) {
+SocketChannel::SocketChannel(lowlevel::LoopFd socket, const Address& peer, bool is_tcp) noexcept
+    : socket_(std::move(socket)), is_tcp_(is_tcp) {
     if (!peer.is_ip()) return;
     peer_size_ = static_cast<std::uint8_t>(peer.size());
     std::memcpy(peer_.data(), peer.data(), peer_size_);
@@ -52,7 +52,7 @@ Submitted SocketChannel::submit(Operation& operation) noexcept {
     operation.kind = reads ? OperationKind::recv : OperationKind::send;
     operation.fd = socket_.get();
     operation.flags = 0;
-    operation.blocking = lowlevel::Blocking::owned;
+    operation.blocking = is_tcp_ ? lowlevel::Blocking::owned_tcp : lowlevel::Blocking::owned;
     return socket_.loop()->submit(operation);
 }
 

@@ -31,7 +31,8 @@ namespace asyncio::internal {
 class SocketChannel : public lowlevel::Channel {
 public:
     /// Takes the connected socket over. `peer` may be empty: it is asked for when it is needed.
-    SocketChannel(lowlevel::LoopFd socket, const Address& peer) noexcept;
+    /// `is_tcp` lets the back-end save calls; false is right for every socket.
+    SocketChannel(lowlevel::LoopFd socket, const Address& peer, bool is_tcp) noexcept;
 
     std::string name() const override;
     Submitted submit(lowlevel::Operation& operation) noexcept override;
@@ -57,6 +58,7 @@ private:
     /// The peer's address, if it is an IPv4 or IPv6 address. The longest has this many bytes.
     std::array<std::byte, 28> peer_;
     std::uint8_t peer_size_ = 0;
+    bool is_tcp_;
     bool reading_closed_ = false;
     bool writing_closed_ = false;
 };

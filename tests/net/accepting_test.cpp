@@ -55,6 +55,21 @@ Coro<> end(const Server& server) {
     co_await server.wait_closed();
 }
 
+TEST(accepting, a_server_can_end_whose_accepting_task_was_cancelled_before_its_first_step) {
+    run_test([]() -> Coro<> {
+        const Server server =
+            co_await start_server(serve_for_ever, "127.0.0.1", 0, {.start_serving = false});
+        const TaskRef self = current_task();
+        server.start_serving();
+        for (const TaskRef& task : all_tasks()) {
+            if (task != self) task.cancel();
+        }
+        const auto end_it = [&]() -> Coro<> { co_await end(server); };
+        const bool hangs = co_await move_on_after(10s, end_it);
+        EXPECT_FALSE(hangs);
+    });
+}
+
 // --- A server that ends while connections arrive ------------------------------------------------
 
 /// Connects a client, and returns so many steps after the server has accepted it. After no step,

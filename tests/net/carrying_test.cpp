@@ -99,7 +99,7 @@ TEST_P(carrying, TRN_03_the_memory_that_was_written_is_free_when_write_returns) 
     });
 }
 
-TEST_P(carrying, TRN_16_TRN_20_a_hundred_thousand_tiny_writes_arrive_in_order) {
+TEST_P(carrying, TRN_16_a_hundred_thousand_tiny_writes_arrive_in_order) {
     run_test([]() -> Coro<> {
         const Ends ends = co_await make();
         const std::string& before = more_than_fits();
@@ -113,6 +113,59 @@ TEST_P(carrying, TRN_16_TRN_20_a_hundred_thousand_tiny_writes_arrive_in_order) {
         ends.client.close();
         const std::string got = co_await ends.server.read();
         EXPECT_TRUE(got == before + sent);
+    });
+}
+
+TEST_P(carrying, TRN_16_tiny_writes_into_an_empty_buffer_arrive_in_order_and_others_run) {
+    run_test([]() -> Coro<> {
+        const Ends ends = co_await make();
+        std::string sent;
+        const auto write = [&]() -> Coro<> {
+            for (int i = 0; i < 100'000; ++i) {
+                const std::string piece = std::to_string(i) + " ";
+                ends.client.write(piece);
+                sent += piece;
+                if (i % 1000 == 0) co_await ends.client.drain();
+            }
+            ends.client.close();
+        };
+        Task<> writing = create_task(write());
+        const std::string got = co_await ends.server.read();
+        co_await writing;
+        EXPECT_TRUE(got == sent);
+    });
+}
+
+/// The shortest of a few tries, because other programs run as well.
+template <class Work>
+std::chrono::nanoseconds time_of(Work work) {
+    auto shortest = std::chrono::nanoseconds::max();
+    for (int round = 0; round < 5; ++round) {
+        const auto start = std::chrono::steady_clock::now();
+        work();
+        shortest =
+            std::min<std::chrono::nanoseconds>(shortest, std::chrono::steady_clock::now() - start);
+    }
+    return shortest;
+}
+
+TEST_P(carrying, TRN_20_a_write_and_a_look_at_the_buffer_cost_the_same_behind_many_others) {
+    run_test([]() -> Coro<> {
+        const Ends ends = co_await make();
+        ends.client.write(more_than_fits());
+        std::size_t looks = 0;
+        const auto write_some = [&] {
+            for (int i = 0; i < 1000; ++i) {
+                ends.client.write("tiny");
+                looks += ends.client.writer.get_write_buffer_size() > 0 ? 1 : 0;
+            }
+        };
+        const auto before = time_of(write_some);
+        for (int i = 0; i < 100; ++i) write_some();
+        const auto after = time_of(write_some);
+        EXPECT_EQ(looks, 110'000u);
+        EXPECT_LT(after, 10 * before + std::chrono::milliseconds(1));
+        ends.client.abort();
     });
 }
 
@@ -166,12 +219,14 @@ TEST_P(carrying, TRN_08_TRN_18_a_close_sends_what_is_buffered_and_an_abort_drops
         {
             const Ends ends = co_await make();
             ends.client.write(sent);
+            EXPECT_GT(ends.client.writer.get_write_buffer_size(), 0u);
+            ends.client.write(" behind the write that is busy");
             ends.client.close();
             ends.client.close();
             Task<std::string> reading = create_task(ends.server.read());
             co_await ends.client.wait_closed();
             const std::string got = co_await reading;
-            EXPECT_TRUE(got == sent);
+            EXPECT_TRUE(got == sent + " behind the write that is busy");
         }
         const Ends ends = co_await make();
         ends.client.write(sent);
@@ -238,6 +293,27 @@ TEST_P(carrying, TRN_10_writes_after_the_connection_was_lost_are_dropped_and_dra
         EXPECT_EQ(ends.server.writer.get_write_buffer_size(), 0u);
         const int again = co_await error_number(ends.server.drain());
         EXPECT_EQ(again, error);
+    });
+}
+
+TEST_P(carrying, TRN_11_a_reset_reaches_the_write_and_not_the_log) {
+    run_test([]() -> Coro<> {
+        int reports = 0;
+        get_running_loop().set_exception_handler(
+            [&](EventLoop&, const ErrorContext&) { ++reports; });
+        {
+            const Ends ends = co_await make();
+            ends.client.write(more_than_fits());
+            Task<> draining = create_task(drained(ends.client.writer));
+            co_await readable(ends.server.fd());
+            ends.server.abort();
+            const int error = co_await error_number(std::move(draining));
+            EXPECT_TRUE(error == ECONNRESET || error == EPIPE) << error;
+            const int at_close = co_await error_number(ends.client.aclose());
+            EXPECT_EQ(at_close, error);
+        }
+        co_await sleep(1ms);
+        EXPECT_EQ(reports, 0);
     });
 }
 

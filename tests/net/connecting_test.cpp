@@ -216,7 +216,7 @@ TEST(connecting, NET_07_a_cancelled_one_leaves_no_socket_whenever_it_is_cancelle
     });
 }
 
-TEST(connecting, NET_07_a_socket_of_the_program_stays_open_and_can_connect_again) {
+TEST(connecting, NET_07_SCK_05_a_socket_of_the_program_stays_open_and_can_connect_again) {
     run_watched([](World&) -> Coro<> {
         Silent silent = co_await silent_listener();
         const Address address = Address::ip(loopback, static_cast<std::uint16_t>(silent.port));

@@ -123,7 +123,7 @@ TEST(connection, WRT_06_closes_with_unread_bytes) {
         Server server = co_await start_server(
             [](Stream stream) -> Coro<> { co_await stream.send("never read"); }, loopback, 0);
         Stream stream = co_await open_connection(loopback, server.port());
-        co_await sleep(1ms);
+        co_await readable(stream.fd());
         co_await stream.aclose();
         server.close();
         co_await server.wait_closed();
@@ -163,6 +163,34 @@ TEST(connection, WRT_03_a_write_to_a_peer_that_is_gone_ends_with_an_error) {
             co_await sleep(1ms);
         }
         EXPECT_TRUE(error == ECONNRESET || error == EPIPE) << error;
+        server.close();
+        co_await server.wait_closed();
+    });
+}
+
+/// Only the drains let the other task run, which makes the peer go.
+TEST(connection, WRT_03_writes_and_drains_alone_let_the_news_of_the_end_come) {
+    run_test([]() -> Coro<> {
+        Stream peer;
+        const auto keep = [&peer](Stream stream) { peer = std::move(stream); };
+        Server server = co_await start_server(keep, loopback, 0);
+        Stream stream = co_await open_connection(loopback, server.port());
+        co_await becomes([&] { return static_cast<bool>(peer); });
+        const support::Ticks ticks;
+        const auto abort_soon = [&]() -> Coro<> {
+            for (int step = 0; step < 3; ++step) co_await sleep(0ms);
+            peer.abort();
+        };
+        Task<> aborting = create_task(abort_soon());
+        int error = 0;
+        int rounds = 0;
+        for (; rounds < 10'000 && error == 0; ++rounds) {
+            stream.write("x");
+            error = co_await error_number(stream.drain());
+        }
+        EXPECT_TRUE(error == ECONNRESET || error == EPIPE) << error << " after " << rounds;
+        EXPECT_GE(ticks.count(), 3);
+        co_await aborting;
         server.close();
         co_await server.wait_closed();
     });

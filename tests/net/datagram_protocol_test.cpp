@@ -182,7 +182,7 @@ TEST(datagram_protocol, the_endpoint_holds_the_protocol_until_connection_lost) {
     });
 }
 
-TEST(datagram_protocol, an_exception_goes_to_the_handler_and_the_endpoint_goes_on) {
+TEST(datagram_protocol, TRN_12_an_exception_goes_to_the_handler_and_the_endpoint_goes_on) {
     run_test([]() -> Coro<> {
         std::vector<std::string> errors;
         get_running_loop().set_exception_handler([&](EventLoop&, const ErrorContext& context) {
@@ -200,6 +200,24 @@ TEST(datagram_protocol, an_exception_goes_to_the_handler_and_the_endpoint_goes_o
         EXPECT_EQ(errors.size(), 3u);
         co_await end_of(server, *diary);
         get_running_loop().set_exception_handler(nullptr);
+    });
+}
+
+const ContextVar<int> place("place", 0);
+
+TEST(datagram_protocol, CTX_05_the_callbacks_run_in_the_context_in_which_the_endpoint_was_made) {
+    run_test([]() -> Coro<> {
+        std::vector<int> found;
+        const auto diary = std::make_shared<Diary>();
+        diary->when_made = diary->when_received = [&] { found.push_back(place.get()); };
+        place.set(1);
+        Datagram server = co_await open_with(diary);
+        place.set(2);
+        Datagram client = co_await connected_endpoint(server.local());
+        co_await client.send("x");
+        co_await becomes([&] { return found.size() == 2; });
+        EXPECT_EQ(found, (std::vector<int>{1, 1}));
+        co_await end_of(server, *diary);
     });
 }
 

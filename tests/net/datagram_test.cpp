@@ -155,7 +155,8 @@ TEST(datagram, UDP_06_options_are_set) {
         const std::string text = co_await error_text(open_datagram(alone));
         EXPECT_EQ(text, "bind to " + first.local().to_string() + ": Address already in use");
         Datagram caller = co_await open_here({.allow_broadcast = true});
-        EXPECT_GE(caller.fd(), 0);
+        EXPECT_NE(option_of(caller.fd(), SOL_SOCKET, SO_BROADCAST), 0);
+        EXPECT_EQ(option_of(first.fd(), SOL_SOCKET, SO_BROADCAST), 0);
     });
 }
 

@@ -10,6 +10,7 @@
 #include "net/system_names.h"
 #include "support/run_test.h"
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
@@ -18,6 +19,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <netdb.h>
@@ -54,7 +56,11 @@ inline Names::Addresses missing(int error = EAI_NONAME, asyncio::Duration delay 
 /// A door that threads wait at. Closed at first only if a test closes it.
 class Door {
 public:
-    ~Door() { open(); }
+    /// Lets every thread pass, also those of lookups that no task waits for any more.
+    ~Door() {
+        open();
+        wait_for(0);
+    }
     void close() {
         const std::lock_guard lock(mutex_);
         closed_ = true;
@@ -92,8 +98,14 @@ private:
 /// A table of hosts. Thread-safety: any thread may ask.
 class FakeNames final : public Names {
 public:
+    /// Waits for lookups that are still being answered, since they use the table.
+    ~FakeNames() override {
+        while (asking_ != 0) std::this_thread::yield();
+    }
+
     Addresses addresses_of(const std::string& host, const std::string& service,
                            const AddressHints& hints) override {
+        const Asking asking(asking_);
         {
             const std::lock_guard lock(mutex_);
             asked_.push_back({host, service, hints});
@@ -104,6 +116,7 @@ public:
     }
 
     Name name_of(const Address& address, int flags) override {
+        const Asking asking(asking_);
         {
             const std::lock_guard lock(mutex_);
             asked_.push_back({address.to_string(), std::to_string(flags), {}});
@@ -125,6 +138,19 @@ public:
     std::function<void(const std::string& host)> on_question;
 
 private:
+    /// Counts a lookup while it is answered.
+    class Asking {
+    public:
+        explicit Asking(std::atomic<int>& count) noexcept : count_(count) { ++count_; }
+        Asking(const Asking&) = delete;
+        Asking& operator=(const Asking&) = delete;
+        ~Asking() { --count_; }
+
+    private:
+        std::atomic<int>& count_;
+    };
+
+    std::atomic<int> asking_{0};
     std::mutex mutex_;
     std::vector<Asked> asked_;
 };

@@ -3,6 +3,7 @@
 // numbers.
 
 #include <asyncio.h>
+#include <asyncio/lowlevel/perform_now.h>
 
 #include "support/run_test.h"
 
@@ -69,6 +70,20 @@ Coro<bool> becomes(Condition condition) {
 
 /// Whether the world is simulated. It knows no files of Unix sockets.
 inline bool is_simulated() { return std::string_view(EventLoop().backend_name()) == "simulated"; }
+
+/// The value of an option of a socket, which may be one of the simulated world.
+inline int option_of(int fd, int level, int option) {
+    int value = 0;
+    const int result =
+        lowlevel::perform_now(get_running_loop(), {.kind = lowlevel::OperationKind::getsockopt,
+                                                   .fd = fd,
+                                                   .second_fd = option,
+                                                   .flags = level,
+                                                   .buffer = &value,
+                                                   .size = sizeof value});
+    EXPECT_EQ(result, 0);
+    return value;
+}
 
 /// Text whose every part tells where it belongs.
 inline std::string numbered(std::size_t bytes) {

@@ -164,7 +164,28 @@ TEST(sendfile, SFD_02_without_a_fallback_it_says_so) {
     });
 }
 
-TEST(sendfile, SFD_02_datagrams_and_unix_sockets) {
+TEST(sendfile, SFD_02_a_unix_socket) {
+    run_test([]() -> Coro<> {
+        Socket listener(AF_UNIX);
+        listener.bind(
+            Address::local(std::string("\0asyncio-sendfile-", 18) + std::to_string(::getpid())));
+        listener.listen();
+        Socket sender(AF_UNIX);
+        co_await sender.connect(listener.getsockname());
+        Accepted accepted = co_await listener.accept();
+        const std::string content = numbered(1'000'000);
+        const lowlevel::Fd file = file_with(content);
+        Task<std::string> receiving = create_task(all_of(accepted.socket));
+        const std::uint64_t sent = co_await sender.sendfile(file.get(), {.offset = 10});
+        EXPECT_EQ(sent, content.size() - 10);
+        sender.close();
+        const std::string got = co_await receiving;
+        EXPECT_TRUE(got == content.substr(10));
+        EXPECT_EQ(position_of(file), 1'000'000);
+    });
+}
+
+TEST(sendfile, SFD_02_datagrams) {
     run_test([]() -> Coro<> {
         Socket one(AF_INET, SOCK_DGRAM);
         Socket other(AF_INET, SOCK_DGRAM);
@@ -190,6 +211,42 @@ TEST(sendfile, SFD_05_a_peer_that_goes_is_an_error_and_the_position_tells_how_fa
         EXPECT_TRUE(error == EPIPE || error == ECONNRESET) << error;
         EXPECT_GE(position_of(file), 100'000);
         EXPECT_LT(position_of(file), 20'000'000);
+    });
+}
+
+/// The sender's own end fails it, so the receiver gets exactly what was sent.
+TEST(sendfile, SFD_01_SFD_05_after_an_error_the_position_is_behind_the_last_byte_that_was_sent) {
+    run_test([]() -> Coro<> {
+        const std::string content = numbered(20'000'000);
+        const lowlevel::Fd file = file_with(content);
+        FilePair pair = co_await pair_for_files();
+        Task<std::uint64_t> sending =
+            create_task(pair.sender.sendfile(file.get(), {.offset = 1000}));
+        std::string got = co_await pair.receiver.recv(65'536);
+        pair.sender.shutdown(SHUT_WR);
+        const int error = co_await error_number(std::move(sending));
+        EXPECT_EQ(error, EPIPE);
+        got += co_await all_of(pair.receiver);
+        EXPECT_EQ(position_of(file), static_cast<long>(1000 + got.size()));
+        EXPECT_TRUE(got == content.substr(1000, got.size()));
+    });
+}
+
+TEST(sendfile, SFD_01_SFD_06_after_a_cancellation_the_position_counts_from_the_offset) {
+    run_test([]() -> Coro<> {
+        const std::string content = numbered(20'000'000);
+        const lowlevel::Fd file = file_with(content);
+        FilePair pair = co_await pair_for_files();
+        Task<std::uint64_t> sending =
+            create_task(pair.sender.sendfile(file.get(), {.offset = 1000}));
+        std::string got = co_await pair.receiver.recv(65'536);
+        sending.cancel();
+        co_await until_done(sending);
+        EXPECT_TRUE(sending.cancelled());
+        pair.sender.close();
+        got += co_await all_of(pair.receiver);
+        EXPECT_EQ(position_of(file), static_cast<long>(1000 + got.size()));
+        EXPECT_TRUE(got == content.substr(1000, got.size()));
     });
 }
 

@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -439,6 +441,66 @@ TEST(server, NET_13_an_address_in_use_is_named_and_nothing_listens) {
             co_await error_text(start_server(echo, loopback, server.port()));
         EXPECT_EQ(message, "bind to " + address + ": Address already in use");
         co_await end(server);
+    });
+}
+
+/// The options of both ends of a connection: TCP_NODELAY of the client, TCP_NODELAY and
+/// SO_KEEPALIVE of the server.
+Coro<std::vector<bool>> options_of_ends(ConnectOptions of_client, ServerOptions of_server) {
+    std::vector<bool> found;
+    bool is_done = false;
+    const auto look = [&](Stream stream) {
+        found.push_back(option_of(stream.fd(), IPPROTO_TCP, TCP_NODELAY) != 0);
+        found.push_back(option_of(stream.fd(), SOL_SOCKET, SO_KEEPALIVE) != 0);
+        is_done = true;
+    };
+    Server server = co_await start_server(look, loopback, 0, of_server);
+    const Stream client = co_await open_connection(loopback, server.port(), of_client);
+    found.insert(found.begin(), option_of(client.fd(), IPPROTO_TCP, TCP_NODELAY) != 0);
+    co_await becomes([&] { return is_done; });
+    co_await end(server);
+    co_return found;
+}
+
+TEST(server, NET_47_small_writes_are_sent_at_once_and_idle_connections_probed_as_the_options_say) {
+    run_test([]() -> Coro<> {
+        std::vector<bool> found = co_await options_of_ends({}, {});
+        EXPECT_EQ(found, (std::vector<bool>{true, true, false}));
+        found =
+            co_await options_of_ends({.no_delay = false}, {.keep_alive = true, .no_delay = false});
+        EXPECT_EQ(found, (std::vector<bool>{false, false, true}));
+    });
+}
+
+/// A port that no socket of either family uses.
+Coro<int> free_port() {
+    Server server = co_await start_server(echo, loopback, 0);
+    const int port = server.port();
+    co_await end(server);
+    co_return port;
+}
+
+Coro<> expect_echo_at(std::string host, int port) {
+    const Stream client = co_await open_connection(std::move(host), port);
+    co_await client.send("x");
+    const std::string got = co_await client.readexactly(1);
+    EXPECT_EQ(got, "x");
+}
+
+/// An IPv6 socket that took connections of IPv4 as well could not share the port.
+TEST(server, NET_12_every_interface_of_both_families_has_the_same_port) {
+    run_test([]() -> Coro<> {
+        for (const bool by_empty_host : {false, true}) {
+            std::vector<std::string> hosts{"0.0.0.0", "::"};
+            if (by_empty_host) hosts.assign(1, "");
+            const int port = co_await free_port();
+            Server server = co_await start_server(echo, std::move(hosts), port);
+            EXPECT_EQ(server.addresses().size(), 2u);
+            for (const Address& address : server.addresses()) EXPECT_EQ(address.port(), port);
+            co_await expect_echo_at("127.0.0.1", port);
+            co_await expect_echo_at("::1", port);
+            co_await end(server);
+        }
     });
 }
 

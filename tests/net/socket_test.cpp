@@ -88,6 +88,36 @@ TEST(socket, SCK_03_a_receive_after_a_cancelled_one_gets_the_bytes) {
     });
 }
 
+TEST(socket, SCK_03_a_callback_after_a_cancelled_receive_is_called_for_the_bytes) {
+    run_test([]() -> Coro<> {
+        Pair pair = co_await connected_pair();
+        EventLoop& loop = get_running_loop();
+        const int fd = pair.server.fileno();
+        const auto receive = [&]() -> Coro<std::string> {
+            co_return co_await pair.server.recv(10);
+        };
+        for (int steps = 0; steps < 3; ++steps) {
+            Task<std::string> first = create_task(receive());
+            co_await sleep(1ms);
+            first.cancel();
+            // Before, while and after the back-end ends the receive.
+            for (int step = 0; step < steps; ++step) co_await sleep(0ms);
+            Event called;
+            loop.add_reader(fd, [&] {
+                called.set();
+                loop.remove_reader(fd);
+            });
+            co_await until_done(first);
+            EXPECT_TRUE(first.cancelled());
+            EXPECT_FALSE(called.is_set());
+            co_await pair.client.sendall("data");
+            co_await called.wait();
+            const std::string got = co_await pair.server.recv(10);
+            EXPECT_EQ(got, "data");
+        }
+    });
+}
+
 TEST(socket, SCK_04_bytes_that_arrive_with_a_cancellation_are_not_lost) {
     run_test([]() -> Coro<> {
         Pair pair = co_await connected_pair();

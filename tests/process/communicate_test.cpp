@@ -121,6 +121,25 @@ TEST(communicate, SPR_22_cancelled_keeps_what_it_has_read_for_the_next_call) {
     });
 }
 
+/// The child can go on only if most of its output was read: a pipe does not hold so much.
+TEST(communicate, SPR_22_what_was_read_before_the_cancellation_is_kept) {
+    run_test([]() -> Coro<> {
+        const std::string file =
+            ::testing::TempDir() + "asyncio_read_" + std::to_string(::getpid());
+        const std::string command = "head -c 500000 /dev/zero | tr '\\0' x; touch " + file +
+                                    "; until ! [ -e " + file + " ]; do sleep 0.02; done; echo end";
+        Process process = co_await create_subprocess_shell(command, all_pipes);
+        auto reading = create_task(process.communicate());
+        while (::access(file.c_str(), F_OK) != 0) co_await sleep(1ms);
+        reading.cancel();
+        const auto cancelled = co_await internal::settle(std::move(reading));
+        EXPECT_TRUE(cancelled.cancelled());
+        std::remove(file.c_str());
+        const auto output = co_await process.communicate();
+        EXPECT_TRUE(output.stdout == std::string(500'000, 'x') + "end\n") << output.stdout.size();
+    });
+}
+
 /// What a process runs now; "" when it is gone.
 std::string program_of(int pid) {
     std::ifstream file("/proc/" + std::to_string(pid) + "/comm");

@@ -112,6 +112,47 @@ TEST(exit, SPR_11_a_signal_around_the_end_hits_nobody_and_spoils_nothing) {
     });
 }
 
+/// Starts a process that gets the number `wanted`. Only a program with the right to choose numbers
+/// can do it, and another program may be faster. An empty handle says that it has not worked.
+Coro<std::optional<Process>> sleeper_with_number(int wanted) {
+    for (int round = 0; round < 100; ++round) {
+        std::ofstream last("/proc/sys/kernel/ns_last_pid");
+        last << wanted - 1 << std::flush;
+        if (!last) break;
+        Process fresh = co_await create_subprocess_exec("sleep", "100");
+        if (fresh.pid() == wanted) co_return fresh;
+        fresh.kill();
+        co_await fresh.wait();
+    }
+    co_return std::nullopt;
+}
+
+TEST(exit, SPR_11_SPR_13_a_process_that_has_the_number_of_one_that_has_ended_is_not_touched) {
+    bool is_tested = false;
+    run_test([&]() -> Coro<> {
+        std::optional<Process> fresh;
+        {
+            Process old = co_await create_subprocess_exec("true");
+            co_await old.wait();
+            fresh = co_await sleeper_with_number(old.pid());
+            if (!fresh) co_return;
+            is_tested = true;
+            old.send_signal(SIGKILL);
+            old.kill();
+            old.terminate();
+        }
+        // The handle of the process that has ended was dropped.
+        const auto wait = [&]() -> Coro<> { co_await fresh->wait(); };
+        const bool runs_on = co_await move_on_after(50ms, wait);
+        EXPECT_TRUE(runs_on);
+        EXPECT_TRUE(is_alive(fresh->pid()));
+        fresh->send_signal(SIGUSR1);
+        const int code = co_await fresh->wait();
+        EXPECT_EQ(code, -SIGUSR1);
+    });
+    if (!is_tested) GTEST_SKIP() << "NOT TESTED: needs the right to choose the number of a process";
+}
+
 TEST(exit, SPR_19_a_status_collected_by_somebody_else_is_255_with_a_word_about_it) {
     run_test([]() -> Coro<> {
         Process process = co_await create_subprocess_exec("sleep", "100");

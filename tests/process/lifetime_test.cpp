@@ -197,6 +197,20 @@ TEST(lifetime, SPR_13_a_dropped_process_is_killed_and_reaped) {
     });
 }
 
+TEST(lifetime, SPR_13_a_dropped_process_that_has_ended_keeps_its_status) {
+    run_test([]() -> Coro<> {
+        std::optional<Process> process = co_await create_subprocess_shell("exit 7");
+        const auto wait = [&]() -> Coro<int> { co_return co_await process->wait(); };
+        Task<int> waiting = create_task(wait());
+        const int pid = process->pid();
+        for (int round = 0; round < 6000 && is_alive(pid); ++round) ::usleep(1000);
+        co_await sleep(0ns);
+        process.reset();
+        const auto outcome = co_await internal::settle(std::move(waiting));
+        EXPECT_EQ(outcome.value(), 7) << "and not that of a signal";
+    });
+}
+
 TEST(lifetime, SPR_13_a_process_left_when_its_loop_closes_is_killed_and_reaped) {
     const int before = open_descriptors();
     {

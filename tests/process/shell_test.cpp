@@ -9,7 +9,7 @@ namespace {
 using namespace asyncio;
 using namespace process_test;
 
-TEST(shell, runs_a_command_that_begins_as_an_option_does) {
+TEST(shell, SPR_23_runs_a_command_that_begins_as_an_option_does) {
     run_test([]() -> Coro<> {
         // None of these programs exists; a shell that took one for an option would exit with 2, or
         // with 0 and without a word.

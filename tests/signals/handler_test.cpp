@@ -274,7 +274,7 @@ TEST(add_signal_handler, a_signal_from_another_thread_wakes_a_loop_that_waits) {
     });
 }
 
-TEST(add_signal_handler, loops_in_several_threads_all_get_the_signal) {
+TEST(add_signal_handler, SIG_12_loops_in_several_threads_all_get_the_signal) {
     const Ignored ignored(SIGUSR1);
     std::atomic<int> ready = 0;
     std::atomic<int> called = 0;

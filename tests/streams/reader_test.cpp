@@ -45,7 +45,7 @@ TEST(reader, STR_01_read_of_nothing_gives_nothing_and_does_not_wait) {
     });
 }
 
-TEST(reader, a_negative_count_is_refused_not_taken_for_much) {
+TEST(reader, STR_10_a_negative_count_is_refused_not_taken_for_much) {
     run_fed_test([]() -> Coro<> {
         const Pipe pipe = co_await open_pipe();
         EXPECT_THROW((void)pipe.reader.read(static_cast<std::size_t>(-1)), std::invalid_argument);
@@ -207,6 +207,31 @@ TEST(reader, an_empty_separator_is_refused) {
     });
 }
 
+TEST(reader, PIP_01_a_pipe_gives_its_data_then_the_end_and_is_closed_once) {
+    run_test([]() -> Coro<> {
+        Pipe pipe = co_await open_pipe();
+        pipe.writer.write("1");
+        std::string got = co_await pipe.reader.read(10);
+        EXPECT_EQ(got, "1");
+        pipe.writer.write("2345");
+        pipe.writer.close();
+        got = co_await pipe.reader.read(10);
+        EXPECT_EQ(got, "2345");
+        EXPECT_FALSE(pipe.reader.at_eof());
+        for (int i = 0; i < 2; ++i) {
+            got = co_await pipe.reader.read(10);
+            EXPECT_EQ(got, "");
+            EXPECT_TRUE(pipe.reader.at_eof());
+        }
+        for (int i = 0; i < 2; ++i) {
+            pipe.reader.close();
+            EXPECT_TRUE(pipe.reader.is_closing());
+            got = co_await pipe.reader.read(10);
+            EXPECT_EQ(got, "");
+        }
+    });
+}
+
 // --- readexactly --------------------------------------------------------------------------------
 
 TEST(reader, STR_10_STR_12_readexactly_is_not_bound_by_the_limit) {
@@ -219,6 +244,21 @@ TEST(reader, STR_10_STR_12_readexactly_is_not_bound_by_the_limit) {
         EXPECT_TRUE(part == text.substr(0, 150'000));
         part = co_await reader.readexactly(50'000);
         EXPECT_TRUE(part == text.substr(150'000));
+    });
+}
+
+TEST(reader, TRN_14_a_read_into_no_room_gives_nothing_and_does_not_wait) {
+    run_test([]() -> Coro<> {
+        const Pipe pipe = co_await open_pipe();
+        std::size_t count = co_await pipe.reader.read_into({});
+        EXPECT_EQ(count, 0U);
+        EXPECT_FALSE(pipe.reader.at_eof());
+        pipe.writer.write("x");
+        co_await sleep(1ms);
+        count = co_await pipe.reader.read_into({});
+        EXPECT_EQ(count, 0U);
+        const std::string got = co_await pipe.reader.read(10);
+        EXPECT_EQ(got, "x") << "it took nothing";
     });
 }
 
@@ -260,6 +300,59 @@ TEST(reader, STR_13_an_error_meets_every_later_read_before_what_is_buffered) {
             EXPECT_EQ(said, "read from a peer: Connection reset by peer");
         }
         EXPECT_EQ(reader.take_buffered(), "abc") << "not lost for who asks for it by name";
+    });
+}
+
+/// Reads in the way with this number; there are six.
+Coro<> read_somehow(const StreamReader& reader, int way) {
+    char room[10];
+    switch (way) {
+        case 0: co_await reader.read(1); break;
+        case 1: co_await reader.read(); break;
+        case 2: co_await reader.readline(); break;
+        case 3: co_await reader.readuntil("|"); break;
+        case 4: co_await reader.readexactly(1); break;
+        default: co_await reader.read_into(room);
+    }
+}
+
+TEST(reader, STR_13_an_error_meets_every_way_to_read_and_a_read_that_waits) {
+    run_test([]() -> Coro<> {
+        for (int way = 0; way < 6; ++way) {
+            int ends[2];
+            EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+            const StreamReader reader = connect_read_pipe(lowlevel::Fd(ends[0]));
+            // A socket that is closed with unread bytes in it resets its peer.
+            EXPECT_EQ(::write(ends[0], "unread", 6), 6);
+            Task<> waiting = create_task(read_somehow(reader, way));
+            co_await sleep(1ms);
+            EXPECT_FALSE(waiting.done());
+            ::close(ends[1]);
+            int error = co_await error_of(std::move(waiting));
+            EXPECT_EQ(error, ECONNRESET) << way;
+            for (int later = 0; later < 6; ++later) {
+                error = co_await error_of(read_somehow(reader, later));
+                EXPECT_EQ(error, ECONNRESET) << later;
+            }
+        }
+    });
+}
+
+TEST(reader, STR_13_an_error_comes_before_what_is_buffered_in_every_way_to_read) {
+    run_test([]() -> Coro<> {
+        for (int way = 0; way < 6; ++way) {
+            int ends[2];
+            EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+            const StreamReader reader = connect_read_pipe(lowlevel::Fd(ends[0]));
+            EXPECT_EQ(::write(ends[0], "unread", 6), 6);
+            EXPECT_EQ(::write(ends[1], "a|b\n", 4), 4);
+            ::close(ends[1]);
+            const int first = co_await error_of(reader.readexactly(10));
+            EXPECT_EQ(first, ECONNRESET);
+            const int error = co_await error_of(read_somehow(reader, way));
+            EXPECT_EQ(error, ECONNRESET) << way;
+            EXPECT_EQ(reader.take_buffered(), "a|b\n");
+        }
     });
 }
 

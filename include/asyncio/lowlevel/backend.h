@@ -49,6 +49,7 @@
 // handler may call at any time between construction and destruction.
 
 #include <asyncio/internal/base/time.h>
+#include <asyncio/lowlevel/fd.h>
 #include <asyncio/lowlevel/operation.h>
 
 #include <cstdint>
@@ -105,6 +106,13 @@ public:
     /// What is in flight on it ends, as for a `close`. The back-end forgets what it knows of it
     /// (see `Blocking::owned`).
     virtual void disown(int fd) noexcept { static_cast<void>(fd); }
+
+    /// Closes a descriptor without an operation, for a caller who has no memory for one. What is in
+    /// flight on it ends, as for a `close`.
+    virtual void close_now(int fd) noexcept {
+        disown(fd);
+        const Fd closes(fd);
+    }
 
     /// Makes the current or the next `wait` return at once. Any thread, any signal handler.
     virtual void wake() noexcept = 0;

@@ -179,6 +179,8 @@ public:
 
     /// As `Backend::disown`.
     void disown(int fd) noexcept { backend_->disown(fd); }
+    /// As `Backend::close_now`.
+    void close_now(int fd) noexcept { backend_->close_now(fd); }
 
     /// Makes `node` ready from another thread or from a signal handler, and wakes the loop. Returns
     /// false if the loop is closed; the node has not been touched then.

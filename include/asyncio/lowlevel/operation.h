@@ -162,7 +162,15 @@ enum class Blocking : std::uint8_t {
     /// given up by `Backend::disown`, and in no other way. The back-end may then remember whether
     /// it is ready. For the kinds of sockets, too.
     owned,
+    /// As `owned`, and the descriptor is a connection of TCP: a `recv` that brings less than was
+    /// asked for has brought everything that was there.
+    owned_tcp,
 };
+
+/// Whether a back-end may remember the readiness of the descriptor.
+constexpr bool is_owned(Blocking blocking) noexcept {
+    return blocking == Blocking::owned || blocking == Blocking::owned_tcp;
+}
 
 /// What is asked of the kernel: the part of an operation that the caller fills in. Which members
 /// have a meaning depends on the kind; the table above says it.

@@ -20,6 +20,7 @@
 #include <asyncio/internal/base/time.h>
 #include <asyncio/lowlevel/backend.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -96,6 +97,9 @@ public:
     virtual void set_disk_size(HostNumber host, std::uint64_t size_bytes) = 0;
     /// The size of the disks at first (`SimulationOptions`).
     virtual std::uint64_t usual_disk_size_bytes() const noexcept = 0;
+
+    /// How many descriptors of the simulated world are open, on all hosts.
+    virtual std::size_t open_descriptors() const noexcept = 0;
 
     /// The virtual time, as `Backend::now`.
     virtual TimePoint now() const noexcept = 0;

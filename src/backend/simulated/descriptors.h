@@ -16,6 +16,7 @@
 
 #include "backend/simulated/object.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -98,6 +99,8 @@ public:
         found->second.opening = ++openings_;
         return found->second.file->object.get();
     }
+
+    std::size_t size() const noexcept { return table_.size(); }
 
     /// Null if the number means nothing.
     const Descriptor* find(int number) const noexcept {

@@ -187,6 +187,8 @@ void Network::mend(HostNumber from, HostNumber to) {
     links_.cut(host_of(from).number, host_of(to).number, false);
 }
 
+std::size_t Network::open_descriptors() const noexcept { return descriptors_.size(); }
+
 void Network::reset_connections(HostNumber one, HostNumber other) {
     const Host& peer = host_of(other);
     host_of(one).sockets.for_each([&](Socket& socket) {

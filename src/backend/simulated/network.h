@@ -74,6 +74,7 @@ public:
         host_of(host).files->set_disk_size(size_bytes);
     }
     std::uint64_t usual_disk_size_bytes() const noexcept override { return disk_size_bytes_; }
+    std::size_t open_descriptors() const noexcept override;
     TimePoint now() const noexcept override { return around_.now; }
     bool is_plain() const noexcept override { return links_.is_plain(); }
     std::uint64_t random_below(std::uint64_t bound) noexcept override {

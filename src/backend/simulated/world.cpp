@@ -178,6 +178,7 @@ public:
     void cancel(Operation& operation) noexcept override;
     Waited wait(TimePoint deadline, OperationList& finished) noexcept override;
     void disown(int fd) noexcept override;
+    void close_now(int fd) noexcept override;
     void wake() noexcept override { real_.doorbell().ring(); }
     void expect_wakes(int change) noexcept override { real_.expect_rings(change); }
     TimePoint now() noexcept override { return now_; }
@@ -294,6 +295,12 @@ int World::close(int number) noexcept {
     return 0;
 }
 
+/// What waited on the number ends with the next `wait`, as after a `close`.
+void World::close_now(int fd) noexcept {
+    if (descriptors_.find(fd) == nullptr) return Backend::close_now(fd);
+    close(fd);
+}
+
 /// Finishes an operation within `submit`: it was never in flight, and is not reported.
 Backend::Submitted finish_at_once(Operation& operation, int result) noexcept {
     operation.result = result;
@@ -327,7 +334,9 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
             in_flight_.appoint(ticket, after(plan_.delay()));
         }
     } catch (const std::bad_alloc&) {
-        return finish_at_once(operation, -ENOMEM);
+        // A close does not fail: its number would stay in use for ever.
+        const bool closes = operation.kind == OperationKind::close && foreseen >= 0;
+        return finish_at_once(operation, closes ? close(operation.fd) : -ENOMEM);
     }
     return Submitted::in_flight;
 }

@@ -61,6 +61,7 @@
 
 #include <chrono>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -203,6 +204,10 @@ public:
     Host find(std::string_view name);
     /// Gives a host a further name. Throws: `std::invalid_argument` if the name is used.
     void add_name(std::string name, const Host& host);
+
+    /// How many sockets, files and other descriptors of the simulated world are open, on all hosts
+    /// together. A test that ends its programs and finds some left has found a leak.
+    std::size_t open_descriptors() const noexcept { return simulated_.open_descriptors(); }
 
     // What happens now. `plan` lets the same happen later.
 

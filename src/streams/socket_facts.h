@@ -1,5 +1,5 @@
 #pragma once
-// The two addresses of a socket.
+// What a socket tells about itself: its two addresses and its protocol.
 //
 // Thread-safety: loop thread only.
 
@@ -13,5 +13,8 @@ Address local_address_of(lowlevel::Loop& loop, int fd);
 
 /// The address of the peer. Empty if the socket is not connected, or not connected any more.
 Address peer_address_of(lowlevel::Loop& loop, int fd);
+
+/// Whether the socket speaks TCP. False if `fd` is no socket.
+bool is_tcp(lowlevel::Loop& loop, int fd);
 
 }  // namespace asyncio::internal

@@ -1,12 +1,13 @@
-// Asking for the addresses of a socket. A failure is no error here: the callers want an address for
-// a message or a log, and an empty one says that there is none.
+// Asking a socket about itself. A failure is no error here: the callers want an address for a
+// message or a log, and an empty one says that there is none. The protocol is a hint.
 
-#include "streams/socket_addresses.h"
+#include "streams/socket_facts.h"
 
 #include <asyncio/lowlevel/perform_now.h>
 
 #include <algorithm>
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 namespace asyncio::internal {
@@ -29,6 +30,17 @@ Address local_address_of(lowlevel::Loop& loop, int fd) {
 
 Address peer_address_of(lowlevel::Loop& loop, int fd) {
     return address_of(loop, lowlevel::OperationKind::getpeername, fd);
+}
+
+bool is_tcp(lowlevel::Loop& loop, int fd) {
+    int protocol = 0;
+    const int result = lowlevel::perform_now(loop, {.kind = lowlevel::OperationKind::getsockopt,
+                                                    .fd = fd,
+                                                    .second_fd = SO_PROTOCOL,
+                                                    .flags = SOL_SOCKET,
+                                                    .buffer = &protocol,
+                                                    .size = sizeof protocol});
+    return result >= 0 && protocol == IPPROTO_TCP;
 }
 
 }  // namespace asyncio::internal
