@@ -135,6 +135,10 @@ public:
     /// the inner channel is closed. Needs no task, and no close afterwards.
     void abort() noexcept override;
     bool is_connection() const noexcept override { return true; }
+    /// A handler's own stream over a connection of a server ends as the server's would.
+    bool sends_rest_when_dropped() const noexcept override {
+        return inner_->sends_rest_when_dropped();
+    }
     Address peer() const override { return inner_->peer(); }
     Address local() const override { return inner_->local(); }
     // fd() is −1, although the inner channel may have a descriptor: bytes that are written to it
