@@ -86,21 +86,35 @@ Coro<void> wait_for_channel(ServerState::Client& client) {
     while (client.channel != nullptr) co_await client.server.changed();
 }
 
+/// The stream for the handler. Empty if the upgrade has refused the connection, or failed.
+Coro<Stream> upgraded(ServerState& server, Stream plain) {
+    const auto upgrade = [&] { return server.handler().upgrade(std::move(plain)); };
+    Outcome<Stream> made = co_await settled_call(upgrade);
+    if (made.failed() && !made.cancelled())
+        report(server.loop(), "the upgrade of a connection has failed", made.error());
+    if (made.failed()) co_return Stream();
+    co_return std::move(made).value();
+}
+
+/// The handler has ended. What it has written is sent, and the connection closes.
+Coro<void> until_closed(ServerState::Client& client) {
+    Outcome<void> end = co_await settle(client.writer.wait_closed());
+    if (client.is_detached() && !end.cancelled()) end = co_await settle(wait_for_channel(client));
+    if (end.cancelled()) client.abort();
+}
+
 /// The error of a handler goes to the exception handler. A cancellation is an order of the server
 /// or of the program, and no error. An error of the connection itself, at its end, concerns bytes
 /// that the handler did not wait for.
+///
+/// This frame lives as long as the connection, and there may be very many. So what is needed at the
+/// begin or at the end alone has frames of its own.
 Coro<void> serve_client(ServerState::Counted counted, std::shared_ptr<ServedChannel> channel) {
     ServerState& server = *counted;
     ServerState::Client client(server, running_task("asyncio::Server"), *channel);
-    EventLoop& loop = server.loop();
-    Stream stream(loop, std::move(channel), {.limit = server.limits().stream_limit});
+    Stream stream(server.loop(), std::move(channel), {.limit = server.limits().stream_limit});
     if (server.handler().upgrade) {
-        const auto upgrade = [&] { return server.handler().upgrade(std::move(stream)); };
-        Outcome<Stream> upgraded = co_await settled_call(upgrade);
-        if (upgraded.failed() && !upgraded.cancelled())
-            report(loop, "the upgrade of a connection has failed", upgraded.error());
-        if (upgraded.failed()) co_return;
-        stream = std::move(upgraded).value();
+        stream = co_await upgraded(server, std::move(stream));
         if (!stream) co_return;
     }
     client.watch(stream.writer);
@@ -109,10 +123,8 @@ Coro<void> serve_client(ServerState::Counted counted, std::shared_ptr<ServedChan
     if (outcome.failed()) client.close();
     if (outcome.cancelled()) client.abort();
     if (outcome.failed() && !outcome.cancelled())
-        report(loop, "the handler of a connection has failed", outcome.error());
-    Outcome<void> end = co_await settle(client.writer.wait_closed());
-    if (client.is_detached() && !end.cancelled()) end = co_await settle(wait_for_channel(client));
-    if (end.cancelled()) client.abort();
+        report(server.loop(), "the handler of a connection has failed", outcome.error());
+    co_await until_closed(client);
 }
 
 /// Waits until a connection has ended, at most for `limit`. The end of a connection gives back the
