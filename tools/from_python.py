@@ -38,9 +38,7 @@ OBJECTS = {"task": asyncio.Task, "future": ("set_result", "set_exception", "done
            "lock": asyncio.Lock, "event": asyncio.Event,
            "condition": ("wait", "wait_for", "notify", "notify_all"),
            "semaphore": ("locked", "release"), "barrier": asyncio.Barrier, "queue": asyncio.Queue,
-           "reader": ("read", "readline", "readexactly", "readuntil", "at_eof"),
-           "writer": ("write", "writelines", "drain", "close", "wait_closed", "is_closing",
-                      "write_eof", "can_write_eof", "get_extra_info"),
+           "reader": asyncio.StreamReader, "writer": asyncio.StreamWriter,
            "server": asyncio.Server, "process": asyncio.subprocess.Process,
            "handle": asyncio.Handle, "runner": asyncio.Runner}
 # Names outside the documented interface, and names that other rows cover.

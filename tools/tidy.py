@@ -101,7 +101,7 @@ HEADERS_OF_FLOOR = {
     "sync": "sync lock event condition semaphore barrier held queue",
     "scopes": "gather wait as_completed staggered_race shield timeout timeout_scope task_group "
               "finally exit_stack map_concurrent",
-    "streams": "stream streams standard_streams lowlevel/operation_awaiter "
+    "streams": "stream streams sendfile standard_streams lowlevel/operation_awaiter "
                "lowlevel/channel",
     "net": "names net datagram datagram_protocol socket connection server",
     "signals": "signals",

@@ -24,6 +24,7 @@
 #include <asyncio/lowlevel/fd.h>
 #include <asyncio/lowlevel/loop_fd.h>
 #include <asyncio/lowlevel/operation_awaiter.h>
+#include <asyncio/sendfile.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -124,16 +125,6 @@ struct ReceivedFds {
 
 /// A connection that a listener has accepted; the return type of `Socket::accept`.
 struct Accepted;
-
-/// Which part of a file `Socket::sendfile` sends.
-struct SendfileOptions {
-    /// Where in the file to begin, in bytes.
-    std::int64_t offset = 0;
-    /// How many bytes; without a value, up to the end of the file.
-    std::optional<std::uint64_t> count = std::nullopt;
-    /// Whether to read and send where the kernel cannot do it by itself.
-    bool fallback = true;
-};
 
 /// A socket. Move-only; the destructor closes it. A socket that was default-constructed, moved
 /// from, or closed has no descriptor, and its functions throw OsError with EBADF.

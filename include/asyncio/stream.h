@@ -86,6 +86,9 @@ public:
         return writer.send(std::forward<Text>(data));
     }
     WriterWait drain() const { return writer.drain(); }
+    Coro<std::uint64_t> sendfile(int file, SendfileOptions options = {}) const {
+        return writer.sendfile(file, options);
+    }
     void write_eof() const noexcept { writer.write_eof(); }
 
     // The end.

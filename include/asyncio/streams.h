@@ -32,10 +32,12 @@
 #include <asyncio/lowlevel/fd.h>
 #include <asyncio/lowlevel/line.h>
 #include <asyncio/lowlevel/operation_awaiter.h>
+#include <asyncio/sendfile.h>
 
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -144,6 +146,7 @@ enum class WriterEvent : std::uint8_t {
     drained,  ///< The buffer is down to the low mark, or never was above the high one.
     sent,     ///< The kernel has taken everything up to a mark.
     closed,   ///< The side is closed.
+    piece,    ///< The kernel has taken the piece of a file that was given to it.
 };
 
 /// The awaiter of `drain`, `send` and `wait_closed`. It stands in a line of the writer, with the
@@ -316,6 +319,9 @@ public:
     /// Whether the end of the stream was reached and the buffer is empty.
     bool at_eof() const;
 
+    /// The error that every read throws; null if there is none. Python: `StreamReader.exception`.
+    std::exception_ptr exception() const;
+
     /// Closes the descriptor, or the reading side of the channel, and drops the buffer. A read that
     /// is waiting gets the end of the stream. Closing twice is allowed.
     void close() const noexcept;
@@ -338,6 +344,12 @@ private:
 
     internal::Ref<internal::ReaderState> state_;
     bool is_alias_ = false;
+};
+
+/// The marks of `StreamWriter::drain`, in bytes.
+struct WriteBufferLimits {
+    std::optional<std::size_t> high = std::nullopt;
+    std::optional<std::size_t> low = std::nullopt;
 };
 
 /// The writing end of a byte stream. A handle, like `StreamReader`.
@@ -400,6 +412,22 @@ public:
         return all_sent();
     }
 
+    /// Sends a part of the file `file`, whose descriptor stays the caller's, behind everything that
+    /// was written before, and returns the number of bytes. For a `File` it is `fileno()`. Over a
+    /// plain socket the kernel copies the bytes by itself where it can. Otherwise, over TLS for
+    /// example, they are read and sent, unless `options.fallback` is false.
+    ///
+    /// What is written meanwhile is sent behind the file, and `close` waits for its end. (Python
+    /// refuses such a write.)
+    /// Throws: SendfileNotAvailableError without a fallback; RuntimeError if a file is being sent;
+    /// OsError, with ECONNRESET if the stream is closed or closing.
+    /// Afterwards, also after an error or a cancellation, the position of the file is behind the
+    /// last byte that was sent.
+    /// Cancellation: a cancellation point if it must wait. A piece of the file that was read
+    /// already, at most 256 KiB, is in the buffer and will be sent; the position counts it.
+    /// Python: `loop.sendfile`.
+    Coro<std::uint64_t> sendfile(int file, SendfileOptions options = {}) const;
+
     /// Lets the reader at the other end see the end of the stream after the buffered bytes. The
     /// program can still read from a connection, and `write` throws RuntimeError. A pipe can only
     /// show its end by being closed, so for pipes this is `close`.
@@ -430,6 +458,13 @@ public:
     void set_write_buffer_limits(std::size_t high) const {
         set_write_buffer_limits(high, high / 4);
     }
+    /// The marks by name; without `high`, it is four times the low mark.
+    void set_write_buffer_limits(WriteBufferLimits limits) const {
+        const std::size_t low = limits.low.value_or(limits.high.value_or(64 * 1024) / 4);
+        set_write_buffer_limits(limits.high.value_or(4 * low), low);
+    }
+    /// The marks; both have a value. Python: a pair, low and high.
+    WriteBufferLimits get_write_buffer_limits() const;
 
     /// The addresses of a connection: of the other end, and of this one. Empty for other streams.
     /// Python: `get_extra_info("peername")` and `get_extra_info("sockname")`.

@@ -10,10 +10,18 @@
 //
 // Each piece asks the socket for its descriptor again. The program may close the socket between two
 // pieces, and the number may belong to another connection by then.
+//
+// A stream first sends what is buffered. If its channel is a plain socket, the kernel sends the
+// file past the buffer of the stream. Through any other channel the pieces go as all bytes do. In
+// both cases the writer holds back what is written meanwhile (writer_state.h).
 
 #include <asyncio/exceptions.h>
 #include <asyncio/lowlevel/operation_awaiter.h>
 #include <asyncio/socket.h>
+#include <asyncio/streams.h>
+
+#include "streams/socket_channel.h"
+#include "streams/writer_state.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -144,6 +152,95 @@ Coro<std::uint64_t> Socket::sendfile(int file, SendfileOptions options) const {
                                         " to this socket");
     co_await send_by_reading(part);
     co_return part.sent();
+}
+
+// --- Streams ------------------------------------------------------------------------------------
+
+namespace {
+
+using WriterRef = internal::Ref<internal::WriterState>;
+
+/// The time in which the writer holds back what is written.
+class FileTurn {
+public:
+    explicit FileTurn(internal::WriterState& writer) : writer_(writer) { writer_.begin_file(); }
+    FileTurn(const FileTurn&) = delete;
+    FileTurn& operator=(const FileTurn&) = delete;
+    ~FileTurn() { writer_.end_file(); }
+
+private:
+    internal::WriterState& writer_;
+};
+
+[[noreturn]] void throw_file_unsent(const internal::WriterState& writer, int error) {
+    throw OsError(error, "send a file to " + writer.name());
+}
+
+/// A task may write, or begin to send a file, while this one waits. So both are looked at again.
+Coro<void> send_what_is_buffered(WriterRef writer) {
+    for (;;) {
+        writer->require_no_file();
+        if (writer->closing()) throw_file_unsent(*writer, ECONNRESET);
+        if (writer->buffered_bytes() == 0) co_return;
+        co_await WriterWait(writer, internal::WriterEvent::sent, writer->written());
+    }
+}
+
+/// Returns false if the kernel cannot do it, which it says at the first call. An abort of the
+/// stream closes the socket, and the back-end ends the operation.
+Coro<bool> send_past_the_buffer(WriterRef writer, internal::FilePart& part) {
+    if (dynamic_cast<internal::SocketChannel*>(&writer->channel()) == nullptr) co_return false;
+    while (!part.done()) {
+        lowlevel::OperationRequest request = part.send();
+        request.fd = writer->channel().fd();
+        request.blocking = lowlevel::Blocking::owned;
+        if (request.fd < 0) throw_file_unsent(*writer, ECONNRESET);
+        const int result = co_await lowlevel::perform(request);
+        if (part.sent() == 0 && is_not_available(result)) co_return false;
+        if (result < 0) throw_file_unsent(*writer, result == -ECANCELED ? ECONNRESET : -result);
+        if (result == 0) break;  // the end of the file
+        part.count(static_cast<std::size_t>(result));
+    }
+    co_return true;
+}
+
+/// A piece that a cancelled task has handed over will be sent, and so it counts as sent.
+Coro<void> send_in_pieces(WriterRef writer, internal::FilePart& part) {
+    while (!part.done()) {
+        std::string bytes(part.next(fallback_piece_bytes), '\0');
+        const int count = co_await lowlevel::perform(part.read_into(bytes));
+        if (count < 0) throw OsError(-count, "read from " + part.name());
+        if (count == 0) break;
+        bytes.resize(static_cast<std::size_t>(count));
+        if (writer->is_ending_at_once()) throw_file_unsent(*writer, ECONNRESET);
+        writer->send_piece(std::move(bytes));
+        const Outcome<void> outcome =
+            co_await internal::settle(WriterWait(writer, internal::WriterEvent::piece));
+        const bool was_lost = outcome.failed() && !outcome.cancelled();
+        part.count(was_lost ? writer->sent_of_piece() : static_cast<std::size_t>(count));
+        outcome.value();
+    }
+}
+
+Coro<std::uint64_t> send_file_through(WriterRef writer, int file, SendfileOptions options) {
+    constexpr auto function = "StreamWriter::sendfile()";
+    writer->require_loop_of(internal::running_task(function), function);
+    internal::FilePart part(file, options);
+    co_await send_what_is_buffered(writer);
+    const FileTurn turn(*writer);
+    const bool done = co_await send_past_the_buffer(writer, part);
+    if (done) co_return part.sent();
+    if (!options.fallback)
+        throw SendfileNotAvailableError("the kernel cannot send " + part.name() + " to " +
+                                        writer->name());
+    co_await send_in_pieces(writer, part);
+    co_return part.sent();
+}
+
+}  // namespace
+
+Coro<std::uint64_t> StreamWriter::sendfile(int file, SendfileOptions options) const {
+    return send_file_through(shared_state(), file, options);
 }
 
 }  // namespace asyncio

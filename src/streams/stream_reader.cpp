@@ -376,6 +376,15 @@ Coro<std::string> StreamReader::readuntil(std::span<const std::string_view> sepa
 std::string StreamReader::take_buffered() const { return state().buffer.take_all(); }
 
 /// As in Python, the end counts only when the program has taken everything that came before it.
+std::exception_ptr StreamReader::exception() const {
+    try {
+        state().throw_error();
+        return nullptr;
+    } catch (const OsError&) {
+        return std::current_exception();
+    }
+}
+
 bool StreamReader::at_eof() const { return state().ended() && state().buffer.empty(); }
 
 void StreamReader::close() const noexcept {

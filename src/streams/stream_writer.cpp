@@ -177,4 +177,8 @@ void StreamWriter::set_write_buffer_limits(std::size_t high, std::size_t low) co
     state().set_limits(high, low);
 }
 
+WriteBufferLimits StreamWriter::get_write_buffer_limits() const {
+    return {.high = state().high(), .low = state().low()};
+}
+
 }  // namespace asyncio

@@ -83,12 +83,17 @@ bool WriterState::accepts(std::size_t bytes) {
     return !closing_ && bytes > 0;
 }
 
+/// Where new bytes go.
+std::string& WriterState::room_for_more() noexcept {
+    return buffered_bytes() == 0 && !sends_file_ ? outgoing_ : waiting_;
+}
+
 /// When an operation is in flight or the pump rests, something is buffered. So the bytes then go to
 /// `waiting_`, and the string that the back-end reads does not change.
 void WriterState::write(std::string_view data) {
     if (!accepts(data.size())) return;
     try {
-        (buffered_bytes() == 0 ? outgoing_ : waiting_).append(data);
+        room_for_more().append(data);
     } catch (...) {
         written_ -= data.size();  // they will never be sent
         throw;
@@ -99,7 +104,7 @@ void WriterState::write(std::string_view data) {
 /// A whole string is moved and not copied, if its place is empty.
 void WriterState::write_string(std::string&& data) {
     if (!accepts(data.size())) return;
-    std::string& end = buffered_bytes() == 0 ? outgoing_ : waiting_;
+    std::string& end = room_for_more();
     if (end.empty()) {
         end = std::move(data);
     } else {
@@ -145,11 +150,18 @@ void WriterState::prepare() noexcept {
 /// Handles the result of an operation. Bytes that the kernel took count as sent in every case, also
 /// if the program has aborted meanwhile.
 void WriterState::take_over(int result) noexcept {
-    if (result > 0) sent_ += static_cast<std::uint64_t>(result);
+    if (result > 0) count_sent(static_cast<std::size_t>(result));
     if (aborted_) return give_up(0);
     if (result < 0) return give_up(-result);
     outgoing_sent_ += static_cast<std::size_t>(result);
     if (outgoing_sent_ == outgoing_.size()) next_piece();
+}
+
+void WriterState::count_sent(std::size_t bytes) noexcept {
+    const std::size_t of_piece = std::min(bytes, left_of_piece_);
+    left_of_piece_ -= of_piece;
+    sent_of_piece_ += of_piece;
+    sent_ += bytes - of_piece;
 }
 
 /// Ends the writing: no more bytes can be sent. The first error stays, since the later ones are its
@@ -162,13 +174,34 @@ void WriterState::give_up(int error) noexcept {
     forget(outgoing_);
     forget(waiting_);
     outgoing_sent_ = 0;
+    left_of_piece_ = 0;
 }
 
 /// A swap, so the memory of both strings is used again.
 void WriterState::next_piece() noexcept {
     forget(outgoing_);
-    outgoing_.swap(waiting_);
+    if (!sends_file_) outgoing_.swap(waiting_);
     outgoing_sent_ = 0;
+}
+
+// --- A file -------------------------------------------------------------------------------------
+
+void WriterState::require_no_file() const {
+    if (sends_file_) throw RuntimeError("a file is being sent to " + name() + " already");
+}
+
+void WriterState::send_piece(std::string&& piece) noexcept {
+    outgoing_ = std::move(piece);
+    left_of_piece_ = outgoing_.size();
+    sent_of_piece_ = 0;
+    pump();
+}
+
+/// The rest of a piece, after a cancellation, is sent before what was written meanwhile.
+void WriterState::end_file() noexcept {
+    sends_file_ = false;
+    if (outgoing_.empty()) next_piece();
+    pump();
 }
 
 /// Puts the pump at the end of the ready queue: other tasks run before it continues. The queue's
@@ -283,7 +316,8 @@ void WriterState::note_progress() noexcept {
     const std::size_t bytes = buffered_bytes();
     if (bytes > high_) paused_ = true;
     if (bytes <= low_) paused_ = false;
-    if (closing_ && bytes == 0) close_what_is_due();
+    const bool waits_for_file = sends_file_ && !aborted_ && error_ == 0;
+    if (closing_ && bytes == 0 && !waits_for_file) close_what_is_due();
     wake_those_who_may_go();
 }
 
@@ -303,6 +337,7 @@ bool WriterState::has_come(const WriterAwaiter& awaiter) const noexcept {
     switch (awaiter.event_) {
         case WriterEvent::drained: return !paused_ || error_ != 0;
         case WriterEvent::sent: return sent_ >= awaiter.mark_ || error_ != 0;
+        case WriterEvent::piece: return outgoing_.empty() || error_ != 0;
         case WriterEvent::closed: break;
     }
     return false;
@@ -318,6 +353,8 @@ void WriterState::throw_if_lost(const WriterAwaiter& awaiter) const {
     if (error_ != 0) fail(error_, "");
     const bool sent = awaiter.event_ == WriterEvent::sent;
     if (sent && sent_ < awaiter.mark_) fail(ECONNRESET, " (closed)");
+    if (awaiter.event_ == WriterEvent::piece && (closed_ || aborted_))
+        fail(ECONNRESET, " (closed)");
     const bool lost = closed_ || aborted_ || refused_;
     if (awaiter.event_ == WriterEvent::drained && !awaiter.waited_ && lost)
         fail(ECONNRESET, " (closed)");

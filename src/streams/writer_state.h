@@ -19,6 +19,11 @@
 // can end in two steps (`Ending`): `write_eof`, or an error of a write, closes the writing side
 // alone, and the program can still read what the other end sends.
 //
+// A file is sent in front of what is written meanwhile (`begin_file`). The kernel sends it past
+// this buffer, or it comes in pieces, which take the place of `outgoing_` one after the other. New
+// bytes gather in `waiting_` until `end_file`, and a close waits for it. The bytes of the file do
+// not count in `sent_`: the marks of the tasks that wait know nothing of them.
+//
 // Thread-safety: none.
 
 #include "streams/stream_state.h"
@@ -46,13 +51,28 @@ public:
     void send_rest_when_dropped() noexcept { sends_rest_when_dropped_ = true; }
 
     /// Whether everything is sent and the stream has not ended.
-    bool can_detach() const noexcept { return buffered_bytes() == 0 && !closing(); }
+    bool can_detach() const noexcept { return buffered_bytes() == 0 && !closing() && !sends_file_; }
     ChannelPtr detach() noexcept;
 
     /// Whether the whole stream is ending: not after `write_eof` alone.
     bool is_ending() const noexcept { return wanted_ == Ending::everything || error_ != 0; }
 
+    /// Whether no more bytes can be sent, also of a file.
+    bool is_ending_at_once() const noexcept { return aborted_ || closed_ || error_ != 0; }
+
+    /// Throws: RuntimeError if a file is being sent already.
+    void require_no_file() const;
+    /// Nothing may be buffered, and no file be sent.
+    void begin_file() noexcept { sends_file_ = true; }
+    /// The piece before must be sent.
+    void send_piece(std::string&& piece) noexcept;
+    /// How many bytes of the last piece the kernel has taken.
+    std::size_t sent_of_piece() const noexcept { return sent_of_piece_; }
+    void end_file() noexcept;
+
     void set_limits(std::size_t high, std::size_t low);
+    std::size_t high() const noexcept { return high_; }
+    std::size_t low() const noexcept { return low_; }
     std::size_t buffered_bytes() const noexcept {
         return outgoing_.size() - outgoing_sent_ + waiting_.size();
     }
@@ -83,6 +103,8 @@ private:
     void closed(int error) noexcept override;
 
     bool accepts(std::size_t bytes);
+    std::string& room_for_more() noexcept;
+    void count_sent(std::size_t bytes) noexcept;
     void pump() noexcept;
     void prepare() noexcept;
     void take_over(int result) noexcept;
@@ -102,7 +124,7 @@ private:
     std::string outgoing_;
     /// How many bytes at its front are sent. They are not removed, which would move the rest.
     std::size_t outgoing_sent_ = 0;
-    /// Bytes for later. Empty if `outgoing_` is.
+    /// Bytes for later. Empty if `outgoing_` is, except while a file is sent.
     std::string waiting_;
 
     Again again_;
@@ -112,6 +134,9 @@ private:
     std::uint64_t written_ = 0;
     /// How many bytes the kernel has taken.
     std::uint64_t sent_ = 0;
+    /// How much of `outgoing_` is a piece of a file and not sent, and how much of it is sent.
+    std::size_t left_of_piece_ = 0;
+    std::size_t sent_of_piece_ = 0;
     std::size_t high_ = 64 * 1024;
     std::size_t low_ = 16 * 1024;
     /// The errno with which writing, or the close, failed; 0 while there is none.
@@ -125,6 +150,7 @@ private:
     /// Something was given to `write` after `close`.
     bool refused_ = false;
     bool aborted_ = false;
+    bool sends_file_ = false;
     bool sends_rest_when_dropped_ = false;
     bool closed_ = false;
 };

@@ -3,34 +3,19 @@
 // Method: real files, over sockets of the back-end; the simulated sockets know no sendfile(2), so
 // there the bytes are always read and sent.
 
-#include "net/net_help.h"
+#include "net/file_help.h"
 
 #include <cerrno>
 #include <cstdio>
 #include <memory>
 #include <stdexcept>
 
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 namespace {
 
 using namespace net_test;
-
-/// A file without a name, which holds `content`.
-lowlevel::Fd file_with(std::string_view content) {
-    lowlevel::Fd file(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    while (!content.empty()) {
-        const auto count = ::write(file.get(), content.data(), content.size());
-        if (count <= 0) throw OsError(errno, "write a file");
-        content.remove_prefix(static_cast<std::size_t>(count));
-    }
-    if (::lseek(file.get(), 0, SEEK_SET) != 0) throw OsError(errno, "go to the begin of a file");
-    return file;
-}
-
-long position_of(const lowlevel::Fd& file) { return ::lseek(file.get(), 0, SEEK_CUR); }
 
 struct FilePair {
     Socket sender;

@@ -324,6 +324,7 @@ TEST(reader, STR_13_an_error_meets_every_way_to_read_and_a_read_that_waits) {
             const StreamReader reader = connect_read_pipe(lowlevel::Fd(ends[0]));
             // A socket that is closed with unread bytes in it resets its peer.
             EXPECT_EQ(::write(ends[0], "unread", 6), 6);
+            EXPECT_EQ(reader.exception(), nullptr);
             Task<> waiting = create_task(read_somehow(reader, way));
             co_await sleep(1ms);
             EXPECT_FALSE(waiting.done());
@@ -351,6 +352,7 @@ TEST(reader, STR_13_an_error_comes_before_what_is_buffered_in_every_way_to_read)
             EXPECT_EQ(first, ECONNRESET);
             const int error = co_await error_of(read_somehow(reader, way));
             EXPECT_EQ(error, ECONNRESET) << way;
+            EXPECT_THROW(std::rethrow_exception(reader.exception()), OsError);
             EXPECT_EQ(reader.take_buffered(), "a|b\n");
         }
     });

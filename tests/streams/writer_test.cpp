@@ -283,6 +283,23 @@ TEST(writer, a_cancelled_send_still_sends_the_whole_message) {
     });
 }
 
+TEST(writer, TRN_05_a_low_mark_given_alone_makes_the_high_one_four_times_as_large) {
+    run_test([]() -> Coro<> {
+        const Pipe pipe = co_await open_pipe();
+        WriteBufferLimits limits = pipe.writer.get_write_buffer_limits();
+        EXPECT_EQ(limits.high, 64U * 1024);
+        EXPECT_EQ(limits.low, 16U * 1024);
+        pipe.writer.set_write_buffer_limits({.low = 100});
+        limits = pipe.writer.get_write_buffer_limits();
+        EXPECT_EQ(limits.high, 400U);
+        EXPECT_EQ(limits.low, 100U);
+        pipe.writer.set_write_buffer_limits({.high = 8});
+        EXPECT_EQ(pipe.writer.get_write_buffer_limits().low, 2U);
+        pipe.writer.set_write_buffer_limits(WriteBufferLimits());
+        EXPECT_EQ(pipe.writer.get_write_buffer_limits().high, 64U * 1024);
+    });
+}
+
 TEST(writer, TRN_05_low_mark_above_the_high_one_is_refused) {
     run_test([]() -> Coro<> {
         const Pipe pipe = co_await open_pipe();

@@ -1,5 +1,6 @@
 // Goal: an established connection allocates nothing for a record: neither this library nor the
-// streams above it, whether the records come one by one or in a row.
+// streams above it, whether the records come one by one or in a row. A connection that waits holds
+// no buffer.
 // Method: `operator new` is replaced, and counts while 1,000 records go each way. OpenSSL does not
 // use it: what OpenSSL allocates is counted by its own hook, and only shown to be bounded.
 
@@ -9,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <cstdlib>
+#include <vector>
 
 #include <openssl/crypto.h>
 
@@ -148,6 +150,63 @@ TEST_P(tls_allocations, none_for_records_that_are_waited_for) {
                                answer_records(pair.server.reader, pair.server.writer, rounds));
             if (is_measured) expect_none(both, "both");
         }
+    });
+}
+
+// --- Connections that wait ----------------------------------------------------------------------
+
+/// Reads a record at each end of each connection, and waits for it. Returns how many blocks there
+/// are while all of them wait.
+Coro<long> blocks_while_all_wait(const std::vector<Pair>& pairs) {
+    std::vector<Task<>> reading;
+    for (const Pair& pair : pairs) {
+        reading.push_back(create_task(read_records(pair.client.reader, 1)));
+        reading.push_back(create_task(read_records(pair.server.reader, 1)));
+    }
+    co_await sleep(1s);
+    const long blocks = memory::live();
+    for (const Pair& pair : pairs) {
+        co_await write_records(pair.client.writer, 1);
+        co_await write_records(pair.server.writer, 1);
+    }
+    for (Task<>& task : reading) co_await task;
+    co_return blocks;
+}
+
+constexpr long connections = 60;
+
+/// How many blocks a connection that has exchanged records holds while both ends wait. `before` is
+/// the number of blocks before the connections were made.
+Coro<long> blocks_of_each(std::vector<Pair> pairs, long before) {
+    co_await blocks_while_all_wait(pairs);
+    const long blocks = co_await blocks_while_all_wait(pairs);
+    for (Pair& pair : pairs) co_await close_both(pair.client, pair.server);
+    co_return (blocks - before) / connections;
+}
+
+/// There are more connections than spare buffers. An end of TLS has its channel, its engine, the
+/// wire, and the texts of its names; a buffer would be a block more.
+TEST(tls_idle, connections_that_wait_hold_no_buffer) {
+    run_simulated([]() -> Coro<> {
+        std::vector<Pair> plain;
+        long before = memory::live();
+        for (int i = 0; i < connections; ++i) {
+            MemoryChannels channels = channels_between({});
+            plain.push_back(
+                {Streams(std::move(channels.first)), Streams(std::move(channels.second))});
+        }
+        const long without = co_await blocks_of_each(std::move(plain), before);
+        const tls::Context client = client_of();
+        const tls::Context server = good_server_context();
+        std::vector<Pair> protected_ones;
+        before = memory::live();
+        for (int i = 0; i < connections; ++i) {
+            Ends ends = co_await connect_over(channels_between({}), client, server);
+            protected_ones.push_back(
+                {Streams(std::move(ends.client)), Streams(std::move(ends.server))});
+        }
+        const long with_tls = co_await blocks_of_each(std::move(protected_ones), before);
+        EXPECT_LE(with_tls - without, 6);
     });
 }
 

@@ -14,6 +14,7 @@
 #include <asyncio/testing/network.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,9 +35,9 @@ public:
         for (Duration now = pause(); now < faults_.duration && !kinds().empty(); now += pause())
             draw_fault(now);
         heal();
-        std::stable_sort(plan_.begin(), plan_.end(),
-                         [](const auto& one, const auto& other) { return one.when < other.when; });
-        return std::move(plan_);
+        FaultPlan plan;
+        for (auto& [when, fault] : plan_) plan.push_back({when, std::move(fault)});
+        return plan;
     }
 
 private:
@@ -144,12 +145,13 @@ private:
         });
     }
 
-    void add(Duration when, Fault fault) { plan_.push_back({when, std::move(fault)}); }
+    void add(Duration when, Fault fault) { plan_.emplace(when, std::move(fault)); }
 
     lowlevel::SimulatedNetwork& dice_;
     std::vector<std::string> hosts_;
     const RandomFaults& faults_;
-    FaultPlan plan_;
+    /// In the order of their times, and for one time in the order in which they were drawn.
+    std::multimap<Duration, Fault> plan_;
 };
 
 }  // namespace

@@ -410,6 +410,29 @@ TEST(tls_net, goes_over_unix_sockets_and_resumes_there) {
     });
 }
 
+TEST(tls_net, keeps_the_sessions_of_two_paths_apart) {
+    run_simulated([]() -> Coro<> {
+        const std::string paths[] = {free_path(), free_path()};
+        Server one = co_await tls::start_unix_server(echo, paths[0], server_context());
+        Server other = co_await tls::start_unix_server(echo, paths[1], server_context());
+        const tls::Context context = client_of();
+        const tls::ConnectOptions options{.tls = {.server_hostname = "localhost"}};
+        int resumed = 0;
+        for (int round = 0; round < 3; ++round) {
+            for (const std::string& path : paths) {
+                const Stream client = co_await tls::open_unix_connection(path, context, options);
+                co_await client.send("hello\n");
+                const std::string line = co_await client.readline();
+                resumed += tls::channel_of(client)->info().session_reused ? 1 : 0;
+                co_await client.aclose();
+            }
+        }
+        EXPECT_EQ(resumed, 4);
+        co_await end(one);
+        co_await end(other);
+    });
+}
+
 TEST(tls_net, UNX_04_a_path_is_no_name_for_a_certificate) {
     run_test([]() -> Coro<> {
         const std::string path = free_path();
