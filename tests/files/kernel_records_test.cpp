@@ -29,7 +29,7 @@ std::string entry(const std::string& name, unsigned char type, int wrong_length 
     return bytes;
 }
 
-std::vector<std::string> names_in(const std::string& records) {
+std::vector<std::string> entries_in(const std::string& records) {
     // Memory of exactly this size, for the sanitizers.
     const std::vector<char> memory(records.begin(), records.end());
     std::vector<DirEntry> entries;
@@ -42,20 +42,20 @@ std::vector<std::string> names_in(const std::string& records) {
 TEST(dir_records, entries_come_in_order_and_without_the_dots) {
     const std::string records = entry(".", DT_DIR) + entry("one", DT_REG) + entry("..", DT_DIR) +
                                 entry("a longer name", DT_LNK);
-    EXPECT_EQ(names_in(records), (std::vector<std::string>{"one", "a longer name"}));
+    EXPECT_EQ(entries_in(records), (std::vector<std::string>{"one", "a longer name"}));
 }
 
 TEST(dir_records, a_wrong_length_ends_the_list) {
     for (const int length : {0, 1, static_cast<int>(name_at), 4096}) {
         const std::string records = entry("one", DT_REG) + entry("two", DT_REG, length);
-        EXPECT_EQ(names_in(records), std::vector<std::string>{"one"}) << length;
+        EXPECT_EQ(entries_in(records), std::vector<std::string>{"one"}) << length;
     }
 }
 
 TEST(dir_records, a_name_without_a_nul_ends_with_its_record) {
     std::string record = entry("1234", DT_REG);
     for (std::size_t i = name_at; i < record.size(); ++i) record[i] = 'x';
-    EXPECT_EQ(names_in(record + entry("two", DT_REG)),
+    EXPECT_EQ(entries_in(record + entry("two", DT_REG)),
               (std::vector<std::string>{std::string(record.size() - name_at, 'x'), "two"}));
 }
 
@@ -78,7 +78,8 @@ std::string bytes_of(const Record& record) {
 }
 
 /// The events as texts: "created /a/x", "moved /a/x to /a/y".
-std::vector<std::string> events_of(const std::vector<Record>& records, std::size_t missing = 0) {
+std::vector<std::string> watch_events_of(const std::vector<Record>& records,
+                                         std::size_t missing = 0) {
     std::string bytes;
     for (const Record& record : records) bytes += bytes_of(record);
     const std::vector<char> memory(bytes.begin(), bytes.end() - static_cast<long>(missing));
@@ -96,36 +97,37 @@ std::vector<std::string> events_of(const std::vector<Record>& records, std::size
 using Texts = std::vector<std::string>;
 
 TEST(watch_records, two_halves_side_by_side_are_a_move) {
-    EXPECT_EQ(events_of({{1, IN_MOVED_FROM, 5, "x"}, {2, IN_MOVED_TO, 5, "y"}}),
+    EXPECT_EQ(watch_events_of({{1, IN_MOVED_FROM, 5, "x"}, {2, IN_MOVED_TO, 5, "y"}}),
               Texts{"moved /a/x to /b/y"});
-    EXPECT_EQ(events_of({{1, IN_MOVED_FROM, 5, "x"}, {2, IN_MOVED_TO, 6, "y"}}),
+    EXPECT_EQ(watch_events_of({{1, IN_MOVED_FROM, 5, "x"}, {2, IN_MOVED_TO, 6, "y"}}),
               (Texts{"removed /a/x", "created /b/y"}));
-    EXPECT_EQ(
-        events_of({{1, IN_MOVED_FROM, 5, "x"}, {1, IN_MODIFY, 0, "z"}, {2, IN_MOVED_TO, 5, "y"}}),
-        (Texts{"removed /a/x", "modified /a/z", "created /b/y"}));
+    EXPECT_EQ(watch_events_of(
+                  {{1, IN_MOVED_FROM, 5, "x"}, {1, IN_MODIFY, 0, "z"}, {2, IN_MOVED_TO, 5, "y"}}),
+              (Texts{"removed /a/x", "modified /a/z", "created /b/y"}));
 }
 
 TEST(watch_records, a_second_half_without_the_first_is_a_new_file) {
-    EXPECT_EQ(events_of({{2, IN_MOVED_TO, 0, "y"}}), Texts{"created /b/y"});
-    EXPECT_EQ(events_of({{7, IN_MOVED_FROM, 5, "x"}, {2, IN_MOVED_TO, 5, "y"}}),
+    EXPECT_EQ(watch_events_of({{2, IN_MOVED_TO, 0, "y"}}), Texts{"created /b/y"});
+    EXPECT_EQ(watch_events_of({{7, IN_MOVED_FROM, 5, "x"}, {2, IN_MOVED_TO, 5, "y"}}),
               Texts{"created /b/y"});
 }
 
 TEST(watch_records, a_watch_that_has_ended_has_no_events) {
-    EXPECT_EQ(events_of({{1, IN_DELETE_SELF}, {1, IN_IGNORED}, {1, IN_CREATE, 0, "x"}}),
+    EXPECT_EQ(watch_events_of({{1, IN_DELETE_SELF}, {1, IN_IGNORED}, {1, IN_CREATE, 0, "x"}}),
               Texts{"removed /a"});
 }
 
 TEST(watch_records, a_name_ends_at_its_nul_or_with_its_record) {
     const std::string padded("x\0\0\0", 4);
-    EXPECT_EQ(events_of({{1, IN_CREATE, 0, padded}, {1, IN_CREATE, 0, "abcd"}, {2, IN_CREATE}}),
-              (Texts{"created /a/x", "created /a/abcd", "created /b/"}));
+    EXPECT_EQ(
+        watch_events_of({{1, IN_CREATE, 0, padded}, {1, IN_CREATE, 0, "abcd"}, {2, IN_CREATE}}),
+        (Texts{"created /a/x", "created /a/abcd", "created /b/"}));
 }
 
 TEST(watch_records, a_record_that_is_longer_than_its_memory_is_dropped) {
-    EXPECT_EQ(events_of({{1, IN_CREATE, 0, "x"}, {1, IN_CREATE, 0, "y", 1}}),
+    EXPECT_EQ(watch_events_of({{1, IN_CREATE, 0, "x"}, {1, IN_CREATE, 0, "y", 1}}),
               Texts{"created /a/x"});
-    EXPECT_EQ(events_of({{1, IN_CREATE, 0, "x"}, {1, IN_CREATE, 0, "y"}}, 2),
+    EXPECT_EQ(watch_events_of({{1, IN_CREATE, 0, "x"}, {1, IN_CREATE, 0, "y"}}, 2),
               Texts{"created /a/x"});
 }
 

@@ -12,7 +12,6 @@
 namespace {
 
 using namespace tool::batch;
-using fuzz::Input;
 using fuzz::require;
 
 /// What a shell makes of a word with single quotes and `\'`.
@@ -64,7 +63,7 @@ void check_template(const std::string& text, const std::vector<std::string>& val
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
-    Input input(bytes, size);
+    fuzz::Input input(bytes, size);
     std::vector<std::string> values;
     for (std::size_t count = 1 + input.below(3); count > 0; --count)
         values.push_back(input.short_text());

@@ -66,6 +66,12 @@ Coro<> answer_lines(Stream stream) {
     co_await stream.aclose();
 }
 
+/// A function of its own: g++ 12 ends the result of a `co_await` within `? :` too early.
+Coro<Server> serve_lines(const Tool& tool, std::string path) {
+    if (tool.is_unix) co_return co_await start_unix_server(answer_lines, std::move(path));
+    co_return co_await start_server(answer_lines, "127.0.0.1", 0);
+}
+
 Coro<Stream> connect_to(const Tool& tool, std::string where) {
     if (tool.is_unix) return open_unix_connection(std::move(where));
     return open_connection("127.0.0.1", std::stoi(where));
@@ -97,8 +103,7 @@ TEST_P(network_tools, client_exchanges_lines_with_our_server) {
     run_with_peers([]() -> Coro<> {
         const Tool& tool = GetParam();
         const SocketPath path;
-        Server server = tool.is_unix ? co_await start_unix_server(answer_lines, path.get())
-                                     : co_await start_server(answer_lines, "127.0.0.1", 0);
+        Server server = co_await serve_lines(tool, path.get());
         const std::string where = tool.is_unix ? path.get() : std::to_string(server.port());
         Peer peer = co_await Peer::start(with_place(tool.connect, where));
         co_await peer.say("one\ntwo\n");
