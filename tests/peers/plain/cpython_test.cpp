@@ -9,8 +9,6 @@
 #include <cerrno>
 #include <fstream>
 
-#include <unistd.h>
-
 namespace {
 
 using namespace peers_test;
@@ -83,22 +81,27 @@ Coro<std::string> serve_scene(std::string scene, Handle& handle) {
     co_return said;
 }
 
-std::uint64_t resident_bytes() {
-    std::ifstream file("/proc/self/statm");
-    std::uint64_t pages = 0;
-    file >> pages >> pages;
-    return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+/// A line of /proc/self/status, in bytes: VmRSS is the memory of this process, VmHWM its peak.
+std::uint64_t memory_bytes(const std::string& name) {
+    std::ifstream file("/proc/self/status");
+    for (std::string word; file >> word;) {
+        std::uint64_t kilobytes = 0;
+        if (word == name + ":" && file >> kilobytes) return kilobytes * 1024;
+    }
+    ADD_FAILURE() << "/proc has no " << name;
+    return 0;
 }
 
-/// Runs `scene`. The memory of this process must not grow by more than a small part of the data.
+/// Runs `scene`. The memory of this process must never grow by more than a part of the data.
 template <class Scene>
 void expect_little_memory(Scene scene) {
-    const std::uint64_t before = resident_bytes();
+    // Sets the peak back (proc(5)).
+    std::ofstream("/proc/self/clear_refs") << "5";
+    const std::uint64_t before = memory_bytes("VmRSS");
     scene();
-    const std::uint64_t after = resident_bytes();
     // A sanitizer keeps freed memory for a while.
     if (support::under_address_sanitizer) return;
-    EXPECT_LT(after, before + 8'000'000);
+    EXPECT_LT(memory_bytes("VmHWM"), before + 8'000'000);
 }
 
 class cpython_streams : public ::testing::Test {
