@@ -124,7 +124,7 @@ FORBIDDEN_INCLUDES = (
 # (pattern of the included name, the files that may include it)
 THIRD_PARTY = (
     (r"<openssl/", ("libs/tls/src/engine/*", "libs/tls/tests/certificates.cpp",
-                    "libs/tls/tests/raw_peer.cpp", "tests/tls_allocations/*")),
+                    "libs/tls/tests/raw_peer.cpp", "tests/fuzz/tls_*", "tests/tls_allocations/*")),
 )
 # The files that may start threads: the pool of workers, the executors, the watch over long steps,
 # and the roof like any user.

@@ -114,6 +114,17 @@ struct Serializer<T> {
     }
 };
 
+/// A byte that is neither 0 nor 1 is refused: the language gives such a bool no meaning.
+template <>
+struct Serializer<bool> {
+    static void write(ByteWriter& to, bool value) { to.put(static_cast<unsigned char>(value)); }
+    static bool read(ByteReader& from) {
+        const auto byte = from.take<unsigned char>();
+        if (byte > 1) throw SerializationError("a byte is neither true nor false");
+        return byte == 1;
+    }
+};
+
 template <>
 struct Serializer<std::string> {
     static void write(ByteWriter& to, const std::string& text) {

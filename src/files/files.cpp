@@ -10,6 +10,7 @@
 #include <asyncio/outcome.h>
 
 #include "files/file_state.h"
+#include "files/kernel_records.h"
 
 #include <atomic>
 #include <cerrno>
@@ -17,7 +18,6 @@
 #include <memory>
 #include <utility>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -129,29 +129,6 @@ Coro<int> make_with_parents(std::string path, unsigned permissions) {
     co_return result;
 }
 
-/// A file system that does not keep the type with the name says so, and a program asks `stat`.
-DirEntry::Type type_of(unsigned char type) noexcept {
-    switch (type) {
-        case DT_REG: return DirEntry::Type::file;
-        case DT_DIR: return DirEntry::Type::dir;
-        case DT_LNK: return DirEntry::Type::symlink;
-        case DT_UNKNOWN: return DirEntry::Type::unknown;
-        default: return DirEntry::Type::other;
-    }
-}
-
-/// The records of getdents64(2) have different lengths, and each says its own.
-/// The entries "." and ".." are no contents of the folder.
-void append_records(std::vector<DirEntry>& entries, const char* records, std::size_t size) {
-    for (std::size_t at = 0; at < size;) {
-        const auto* record = reinterpret_cast<const dirent64*>(records + at);
-        const std::string_view name = record->d_name;
-        if (name != "." && name != "..")
-            entries.push_back({std::string(name), type_of(record->d_type)});
-        at += record->d_reclen;
-    }
-}
-
 /// What may be missing: the folder, or the right to look into it.
 bool means_absence(int error) noexcept {
     return error == ENOENT || error == ENOTDIR || error == EACCES || error == ENAMETOOLONG ||
@@ -234,7 +211,7 @@ Coro<std::vector<DirEntry>> scandir(std::string path) {
                                             .size = size_bytes});
         if (count < 0) throw OsError(-count, "list " + quoted(path));
         if (count == 0) co_return entries;
-        append_records(entries, records.get(), static_cast<std::size_t>(count));
+        internal::take_dir_entries({records.get(), static_cast<std::size_t>(count)}, entries);
     }
 }
 

@@ -1,8 +1,7 @@
 // The kernel's records of inotify(7), made into events.
 //
 // A read brings as many records as fit, and `next` gives them away one by one. A cancellation finds
-// the others in the queue. A rename is two records with one cookie, which stand side by side in the
-// kernel's queue, so the second one is looked for only directly behind the first.
+// the others in the queue.
 //
 // The descriptor of inotify is in non-blocking mode and is read by operations, as a socket is. So a
 // task that waits for an event can be cancelled, and the loop's end ends it.
@@ -22,10 +21,9 @@
 #include <asyncio/lowlevel/perform_now.h>
 
 #include "files/file_state.h"
+#include "files/kernel_records.h"
 
-#include <cstring>
 #include <deque>
-#include <map>
 #include <utility>
 
 #include <sys/inotify.h>
@@ -46,7 +44,7 @@ struct WatcherState {
     lowlevel::LoopFd fd;
     /// The loop may be gone, and another one at its address.
     const std::uint32_t loop_number;
-    std::map<int, std::string> paths;
+    WatchedPaths paths;
     std::deque<FileEvent> events;
     /// A task waits in `next`.
     bool in_use = false;
@@ -78,69 +76,6 @@ Coro<> add_watch(StatePtr state, std::string path) {
     state->paths.try_emplace(number, std::move(path));
 }
 
-/// The path of a record: that of its watch, and behind it the name. Empty for an unknown number,
-/// whose watch was removed while the record was on its way.
-std::string path_of(const WatcherState& state, const inotify_event& record, const char* name) {
-    const auto watched = state.paths.find(record.wd);
-    if (watched == state.paths.end()) return {};
-    if (record.len == 0) return watched->second;
-    return watched->second + (watched->second.ends_with('/') ? "" : "/") + name;
-}
-
-/// The kernel sets one of these bits in a record. The first half of a rename counts as a removal,
-/// until the second half turns it into a move.
-FileEvent::Kind kind_of(std::uint32_t mask) noexcept {
-    using Kind = FileEvent::Kind;
-    if ((mask & IN_Q_OVERFLOW) != 0) return Kind::overflow;
-    if ((mask & (IN_CREATE | IN_MOVED_TO)) != 0) return Kind::created;
-    if ((mask & IN_MODIFY) != 0) return Kind::modified;
-    if ((mask & IN_MOVE_SELF) != 0) return Kind::moved;
-    return Kind::removed;
-}
-
-/// The first half of a rename waits for the second, which is the next record or does not come.
-class Records {
-public:
-    explicit Records(WatcherState& state) noexcept : state_(state) {}
-
-    void take(const inotify_event& record, const char* name) {
-        const bool completes = (record.mask & IN_MOVED_TO) != 0 && record.cookie == cookie_;
-        const std::uint32_t cookie = std::exchange(cookie_, 0);
-        if ((record.mask & IN_IGNORED) != 0) {
-            state_.paths.erase(record.wd);
-            return;
-        }
-        std::string path = path_of(state_, record, name);
-        if (path.empty() && record.wd >= 0) return;
-        if (completes && cookie != 0) {
-            state_.events.back().kind = FileEvent::Kind::moved;
-            state_.events.back().to = std::move(path);
-            return;
-        }
-        if ((record.mask & IN_MOVED_FROM) != 0) cookie_ = record.cookie;
-        FileEvent event;
-        event.kind = kind_of(record.mask);
-        event.path = std::move(path);
-        event.is_dir = (record.mask & IN_ISDIR) != 0;
-        state_.events.push_back(std::move(event));
-    }
-
-private:
-    WatcherState& state_;
-    std::uint32_t cookie_ = 0;
-};
-
-/// The memory is aligned as a record is, and a record ends where the next one may begin.
-void take_records(WatcherState& state, const char* bytes, std::size_t size) {
-    Records records(state);
-    for (std::size_t at = 0; at < size;) {
-        inotify_event record;
-        std::memcpy(&record, bytes + at, sizeof record);
-        records.take(record, bytes + at + sizeof record);
-        at += sizeof record + record.len;
-    }
-}
-
 /// Marks the watcher as waited for, for the time of one call. Two tasks would share the events
 /// between them in an order that no program could use.
 struct NextUse {
@@ -170,7 +105,8 @@ Coro<std::optional<FileEvent>> next_event(StatePtr state) {
                                             .buffer = records.data(),
                                             .size = size_bytes});
         if (count < 0) throw OsError(-count, "read the events of a watcher");
-        take_records(*state, records.data(), static_cast<std::size_t>(count));
+        take_watch_events({records.data(), static_cast<std::size_t>(count)}, state->paths,
+                          state->events);
     }
     FileEvent event = std::move(state->events.front());
     state->events.pop_front();

@@ -6,6 +6,7 @@
 
 #include "net/receive_room.h"
 
+#include "base/control_messages.h"
 #include "net/message.h"
 
 #include <algorithm>
@@ -20,16 +21,15 @@ namespace asyncio::internal {
 
 namespace {
 
-/// How long each datagram of a series is; 0 for a message that is a single datagram.
+/// How long each datagram of a series is; 0 for a message that is a single datagram. The kernel
+/// writes the length as an int, once for each message.
 std::size_t series_length(const msghdr& header) noexcept {
-    for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr;
-         part = CMSG_NXTHDR(const_cast<msghdr*>(&header), part)) {
-        if (part->cmsg_level != SOL_UDP || part->cmsg_type != UDP_GRO) continue;
-        int length = 0;
-        std::memcpy(&length, CMSG_DATA(part), sizeof length);
-        return length > 0 ? static_cast<std::size_t>(length) : 0;
-    }
-    return 0;
+    int length = 0;
+    visit_control_messages(header, [&](int level, int type, std::string_view data) {
+        if (level == SOL_UDP && type == UDP_GRO && data.size() >= sizeof length)
+            std::memcpy(&length, data.data(), sizeof length);
+    });
+    return length > 0 ? static_cast<std::size_t>(length) : 0;
 }
 
 /// Whether ancillary data did not fit into the room for them. A message without a room says so

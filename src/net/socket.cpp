@@ -20,6 +20,7 @@
 #include <asyncio/lowlevel/perform_now.h>
 #include <asyncio/sleep.h>
 
+#include "base/control_messages.h"
 #include "net/growing_pause.h"
 #include "net/message.h"
 #include "streams/loop_descriptors.h"
@@ -346,26 +347,6 @@ Coro<std::size_t> Socket::send_fds(std::string_view data, std::span<const int> f
     co_return static_cast<std::size_t>(result);
 }
 
-namespace {
-
-/// Each descriptor gets an owner in turn. The room for the owners is there before, so none leaks.
-void take_fds(msghdr& header, std::vector<lowlevel::Fd>& fds) {
-    for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr;
-         part = CMSG_NXTHDR(&header, part)) {
-        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-        const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (std::size_t index = 0; index < count; ++index) {
-            int number = -1;
-            std::memcpy(&number, CMSG_DATA(part) + index * sizeof number, sizeof number);
-            fds.emplace_back(number);
-        }
-    }
-}
-
-}  // namespace
-
-/// The kernel has put the descriptors into this process when the result comes. So they get owners
-/// before anything else is done with the message.
 Coro<ReceivedFds> Socket::recv_fds(std::size_t most_bytes, std::size_t most_fds) const {
     const int fd = fileno();
     ReceivedFds received;
@@ -378,7 +359,9 @@ Coro<ReceivedFds> Socket::recv_fds(std::size_t most_bytes, std::size_t most_fds)
     message.header.msg_controllen = control.size();
     const int result = co_await call(message.as(OperationKind::recvmsg));
     if (result < 0) throw_failed(result, "receive descriptors from", named(fd));
-    take_fds(message.header, received.fds);
+    // Each descriptor gets an owner in turn. The room for the owners is there, so none leaks.
+    internal::visit_descriptors(message.header,
+                                [&](int number) { received.fds.emplace_back(number); });
     received.truncated = (message.header.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0;
     received.data.resize(static_cast<std::size_t>(result));
     co_return received;

@@ -108,7 +108,9 @@ void SharedDescriptorChannel::answered(Operation& operation) noexcept {
 
 void SharedDescriptorChannel::cancel(Operation& operation) noexcept {
     Readiness& readiness = before(operation);
-    if (readiness.state != Operation::State::in_flight) return loop().cancel(operation);
+    // Linked: finished, and waiting to be reported.
+    const bool waits = readiness.state == Operation::State::in_flight || readiness.linked();
+    if (!waits) return loop().cancel(operation);
     readiness.cancelled = true;
     loop().cancel(readiness);
 }

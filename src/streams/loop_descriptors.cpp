@@ -106,7 +106,8 @@ public:
         removed_ = true;
         if (running_) return;
         if (linked()) unlink();
-        if (poll_.state == lowlevel::Operation::State::in_flight) {
+        // Linked: finished, and waiting to be reported.
+        if (poll_.state == lowlevel::Operation::State::in_flight || poll_.linked()) {
             loop_.cancel(poll_);
             const UniqueFunction<void()> callback = std::move(callback_);
         } else {

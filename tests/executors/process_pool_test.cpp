@@ -525,4 +525,12 @@ TEST(process_pool, bytes_that_are_no_call_are_answered_with_an_error) {
     EXPECT_THROW(asyncio::internal::name_of(&table), std::invalid_argument);
 }
 
+TEST(serialize, a_byte_that_is_neither_true_nor_false_is_refused) {
+    using asyncio::ByteReader;
+    EXPECT_TRUE(ByteReader(std::string_view("\1", 1)).take<bool>());
+    EXPECT_FALSE(ByteReader(std::string_view("\0", 1)).take<bool>());
+    EXPECT_THROW(ByteReader("\2").take<bool>(), asyncio::SerializationError);
+    EXPECT_THROW(ByteReader("\2").take<std::optional<int>>(), asyncio::SerializationError);
+}
+
 }  // namespace

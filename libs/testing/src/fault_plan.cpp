@@ -57,12 +57,15 @@ std::string text_of(Duration time) {
     const auto whole = std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
     if (whole == 0) return "0s";
     std::string text = whole < 0 ? "-" : "";
-    std::int64_t rest = whole < 0 ? -whole : whole;
+    // Without a sign, because the smallest number has no positive counterpart.
+    auto rest = static_cast<std::uint64_t>(whole);
+    if (whole < 0) rest = 0 - rest;
     for (const Unit& unit : units) {
-        if (rest < unit.nanoseconds) continue;
-        text += std::to_string(rest / unit.nanoseconds);
+        const auto size = static_cast<std::uint64_t>(unit.nanoseconds);
+        if (rest < size) continue;
+        text += std::to_string(rest / size);
         text += unit.name;
-        rest %= unit.nanoseconds;
+        rest %= size;
     }
     return text;
 }
@@ -117,7 +120,9 @@ public:
             read(take(text, "0123456789"), count);
             const std::string_view name = text.substr(0, text.find_first_of("0123456789"));
             text.remove_prefix(name.size());
-            sum += count * nanoseconds_of(name);
+            if (__builtin_mul_overflow(count, nanoseconds_of(name), &count) ||
+                __builtin_add_overflow(sum, count, &sum))
+                fail("a time is too long");
         }
         return std::chrono::nanoseconds(is_negative ? -sum : sum);
     }

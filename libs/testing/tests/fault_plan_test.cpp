@@ -47,6 +47,14 @@ TEST(fault_plan, a_text_is_read_and_written_without_change) {
     EXPECT_EQ(to_text(plan_of_text(text)), text);
 }
 
+TEST(fault_plan, the_longest_times_are_written) {
+    using std::chrono::nanoseconds;
+    const std::string longest = "2562047h47m16s854ms775us807ns";
+    EXPECT_EQ(to_text(plan_of_text(longest + " heal")), longest + " heal\n");
+    EXPECT_EQ(to_text({{{}, Fault::clock("a", nanoseconds::min())}}),
+              "0s clock a -2562047h47m16s854ms775us808ns\n");
+}
+
 TEST(fault_plan, comments_and_empty_lines_mean_nothing) {
     const FaultPlan plan = plan_of_text("\n  # a comment\n 500ms   die   server  # another\r\n\n");
     ASSERT_EQ(plan.size(), 1u);
@@ -60,7 +68,7 @@ TEST(fault_plan, a_wrong_line_is_quoted) {
          {"die server", "1 die server", "1s", "1s explode server", "1s die", "1s partition a",
           "1s die a b", "1s clock a", "1s clock a 1s slow=2", "1s clock a 1s drift=", "1s disk a",
           "1s disk a much", "1s disk a 1 2", "1s link a b speed=7", "1s link a b loss=much",
-          "s die a", "1s link a b loss"}) {
+          "s die a", "1s link a b loss", "2562048h die a", "9223372036s9999999999ns die a"}) {
         try {
             plan_of_text(line);
             ADD_FAILURE() << line;

@@ -182,7 +182,7 @@ void TlsChannel::cancel(Operation& operation) noexcept {
         settle(write_, encrypted_ > 0 ? static_cast<int>(encrypted_) : -ECANCELED);
     }
     step();
-    if (!needs_input_ && is_in_flight(inner_read_)) inner_->cancel(inner_read_);
+    if (!needs_input_ && is_in_use(inner_read_)) inner_->cancel(inner_read_);
     report_later();
 }
 
@@ -292,7 +292,7 @@ bool TlsChannel::all_sent() const noexcept {
 /// ciphertext of one write. Returns whether something has happened within the call.
 bool TlsChannel::send() noexcept {
     bool moved = false;
-    while (!is_in_flight(inner_write_) && !all_sent() && may_send()) {
+    while (!is_in_use(inner_write_) && !all_sent() && may_send()) {
         if (outgoing_.empty()) {
             outgoing_.swap(engine_->output());
             outgoing_sent_ = 0;
@@ -314,7 +314,7 @@ bool TlsChannel::send() noexcept {
 /// its buffers back: most connections wait most of the time. Returns whether some has come within
 /// the call.
 bool TlsChannel::receive() noexcept {
-    if (!needs_input_ || gave_up_ || is_in_flight(inner_read_) || is_in_flight(rest_) ||
+    if (!needs_input_ || gave_up_ || is_in_use(inner_read_) || is_in_use(rest_) ||
         outgoing_.size() + engine_->output().size() > most_unsent_bytes)
         return false;
     if (lowlevel::must_yield()) {

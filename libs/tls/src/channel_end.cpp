@@ -97,7 +97,7 @@ void TlsChannel::give_up() noexcept {
     if (std::exchange(gave_up_, true)) return;
     stop_alarm();
     engine_->output().clear();
-    if (!is_in_flight(inner_write_)) outgoing_.clear();
+    if (!is_in_use(inner_write_)) outgoing_.clear();
 }
 
 /// The inner channel must not be closed while operations are in flight on it. Their reports lead
@@ -105,7 +105,7 @@ void TlsChannel::give_up() noexcept {
 void TlsChannel::close_inner() noexcept {
     if (inner_close_begun_) return settle_closes();
     for (InnerOperation* operation : {&inner_read_, &inner_write_})
-        if (is_in_flight(*operation)) inner_->cancel(*operation);
+        if (is_in_use(*operation)) inner_->cancel(*operation);
     if (anything_in_flight()) return;
     inner_close_begun_ = gave_up_ = true;
     stop_alarm();
@@ -192,8 +192,8 @@ void TlsChannel::inner_reported(Operation& operation) noexcept {
 
 /// The rest counts, too: its report must find the channel.
 bool TlsChannel::anything_in_flight() const noexcept {
-    return is_in_flight(inner_read_) || is_in_flight(inner_write_) || is_in_flight(inner_close_) ||
-           is_in_flight(rest_);
+    return is_in_use(inner_read_) || is_in_use(inner_write_) || is_in_use(inner_close_) ||
+           is_in_use(rest_);
 }
 
 /// One reference for all operations in flight: to count them one by one would cost an atomic

@@ -287,6 +287,21 @@ TEST(good_certificate, is_described) {
     });
 }
 
+/// The clock counts nanoseconds and ends in the year 2262; RFC 5280 has the year 9999 for "no end".
+TEST(good_certificate, may_end_after_the_clock_does) {
+    run_simulated([]() -> Coro<> {
+        constexpr long year_seconds = 365 * 24 * 3600;
+        const Issued made = issued({.dns = {"a.test"}, .valid_until_seconds = 7900 * year_seconds});
+        Ends ends = co_await connect_over(channels_between({}), client_of(), server_of(made),
+                                          {.server_hostname = "a.test"});
+        const auto found = ends.client->info().peer_certificate;
+        EXPECT_EQ(found->valid_until, std::chrono::system_clock::time_point::max());
+        Streams client(std::move(ends.client));
+        Streams server(std::move(ends.server));
+        co_await close_both(client, server);
+    });
+}
+
 // --- The other side -----------------------------------------------------------------------------
 
 TEST(bad_certificate_of_a_server, TLS_04_does_not_disturb_the_server) {

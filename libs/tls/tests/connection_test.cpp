@@ -7,10 +7,13 @@
 
 #include <cerrno>
 
+#include <sys/socket.h>
+
 namespace {
 
 using namespace tls_test;
 using streams_test::numbered_text;
+using support::run_test;
 
 struct Pair {
     explicit Pair(Ends ends) : client(std::move(ends.client)), server(std::move(ends.server)) {}
@@ -97,6 +100,41 @@ TEST(tls_connection, carries_both_directions_at_once_in_any_pieces) {
         });
         EXPECT_EQ(left_error(), 0U);
     }
+}
+
+/// The channels of a connection over sockets with little room.
+Coro<MemoryChannels> socket_channels() {
+    Socket listener(AF_INET);
+    listener.setsockopt(SOL_SOCKET, SO_RCVBUF, 4096);
+    listener.bind(Address::loopback_v4(0));
+    listener.listen();
+    Socket client(AF_INET);
+    client.setsockopt(SOL_SOCKET, SO_SNDBUF, 4096);
+    co_await client.connect(listener.getsockname());
+    Accepted accepted = co_await listener.accept();
+    co_return MemoryChannels{connect_accepted_socket(std::move(client)).detach().channel,
+                             connect_accepted_socket(std::move(accepted.socket)).detach().channel};
+}
+
+/// A back-end finishes a read and a write of one connection in the same wait, and reports them one
+/// after the other. The first report must not take the second operation for one that is free.
+TEST(tls_connection, carries_both_directions_at_once_over_sockets) {
+    run_test([]() -> Coro<> {
+        Ends made =
+            co_await connect_over(co_await socket_channels(), client_of(), good_server_context());
+        const auto ends = std::make_unique<Pair>(std::move(made));
+        const std::string text = numbered_text(100'000);
+        constexpr std::size_t total = 3'000'000;
+        Task<> there = create_task(write_bytes(ends->client.writer, text, total));
+        Task<> back = create_task(write_bytes(ends->server.writer, text, total));
+        Task<> got = create_task(check_bytes(ends->client.reader, text, total));
+        co_await check_bytes(ends->server.reader, text, total);
+        co_await got;
+        co_await there;
+        co_await back;
+        co_await close_both(ends->client, ends->server);
+    });
+    EXPECT_EQ(left_error(), 0U);
 }
 
 TEST(tls_connection, carries_pieces_of_every_size_around_a_record) {

@@ -12,8 +12,6 @@ namespace {
 
 using namespace peers_test;
 
-const std::vector<std::uint64_t> usual_sizes = {1, 65535, 65536, 65537, 1'000'000};
-
 struct Case {
     /// "ssl" or "asyncio".
     std::string module;
@@ -37,7 +35,7 @@ struct Case {
 std::string command_of(const Case& scene, const std::string& role, int port,
                        const std::vector<std::uint64_t>& sizes) {
     const Credentials& files = credentials();
-    std::string command = "python3 " ASYNCIO_SOURCE_DIR "/tests/peers/tls/peer.py ";
+    std::string command = "python3 " ASYNCIO_SOURCE_DIR "/tests/peers/peer.py ";
     command += scene.module + " " + role + " " + scene.how + " " + scene.number() + " ";
     command += role == "client" ? files.trusted.path() : files.server.path();
     command += " " + std::to_string(port);

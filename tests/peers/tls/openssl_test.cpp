@@ -6,9 +6,6 @@
 
 #include <tuple>
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 namespace {
 
 using namespace peers_test;
@@ -20,19 +17,6 @@ const char* option_of(tls::Version version) {
 }
 const char* name_of(tls::Version version) {
     return version == tls::Version::tls_1_2 ? "TLSv1.2" : "TLSv1.3";
-}
-
-/// A port that no program uses at this moment: for a program that cannot choose one itself.
-int free_port() {
-    const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    ::close(fd);
-    return ntohs(address.sin_port);
 }
 
 /// What our server found out about its connections.

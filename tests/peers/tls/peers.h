@@ -1,32 +1,14 @@
 #pragma once
-// What the tests with foreign programs have in common: certificates in files, the foreign program,
-// and the conversation with it.
-//
-// The conversation is that of peer.py. The client sends a size in 8 bytes, and as many bytes of
-// data; the server sends the data back while it comes, and behind it the CRC-32 of what it has
-// read, in 4 bytes.
+// What the tests of TLS with foreign programs have in common: certificates in files, and contexts.
 
-#include <asyncio.h>
 #include <asyncio/tls.h>
 
 #include "certificates.h"
-#include "support/run_test.h"
-
-#include <cstdint>
-#include <string>
-#include <string_view>
-#include <vector>
-
-#include <gtest/gtest.h>
+#include "peers/conversation.h"
 
 namespace peers_test {
 
-using namespace asyncio;
-using namespace std::chrono_literals;
 using tls_test::TemporaryFile;
-
-/// Whether a program of this name is in PATH. A test without its program is skipped.
-bool is_installed(const std::string& program);
 
 /// What both sides need for a connection to "localhost" in both directions.
 struct Credentials {
@@ -45,29 +27,6 @@ inline constexpr std::string_view protocols[] = {"echo/1", "h2"};
 /// How a connection of ours is opened.
 inline constexpr tls::ConnectOptions to_localhost{.tls = {.server_hostname = "localhost"}};
 
-/// A foreign program. Its errors go to its output, so they stand in the message of a failed test.
-class Peer {
-public:
-    /// `command` is a program and its arguments, with blanks in between. (A list of texts in a
-    /// coroutine is more than g++ 12 compiles.)
-    static Coro<Peer> start(std::string command);
-
-    /// Writes to its standard input, or ends that.
-    Coro<> say(std::string text);
-    void end_input() { process_.stdin.close(); }
-    /// Reads its output until `text` has come. Returns everything up to there.
-    Coro<std::string> output_until(std::string text);
-    /// Waits for its end. Returns the rest of its output. The exit status must be 0.
-    Coro<std::string> end();
-    /// Ends a program that does not end by itself.
-    Coro<> stop();
-
-private:
-    explicit Peer(Process process) : process_(std::move(process)) {}
-
-    Process process_;
-};
-
 /// What was found out about a connection.
 struct Seen {
     std::uint64_t size = 0;
@@ -76,18 +35,7 @@ struct Seen {
     tls::End end = tls::End::open;
 };
 
-/// The client's part of the conversation.
-Coro<bool> ask(const Stream& stream, std::uint64_t size);
-/// The server's part. Returns the size.
-Coro<std::uint64_t> answer(const Stream& stream);
-
 /// Waits for the end of the peer. A reset is a ragged one.
 Coro<tls::End> end_of(const Stream& stream);
-
-/// Runs `body`, and ends it with a failure if it takes longer than a slow machine needs.
-template <class Body>
-void run_with_peers(Body body) {
-    support::run_test([&body]() -> Coro<> { co_await timeout(50s, body); });
-}
 
 }  // namespace peers_test

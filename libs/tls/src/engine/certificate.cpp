@@ -63,11 +63,20 @@ void add_names(Certificate& summary, const X509* certificate) {
         add_name(summary, sk_GENERAL_NAME_value(names.get(), i));
 }
 
-/// A time that OpenSSL cannot read is the beginning of the clock, which has passed.
+/// A time that OpenSSL cannot read is the beginning of the clock, which has passed. The system's
+/// clock counts nanoseconds and ends in the year 2262. Certificates without an end end in the year
+/// 9999 (RFC 5280, section 4.1.2.5), so a time beyond the clock is its first or last moment.
 std::chrono::system_clock::time_point time_of(const ASN1_TIME* time) noexcept {
+    using Clock = std::chrono::system_clock;
+    using std::chrono::seconds;
     std::tm parts{};
     if (ASN1_TIME_to_tm(time, &parts) != 1) return {};
-    return std::chrono::system_clock::from_time_t(::timegm(&parts));
+    const seconds since_epoch(::timegm(&parts));
+    if (since_epoch >= std::chrono::floor<seconds>(Clock::duration::max()))
+        return Clock::time_point::max();
+    if (since_epoch <= std::chrono::ceil<seconds>(Clock::duration::min()))
+        return Clock::time_point::min();
+    return Clock::time_point(since_epoch);
 }
 
 /// A serial number has up to 20 bytes, more than any integer type.

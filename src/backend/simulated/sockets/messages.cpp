@@ -7,6 +7,7 @@
 #include "backend/simulated/sockets/messages.h"
 
 #include "backend/simulated/sockets/endpoint.h"
+#include "base/control_messages.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -117,20 +118,12 @@ void Transfer::answer_address(const Address& address) const noexcept {
 /// Ancillary data of other kinds (credentials, the interface of a datagram) is skipped: it has no
 /// effect here.
 int board(const msghdr& message, const Descriptors& descriptors, Passengers& passengers) {
-    auto* readable = const_cast<msghdr*>(&message);
-    for (cmsghdr* part = CMSG_FIRSTHDR(readable); part != nullptr;
-         part = CMSG_NXTHDR(readable, part)) {
-        if (part->cmsg_len < CMSG_LEN(0)) return -EINVAL;
-        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-        const std::size_t bytes = part->cmsg_len - CMSG_LEN(0);
-        for (std::size_t place = 0; place + sizeof(int) <= bytes; place += sizeof(int)) {
-            int number = -1;
-            std::memcpy(&number, CMSG_DATA(part) + place, sizeof number);
-            if (const int error = board_one(number, descriptors, passengers); error != 0)
-                return error;
-        }
-    }
-    return 0;
+    int error = 0;
+    const bool is_whole = internal::visit_descriptors(message, [&](int number) {
+        if (error == 0) error = board_one(number, descriptors, passengers);
+    });
+    if (error != 0) return error;
+    return is_whole ? 0 : -EINVAL;
 }
 
 /// All numbers are opened before any is written, so that a failure can close them again.

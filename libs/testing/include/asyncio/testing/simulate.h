@@ -69,6 +69,7 @@ auto with_seed(Body& body, std::uint64_t seed) {
     constexpr bool takes_both = std::is_invocable_v<Body&, Network&, std::uint64_t>;
     if constexpr (takes_both || std::is_invocable_v<Body&, Network&>) {
         return [&body, seed](Network& network) {
+            static_cast<void>(seed);
             if constexpr (takes_both) {
                 return body(network, seed);
             } else {
@@ -77,6 +78,7 @@ auto with_seed(Body& body, std::uint64_t seed) {
         };
     } else {
         return [&body, seed] {
+            static_cast<void>(seed);
             if constexpr (std::is_invocable_v<Body&, std::uint64_t>) {
                 return body(seed);
             } else {

@@ -190,8 +190,11 @@ private:
     void take_over(InnerOperation& operation) noexcept;
     void sent(int result) noexcept;
     void received(int result) noexcept;
-    static bool is_in_flight(const lowlevel::Operation& operation) noexcept {
-        return operation.state == lowlevel::Operation::State::in_flight;
+    /// An operation of the inner channel is in use until `take_over` has seen its result. It may
+    /// be finished before: the back-end finishes several operations in one wait, and they are
+    /// reported one after the other.
+    static bool is_in_use(const lowlevel::Operation& operation) noexcept {
+        return operation.state != lowlevel::Operation::State::idle;
     }
     bool anything_in_flight() const noexcept;
     void hold() noexcept;

@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
-"""The other side of cpython_test.cpp: TLS by CPython, with its module ssl and with its asyncio.
+"""The other side of the tests with CPython: its asyncio with and without TLS, and its module ssl.
 
     peer.py MODULE ROLE END VERSION CERTIFICATES PORT SIZE ...
 
-MODULE is ssl or asyncio, ROLE client or server, VERSION 1.2 or 1.3. CERTIFICATES is the file with
-the trusted certificate for a client, and the file with the own certificate and key for a server. A
-server ignores PORT, and prints the port that it has got.
+MODULE is ssl, asyncio or plain: asyncio without TLS, with "-" for VERSION and CERTIFICATES. ROLE
+is client or server, VERSION 1.2 or 1.3. CERTIFICATES is the file with the trusted certificate for a
+client, and the file with the own certificate and key for a server. A server ignores PORT, and
+prints the port that it has got.
 
 There is a connection for each SIZE. The client sends the size in 8 bytes, and as many bytes of
 data. The server sends the data back while it comes, and behind it the CRC-32 of what it has read,
 in 4 bytes. END says how this program ends a connection: clean and ragged (without close_notify)
-end it at once, and wait waits for the other side to end it.
+end it at once, and wait waits for the other side to end it. slow is clean, and asyncio reads slowly
+at first, so the other side cannot send.
 
 Each connection is a line on the standard output: the size, whether the check sums agree, the
 version, the protocol of ALPN, and how the other side has ended ("-" if it was not asked).
@@ -48,13 +50,17 @@ def chunks_of(size):
 
 def about(size, good, connection):
     """The line without the end. A connection that has ended does not know its version."""
+    if connection is None:
+        return f"{size} {'good' if good else 'BAD'} - -"
     return (f"{size} {'good' if good else 'BAD'} {connection.version()} "
             f"{connection.selected_alpn_protocol()}")
 
 
-
-async def transfer(reader, size, crc, writer=None):
+async def transfer(reader, size, crc, writer=None, pauses=0):
     while size > 0:
+        if pauses > 0:
+            pauses -= 1
+            await asyncio.sleep(0.002)
         data = await reader.read(min(size, CHUNK))
         if not data:
             raise EOFError(f"{size} bytes are missing")
@@ -66,7 +72,7 @@ async def transfer(reader, size, crc, writer=None):
     return crc
 
 
-async def ask(reader, writer, size):
+async def ask(reader, writer, size, pauses):
     async def send():
         crc = 0
         writer.write(size.to_bytes(8, "big"))
@@ -76,14 +82,14 @@ async def ask(reader, writer, size):
             await writer.drain()
         return crc
 
-    sent, echoed = await asyncio.gather(send(), transfer(reader, size, 0))
+    sent, echoed = await asyncio.gather(send(), transfer(reader, size, 0, None, pauses))
     seen = int.from_bytes(await reader.readexactly(4), "big")
     return size, sent == echoed == seen
 
 
-async def answer(reader, writer):
+async def answer(reader, writer, pauses):
     size = int.from_bytes(await reader.readexactly(8), "big")
-    crc = await transfer(reader, size, 0, writer)
+    crc = await transfer(reader, size, 0, writer, pauses)
     writer.write(crc.to_bytes(4, "big"))
     await writer.drain()
     return size, True
@@ -103,17 +109,19 @@ async def end_of(reader, writer, how):
 
 
 async def with_asyncio(role, how, context, port, sizes):
+    pauses = 300 if how == "slow" else 0
     if role == "client":
         for size in sizes:
             reader, writer = await asyncio.open_connection("localhost", port, ssl=context,
                                                            family=socket.AF_INET)
-            line = about(*await ask(reader, writer, size), writer.get_extra_info("ssl_object"))
+            line = about(*await ask(reader, writer, size, pauses),
+                         writer.get_extra_info("ssl_object"))
             print(line, await end_of(reader, writer, how), flush=True)
         return
     finished = asyncio.Queue()
 
     async def handle(reader, writer):
-        line = about(*await answer(reader, writer), writer.get_extra_info("ssl_object"))
+        line = about(*await answer(reader, writer, pauses), writer.get_extra_info("ssl_object"))
         print(line, await end_of(reader, writer, how), flush=True)
         finished.put_nowait(None)
 
@@ -188,9 +196,9 @@ def with_ssl(role, how, context, port, sizes):
 
 def main():
     module, role, how, version, certificates, port, *sizes = sys.argv[1:]
-    context = context_of(role, version, certificates)
+    context = None if module == "plain" else context_of(role, version, certificates)
     numbers = [int(size) for size in sizes]
-    if module == "asyncio":
+    if module != "ssl":
         asyncio.run(with_asyncio(role, how, context, int(port), numbers))
     else:
         with_ssl(role, how, context, int(port), numbers)
