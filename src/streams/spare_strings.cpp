@@ -11,8 +11,8 @@
 namespace asyncio::internal {
 namespace {
 
-/// What is smaller comes from malloc's own list of the last blocks (tcache).
-constexpr std::size_t least_bytes = 1024;
+/// What is smaller comes from malloc's list of the last blocks (tcache), which is as good.
+constexpr std::size_t least_bytes = 512;
 constexpr std::size_t most_bytes = 128 * 1024;
 
 struct Spares {
@@ -55,6 +55,12 @@ void keep_spare(std::string& used) noexcept {
     if (kept == nullptr || kept->count == kept->strings.size()) return free_memory(used);
     used.clear();
     kept->strings[kept->count++].swap(used);
+}
+
+void drop_spares() noexcept {
+    if (spares_of_thread == nullptr) return;
+    while (spares_of_thread->count > 0)
+        free_memory(spares_of_thread->strings[--spares_of_thread->count]);
 }
 
 /// The last one fits in most cases: the messages of a program are of one size.

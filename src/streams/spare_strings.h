@@ -7,8 +7,8 @@
 // that is always a block that has left the processor's cache, and each message is written to slow
 // memory twice: when it is received, and when malloc marks the block as free.
 //
-// So the last few strings that were sent are kept, and the next that are received take them, the
-// last one first. Small strings are left to malloc, which keeps those in the right order itself.
+// So the last few strings that were sent are kept, and the next that are received or copied to be
+// sent take them, the last one first. A stream of messages of one size then allocates nothing.
 //
 // The strings belong to the thread: a loop has no place for them that costs nothing when no stream
 // is used, and two loops of one thread may share them. They are freed at the end of the thread.
@@ -25,5 +25,8 @@ void keep_spare(std::string& used) noexcept;
 
 /// Gives `empty` memory for `size_bytes` bytes if there is some that is not much larger.
 void take_spare(std::string& empty, std::size_t size_bytes) noexcept;
+
+/// Frees the spare memory of this thread. For tests that count what is left.
+void drop_spares() noexcept;
 
 }  // namespace asyncio::internal

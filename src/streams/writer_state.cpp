@@ -81,8 +81,10 @@ std::string& WriterState::room_for_more() noexcept {
 /// `waiting_`, and the string that the back-end reads does not change.
 void WriterState::write(std::string_view data) {
     if (!accepts(data.size())) return;
+    std::string& end = room_for_more();
+    if (end.empty()) take_spare(end, data.size());
     try {
-        room_for_more().append(data);
+        end.append(data);
     } catch (...) {
         written_ -= data.size();  // they will never be sent
         throw;

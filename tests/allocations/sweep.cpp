@@ -21,6 +21,7 @@
 #include <asyncio/lowlevel/backend.h>
 
 #include "failing_memory.h"
+#include "streams/spare_strings.h"
 #include "support/descriptors.h"
 #include "support/sanitizer.h"
 
@@ -117,6 +118,7 @@ Run run_once(const std::function<void()>& scenario, long number, long burst) {
         if (run.end == End::wrong) run.why = asyncio::describe(error);
         error = nullptr;
     }
+    asyncio::internal::drop_spares();
     // A thread lets go of its last blocks a moment after it has been joined, or was left.
     const long mine = run.why.capacity() > 15 ? 1 : 0;
     for (int looks = 0; memory::live() - mine != live && looks < 100; ++looks)

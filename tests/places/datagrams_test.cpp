@@ -107,7 +107,7 @@ const std::vector<places::Row> functions_of_loops{
     thing("EventLoop::connect_accepted_socket()", loop_and_socket,
           call<LoopAndSocket>([](LoopAndSocket& it) {
               it.loop->connect_accepted_socket(std::move(it.socket));
-          }),           {refused,    refused,    refused,    not_asked, throws("peer")}),
+          }),           {refused,    refused,    refused,    not_asked, works}),
     thing("EventLoop::create_datagram_endpoint()", loop_and_socket,
           [](LoopAndSocket& it) -> Coro<> {
               const DatagramOptions options{.family = AF_INET};

@@ -34,7 +34,6 @@ TEST_F(fall,
        TO_01_it_falls_at_night) {}
 SCENARIO(stones, TO_03_a_stone) {}
 TEST(other, has_no_row) {}
-TEST(other, STR_77_of_another_part) {}
 """
 
 
