@@ -135,7 +135,7 @@ private:
 
 int main(int argc, char** argv) {
     if (argc < 2) {
-        fmt::print(stderr, "{}", usage);
+        fmt::print("{}", usage);
         return 2;
     }
     Tail tail;

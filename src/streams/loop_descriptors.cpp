@@ -272,7 +272,9 @@ void LoopDescriptors::disclaim(int fd) noexcept {
     if (page != claims_.end()) page->second.reset(static_cast<std::size_t>(fd % page_size));
 }
 
+/// A closed loop would never free the table, and watches nothing.
 void claim_descriptor(EventLoop& loop, int fd) noexcept {
+    if (loop.is_closed()) return;
     try {
         LoopDescriptors::of(loop).claim(fd);
     } catch (const std::bad_alloc&) {

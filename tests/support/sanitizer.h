@@ -15,6 +15,12 @@ inline constexpr bool under_address_sanitizer = true;
 inline constexpr bool under_address_sanitizer = false;
 #endif
 
+#if defined(__SANITIZE_UNDEFINED__) || ASYNCIO_TEST_HAS(undefined_behavior_sanitizer)
+inline constexpr bool under_undefined_sanitizer = true;
+#else
+inline constexpr bool under_undefined_sanitizer = false;
+#endif
+
 #if defined(__SANITIZE_THREAD__) || ASYNCIO_TEST_HAS(thread_sanitizer)
 inline constexpr bool under_thread_sanitizer = true;
 #else
