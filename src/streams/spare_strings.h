@@ -2,10 +2,9 @@
 // Memory of strings that were sent, for strings that are received.
 //
 // A server that answers what it has read gets a string from the reader and gives it to the writer.
-// Without this the memory of each message comes from malloc and goes back to it. For strings above
-// a few kilobytes malloc hands the block out next that was freed longest ago. With many connections
-// that is always a block that has left the processor's cache, and each message is written to slow
-// memory twice: when it is received, and when malloc marks the block as free.
+// If each writer kept the memory of its last message for the next one, every connection would have
+// some, and with many connections it would have left the processor's cache when the next message
+// comes. If it went back to malloc, messages of a few kilobytes would cost a search each.
 //
 // So the last few strings that were sent are kept, and the next that are received or copied to be
 // sent take them, the last one first. A stream of messages of one size then allocates nothing.
