@@ -87,8 +87,8 @@ void prepare_to_interrupt() noexcept {
 
 /// `stack` stays untouched if the walk is not safe: an older note of the same step is better than
 /// none.
-bool capture_interrupted_stack(RawStack& stack, const void* end) noexcept {
-    if (may_be_inside_unwinder(__builtin_frame_address(0), end)) return false;
+bool capture_interrupted_stack(RawStack& stack, const void* context, const void* end) noexcept {
+    if (may_be_inside_unwinder(__builtin_frame_address(0), context, end)) return false;
     capture_stack(stack, end);
     return true;
 }

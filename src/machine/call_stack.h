@@ -40,9 +40,9 @@ struct RawStack {
 void capture_stack(RawStack& stack, const void* end) noexcept;
 
 /// The same for a signal handler, which may have interrupted the unwinder itself. If that cannot be
-/// excluded, `stack` stays as it is, and the answer is false. `prepare_to_interrupt` has to be
-/// called once before, outside a signal handler.
-bool capture_interrupted_stack(RawStack& stack, const void* end) noexcept;
+/// excluded, `stack` stays as it is, and the answer is false. `context` is the handler's third
+/// argument. `prepare_to_interrupt` has to be called once before, outside a signal handler.
+bool capture_interrupted_stack(RawStack& stack, const void* context, const void* end) noexcept;
 void prepare_to_interrupt() noexcept;
 
 /// Reads the debug information, so that a later `user_frames` need not.

@@ -16,6 +16,7 @@
 #include <atomic>
 #include <cstddef>
 
+#include <ucontext.h>
 #include <unwind.h>
 
 // A runtime library other than gcc's may lack some of them, so they are weak: a missing function
@@ -45,6 +46,36 @@ constexpr std::ptrdiff_t searched_bytes = 24 * 1024;
 
 /// A larger distance than this means that the two ends lie on different stacks.
 constexpr std::uintptr_t longest_stack_bytes = 8 * 1024 * 1024;
+
+std::uintptr_t address_of(const void* place) noexcept {
+    return reinterpret_cast<std::uintptr_t>(place);
+}
+
+bool contains(std::span<const CodeRange> functions, std::uintptr_t address) noexcept {
+    return std::ranges::any_of(
+        functions, [&](const CodeRange& function) { return function.contains(address); });
+}
+
+/// What the kernel tells of the code that it has interrupted. `caller` is the return address where
+/// the processor keeps it in a register. All are zero for a processor that is not known here.
+struct Interruption {
+    const void* stack = nullptr;
+    std::uintptr_t instruction = 0;
+    std::uintptr_t caller = 0;
+};
+
+Interruption interruption_of([[maybe_unused]] const void* context) noexcept {
+#if defined __x86_64__
+    const auto& registers = static_cast<const ucontext_t*>(context)->uc_mcontext.gregs;
+    return {reinterpret_cast<const void*>(registers[REG_RSP]),
+            static_cast<std::uintptr_t>(registers[REG_RIP]), 0};
+#elif defined __aarch64__
+    const auto& registers = static_cast<const ucontext_t*>(context)->uc_mcontext;
+    return {reinterpret_cast<const void*>(registers.sp), registers.pc, registers.regs[30]};
+#else
+    return {};
+#endif
+}
 
 template <class Function>
 CodeRange range_of(Function* function) noexcept {
@@ -85,14 +116,27 @@ void prepare_unwinder_check() noexcept {
 }
 
 /// An unknown answer is "yes", which costs one note.
-bool may_be_inside_unwinder(const void* begin, const void* end) noexcept {
-    if (!are_known.load(std::memory_order_acquire)) return true;
-    const auto distance =
-        reinterpret_cast<std::uintptr_t>(end) - reinterpret_cast<std::uintptr_t>(begin);
+bool may_be_inside_unwinder(const void* begin, const void* context, const void* end) noexcept {
+    return !are_known.load(std::memory_order_acquire) || may_be_inside(places, begin, context, end);
+}
+
+/// The thread sanitizer calls handlers later than the kernel does, with a context that it has
+/// stored elsewhere. Such a context says nothing, and then the search begins in the handler.
+bool may_be_inside(std::span<const CodeRange> functions, const void* begin, const void* context,
+                   const void* end) noexcept {
+    const auto distance = address_of(end) - address_of(begin);
     if (distance > longest_stack_bytes) return true;
-    const auto* last = static_cast<const char*>(begin) +
-                       std::min(static_cast<std::ptrdiff_t>(distance), searched_bytes);
-    return is_on_stack(places, begin, last);
+    const auto* first = static_cast<const char*>(begin);
+    const Interruption interrupted = interruption_of(context);
+    const std::uintptr_t stack = address_of(interrupted.stack);
+    if (address_of(begin) < address_of(context) && address_of(context) < stack &&
+        stack <= address_of(end)) {
+        if (contains(functions, interrupted.instruction) || contains(functions, interrupted.caller))
+            return true;
+        first = static_cast<const char*>(interrupted.stack);
+    }
+    const auto left = static_cast<std::ptrdiff_t>(address_of(end) - address_of(first));
+    return is_on_stack(functions, first, first + std::min(left, searched_bytes));
 }
 
 /// Reads the memory word by word. It belongs to many objects and contains red zones of the
@@ -102,9 +146,7 @@ is_on_stack(std::span<const CodeRange> functions, const void* begin, const void*
     using Word [[gnu::may_alias]] = const std::uintptr_t;
     const auto* last = static_cast<Word*>(end);
     for (const auto* word = static_cast<Word*>(begin); word < last; ++word) {
-        for (const CodeRange& function : functions) {
-            if (function.contains(*word)) return true;
-        }
+        if (contains(functions, *word)) return true;
     }
     return false;
 }

@@ -13,11 +13,16 @@
 // it goes to over those of its own caller. In the middle of this the stack leads nowhere, and a
 // walk along it reads memory that is no stack.
 //
-// At both places, an address inside certain functions of the unwinder is near the top of the stack.
-// It is a return address, or the place of the interruption: the kernel has stored that place for
-// the end of the signal handler. So the handler looks at the words there, and does not call the
-// unwinder if one of them could be such an address. The word may be a remainder of an earlier call.
-// The handler then notes no stack, and a later signal may find one.
+// At both places, an address inside certain functions of the unwinder is the place of the
+// interruption, or a return address near the top of the interrupted stack. So the handler looks at
+// the words there, and does not call the unwinder if one of them could be such an address. The word
+// may be a remainder of an earlier call. The handler then notes no stack, and a later signal may
+// find one.
+//
+// Where the interrupted stack ends matters. Between it and the handler lies the record that the
+// kernel has made of the registers. The record has holes, in which the remainders of earlier throws
+// stay. A step that is stuck in one system call has the record at the same place at every signal,
+// so a remainder there would hide the step for as long as it lasts.
 //
 // Thread-safety: any thread; `may_be_inside_unwinder` also in signal handlers.
 
@@ -43,9 +48,14 @@ struct CodeRange {
 void prepare_unwinder_check() noexcept;
 
 /// Whether the code that was interrupted may be at one of those places. `begin` is in the frame of
-/// the signal handler, and `end` is the end of the part of the stack that matters. Also true if
-/// this is not known, because the handler runs on another stack than that of `end`.
-bool may_be_inside_unwinder(const void* begin, const void* end) noexcept;
+/// the signal handler, `context` is the handler's third argument (a `ucontext_t`), and `end` is the
+/// end of the part of the stack that matters. Also true if this is not known, because the handler
+/// runs on another stack than that of `end`.
+bool may_be_inside_unwinder(const void* begin, const void* context, const void* end) noexcept;
+
+/// The same for the given functions.
+bool may_be_inside(std::span<const CodeRange> functions, const void* begin, const void* context,
+                   const void* end) noexcept;
 
 /// Whether a word between `begin` and `end` is an address of one of the functions.
 bool is_on_stack(std::span<const CodeRange> functions, const void* begin, const void* end) noexcept;

@@ -157,13 +157,13 @@ void leave_behind() noexcept { left_behind.store(Watchdog::current.exchange(null
 
 /// Does nothing if the program has a handler of its own for the signal. With SA_RESTART the system
 /// calls of the stuck step continue.
-bool install_handler(void (*handler)(int)) noexcept {
+bool install_handler(void (*handler)(int, siginfo_t*, void*)) noexcept {
     struct sigaction present{};
     if (::sigaction(signal_number, nullptr, &present) != 0) return false;
     if (present.sa_handler != SIG_DFL && present.sa_handler != SIG_IGN) return false;
     struct sigaction wanted{};
-    wanted.sa_handler = handler;
-    wanted.sa_flags = SA_RESTART;
+    wanted.sa_sigaction = handler;
+    wanted.sa_flags = SA_RESTART | SA_SIGINFO;
     sigemptyset(&wanted.sa_mask);
     return ::sigaction(signal_number, &wanted, nullptr) == 0;
 }
@@ -437,19 +437,19 @@ const RawStack& StallWatch::stack() const noexcept {
 /// The handler's work. `is_asked_` is taken back last, with release: the watcher reads the note
 /// only then, and sees the whole of it. A step that lasts is asked again, so `noted_` alone may
 /// tell of the note before, which this one overwrites.
-void StallWatch::write_note() noexcept {
+void StallWatch::write_note(const void* context) noexcept {
     const Nanoseconds began = began_.load(std::memory_order_relaxed);
     if (began == 0 || !is_asked_.load(std::memory_order_acquire)) return;
-    if (!capture_interrupted_stack(stack_, stack_end_)) return;
+    if (!capture_interrupted_stack(stack_, context, stack_end_)) return;
     name_size_ = describe_(name_);
     noted_.store(began, std::memory_order_relaxed);
     is_asked_.store(false, std::memory_order_release);
 }
 
 /// Restores errno: the interrupted code may be between a system call and the reading of its error.
-void StallWatch::handle_signal(int) noexcept {
+void StallWatch::handle_signal(int, siginfo_t*, void* context) noexcept {
     const int saved_errno = errno;
-    if (mine != nullptr) mine->write_note();
+    if (mine != nullptr) mine->write_note(context);
     errno = saved_errno;
 }
 

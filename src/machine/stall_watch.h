@@ -37,6 +37,7 @@
 
 #include <array>
 #include <atomic>
+#include <csignal>
 #include <span>
 #include <string>
 
@@ -80,8 +81,8 @@ private:
     friend Watchdog;
     using Nanoseconds = Duration::rep;
 
-    static void handle_signal(int) noexcept;
-    void write_note() noexcept;
+    static void handle_signal(int, siginfo_t*, void* context) noexcept;
+    void write_note(const void* context) noexcept;
     void enroll() noexcept;
 
     /// When the step in progress began, on the steady clock; 0 between steps. Stored by the thread,

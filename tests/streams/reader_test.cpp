@@ -215,7 +215,7 @@ TEST(reader, PIP_01_a_pipe_gives_its_data_then_the_end_and_is_closed_once) {
         EXPECT_EQ(got, "1");
         pipe.writer.write("2345");
         pipe.writer.close();
-        got = co_await pipe.reader.read(10);
+        got = co_await pipe.reader.readexactly(4);
         EXPECT_EQ(got, "2345");
         EXPECT_FALSE(pipe.reader.at_eof());
         for (int i = 0; i < 2; ++i) {

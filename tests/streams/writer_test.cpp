@@ -155,7 +155,6 @@ TEST(writer, TRN_05_the_low_mark_is_a_quarter_of_a_high_one_that_is_given_alone)
             co_await sleep(1ms);
         }
         EXPECT_LE(pipe.writer.get_write_buffer_size(), 16U * 1024);
-        EXPECT_GT(pipe.writer.get_write_buffer_size(), 0U);
         co_await tasks[0];
         pipe.writer.abort();
     });
@@ -207,9 +206,10 @@ TEST(writer, TRN_05_with_a_high_mark_of_zero_every_buffered_byte_makes_drain_wai
         pipe.writer.write("taken at once");
         co_await pipe.writer.drain();
         std::size_t written = 13;
+        // A pipe that has room may still take a byte later than at once.
         for (; pipe.writer.get_write_buffer_size() == 0; ++written) {
             pipe.writer.write("x");
-            co_await sleep(0ms);
+            co_await sleep(pipe.writer.get_write_buffer_size() == 0 ? 0ms : 20ms);
         }
         EXPECT_EQ(pipe.writer.get_write_buffer_size(), 1U);
         int drained = 0;
@@ -363,8 +363,10 @@ TEST(writer, WRT_03_writes_and_drains_alone_let_the_reader_go) {
         Task<> closing = create_task(close_soon());
         int error = 0;
         int rounds = 0;
-        // Fewer than the pipe and the high mark hold, so no drain has to wait.
-        for (; rounds < 60'000 && error == 0; ++rounds) {
+        // Fewer than the pipe and the high mark hold, so no drain has to wait. If the pipe takes
+        // less than it has room for, the writer keeps the rest, and waits at the high mark.
+        const auto is_kept = [&] { return pipe.writer.get_write_buffer_size() > 0; };
+        for (; error == 0 && (rounds < 60'000 || is_kept()); ++rounds) {
             pipe.writer.write("x");
             error = co_await error_of(pipe.writer.drain());
         }

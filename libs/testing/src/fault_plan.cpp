@@ -18,7 +18,10 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <locale>
+#include <sstream>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <variant>
 
@@ -134,6 +137,14 @@ public:
         const char* const end = text.data() + text.size();
         const auto [stop, error] = std::from_chars(text.data(), end, value);
         if (error != std::errc() || stop != end) fail("a number is wrong");
+    }
+    /// By a stream: libc++ has no `from_chars` for this type. The locale is C's, so a point is a
+    /// point in every country.
+    void read(std::string_view text, double& value) const {
+        std::istringstream in{std::string(text)};
+        in.imbue(std::locale::classic());
+        if (!(in >> std::noskipws >> value) || in.peek() != std::istringstream::traits_type::eof())
+            fail("a number is wrong");
     }
 
 private:

@@ -32,7 +32,9 @@ Status status_of(OCSP_BASICRESP* basic, OCSP_CERTID* id) noexcept {
 /// OpenSSL finds the issuer in the chain, which is verified already.
 OcspBasicPtr verified_response(SSL* ssl, STACK_OF(X509) * chain) noexcept {
     const unsigned char* bytes = nullptr;
-    const long size = SSL_get_tlsext_status_ocsp_resp(ssl, &bytes);
+    // OpenSSL's macro for it converts the pointer in silence.
+    const long size =
+        SSL_ctrl(ssl, SSL_CTRL_GET_TLSEXT_STATUS_REQ_OCSP_RESP, 0, static_cast<void*>(&bytes));
     if (bytes == nullptr || size <= 0) return nullptr;
     const OcspResponsePtr response(d2i_OCSP_RESPONSE(nullptr, &bytes, size));
     if (response == nullptr ||
