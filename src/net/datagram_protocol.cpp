@@ -20,6 +20,7 @@
 #include "net/datagram_state.h"
 
 #include <cerrno>
+#include <exception>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -59,6 +60,11 @@ public:
         call_protocol(loop_, [&] { protocol_->connection_made(endpoint_); });
     }
     Coro<void> receive_until_closed();
+    /// `error` is told by `connection_lost`. Null: the end was wanted.
+    void abort(std::exception_ptr error) noexcept {
+        if (lost_by_ == nullptr) lost_by_ = std::move(error);
+        endpoint_.abort();
+    }
     void end() {
         call_protocol(loop_, [&] { protocol_->connection_lost(lost_by_); });
     }
@@ -83,7 +89,7 @@ Coro<void> ProtocolCalls::receive_until_closed() {
         if (received.has_value()) {
             deliver(std::move(received).value());
         } else if (received.cancelled()) {
-            endpoint_.abort();
+            abort(nullptr);
         } else {
             note(received.error());
         }
@@ -110,21 +116,27 @@ void ProtocolCalls::note(const std::exception_ptr& error) {
     } catch (...) {
         // Told by `connection_lost`.
     }
-    lost_by_ = error;
-    endpoint_.abort();
+    abort(error);
 }
 
 /// The task. `connection_lost` comes when what `send_nowait` has kept is sent, or was dropped.
 ///
-/// When it is cancelled, it aborts the endpoint and ends as usual: what it does is over.
+/// When it is cancelled, it aborts the endpoint and ends as usual: what it does is over. The same
+/// holds if there is no memory for what it waits by: a protocol that was told of its beginning is
+/// told of its end.
 Coro<void> call_until_closed(EventLoop& loop, std::shared_ptr<DatagramProtocol> protocol,
                              Datagram endpoint, Future<void> begun) {
     ProtocolCalls calls(loop, std::move(protocol), std::move(endpoint));
     calls.begin();
     if (!begun.done()) begun.set_result();
-    co_await calls.receive_until_closed();
-    const Outcome<void> closed = co_await internal::settle(calls.endpoint().wait_closed());
-    if (closed.failed()) calls.endpoint().abort();
+    try {
+        co_await calls.receive_until_closed();
+        co_await calls.endpoint().wait_closed();
+    } catch (const CancelledError&) {
+        calls.abort(nullptr);
+    } catch (...) {
+        calls.abort(std::current_exception());
+    }
     calls.end();
 }
 
