@@ -50,20 +50,20 @@ public:
 
     /// The endpoint is open. The reference is valid until `connection_lost` returns. A program that
     /// awaits `receive` on it takes datagrams away from the protocol.
-    virtual void connection_made(Datagram& endpoint) { static_cast<void>(endpoint); }
+    virtual void connection_made([[maybe_unused]] Datagram& endpoint) {}
 
     /// A datagram has come from `address`.
-    virtual void datagram_received(std::string data, const Address& address) {
-        static_cast<void>(data);
-        static_cast<void>(address);
-    }
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): a protocol may keep the data.
+    virtual void datagram_received([[maybe_unused]] std::string data,
+                                   [[maybe_unused]] const Address& address) {}
 
     /// A datagram could not be sent, or the peer has refused an earlier one. The endpoint stays
     /// open.
-    virtual void error_received(const OsError& error) { static_cast<void>(error); }
+    virtual void error_received([[maybe_unused]] const OsError& error) {}
 
     /// The endpoint is closed. `error` is null if the program has closed it, and if its loop has.
-    virtual void connection_lost(std::exception_ptr error) { static_cast<void>(error); }
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): a protocol may keep the error.
+    virtual void connection_lost([[maybe_unused]] std::exception_ptr error) {}
 };
 
 }  // namespace asyncio

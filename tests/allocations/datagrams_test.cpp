@@ -1,9 +1,9 @@
 // Datagrams and callbacks on descriptors, with every allocation failing once on each back-end. How
 // it is done is told in sweep.cpp.
 //
-// A datagram for which there was no memory is lost. If it was lost on this side, the sender is told.
-// If it was lost in the network, nobody is told. The network of the simulated world takes its memory
-// from this program, so only there may a datagram be lost in silence.
+// A datagram for which there was no memory is lost. If it was lost on this side, the sender is
+// told. If it was lost in the network, the sender is not told. The network of the simulated world
+// takes its memory from this program, so only there may a datagram be lost in silence.
 
 #include <asyncio/datagram.h>
 #include <asyncio/datagram_protocol.h>

@@ -209,7 +209,8 @@ TEST(writer, TRN_05_with_a_high_mark_of_zero_every_buffered_byte_makes_drain_wai
         // A pipe that has room may still take a byte later than at once.
         for (; pipe.writer.get_write_buffer_size() == 0; ++written) {
             pipe.writer.write("x");
-            co_await sleep(pipe.writer.get_write_buffer_size() == 0 ? 0ms : 20ms);
+            co_await sleep(0ms);
+            if (pipe.writer.get_write_buffer_size() > 0) co_await sleep(20ms);
         }
         EXPECT_EQ(pipe.writer.get_write_buffer_size(), 1U);
         int drained = 0;

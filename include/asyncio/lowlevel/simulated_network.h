@@ -52,6 +52,9 @@ struct SimulatedLink {
 /// The network of a simulated back-end, see the top of this file.
 class [[gnu::visibility("default")]] SimulatedNetwork {
 public:
+    SimulatedNetwork(const SimulatedNetwork&) = delete;
+    SimulatedNetwork& operator=(const SimulatedNetwork&) = delete;
+
     /// Hosts have numbers, in the order in which they were added.
     using HostNumber = int;
     static constexpr HostNumber localhost = 0;
@@ -112,8 +115,6 @@ public:
 
 protected:
     SimulatedNetwork() = default;
-    SimulatedNetwork(const SimulatedNetwork&) = delete;
-    SimulatedNetwork& operator=(const SimulatedNetwork&) = delete;
     /// The back-end owns its network.
     ~SimulatedNetwork() = default;
 };

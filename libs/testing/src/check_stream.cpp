@@ -42,7 +42,7 @@ void run(const StreamUnderTest& stream, const CheckStreamOptions& options) {
 }
 
 #define ASYNCIO_STREAM_CASE(name) \
-    StreamCase { #name, &run<&name> }
+    StreamCase { #name, &run<&(name)> }
 
 constexpr StreamCase cases[] = {
     ASYNCIO_STREAM_CASE(everything_written_arrives_in_order_and_then_the_end),

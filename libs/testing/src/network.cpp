@@ -118,6 +118,7 @@ Host Network::add_host(std::string name, std::vector<std::string> addresses) {
     const std::string number = std::to_string(hosts_.size());
     if (addresses.empty()) addresses = {"10.0.0." + number, "fd00::" + number};
     std::vector<Address> parsed;
+    parsed.reserve(addresses.size());
     for (const std::string& address : addresses) parsed.push_back(Address::ip(address, 0));
     hosts_.reserve(hosts_.size() + 1);
     const Host made(*this, simulated_.add_host(name, parsed));

@@ -41,8 +41,10 @@ Coro<> a_writer_waits_for_a_slow_reader(const StreamUnderTest& stream) {
 Coro<> all_tasks_in_drain_are_released(const StreamUnderTest& stream) {
     Pipe pipe = co_await stream.make(default_stream_limit_bytes);
     pipe.writer.write(numbered_text(stream.more_than_fits_bytes));
+    constexpr std::size_t tasks = 10;
     std::vector<Task<>> draining;
-    for (int i = 0; i < 10; ++i) draining.push_back(create_task(drain(pipe.writer)));
+    draining.reserve(tasks);
+    for (std::size_t i = 0; i < tasks; ++i) draining.push_back(create_task(drain(pipe.writer)));
     co_await sleep(1ms);
     for (const Task<>& task : draining) expect(!task.done(), "drain() did not wait");
     co_await pipe.reader.readexactly(stream.more_than_fits_bytes);
