@@ -76,6 +76,7 @@
 #include "backend/marks.h"
 #include "backend/operation_kind.h"
 #include "backend/slots.h"
+#include "backend/waiting_lines.h"
 #include "backend/wake_event.h"
 #include "backend/watched.h"
 
@@ -85,11 +86,7 @@ namespace asyncio::lowlevel {
 namespace {
 
 /// The operations that wait on one descriptor number, and what is known of its registration.
-struct Slot {
-    OperationList reads;
-    OperationList writes;
-    OperationList polls;
-
+struct Slot : WaitingLines {
     /// The events the registration is armed for; 0 when no operation waits, whatever the kernel
     /// still holds.
     std::uint32_t armed = 0;
@@ -100,19 +97,7 @@ struct Slot {
 
     /// A hint: the number was registered, and the back-end has not seen it closed since.
     bool registered = false;
-
-    bool idle() const noexcept { return reads.empty() && writes.empty() && polls.empty(); }
 };
-
-OperationList& line_of(Slot& slot, const Operation& operation) noexcept {
-    switch (interest_of(operation.kind)) {
-        case Interest::readable: return slot.reads;
-        case Interest::writable: return slot.writes;
-        case Interest::asked:
-        case Interest::none: break;
-    }
-    return slot.polls;
-}
 
 /// Of all operations that wait there. The kernel has one registration for a number, so arming for
 /// one operation must repeat what the others wait for.
@@ -229,26 +214,26 @@ Backend::Submitted EpollBackend::submit(Operation& operation) noexcept {
     fork_guard_.check();
     operation.marks = 0;
     int result = -EBADF;
-    bool waits = false;
     if (!is_ours(operation.fd) && watched_.takes(operation)) {
         result = submit_watched(operation);
-        waits = result == would_block && !finishes_at_once(operation);
+        if (result == Watched::waits) return Submitted::in_flight;
     } else if (!is_ours(operation.fd)) {
         const bool may_block = must_wait_for_thread(operation);
         result = may_block ? attempt_from_cache(operation, scratch_) : attempt(operation, scratch_);
-        waits = result == would_block && !finishes_at_once(operation);
-        if (waits) result = may_block ? give_to_threads(operation) : park(operation);
+        if (result == would_block && !finishes_at_once(operation)) {
+            result = may_block ? give_to_threads(operation) : park(operation);
+            if (result == would_block) return Submitted::in_flight;
+        }
     }
-    if (waits && result == would_block) return Submitted::in_flight;
     if (operation.kind == OperationKind::socket && result >= 0) watched_.note_new(result);
     finish(operation, result);
     return Submitted::finished;
 }
 
-/// Returns `would_block` if the operation was parked.
+/// Returns `Watched::waits` if the operation was parked.
 int EpollBackend::submit_watched(Operation& operation) noexcept {
     const int result = watched_.submit(operation);
-    if (result != would_block || finishes_at_once(operation)) return result;
+    if (result != Watched::waits) return result;
     WatchedSlot& slot = watched_.slot_of(operation);
     const int error = slot.watched ? 0 : watch(slot);
     if (error != 0) {
@@ -257,7 +242,7 @@ int EpollBackend::submit_watched(Operation& operation) noexcept {
     }
     operation.state = Operation::State::in_flight;
     ++parked_count_;
-    return would_block;
+    return Watched::waits;
 }
 
 /// Operations that wait on the descriptor in the other way are taken over, because the kernel has
@@ -271,9 +256,7 @@ int EpollBackend::watch(WatchedSlot& slot) noexcept {
     if (error != 0) return -error;
     slot.watched = true;
     if (Slot* other = slots_.find(slot.fd)) {
-        slot.reads.append(other->reads);
-        slot.writes.append(other->writes);
-        slot.polls.append(other->polls);
+        slot.append(*other);
         other->armed = 0;
         other->registered = false;
     }
@@ -311,9 +294,7 @@ void EpollBackend::forget(int fd) noexcept {
     while (!ended.empty()) withdraw(ended.front());
     Slot* slot = slots_.find(fd);
     if (slot == nullptr) return;
-    for (OperationList* line : {&slot->reads, &slot->writes, &slot->polls}) {
-        while (!line->empty()) withdraw(line->front());
-    }
+    while (Operation* operation = slot->any()) withdraw(*operation);
     leave_if_idle(fd, *slot);
     slot->registered = false;
 }
@@ -331,7 +312,7 @@ int EpollBackend::park(Operation& operation) noexcept {
     const std::uint32_t mode = slot.armed_by_edge() ? EPOLLET : EPOLLONESHOT;
     const int error = arm(operation.fd, slot, slot.armed | events_of(operation), mode);
     if (error != 0) return error;
-    line_of(slot, operation).push_back(operation);
+    slot.line_of(operation).push_back(operation);
     operation.state = Operation::State::in_flight;
     ++parked_count_;
     return would_block;
@@ -519,8 +500,9 @@ void EpollBackend::serve_line(OperationList& line, OperationList& finished) noex
 /// The kernel can no longer watch the descriptor (no memory, or the limit on watches is reached).
 /// Its operations would wait for ever, so they end with the error.
 void EpollBackend::fail_all(Slot& slot, int error, OperationList& finished) noexcept {
-    for (OperationList* line : {&slot.reads, &slot.writes, &slot.polls}) {
-        while (!line->empty()) report(line->pop_front(), error, finished);
+    while (Operation* operation = slot.any()) {
+        operation->unlink();
+        report(*operation, error, finished);
     }
 }
 

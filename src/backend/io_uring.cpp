@@ -161,7 +161,7 @@ bool IoUringBackend::must_wait_for_worker(Operation& operation) noexcept {
 /// An operation on an owned descriptor: one poll in the ring serves all of them.
 Backend::Submitted IoUringBackend::submit_watched(Operation& operation) noexcept {
     const int result = watches_.submit(operation);
-    if (result != would_block || finishes_at_once(operation)) return finish(operation, result);
+    if (result != Watched::waits) return finish(operation, result);
     keep(operation, 0);
     return Submitted::in_flight;
 }

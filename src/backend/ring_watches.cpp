@@ -20,16 +20,30 @@ namespace asyncio::lowlevel {
 
 int RingWatches::submit(Operation& operation) noexcept {
     const int result = watched_.submit(operation);
-    if (result != would_block || finishes_at_once(operation)) return result;
+    if (result != Watched::waits) return result;
     WatchedSlot& slot = watched_.slot_of(operation);
-    if (slot.watched || slot.linked()) return would_block;
+    if (slot.watched || slot.to_be_watched) return Watched::waits;
     if (!has_room_to_unwatch()) {
         operation.unlink();
         return -ENOMEM;
     }
-    unwatched_.push_back(slot);
+    stand_in_line(slot);
+    return Watched::waits;
+}
+
+/// A descriptor that was closed while it stood in line still has its place.
+void RingWatches::stand_in_line(WatchedSlot& slot) noexcept {
     ++count_;
-    return would_block;
+    slot.to_be_watched = true;
+    if (slot.is_in_line) return;
+    slot.is_in_line = true;
+    slot.next_unwatched = none;
+    if (first_unwatched_ == none) {
+        first_unwatched_ = slot.fd;
+    } else {
+        watched_.find(last_unwatched_)->next_unwatched = slot.fd;
+    }
+    last_unwatched_ = slot.fd;
 }
 
 /// Room for the end of every poll, the next one included.
@@ -46,7 +60,7 @@ bool RingWatches::has_room_to_unwatch() noexcept {
 bool RingWatches::forget(int fd, OperationList& ended) noexcept {
     const WatchedSlot* slot = watched_.find(fd);
     if (slot == nullptr) return false;
-    if (slot->watched || slot->linked()) --count_;
+    if (slot->watched || slot->to_be_watched) --count_;
     const bool is_connection = slot->is_tcp;
     std::uint32_t generation = 0;
     if (!watched_.forget(fd, generation, ended)) return false;
@@ -61,8 +75,12 @@ void RingWatches::fill_in(Ring& ring, std::uint64_t nobody) noexcept {
         ::io_uring_sqe_set_data64(&entry, nobody);
     }
     to_unwatch_.clear();
-    while (!unwatched_.empty()) {
-        WatchedSlot& slot = unwatched_.pop_front();
+    while (first_unwatched_ != none) {
+        WatchedSlot& slot = *watched_.find(first_unwatched_);
+        first_unwatched_ = slot.next_unwatched;
+        slot.is_in_line = false;
+        if (!slot.to_be_watched) continue;
+        slot.to_be_watched = false;
         io_uring_sqe& entry = ring.next_entry();
         ::io_uring_prep_poll_multishot(&entry, slot.fd, POLLIN | POLLOUT | POLLRDHUP | POLLPRI);
         ::io_uring_sqe_set_data64(&entry, user_data_of(slot.fd, slot.generation));
@@ -74,9 +92,7 @@ void RingWatches::fill_in(Ring& ring, std::uint64_t nobody) noexcept {
 void RingWatches::watch_anew(WatchedSlot& slot) noexcept {
     Watched::unwatched(slot);
     --count_;
-    if (slot.idle()) return;
-    unwatched_.push_back(slot);
-    ++count_;
+    if (!slot.idle()) stand_in_line(slot);
 }
 
 /// The end of the old ring ends its polls, and its completions are not collected any more.

@@ -6,7 +6,7 @@
 // time, and ended when the descriptor is closed. So a connection costs two entries of the ring, for
 // all the operations of its life.
 //
-//     an operation waits ──► unwatched_ ──► the poll is in the ring ──► closed ──► to_unwatch_
+//     an operation waits ──► in line ─────► the poll is in the ring ──► closed ──► to_unwatch_
 //                                ▲                   │
 //                                └───────────────────┘
 //                      the kernel has ended the poll, or the ring was left
@@ -18,7 +18,6 @@
 //
 // Thread-safety: as the back-end.
 
-#include <asyncio/internal/base/intrusive_list.h>
 #include <asyncio/lowlevel/operation.h>
 
 #include "backend/ring.h"
@@ -35,7 +34,7 @@ public:
     explicit RingWatches(Scratch& scratch) : watched_(scratch) {}
 
     bool takes(const Operation& operation) const noexcept { return watched_.takes(operation); }
-    /// Returns the result, or `would_block` if the operation waits in a list of its descriptor.
+    /// Returns the result, or `Watched::waits` if the operation waits in a list of its descriptor.
     int submit(Operation& operation) noexcept;
     void note_new(int fd) noexcept { watched_.note_new(fd); }
     /// The descriptor is about to be closed or given away. Appends its operations to `ended`.
@@ -43,7 +42,7 @@ public:
     bool forget(int fd, OperationList& ended) noexcept;
 
     /// Whether `fill_in` has something to do.
-    bool has_requests() const noexcept { return !unwatched_.empty() || !to_unwatch_.empty(); }
+    bool has_requests() const noexcept { return first_unwatched_ != none || !to_unwatch_.empty(); }
     /// Ends the polls of closed descriptors, and makes those of new ones. The completions of the
     /// requests that end a poll have the user data `nobody`.
     void fill_in(Ring& ring, std::uint64_t nobody) noexcept;
@@ -61,16 +60,22 @@ private:
         return tag | std::uint64_t{generation & Watched::generation_mask} << 32 |
                static_cast<std::uint32_t>(fd);
     }
+    static constexpr int none = -1;
+
     bool has_room_to_unwatch() noexcept;
+    void stand_in_line(WatchedSlot& slot) noexcept;
     void watch_anew(WatchedSlot& slot) noexcept;
 
     Watched watched_;
-    /// Descriptors for which the ring has still to get a poll.
-    internal::IntrusiveList<WatchedSlot> unwatched_;
+    /// The line of descriptors for which the ring has still to get a poll: its ends. The slots know
+    /// who comes next. A number takes a quarter of the memory of a node, and every connection has a
+    /// slot.
+    int first_unwatched_ = none;
+    int last_unwatched_ = none;
     /// The polls that the ring has to end. The room is reserved when an operation waits, because a
     /// close cannot fail.
     std::vector<std::uint64_t> to_unwatch_;
-    /// How many descriptors are in `unwatched_` or have a poll.
+    /// How many descriptors have a poll or are to get one.
     std::size_t count_ = 0;
 };
 

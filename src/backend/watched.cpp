@@ -72,9 +72,6 @@ int Watched::submit(Operation& operation) noexcept {
     if (operation.fd < 0) return -EBADF;
     if (!slots_.make_up_to(operation.fd)) return -ENOMEM;
     WatchedSlot& slot = slots_[operation.fd];
-    const Interest interest = interest_of(operation.kind);
-    const bool reads = interest == Interest::readable;
-    const bool writes = interest == Interest::writable;
     const bool may_wait = !finishes_at_once(operation);
     if (!may_wait || !is_known_to_block(slot, operation)) {
         const int result = attempt_on(slot, operation);
@@ -82,8 +79,8 @@ int Watched::submit(Operation& operation) noexcept {
     }
     slot.fd = operation.fd;
     slot.is_tcp = operation.blocking == Blocking::owned_tcp;
-    (reads ? slot.reads : writes ? slot.writes : slot.polls).push_back(operation);
-    return would_block;
+    slot.line_of(operation).push_back(operation);
+    return waits;
 }
 
 /// Within a direction the operations are served in the order in which they came.
@@ -121,8 +118,9 @@ void Watched::ready(int fd, std::uint32_t generation, std::uint32_t events,
 
 /// Nothing will ever wake these operations, so they must not stay.
 void Watched::fail(WatchedSlot& slot, int error, OperationList& finished) noexcept {
-    for (OperationList* line : {&slot.reads, &slot.writes, &slot.polls}) {
-        while (!line->empty()) append(finished, line->pop_front(), error);
+    while (Operation* operation = slot.any()) {
+        operation->unlink();
+        append(finished, *operation, error);
     }
 }
 
@@ -132,7 +130,7 @@ bool Watched::forget(int fd, std::uint32_t& generation, OperationList& ended) no
     WatchedSlot* slot = slots_.find(fd);
     if (slot == nullptr) return false;
     fail(*slot, -ECANCELED, ended);
-    if (slot->linked()) slot->unlink();
+    slot->to_be_watched = false;
     generation = slot->generation++;
     const bool was_watched = slot->watched;
     unwatched(*slot);

@@ -38,39 +38,42 @@
 //
 // Thread-safety: as the back-end.
 
-#include <asyncio/internal/base/intrusive_list.h>
 #include <asyncio/lowlevel/operation.h>
 
 #include "backend/attempt.h"
 #include "backend/operation_kind.h"
 #include "backend/slots.h"
+#include "backend/waiting_lines.h"
 
 #include <cstdint>
+#include <limits>
 
 namespace asyncio::lowlevel {
 
-/// What is known of a descriptor, and the operations that wait on it. The base is the node of a
-/// list of the back-end: of the descriptors that have still to be watched.
-struct WatchedSlot : internal::ListNode {
-    OperationList reads;
-    OperationList writes;
-    OperationList polls;
+/// What is known of a descriptor, and the operations that wait on it: one line of the processor's
+/// cache. With many connections most of the time of an event is spent on memory that is not there.
+struct alignas(64) WatchedSlot : WaitingLines {
     int fd = -1;
     /// Counts the files that this number has meant.
     std::uint32_t generation = 0;
-    /// The kernel reports its changes, or is about to be asked for that.
-    bool watched = false;
+    /// The next descriptor in the back-end's line of those that have still to be watched.
+    int next_unwatched = -1;
+    /// This one is in that line. It stays there when it is closed, and is passed over.
+    bool is_in_line : 1 = false;
+    /// The kernel has still to be asked to report its changes.
+    bool to_be_watched : 1 = false;
+    /// The kernel reports its changes.
+    bool watched : 1 = false;
     /// A call in this direction may succeed.
-    bool readable = true;
-    bool writable = true;
+    bool readable : 1 = true;
+    bool writable : 1 = true;
     /// The peer has ended its direction, or the connection is broken, or there is urgent data. No
     /// event will say it again.
-    bool told_once = false;
+    bool told_once : 1 = false;
     /// A connection of TCP (`Blocking::owned_tcp`).
-    bool is_tcp = false;
-
-    bool idle() const noexcept { return reads.empty() && writes.empty() && polls.empty(); }
+    bool is_tcp : 1 = false;
 };
+static_assert(sizeof(WatchedSlot) == 64);
 
 class Watched {
 public:
@@ -86,9 +89,12 @@ public:
                (is_owned(operation.blocking) || is_watched(operation.fd));
     }
 
+    /// What `submit` returns for an operation that waits. It is no result: a call that may not wait
+    /// has the result −EAGAIN.
+    static constexpr int waits = std::numeric_limits<int>::min();
+
     /// Carries the operation out, or puts it into a list of its descriptor. Returns its result
-    /// (−ENOMEM without memory for the slot), or `would_block` if it waits. An operation that may
-    /// not wait is in no list then.
+    /// (−ENOMEM without memory for the slot), or `waits`.
     int submit(Operation& operation) noexcept;
 
     /// The descriptor of an operation that waits.
