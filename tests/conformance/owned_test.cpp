@@ -7,6 +7,7 @@
 #include "conformance/harness.h"
 
 #include <cerrno>
+#include <deque>
 #include <thread>
 
 #include <poll.h>
@@ -126,6 +127,35 @@ TEST_P(OwnedSockets, a_number_that_is_used_again_is_another_socket) {
         EXPECT_EQ(receiving.text(), "abc");
         EXPECT_EQ(close(server), 0);
         EXPECT_EQ(close(client), 0);
+    }
+}
+
+TEST_P(OwnedSockets, numbers_that_are_used_again_before_the_loop_waits_disturb_no_other) {
+    const auto [one_client, one] = connection();
+    const auto [other_client, other] = connection();
+    std::deque<Receiving> ended;
+    SocketAddress address;
+    const auto receive_and_close = [&] {
+        const int socket = bound_datagram_socket(address);
+        EXPECT_TRUE(driver().submit(ended.emplace_back(socket)));
+        EXPECT_EQ(close(socket), 0);
+    };
+    receive_and_close();
+    Receiving first(one);
+    ASSERT_TRUE(driver().submit(first));
+    receive_and_close();
+    Receiving second(other);
+    ASSERT_TRUE(driver().submit(second));
+    receive_and_close();
+    EXPECT_EQ(send(one_client, "one"), 3);
+    EXPECT_EQ(send(other_client, "other"), 5);
+    driver().finish(first);
+    driver().finish(second);
+    EXPECT_EQ(first.text(), "one");
+    EXPECT_EQ(second.text(), "other");
+    for (Receiving& receiving : ended) {
+        driver().finish(receiving);
+        EXPECT_EQ(receiving.result, -ECANCELED);
     }
 }
 
