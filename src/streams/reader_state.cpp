@@ -6,7 +6,7 @@
 //
 // Results of a finished operation
 //   > 0               bytes; `received` has put them into the buffer already
-//   0                 the end of the stream
+//   0                 the end of the stream; or an error that a write was told of (`error_at_end`)
 //   −ECANCELED        no change: the task was cancelled, or the reader is being closed
 //   any other error   the end as well, if the channel says so (`means_end`); otherwise the stream
 //                     ends with the error, and every read from then on throws it
@@ -71,7 +71,8 @@ void ReaderState::take_over(const lowlevel::Operation& operation) noexcept {
 void ReaderState::note(int result) noexcept {
     if (closing() || result > 0) return;
     if (result == 0 || (result != -ECANCELED && channel().means_end(-result))) {
-        eof_ = true;
+        error_ = channel().error_at_end();
+        eof_ = error_ == 0;
     } else if (result != -ECANCELED) {
         error_ = -result;
     }

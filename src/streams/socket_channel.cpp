@@ -66,6 +66,18 @@ Submitted SocketChannel::close(Side side, Operation& operation) noexcept {
     return finished(operation, 0);
 }
 
+/// The kernel tells a reset once, to the call that comes first, and every later read looks as at
+/// the end. EPIPE is none of these errors: the peer had ended its direction before.
+void SocketChannel::note_write_error(int error) noexcept {
+    switch (error) {
+        case ECONNRESET:
+        case ETIMEDOUT:
+        case EHOSTUNREACH:
+        case ENETUNREACH: broken_by_ = static_cast<std::uint8_t>(error); break;
+        default: break;
+    }
+}
+
 /// The kernel wakes what is in flight. Later reads and writes are answered here, because bytes that
 /// arrive after a shutdown(SHUT_RD) can still be read from it.
 void SocketChannel::shut_down(Side side) noexcept {

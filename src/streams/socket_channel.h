@@ -44,6 +44,8 @@ public:
     Address peer() const override;
     Address local() const override;
     int fd() const noexcept override { return socket_.get(); }
+    void note_write_error(int error) noexcept override;
+    int error_at_end() const noexcept override { return broken_by_; }
 
     /// Ends the connection below every stream over it. `side` is `reading`, and every read finds
     /// the end, also one that is in flight; or `both`, and every write fails as well. The streams
@@ -58,9 +60,11 @@ private:
     /// The peer's address, if it is an IPv4 or IPv6 address. The longest has this many bytes.
     std::array<std::byte, 28> peer_;
     std::uint8_t peer_size_ = 0;
-    bool is_tcp_;
-    bool reading_closed_ = false;
-    bool writing_closed_ = false;
+    /// The errno that a write was told when the connection broke; 0: none.
+    std::uint8_t broken_by_ = 0;
+    bool is_tcp_ : 1;
+    bool reading_closed_ : 1 = false;
+    bool writing_closed_ : 1 = false;
 };
 
 }  // namespace asyncio::internal

@@ -143,7 +143,10 @@ void WriterState::prepare() noexcept {
 void WriterState::take_over(int result) noexcept {
     if (result > 0) count_sent(static_cast<std::size_t>(result));
     if (aborted_) return give_up(0);
-    if (result < 0) return give_up(-result);
+    if (result < 0) {
+        channel().note_write_error(-result);
+        return give_up(-result);
+    }
     outgoing_sent_ += static_cast<std::size_t>(result);
     if (outgoing_sent_ == outgoing_.size()) next_piece();
 }

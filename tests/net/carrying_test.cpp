@@ -335,6 +335,22 @@ TEST_P(carrying, TRN_11_a_reset_reaches_the_read_and_not_the_log) {
     });
 }
 
+TEST_P(carrying, TRN_11_a_reset_that_a_write_was_told_is_no_end_for_the_read) {
+    run_test([]() -> Coro<> {
+        const Ends ends = co_await make();
+        co_await ends.client.send("never read");
+        co_await readable(ends.server.fd());
+        ends.server.abort();
+        // The network of the simulated world takes its time.
+        const int of_write = co_await send_until_it_fails(ends.client);
+        const int of_read = co_await error_number(ends.client.read());
+        EXPECT_EQ(of_read, of_write == EPIPE ? of_read : of_write);
+        EXPECT_NE(of_read, 0);
+        const int again = co_await error_number(ends.client.read());
+        EXPECT_EQ(again, of_read);
+    });
+}
+
 TEST_P(carrying, NET_44_what_the_peer_has_sent_can_be_read_after_a_write_has_failed) {
     run_test([]() -> Coro<> {
         const Ends ends = co_await make();

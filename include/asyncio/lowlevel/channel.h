@@ -108,6 +108,13 @@ public:
     /// The descriptor behind the channel; −1 if there is none. It stays the channel's.
     virtual int fd() const noexcept { return -1; }
 
+    /// A write has failed with this errno. A source that tells an error once has told it to the
+    /// write, so the reading side has to learn of it in another way.
+    virtual void note_write_error(int error) noexcept { static_cast<void>(error); }
+    /// Why a read has met the end, if a write was told of it before: the errno of a connection that
+    /// is broken. 0: it is the end of the stream.
+    virtual int error_at_end() const noexcept { return 0; }
+
     /// Whether a read that failed with this errno has met the end of the stream. A terminal whose
     /// other side is gone reports EIO, for example. ECANCELED is never the end.
     virtual bool means_end(int error) const noexcept {

@@ -37,6 +37,8 @@ public:
         return inner_->close(Side::both, operation);
     }
     void abort() noexcept override { inner_->abort(); }
+    void note_write_error(int error) noexcept override { inner_->note_write_error(error); }
+    int error_at_end() const noexcept override { return inner_->error_at_end(); }
     bool means_end(int error) const noexcept override { return inner_->means_end(error); }
 
 private:
