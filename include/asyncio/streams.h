@@ -78,7 +78,7 @@ namespace internal {
 class ReaderState;
 class WriterState;
 class ProcessState;
-class ServerState;
+struct ServerClient;
 
 /// Waits until more bytes have come, or the end, or an error. The bytes go into the reader's buffer
 /// when the operation is reported, not when the task resumes. So bytes that arrive together with a
@@ -331,7 +331,6 @@ public:
 private:
     friend class internal::ProcessState;
     friend class Stream;
-    friend class internal::ServerState;
     friend StreamReader connect_read_pipe(lowlevel::Fd fd, StreamOptions options);
     explicit StreamReader(internal::Ref<internal::ReaderState> state) noexcept;
 
@@ -481,7 +480,7 @@ public:
 private:
     friend class internal::ProcessState;
     friend class Stream;
-    friend class internal::ServerState;
+    friend struct internal::ServerClient;
     friend StreamWriter connect_write_pipe(lowlevel::Fd fd, StreamOptions options);
     explicit StreamWriter(internal::Ref<internal::WriterState> state) noexcept;
 

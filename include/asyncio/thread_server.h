@@ -54,6 +54,15 @@ Coro<ThreadServer> serve_threads(HandlerFactory handlers, std::string host, int 
 Coro<void> serve_threads_forever(HandlerFactory handlers, std::string host, int port,
                                  ThreadServerOptions options);
 
+/// Keeps the parts of a handler, and makes a handler of copies of them for each thread.
+template <class... Parts>
+HandlerFactory handlers_from(Parts&&... parts) {
+    (require_safe_closure<Parts>(), ...);
+    return [... kept = std::decay_t<Parts>(std::forward<Parts>(parts))] {
+        return client_handler(kept...);
+    };
+}
+
 }  // namespace internal
 
 /// A handler of connections that each thread can have a copy of.
@@ -112,9 +121,7 @@ namespace no_adl {
 template <CopyableConnectionHandler Handler>
 Coro<ThreadServer> start_server_on_threads(Handler&& handler, std::string host, int port,
                                            ThreadServerOptions options = {}) {
-    internal::require_safe_closure<Handler>();
-    return internal::serve_threads([kept = std::decay_t<Handler>(std::forward<Handler>(
-                                        handler))] { return internal::client_handler(kept); },
+    return internal::serve_threads(internal::handlers_from(std::forward<Handler>(handler)),
                                    std::move(host), port, options);
 }
 /// The same for connections that begin with a handshake. `upgrade` is copied for each thread, too.
@@ -122,12 +129,9 @@ template <CopyableConnectionHandler Handler, ConnectionUpgrade Upgrade>
     requires std::copy_constructible<std::decay_t<Upgrade>>
 Coro<ThreadServer> start_server_on_threads(Handler&& handler, std::string host, int port,
                                            ThreadServerOptions options, Upgrade&& upgrade) {
-    internal::require_safe_closure<Handler>();
-    internal::require_safe_closure<Upgrade>();
-    return internal::serve_threads([kept = std::decay_t<Handler>(std::forward<Handler>(handler)),
-                                    made = std::decay_t<Upgrade>(std::forward<Upgrade>(
-                                        upgrade))] { return internal::client_handler(kept, made); },
-                                   std::move(host), port, options);
+    return internal::serve_threads(
+        internal::handlers_from(std::forward<Handler>(handler), std::forward<Upgrade>(upgrade)),
+        std::move(host), port, options);
 }
 
 /// Serves on several threads until the task is cancelled: `start_server_on_threads`, and
@@ -135,12 +139,8 @@ Coro<ThreadServer> start_server_on_threads(Handler&& handler, std::string host, 
 template <CopyableConnectionHandler Handler>
 Coro<void> serve_on_threads(Handler&& handler, std::string host, int port,
                             ThreadServerOptions options = {}) {
-    internal::require_safe_closure<Handler>();
-    return internal::serve_threads_forever(
-        [kept = std::decay_t<Handler>(std::forward<Handler>(handler))] {
-            return internal::client_handler(kept);
-        },
-        std::move(host), port, options);
+    return internal::serve_threads_forever(internal::handlers_from(std::forward<Handler>(handler)),
+                                           std::move(host), port, options);
 }
 
 }  // namespace no_adl

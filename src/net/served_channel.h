@@ -42,7 +42,7 @@ public:
     /// From here on the handler has the stream.
     void send_rest_when_dropped() noexcept { sends_rest_when_dropped_ = true; }
     /// The task of the connection begins, or, with null, ends.
-    void belong_to(ServerState::Client* client) noexcept { client_ = client; }
+    void belong_to(ServerClient* client) noexcept { client_ = client; }
 
 private:
     void tell_end() noexcept {
@@ -51,7 +51,7 @@ private:
 
     // The first lies in the padding of the base class.
     bool sends_rest_when_dropped_ = false;
-    ServerState::Client* client_ = nullptr;
+    ServerClient* client_ = nullptr;
 };
 
 }  // namespace asyncio::internal

@@ -82,7 +82,7 @@ void set_option(lowlevel::Loop& loop, int fd, int level, int option) {
 }
 
 /// For a connection with another stream over its channel, which the server does not know.
-Coro<void> wait_for_channel(ServerState::Client& client) {
+Coro<void> wait_for_channel(ServerClient& client) {
     while (client.channel != nullptr) co_await client.server.changed();
 }
 
@@ -97,7 +97,7 @@ Coro<Stream> upgraded(ServerState& server, Stream plain) {
 }
 
 /// The handler has ended. What it has written is sent, and the connection closes.
-Coro<void> until_closed(ServerState::Client& client) {
+Coro<void> until_closed(ServerClient& client) {
     Outcome<void> end = co_await settle(client.writer.wait_closed());
     if (client.is_detached() && !end.cancelled()) end = co_await settle(wait_for_channel(client));
     if (end.cancelled()) client.abort();
@@ -109,9 +109,9 @@ Coro<void> until_closed(ServerState::Client& client) {
 ///
 /// This frame lives as long as the connection, and there may be very many. So what is needed at the
 /// begin or at the end alone has frames of its own.
-Coro<void> serve_client(ServerState::Counted counted, std::shared_ptr<ServedChannel> channel) {
+Coro<void> serve_client(CountedConnection counted, std::shared_ptr<ServedChannel> channel) {
     ServerState& server = *counted;
-    ServerState::Client client(server, running_task("asyncio::Server"), *channel);
+    ServerClient client(server, running_task("asyncio::Server"), *channel);
     Stream stream(server.loop(), std::move(channel), {.limit = server.limits().stream_limit});
     if (server.handler().upgrade) {
         stream = co_await upgraded(server, std::move(stream));
@@ -149,7 +149,7 @@ void take(ServerState& server, const Listener& listener, int fd, const sockaddr_
     if (peer.is_ip() && server.limits().no_delay) set_option(loop, fd, IPPROTO_TCP, TCP_NODELAY);
     if (peer.is_ip() && server.limits().keep_alive) set_option(loop, fd, SOL_SOCKET, SO_KEEPALIVE);
     auto channel = std::make_shared<ServedChannel>(std::move(socket), peer, listener.is_tcp);
-    loop.create_task(serve_client(ServerState::Counted(server), std::move(channel)),
+    loop.create_task(serve_client(CountedConnection(server), std::move(channel)),
                      {.eager_start = true});
 }
 
@@ -209,42 +209,40 @@ void ServerState::add(Listener listener) {
     claim_descriptor(loop_, listeners_.back().socket.fileno());
 }
 
-ServerState::Client::Client(ServerState& to, TaskCore& runs_in, ServedChannel& through)
+ServerClient::ServerClient(ServerState& to, TaskCore& runs_in, ServedChannel& through)
     : server(to), task(runs_in), channel(&through) {
     channel->belong_to(this);
     server.clients_.push_back(*this);
 }
 
-ServerState::Client::~Client() {
+ServerClient::~ServerClient() {
     unlink();
     if (channel != nullptr) channel->belong_to(nullptr);
 }
 
 /// From here on the server can close and abort the connection, whatever the handler does with it.
 /// The stream of an upgrade has a channel of its own, which may not ask the one below.
-void ServerState::Client::watch(const StreamWriter& of) {
+void ServerClient::watch(const StreamWriter& of) {
     writer = of.alias();
     of.state().send_rest_when_dropped();
     if (channel != nullptr) channel->send_rest_when_dropped();
 }
 
-bool ServerState::Client::is_detached() const noexcept {
-    return writer && writer.state().is_detached();
-}
+bool ServerClient::is_detached() const noexcept { return writer && writer.state().is_detached(); }
 
 /// What the stream above the channel has buffered, it sends: only its reads end here.
-void ServerState::Client::close() noexcept {
+void ServerClient::close() noexcept {
     if (!is_detached()) return writer.close();
     if (channel != nullptr) channel->shut_down(lowlevel::Channel::Side::reading);
 }
 
-void ServerState::Client::abort() noexcept {
+void ServerClient::abort() noexcept {
     if (!is_detached()) return writer.abort();
     if (channel != nullptr) channel->shut_down(lowlevel::Channel::Side::both);
 }
 
 /// A task that waits for the stream itself is woken by the stream.
-void ServerState::Client::note_channel_ended() noexcept {
+void ServerClient::note_channel_ended() noexcept {
     channel = nullptr;
     if (is_detached()) server.note_change();
 }
@@ -257,7 +255,7 @@ void ServerState::note_change() noexcept {
 namespace {
 
 /// Requests to cancel the task are held back meanwhile.
-Coro<void> remove_file_of([[maybe_unused]] ServerState::Accepting accepting, SocketFile file) {
+Coro<void> remove_file_of([[maybe_unused]] AcceptingTask accepting, SocketFile file) {
     const CancelMask mask(running_task("asyncio::Server"));
     co_await remove_socket_file(std::move(file));
 }
@@ -266,7 +264,7 @@ Coro<void> remove_file_of([[maybe_unused]] ServerState::Accepting accepting, Soc
 /// of a Unix socket, also after a cancellation. A failed allocation costs a connection, and not the
 /// server. So everything that may need memory stands inside a `try`. The sleep keeps the task from
 /// trying without a wait: the next frame may fail as well.
-Coro<void> run_listener(ServerState::Accepting accepting, const Listener& listener) {
+Coro<void> run_listener(AcceptingTask accepting, const Listener& listener) {
     ServerState& server = *accepting;
     std::exception_ptr cancellation;
     bool needs_pause = false;
@@ -296,7 +294,7 @@ void ServerState::start() {
     if (std::exchange(serving_, true)) return;
     accepting_tasks_.reserve(listeners_.size());
     for (const Listener& listener : listeners_)
-        accepting_tasks_.push_back(loop_.create_task(run_listener(Accepting(*this), listener)));
+        accepting_tasks_.push_back(loop_.create_task(run_listener(AcceptingTask(*this), listener)));
 }
 
 /// For a server that has never served, and has no accepting tasks to do it. On a loop that is
@@ -306,7 +304,7 @@ void ServerState::remove_files() noexcept {
     for (const Listener& listener : listeners_) {
         if (listener.file.path.empty()) continue;
         try {
-            loop_.create_task(remove_file_of(Accepting(*this), listener.file));
+            loop_.create_task(remove_file_of(AcceptingTask(*this), listener.file));
         } catch (const std::bad_alloc&) {
             continue;
         }
@@ -329,21 +327,21 @@ void ServerState::close() noexcept {
 
 /// The tasks of the clients end later, so the list does not change during the walk.
 void ServerState::close_clients() noexcept {
-    clients_.for_each([](Client& client) {
+    clients_.for_each([](ServerClient& client) {
         if (!client.writer) client.task.cancel("the server closes its connections");
         client.close();
     });
 }
 
 void ServerState::abort_clients() noexcept {
-    clients_.for_each([](Client& client) {
+    clients_.for_each([](ServerClient& client) {
         if (!client.writer) client.task.cancel("the server closes its connections");
         client.abort();
     });
 }
 
 void ServerState::cancel_handlers() noexcept {
-    clients_.for_each([](Client& client) { client.task.cancel("the server has ended"); });
+    clients_.for_each([](ServerClient& client) { client.task.cancel("the server has ended"); });
 }
 
 void ServerState::drop() noexcept {

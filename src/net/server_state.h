@@ -39,6 +39,27 @@ struct ServerLimits {
 
 class ServedChannel;
 
+/// A connection, in the frame of its task.
+struct ServerClient : ListNode {
+    ServerClient(ServerState& to, TaskCore& runs_in, ServedChannel& through);
+    ~ServerClient();
+    /// Keeps a second handle of the stream of the connection.
+    void watch(const StreamWriter& of);
+    /// Whether the handler has put another stream over the channel.
+    bool is_detached() const noexcept;
+    void close() noexcept;
+    void abort() noexcept;
+    /// Called by the channel.
+    void note_channel_ended() noexcept;
+
+    ServerState& server;
+    TaskCore& task;
+    /// Null when the connection is over.
+    ServedChannel* channel;
+    /// The second handle. Empty before `watch`.
+    StreamWriter writer;
+};
+
 class ServerState {
 public:
     ServerState(EventLoop& loop, ClientHandler handler, const ServerLimits& limits)
@@ -50,68 +71,6 @@ public:
     void release() noexcept {
         if (--references_ == 0) delete this;
     }
-
-    /// Counts a connection from the moment in which it was accepted, before its task runs, so that
-    /// the limit holds for many that come at once. Keeps the state alive.
-    class Counted {
-    public:
-        explicit Counted(ServerState& server) noexcept : server_(Ref<ServerState>::share(&server)) {
-            ++server.count_;
-        }
-        Counted(Counted&&) noexcept = default;
-        Counted& operator=(Counted&&) = delete;
-        ~Counted() {
-            if (!server_) return;
-            --server_->count_;
-            server_->note_change();
-        }
-        ServerState& operator*() const noexcept { return *server_; }
-
-    private:
-        Ref<ServerState> server_;
-    };
-
-    /// Counts an accepting task, from before its first step until it has ended. So a task that
-    /// could not be made, or was cancelled before it began, is not waited for.
-    class Accepting {
-    public:
-        explicit Accepting(ServerState& server) noexcept
-            : server_(Ref<ServerState>::share(&server)) {
-            ++server.accepting_;
-        }
-        Accepting(Accepting&&) noexcept = default;
-        Accepting& operator=(Accepting&&) = delete;
-        ~Accepting() {
-            if (!server_) return;
-            --server_->accepting_;
-            server_->note_change();
-        }
-        ServerState& operator*() const noexcept { return *server_; }
-
-    private:
-        Ref<ServerState> server_;
-    };
-
-    /// A connection, in the frame of its task.
-    struct Client : ListNode {
-        Client(ServerState& to, TaskCore& runs_in, ServedChannel& through);
-        ~Client();
-        /// Keeps a second handle of the stream of the connection.
-        void watch(const StreamWriter& of);
-        /// Whether the handler has put another stream over the channel.
-        bool is_detached() const noexcept;
-        void close() noexcept;
-        void abort() noexcept;
-        /// Called by the channel.
-        void note_channel_ended() noexcept;
-
-        ServerState& server;
-        TaskCore& task;
-        /// Null when the connection is over.
-        ServedChannel* channel;
-        /// The second handle. Empty before `watch`.
-        StreamWriter writer;
-    };
 
     /// Takes over a socket that listens. Before `start`.
     void add(Listener listener);
@@ -144,6 +103,10 @@ public:
     Change changed() noexcept { return Change(*this); }
 
 private:
+    friend struct ServerClient;
+    friend class CountedConnection;
+    friend class AcceptingTask;
+
     ~ServerState() = default;
     void note_change() noexcept;
     void remove_files() noexcept;
@@ -155,7 +118,7 @@ private:
     /// A deque, because the accepting tasks refer to its elements.
     std::deque<Listener> listeners_;
     std::vector<Task<void>> accepting_tasks_;
-    IntrusiveList<Client> clients_;
+    IntrusiveList<ServerClient> clients_;
     lowlevel::Line waiting_;
     std::size_t count_ = 0;
     /// How many accepting tasks run.
@@ -163,6 +126,48 @@ private:
     std::uint32_t references_ = 1;
     bool serving_ = false;
     bool closed_ = false;
+};
+
+/// Counts a connection from the moment in which it was accepted, before its task runs, so that
+/// the limit holds for many that come at once. Keeps the state alive.
+class CountedConnection {
+public:
+    explicit CountedConnection(ServerState& server) noexcept
+        : server_(Ref<ServerState>::share(&server)) {
+        ++server.count_;
+    }
+    CountedConnection(CountedConnection&&) noexcept = default;
+    CountedConnection& operator=(CountedConnection&&) = delete;
+    ~CountedConnection() {
+        if (!server_) return;
+        --server_->count_;
+        server_->note_change();
+    }
+    ServerState& operator*() const noexcept { return *server_; }
+
+private:
+    Ref<ServerState> server_;
+};
+
+/// Counts an accepting task, from before its first step until it has ended. So a task that
+/// could not be made, or was cancelled before it began, is not waited for.
+class AcceptingTask {
+public:
+    explicit AcceptingTask(ServerState& server) noexcept
+        : server_(Ref<ServerState>::share(&server)) {
+        ++server.accepting_;
+    }
+    AcceptingTask(AcceptingTask&&) noexcept = default;
+    AcceptingTask& operator=(AcceptingTask&&) = delete;
+    ~AcceptingTask() {
+        if (!server_) return;
+        --server_->accepting_;
+        server_->note_change();
+    }
+    ServerState& operator*() const noexcept { return *server_; }
+
+private:
+    Ref<ServerState> server_;
 };
 
 /// The awaiter of `changed`.

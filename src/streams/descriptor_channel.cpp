@@ -108,9 +108,7 @@ void SharedDescriptorChannel::answered(Operation& operation) noexcept {
 
 void SharedDescriptorChannel::cancel(Operation& operation) noexcept {
     Readiness& readiness = before(operation);
-    // Linked: finished, and waiting to be reported.
-    const bool waits = readiness.state == Operation::State::in_flight || readiness.linked();
-    if (!waits) return loop().cancel(operation);
+    if (!readiness.is_pending()) return loop().cancel(operation);
     readiness.cancelled = true;
     loop().cancel(readiness);
 }

@@ -106,8 +106,7 @@ public:
         removed_ = true;
         if (running_) return;
         if (linked()) unlink();
-        // Linked: finished, and waiting to be reported.
-        if (poll_.state == lowlevel::Operation::State::in_flight || poll_.linked()) {
+        if (poll_.is_pending()) {
             loop_.cancel(poll_);
             const UniqueFunction<void()> callback = std::move(callback_);
         } else {

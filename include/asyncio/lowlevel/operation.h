@@ -197,6 +197,10 @@ struct Operation : internal::ListNode, OperationRequest {
         finished,   ///< The caller's again; `result` holds.
     };
 
+    /// Whether the operation is still on its way: with the back-end, or finished and in the list of
+    /// those that the loop has yet to report.
+    bool is_pending() const noexcept { return state == State::in_flight || linked(); }
+
     State state = State::idle;
     /// Notes of the back-end while the operation is in flight. Each back-end has bits of its own;
     /// `submit` sets them anew.
