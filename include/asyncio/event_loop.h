@@ -407,6 +407,10 @@ public:
     /// Python: `loop.create_datagram_endpoint`, with a function that makes the protocol.
     Coro<Datagram> create_datagram_endpoint(std::shared_ptr<DatagramProtocol> protocol,
                                             const DatagramOptions& options);
+    /// The same for an endpoint that is open: one that was opened by the name of a host, or made of
+    /// a socket. Throws: RuntimeError also if it is empty, or belongs to another loop.
+    Coro<Datagram> create_datagram_endpoint(std::shared_ptr<DatagramProtocol> protocol,
+                                            Datagram endpoint);
 
     // Names (defined in names.h).
 

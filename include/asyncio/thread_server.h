@@ -142,6 +142,15 @@ Coro<void> serve_on_threads(Handler&& handler, std::string host, int port,
     return internal::serve_threads_forever(internal::handlers_from(std::forward<Handler>(handler)),
                                            std::move(host), port, options);
 }
+/// The same for connections that begin with a handshake.
+template <CopyableConnectionHandler Handler, ConnectionUpgrade Upgrade>
+    requires std::copy_constructible<std::decay_t<Upgrade>>
+Coro<void> serve_on_threads(Handler&& handler, std::string host, int port,
+                            ThreadServerOptions options, Upgrade&& upgrade) {
+    return internal::serve_threads_forever(
+        internal::handlers_from(std::forward<Handler>(handler), std::forward<Upgrade>(upgrade)),
+        std::move(host), port, options);
+}
 
 }  // namespace no_adl
 using namespace no_adl;

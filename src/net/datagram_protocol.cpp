@@ -140,14 +140,18 @@ Coro<void> call_until_closed(EventLoop& loop, std::shared_ptr<DatagramProtocol> 
     calls.end();
 }
 
-/// Waits until `connection_made` has been called, as in Python. If this is cancelled, the handle is
-/// destroyed with its frame, and ends what there is.
-Coro<Datagram> open_with_calls(EventLoop& loop, std::shared_ptr<DatagramProtocol> protocol,
-                               DatagramOptions options) {
+void require_task_of(EventLoop& loop) {
     if (&internal::running_task("EventLoop::create_datagram_endpoint()").loop() != &loop)
         throw RuntimeError("EventLoop::create_datagram_endpoint() must be awaited in a task of "
                            "that loop");
-    Datagram endpoint = co_await open_datagram(options);
+}
+
+/// Waits until `connection_made` has been called, as in Python. If this is cancelled, the handle is
+/// destroyed with its frame, and ends what there is.
+Coro<Datagram> begin_calls(EventLoop& loop, std::shared_ptr<DatagramProtocol> protocol,
+                           Datagram endpoint) {
+    require_task_of(loop);
+    endpoint.state().require_usable("EventLoop::create_datagram_endpoint()");
     Datagram of_task(internal::Ref<internal::DatagramState>::share(&endpoint.state()));
     Future<void> begun(loop);
     loop.create_task(call_until_closed(loop, std::move(protocol), std::move(of_task), begun));
@@ -155,14 +159,33 @@ Coro<Datagram> open_with_calls(EventLoop& loop, std::shared_ptr<DatagramProtocol
     co_return endpoint;
 }
 
+Coro<Datagram> open_with_calls(EventLoop& loop, std::shared_ptr<DatagramProtocol> protocol,
+                               DatagramOptions options) {
+    require_task_of(loop);
+    Datagram endpoint = co_await open_datagram(options);
+    co_return co_await begin_calls(loop, std::move(protocol), std::move(endpoint));
+}
+
+/// Before anything is opened.
+void require(const std::shared_ptr<DatagramProtocol>& protocol) {
+    if (protocol == nullptr)
+        throw std::invalid_argument("create_datagram_endpoint: there is no protocol");
+}
+
 }  // namespace
 
 Coro<Datagram> EventLoop::create_datagram_endpoint(std::shared_ptr<DatagramProtocol> protocol,
                                                    const DatagramOptions& options) {
     check_open("EventLoop::create_datagram_endpoint()");
-    if (protocol == nullptr)
-        throw std::invalid_argument("create_datagram_endpoint: there is no protocol");
+    require(protocol);
     return open_with_calls(*this, std::move(protocol), options);
+}
+
+Coro<Datagram> EventLoop::create_datagram_endpoint(std::shared_ptr<DatagramProtocol> protocol,
+                                                   Datagram endpoint) {
+    check_open("EventLoop::create_datagram_endpoint()");
+    require(protocol);
+    return begin_calls(*this, std::move(protocol), std::move(endpoint));
 }
 
 }  // namespace asyncio

@@ -95,6 +95,9 @@ public:
     Address local() const;
     int fd() const noexcept { return socket_.get(); }
 
+    /// Throws: RuntimeError, which names `function`, outside a task of the endpoint's loop.
+    void require_usable(const char* function) const;
+
 private:
     /// A datagram that waits for room in the kernel.
     struct Kept {
@@ -129,7 +132,6 @@ private:
 
     ~DatagramState();
 
-    void require_usable(const char* function) const;
     [[noreturn]] void throw_unreceived(int error) const;
     [[noreturn]] void throw_unsent(int error, const Address& address) const;
 

@@ -265,6 +265,45 @@ TEST(datagram_protocol, an_error_of_opening_calls_nothing) {
     });
 }
 
+TEST(datagram_protocol, an_endpoint_that_is_open_gets_a_protocol) {
+    run_test([]() -> Coro<> {
+        EventLoop& loop = get_running_loop();
+        Socket socket(AF_INET, SOCK_DGRAM);
+        socket.bind(here());
+        const auto of_server = std::make_shared<Diary>();
+        Datagram server =
+            co_await loop.create_datagram_endpoint(of_server, Datagram(std::move(socket)));
+        const auto of_client = std::make_shared<Diary>();
+        Datagram client = co_await loop.create_datagram_endpoint(
+            of_client, co_await open_datagram("127.0.0.1", server.local().port()));
+        co_await client.send("by name");
+        const bool arrived = co_await becomes([&] { return of_server->calls.size() == 2; });
+        EXPECT_TRUE(arrived);
+        co_await server.send("back", client.local());
+        co_await becomes([&] { return of_client->calls.size() == 2; });
+        co_await end_of(server, *of_server);
+        co_await end_of(client, *of_client);
+        EXPECT_EQ(of_server->all(), "made, got by name, lost");
+        EXPECT_EQ(of_client->all(), "made, got back, lost");
+    });
+}
+
+TEST(datagram_protocol, an_endpoint_that_is_empty_or_closed_is_no_trap) {
+    run_test([]() -> Coro<> {
+        EventLoop& loop = get_running_loop();
+        const auto diary = std::make_shared<Diary>();
+        const std::string text =
+            co_await error_text(loop.create_datagram_endpoint(diary, Datagram()));
+        EXPECT_EQ(text, "this Datagram is empty: it was default-constructed or moved from");
+        EXPECT_EQ(diary->all(), "");
+        Datagram closed = co_await open_here();
+        closed.close();
+        const Datagram still = co_await loop.create_datagram_endpoint(diary, std::move(closed));
+        co_await diary->lost.wait();
+        EXPECT_EQ(diary->all(), "made, lost");
+    });
+}
+
 TEST(datagram_protocol, a_protocol_without_methods_is_enough) {
     run_test([]() -> Coro<> {
         EventLoop& loop = get_running_loop();

@@ -484,6 +484,43 @@ void begin_server(const tls::Context& context, const tls::ServerOptions& options
     static_cast<void>(tls::start_server(echo, loopback, 0, context, options));
 }
 
+TEST(tls_net, serves_on_several_threads_which_share_the_sessions) {
+    run_test([]() -> Coro<> {
+        const tls::ThreadServerOptions options{.server = {.threads = 3}};
+        const ThreadServer server = co_await tls::start_server_on_threads(
+            echo, loopback, 0, server_context(), options);
+        const tls::Context context = client_of();
+        int resumed = 0;
+        for (int round = 0; round < 12; ++round) {
+            const Stream client = co_await tls::open_connection(loopback, server.port(), context);
+            co_await client.send("hello\n");
+            const std::string line = co_await client.readline();
+            EXPECT_EQ(line, "hello\n");
+            resumed += tls::channel_of(client)->info().session_reused ? 1 : 0;
+            co_await client.aclose();
+        }
+        EXPECT_EQ(resumed, 11);
+        const bool in_time = co_await server.shutdown(10s);
+        EXPECT_TRUE(in_time);
+    });
+}
+
+TEST(tls_net, serves_on_threads_until_it_is_cancelled) {
+    run_test([]() -> Coro<> {
+        const tls::ThreadServerOptions options{.server = {.threads = 2}};
+        EXPECT_THROW(
+            static_cast<void>(tls::serve_on_threads(echo, loopback, 0, client_of(), options)),
+            std::invalid_argument);
+        Task<> serving = create_task(
+            tls::serve_on_threads(echo, loopback, 0, server_context(), options));
+        co_await sleep(10ms);
+        EXPECT_FALSE(serving.done());
+        serving.cancel();
+        const bool cancelled = (co_await internal::settle(serving)).cancelled();
+        EXPECT_TRUE(cancelled);
+    });
+}
+
 TEST(tls_net, TLS_02_refuses_options_that_make_no_sense_before_it_connects) {
     const tls::Context client = client_of();
     const tls::Context server = server_context();

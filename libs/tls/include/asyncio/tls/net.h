@@ -13,6 +13,7 @@
 #include <asyncio/delay.h>
 #include <asyncio/server.h>
 #include <asyncio/stream.h>
+#include <asyncio/thread_server.h>
 #include <asyncio/tls/channel.h>
 #include <asyncio/tls/context.h>
 #include <asyncio/tls/stream.h>
@@ -111,6 +112,34 @@ Coro<Server> start_server(Handler&& handler, std::vector<std::string> hosts, int
     const ServerHandshake handshake(context, options.tls, options.server.limit);
     return asyncio::start_server(std::forward<Handler>(handler), std::move(hosts), port,
                                  options.server, handshake);
+}
+
+/// How a server with TLS listens on several threads.
+struct ThreadServerOptions {
+    TlsOptions tls = {};
+    asyncio::ThreadServerOptions server = {};
+};
+
+/// Starts a server on several threads, which share the context and with it the sessions.
+///
+/// Throws: `std::invalid_argument`, as `ServerHandshake`; when awaited as
+/// `asyncio::start_server_on_threads`.
+template <CopyableConnectionHandler Handler>
+Coro<ThreadServer> start_server_on_threads(Handler&& handler, std::string host, int port,
+                                           const Context& context,
+                                           const ThreadServerOptions& options = {}) {
+    const ServerHandshake handshake(context, options.tls, options.server.server.limit);
+    return asyncio::start_server_on_threads(std::forward<Handler>(handler), std::move(host), port,
+                                            options.server, handshake);
+}
+
+/// Serves on several threads until the task is cancelled; otherwise as `start_server_on_threads`.
+template <CopyableConnectionHandler Handler>
+Coro<void> serve_on_threads(Handler&& handler, std::string host, int port, const Context& context,
+                            const ThreadServerOptions& options = {}) {
+    const ServerHandshake handshake(context, options.tls, options.server.server.limit);
+    return asyncio::serve_on_threads(std::forward<Handler>(handler), std::move(host), port,
+                                     options.server, handshake);
 }
 
 /// Starts a server on the Unix socket at `path`; otherwise as `start_server`.
