@@ -116,10 +116,12 @@ SCENARIO_EVERYWHERE(callbacks_on_descriptors) {
     const Datagram server = co_await open_datagram({.local_addr = Address::loopback_v4(0)});
     Socket socket(AF_INET, SOCK_DGRAM);
     socket.bind(Address::loopback_v4(0));
-    int calls = 0;
-    loop.add_writer(socket.fileno(), [&] { ++calls; });
-    loop.add_reader(socket.fileno(), [&] { ++calls; });
-    loop.add_reader(socket.fileno(), [&, text = std::string(long_text)] { ++calls; });
+    // Not in the frame: without memory for the second callback the first outlives it.
+    static int calls;
+    calls = 0;
+    loop.add_writer(socket.fileno(), [] { ++calls; });
+    loop.add_reader(socket.fileno(), [] { ++calls; });
+    loop.add_reader(socket.fileno(), [text = std::string(long_text)] { ++calls; });
     while (calls == 0) co_await sleep(1ms);
     require(loop.remove_reader(socket.fileno()), "the reader was there");
     require(loop.remove_writer(socket.fileno()), "the writer was there");

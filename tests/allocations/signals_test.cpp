@@ -47,10 +47,12 @@ SCENARIO_EVERYWHERE(signal_subscriptions) {
 SCENARIO_EVERYWHERE(signal_handlers_of_the_loop) {
     EventLoop& loop = get_running_loop();
     std::exception_ptr error;
-    int calls = 0;
+    // Not in the frame: without memory for the sleep the handlers outlive it.
+    static int calls;
+    calls = 0;
     try {
-        loop.add_signal_handler(urgent, [&calls] { ++calls; });
-        loop.add_signal_handler(urgent, [&calls, block = Block()] { calls += 10; });
+        loop.add_signal_handler(urgent, [] { ++calls; });
+        loop.add_signal_handler(urgent, [block = Block()] { calls += 10; });
     } catch (const std::bad_alloc&) {
         error = std::current_exception();
     }

@@ -310,15 +310,15 @@ TEST_F(Stall, debug_mode_counts_as_it_was_when_the_step_began) {
 constexpr int enough_looks = 4;
 
 std::atomic<int> looks = 0;
-void (*handle_look)(int) = nullptr;
+void (*handle_look)(int, siginfo_t*, void*) = nullptr;
 
 /// Has the library's handler count its calls. All else about the signal is as the library wants it.
 void count_looks() {
     struct sigaction action{};
     ::sigaction(SIGURG, nullptr, &action);
-    handle_look = action.sa_handler;
-    action.sa_handler = [](int signal) {
-        handle_look(signal);
+    handle_look = action.sa_sigaction;
+    action.sa_sigaction = [](int signal, siginfo_t* about, void* context) {
+        handle_look(signal, about, context);
         ++looks;
     };
     ::sigaction(SIGURG, &action, nullptr);
@@ -328,7 +328,7 @@ void count_looks() {
 void stop_counting_looks() {
     struct sigaction action{};
     ::sigaction(SIGURG, nullptr, &action);
-    action.sa_handler = handle_look;
+    action.sa_sigaction = handle_look;
     ::sigaction(SIGURG, &action, nullptr);
 }
 

@@ -20,8 +20,8 @@ namespace {
 
 using namespace net_test;
 
-/// A folder that is removed with everything in it. In a simulated world: /tmp, which is empty when a
-/// run begins.
+/// A folder that is removed with everything in it. In a simulated world: /tmp, which is empty when
+/// a run begins.
 class SocketFolder {
 public:
     SocketFolder() {
