@@ -4,8 +4,8 @@
 usage: exported.py LIBRARY INCLUDE_DIR [INCLUDE_DIR ...]
 
 Fails if the library exports a name of the namespace asyncio that no public header contains; or a
-name of the global namespace. Fails, too, if it does not export what every program needs. A check by
-name and not by type: it cannot tell two overloads apart.
+name of the global namespace. The core fails, too, if it does not export what every program needs. A
+check by name and not by type: it cannot tell two overloads apart.
 
 A member may be exported if a public header names its class: the compiler makes a class visible when
 a header declares it, even if its definition stands in src/. Closures, and templates of the standard
@@ -78,7 +78,7 @@ def main():
             print(f"exported, and in no public header ({unknown[0]}): {name}")
     plain = {name for _, name in names}
     for name in NEEDED:
-        if "testing" not in library and name not in plain:
+        if library.endswith("/libasyncio.so") and name not in plain:
             wrong += 1
             print(f"not exported: {name}")
     print(f"{library.rsplit('/', 1)[-1]}: {len(names)} symbols, {wrong} wrong")

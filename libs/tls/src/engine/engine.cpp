@@ -38,7 +38,7 @@ bool is_address(const std::string& name) noexcept {
 
 }  // namespace
 
-void Engine::FreeSsl::operator()(ssl_st* ssl) const noexcept { SSL_free(ssl); }
+void FreeSsl::operator()(ssl_st* ssl) const noexcept { SSL_free(ssl); }
 
 Engine::Engine(std::shared_ptr<ContextState> context, std::string_view server_hostname,
                std::string_view session_key)

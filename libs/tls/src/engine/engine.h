@@ -37,6 +37,10 @@ namespace asyncio::tls::engine {
 struct ContextState;
 class Wire;
 
+struct FreeSsl {
+    void operator()(ssl_st* ssl) const noexcept;
+};
+
 class Engine {
 public:
     enum class Progress : std::uint8_t { done, needs_input, ended, failed };
@@ -104,9 +108,6 @@ private:
         Kind kind = Kind::none;
         int alert = -1;
         const char* words = "";
-    };
-    struct FreeSsl {
-        void operator()(ssl_st* ssl) const noexcept;
     };
 
     void keep_renewed_session() noexcept;
