@@ -487,8 +487,8 @@ void begin_server(const tls::Context& context, const tls::ServerOptions& options
 TEST(tls_net, serves_on_several_threads_which_share_the_sessions) {
     run_test([]() -> Coro<> {
         const tls::ThreadServerOptions options{.server = {.threads = 3}};
-        const ThreadServer server = co_await tls::start_server_on_threads(
-            echo, loopback, 0, server_context(), options);
+        const ThreadServer server =
+            co_await tls::start_server_on_threads(echo, loopback, 0, server_context(), options);
         const tls::Context context = client_of();
         int resumed = 0;
         for (int round = 0; round < 12; ++round) {
@@ -511,8 +511,8 @@ TEST(tls_net, serves_on_threads_until_it_is_cancelled) {
         EXPECT_THROW(
             static_cast<void>(tls::serve_on_threads(echo, loopback, 0, client_of(), options)),
             std::invalid_argument);
-        Task<> serving = create_task(
-            tls::serve_on_threads(echo, loopback, 0, server_context(), options));
+        Task<> serving =
+            create_task(tls::serve_on_threads(echo, loopback, 0, server_context(), options));
         co_await sleep(10ms);
         EXPECT_FALSE(serving.done());
         serving.cancel();

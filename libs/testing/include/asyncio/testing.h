@@ -8,8 +8,8 @@
 #include <asyncio/testing/check_stream.h>
 #include <asyncio/testing/fault_plan.h>
 #include <asyncio/testing/log_capture.h>
-#include <asyncio/testing/network.h>
 #include <asyncio/testing/memory_stream.h>
+#include <asyncio/testing/network.h>
 #include <asyncio/testing/probe_backend.h>
 #include <asyncio/testing/seed.h>
 #include <asyncio/testing/simulate.h>
