@@ -77,7 +77,7 @@ private:
     std::span<char> bytes_;
 };
 
-/// One run: what is sent and received, and the dice.
+/// The books of a run, and its dice.
 struct Traffic {
     static constexpr std::uint64_t all = 300'000;
 

@@ -2,6 +2,8 @@
 // and whoever writes to nobody learns of it.
 // Method: a pipe of the back-end, whose 64 KiB are easily filled.
 
+#include <asyncio/testing/seed.h>
+
 #include "streams/stream_help.h"
 
 #include <cerrno>
@@ -155,6 +157,10 @@ TEST(writer, TRN_05_the_low_mark_is_a_quarter_of_a_high_one_that_is_given_alone)
             co_await sleep(1ms);
         }
         EXPECT_LE(pipe.writer.get_write_buffer_size(), 16U * 1024);
+        // Under a seed the pipe may take the rest at the same moment.
+        if (!asyncio::testing::seed_is_given()) {
+            EXPECT_GT(pipe.writer.get_write_buffer_size(), 0U);
+        }
         co_await tasks[0];
         pipe.writer.abort();
     });
