@@ -57,7 +57,7 @@ constexpr KindFacts facts_of(OperationKind kind) noexcept {
         case OperationKind::read: return {Interest::readable, Call::mode_decides};
         case OperationKind::write: return {Interest::writable, Call::mode_decides};
         case OperationKind::poll: return {Interest::asked, Call::ready};
-        case OperationKind::pipe: return {Interest::none, Call::ready};
+        case OperationKind::pipe:
         case OperationKind::close: return {Interest::none, Call::ready};
         case OperationKind::socket:
         case OperationKind::bind:

@@ -25,8 +25,8 @@ inline std::uint64_t address_of(Operation& operation) noexcept {
     return reinterpret_cast<std::uintptr_t>(&operation);
 }
 
-/// The request for a kind whose call may wait; `no_request` if there is none. The kinds of the last
-/// group never wait, so the workers never get them (`KindFacts::call`).
+/// The request for a kind whose call may wait; `no_request` if there is none. The kinds from `poll`
+/// on never wait, so the workers never get them (`KindFacts::call`).
 inline constexpr int no_request = -1;
 
 constexpr int request_of(OperationKind kind) noexcept {
@@ -43,7 +43,7 @@ constexpr int request_of(OperationKind kind) noexcept {
         case OperationKind::rename: return IORING_OP_RENAMEAT;
         case OperationKind::ftruncate:
         case OperationKind::getdents:
-        case OperationKind::inotify_add_watch: return no_request;
+        case OperationKind::inotify_add_watch:
         case OperationKind::poll:
         case OperationKind::pipe:
         case OperationKind::close:

@@ -112,10 +112,15 @@ OsError::OsError(std::error_code code, std::string_view operation)
 GaiError::GaiError(int error, std::string_view operation, std::string host)
     : OsError(std::error_code(error, gai_category()), operation), host_(std::move(host)) {}
 
-/// Never destroyed: an error may be printed after the static objects are gone.
+/// A category in a union is never destroyed: an error may be printed after the static objects are
+/// gone.
 const std::error_category& gai_category() noexcept {
-    static const GaiCategory& category = *new GaiCategory;
-    return category;
+    union Lasting {
+        GaiCategory category{};
+        ~Lasting() {}
+    };
+    static const Lasting lasting;
+    return lasting.category;
 }
 
 /// An empty group would be an error that nothing caused, and a null pointer in it could not be

@@ -363,7 +363,7 @@ Coro<File> FileState::open(std::string path, OpenOptions options) {
 namespace {
 
 /// Throws: RuntimeError for an object that holds no file.
-const FileStatePtr& held(const FileStatePtr& state) {
+FileStatePtr held(const FileStatePtr& state) {
     if (state == nullptr) throw RuntimeError("this File object holds no file");
     return state;
 }

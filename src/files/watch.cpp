@@ -59,7 +59,7 @@ constexpr std::uint32_t watched_events =
     IN_CREATE | IN_MODIFY | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_MOVE_SELF | IN_DELETE_SELF;
 
 /// Throws: RuntimeError for an object that was moved from, or that was made without a path.
-const StatePtr& held_watcher(const StatePtr& state) {
+StatePtr held_watcher(const StatePtr& state) {
     if (state == nullptr) throw RuntimeError("this FileWatcher object watches nothing");
     return state;
 }
@@ -138,7 +138,7 @@ Coro<> FileWatcher::add(std::string path) const {
 /// The number stays in the table until its last record has come, so that earlier events have a
 /// path.
 void FileWatcher::remove(const std::string& path) const {
-    const internal::StatePtr& state = internal::held_watcher(state_);
+    const internal::StatePtr state = internal::held_watcher(state_);
     if (internal::running_loop("FileWatcher::remove()").number() != state->loop_number)
         throw RuntimeError("FileWatcher::remove(): the object belongs to another event loop");
     for (const auto& [number, watched] : state->paths) {

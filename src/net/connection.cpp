@@ -100,6 +100,7 @@ int number_of(const std::exception_ptr& error) {
 [[noreturn]] void throw_failed(const std::string& to, const std::vector<Address>& addresses,
                                const std::vector<std::exception_ptr>& errors) {
     std::vector<FailedConnect> attempts;
+    attempts.reserve(errors.size());
     for (std::size_t index = 0; index < errors.size(); ++index)
         attempts.push_back({addresses[index], number_of(errors[index])});
     throw ConnectError(to, std::move(attempts));
@@ -109,10 +110,12 @@ int number_of(const std::exception_ptr& error) {
 /// has ended with all of them.
 Coro<Stream> race_to(std::string to, std::vector<Address> addresses, ConnectOptions options) {
     std::vector<std::function<Coro<Socket>()>> attempts;
+    attempts.reserve(addresses.size());
     for (const Address& address : addresses)
         attempts.emplace_back([&address, &options] { return connected_socket(address, options); });
     RaceResult<Socket> result = co_await staggered_race(attempts, options.happy_eyeballs_delay);
-    if (!result.winner_index) throw_failed(to, addresses, result.exceptions);
+    if (!result.winner_index || !result.winner_result)
+        throw_failed(to, addresses, result.exceptions);
     EventLoop& loop = internal::running_loop("asyncio::open_connection()");
     lowlevel::LoopFd socket(loop, result.winner_result->detach());
     const Address& peer = addresses[*result.winner_index];
@@ -131,6 +134,7 @@ Coro<Stream> open_connection(std::string host, int port, ConnectOptions options)
     const AddressHints hints{.family = options.family, .type = SOCK_STREAM};
     const std::vector<AddressInfo> found = co_await getaddrinfo(host, port, hints);
     std::vector<Address> addresses;
+    addresses.reserve(found.size());
     for (const AddressInfo& info : found) addresses.push_back(info.address);
     if (options.interleave) addresses = interleaved(addresses);
     co_return co_await race_to(host + ":" + std::to_string(port), std::move(addresses), options);

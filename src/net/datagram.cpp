@@ -216,7 +216,7 @@ Coro<Datagram> open_datagram(std::string host, int port, DatagramOptions options
         Datagram endpoint = co_await try_endpoint(options, first_error);
         if (endpoint) co_return endpoint;
     }
-    if (first_error) throw *first_error;
+    if (first_error) throw OsError(*first_error);
     throw std::invalid_argument("open_datagram: no address of " + host + " has the family of " +
                                 options.local_addr.to_string());
 }

@@ -79,6 +79,7 @@ Coro<void> cancel_when(ThreadFuture<void> force, TaskRef task) {
 Coro<bool> serve_part(Part& part) {
     EventLoop& loop = running_loop("asyncio::serve_on_threads()");
     std::vector<Listener> listeners;
+    listeners.reserve(part.sockets.size());
     for (SocketOnTheWay& socket : part.sockets)
         listeners.push_back({Socket(std::move(socket.fd)), socket.address, {}});
     const Server server =
@@ -184,6 +185,7 @@ namespace {
 /// One part's sockets. Their descriptors leave this loop.
 std::vector<SocketOnTheWay> hand_over(std::vector<Listener>& listeners) {
     std::vector<SocketOnTheWay> sockets;
+    sockets.reserve(listeners.size());
     for (Listener& listener : listeners)
         sockets.push_back({listener.socket.detach(), listener.address});
     return sockets;
@@ -193,6 +195,7 @@ std::vector<SocketOnTheWay> hand_over(std::vector<Listener>& listeners) {
 std::vector<Listener> listen_on_same(const std::vector<Address>& addresses,
                                      const ServerOptions& options) {
     std::vector<Listener> listeners;
+    listeners.reserve(addresses.size());
     for (const Address& address : addresses)
         listeners.push_back(
             listen_on(address, {options.backlog, options.reuse_address, options.reuse_port}));

@@ -43,6 +43,7 @@ struct Description {
 using DescriptionPtr = std::shared_ptr<const Description>;
 
 /// Gives up one share of an open file. The last one closes the side of the object.
+// NOLINTNEXTLINE(performance-unnecessary-value-param): the share is given up when this returns.
 inline void let_go(DescriptionPtr file, Surroundings& around) noexcept {
     if (file.use_count() == 1) file->object->close(file->side, around);
 }

@@ -112,7 +112,7 @@ Names::Addresses NetworkNames::addresses_of(const std::string& host, const std::
     if (!port) answer.error = EAI_SERVICE;
     if (host.empty() && service.empty()) answer.error = EAI_NONAME;
     const std::vector<Ip> ips = ips_of(host, hints, answer.error);
-    if (answer.error != 0) return answer;
+    if (!port || answer.error != 0) return answer;
     for (const Ip& ip : ips) {
         if (hints.family != AF_UNSPEC && hints.family != ip.family()) continue;
         for (const auto& [type, proto] : kinds_of_sockets) {

@@ -109,7 +109,7 @@ char* Notifications::write(const Event& event, char* to) noexcept {
     std::memcpy(to, &record, sizeof record);
     to += sizeof record;
     std::memset(to, 0, room);
-    std::memcpy(to, event.name.data(), event.name.size());
+    std::ranges::copy(event.name, to);
     return to + room;
 }
 

@@ -47,7 +47,7 @@ private:
 class OpenFile final : public OpenNode {
 public:
     /// `flags` are those of open(2).
-    OpenFile(std::shared_ptr<File> file, int flags) noexcept
+    OpenFile(const std::shared_ptr<File>& file, int flags) noexcept
         : OpenNode(file), file_(*file), flags_(flags) {}
 
     int foresee(const Operation& operation, int side) const noexcept override;
@@ -80,7 +80,7 @@ private:
 
 class OpenFolder final : public OpenNode {
 public:
-    explicit OpenFolder(std::shared_ptr<Folder> folder) noexcept
+    explicit OpenFolder(const std::shared_ptr<Folder>& folder) noexcept
         : OpenNode(folder), folder_(*folder) {}
 
     int foresee(const Operation& operation, int side) const noexcept override;

@@ -20,7 +20,7 @@ constexpr std::size_t no_bytes = 0;
 
 }  // namespace
 
-Handshake::Handshake(std::shared_ptr<TcpSocket> client, Host& server_host)
+Handshake::Handshake(const std::shared_ptr<TcpSocket>& client, Host& server_host)
     : client_(client), client_host_(client->host()), server_host_(server_host) {}
 
 void Handshake::begin(Post self, Surroundings& around) noexcept {

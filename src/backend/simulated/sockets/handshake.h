@@ -24,7 +24,7 @@ class TcpSocket;
 
 class Handshake final : public Parcel {
 public:
-    Handshake(std::shared_ptr<TcpSocket> client, Host& server_host);
+    Handshake(const std::shared_ptr<TcpSocket>& client, Host& server_host);
 
     void arrive(Post self, Surroundings& around) noexcept override;
 
