@@ -236,8 +236,9 @@ if [[ -e $static_build/bin/asyncio ]]; then
     check "the installed command runs" installed_command "$work/usr-static.moved"
 fi
 
+# In groups, to save time: that each source compiles alone is shown by BUILD_DIR.
 check "the shared library builds, and another library beside it" \
-    build_library "$work/shared" ON -DASYNCIO_EXTRA_LIBS="$consumer_dir/annex"
+    build_library "$work/shared" ON -DASYNCIO_GROUPS=ON -DASYNCIO_EXTRA_LIBS="$consumer_dir/annex"
 check "the shared library installs" install_library "$work/shared" "$work/usr-shared"
 check "shared: find_package" cmake_consumer find_package "$work/c3" \
     -DCMAKE_PREFIX_PATH="$work/usr-shared.moved"
@@ -276,11 +277,12 @@ check "README: FetchContent" \
     readme_cmake FetchContent "$work/r3" -DCMAKE_BUILD_TYPE= -DASYNCIO_GROUPS=ON "${launcher[@]}"
 check "without a build type the library is optimised" without_build_type "$work/r3/build"
 
-# As a part of a project that hides its symbols and compiles its files together.
+# As a part of a project that hides its symbols and compiles all files of a target together.
 check "add_subdirectory: shared, hidden symbols, unity build" \
     cmake_consumer add_subdirectory "$work/c5" \
     -DASYNCIO_SOURCE_DIR="$source_dir" -DCMAKE_BUILD_TYPE=Debug -DBUILD_SHARED_LIBS=ON \
-    -DCMAKE_CXX_VISIBILITY_PRESET=hidden -DCMAKE_VISIBILITY_INLINES_HIDDEN=ON -DCMAKE_UNITY_BUILD=ON
+    -DCMAKE_CXX_VISIBILITY_PRESET=hidden -DCMAKE_VISIBILITY_INLINES_HIDDEN=ON \
+    -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=0 -DASYNCIO_GROUPS=ON
 
 # The larger program, in the ways of matrix.sh.
 if "$consumer_dir/matrix.sh" "$work/usr-static.moved" "$work/usr-shared.moved" | tee "$work/matrix"
