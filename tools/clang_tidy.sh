@@ -17,7 +17,7 @@ groups=()
 for folder in CMakeFiles/asyncio.dir libs tool examples; do
     mapfile -t found < <(find "$build_dir/$folder" -path '*/Unity/*.cxx')
     if ((${#found[@]} == 0)); then
-        echo "no group of sources in $build_dir/$folder: is the build of preset clang configured?" >&2
+        echo "$build_dir/$folder has no group of sources: is preset clang configured?" >&2
         exit 1
     fi
     groups+=("${found[@]}")

@@ -64,8 +64,9 @@ namespace internal {
 
 TaskCore::TaskCore(lowlevel::Loop& loop, std::coroutine_handle<> outermost,
                    const TaskOptions& options)
-    : outermost_(outermost),
+    : loop_(loop),
       point_(outermost),
+      outermost_(outermost),
       context_(options.context != nullptr ? options.context->state() : current_context().copy()),
       name_(options.name.empty() ? nullptr : std::make_unique<std::string>(options.name)),
       number_(next_number<TaskCore>()) {
@@ -73,8 +74,6 @@ TaskCore::TaskCore(lowlevel::Loop& loop, std::coroutine_handle<> outermost,
     loop.residents().push_back(*this);
     loop.schedule(*this);
 }
-
-lowlevel::Loop& TaskCore::loop() noexcept { return future().loop(); }
 
 /// A log of several loops stays readable, because a number is used once in the process, as in
 /// Python.

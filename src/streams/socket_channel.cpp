@@ -49,11 +49,28 @@ std::string SocketChannel::name() const {
 Submitted SocketChannel::submit(Operation& operation) noexcept {
     const bool reads = operation.kind == OperationKind::read;
     if (reads ? reading_closed_ : writing_closed_) return finished(operation, reads ? 0 : -EPIPE);
-    operation.kind = reads ? OperationKind::recv : OperationKind::send;
-    operation.fd = socket_.get();
+    address(operation, reads ? OperationKind::recv : OperationKind::send);
     operation.flags = 0;
-    operation.blocking = is_tcp_ ? lowlevel::Blocking::owned_tcp : lowlevel::Blocking::owned;
     return socket_.loop()->submit(operation);
+}
+
+/// The operation ends within `submit`, so it may lie here, and its bytes where they are.
+int SocketChannel::write_now(std::string_view bytes) noexcept {
+    if (writing_closed_) return -EPIPE;
+    Operation operation;
+    address(operation, OperationKind::send);
+    operation.flags = MSG_DONTWAIT;
+    operation.buffer = const_cast<char*>(bytes.data());
+    operation.size = bytes.size();
+    socket_.loop()->submit(operation);
+    return operation.result;
+}
+
+/// Says what is to be done, and with which socket.
+void SocketChannel::address(Operation& operation, OperationKind kind) const noexcept {
+    operation.kind = kind;
+    operation.fd = socket_.get();
+    operation.blocking = is_tcp_ ? lowlevel::Blocking::owned_tcp : lowlevel::Blocking::owned;
 }
 
 Submitted SocketChannel::close(Side side, Operation& operation) noexcept {

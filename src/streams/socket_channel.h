@@ -23,6 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include <sys/socket.h>
 
@@ -36,6 +37,7 @@ public:
 
     std::string name() const override;
     Submitted submit(lowlevel::Operation& operation) noexcept override;
+    int write_now(std::string_view bytes) noexcept override;
     void cancel(lowlevel::Operation& operation) noexcept override {
         socket_.loop()->cancel(operation);
     }
@@ -53,18 +55,19 @@ public:
     void shut_down(Side side) noexcept;
 
 private:
+    void address(lowlevel::Operation& operation, lowlevel::OperationKind kind) const noexcept;
     Submitted close_socket(lowlevel::Operation& operation) noexcept;
     void shut_down_socket(int how) noexcept;
 
     ClaimedFd socket_;
-    /// The peer's address, if it is an IPv4 or IPv6 address. The longest has this many bytes.
-    std::array<std::byte, 28> peer_;
-    std::uint8_t peer_size_ = 0;
-    /// The errno that a write was told when the connection broke; 0: none.
-    std::uint8_t broken_by_ = 0;
     bool is_tcp_ : 1;
     bool reading_closed_ : 1 = false;
     bool writing_closed_ : 1 = false;
+    /// The errno that a write was told when the connection broke; 0: none.
+    std::uint8_t broken_by_ = 0;
+    /// The peer's address, if it is an IPv4 or IPv6 address. The longest has this many bytes.
+    std::uint8_t peer_size_ = 0;
+    std::array<std::byte, 28> peer_;
 };
 
 }  // namespace asyncio::internal

@@ -79,9 +79,6 @@ protected:
     void close_side(lowlevel::Channel::Side side) noexcept;
     bool close_in_flight() const noexcept { return close_in_flight_; }
 
-    /// No new bytes are read or accepted. Set once, never taken back.
-    bool closing_ = false;
-
     /// Lets the callback, which knows the operation alone, find the state.
     struct OwnOperation : lowlevel::Operation {
         StreamState* stream = nullptr;
@@ -94,13 +91,20 @@ private:
     static void loop_closes(AtClose& listener) noexcept;
     static void close_reported(lowlevel::Operation& operation) noexcept;
 
-    EventLoop& loop_;
-    ChannelPtr channel_;
     /// Null for most streams, which have the name of their channel.
     std::unique_ptr<const std::string> name_;
+
+    // What every read and every write looks at comes last, in front of the members of the derived
+    // class that they look at, too: with thousands of streams each line of the cache is a miss.
+    EventLoop& loop_;
+    ChannelPtr channel_;
     /// Begins with the reference of the handle.
     std::uint32_t references_ = 1;
     bool close_in_flight_ = false;
+
+protected:
+    /// No new bytes are read or accepted. Set once, never taken back.
+    bool closing_ = false;
 };
 
 /// A base class, so that the channel is constructed before the state.

@@ -6,9 +6,10 @@
 //
 // The way of a byte
 //
-//  1. `write` appends it. If nothing is buffered, it goes to `outgoing_` and the pump starts at
-//     once: most writes fit into the kernel's buffer and are done when `write` returns. If
-//     something is buffered, it goes to `waiting_`.
+//  1. If nothing is buffered, `write` gives it to the channel from where it lies
+//     (`write_through`). Most writes fit into the kernel's buffer, so they end here: nothing is
+//     copied, and of this state two lines of the cache are touched. What does not fit goes to
+//     `outgoing_`, and the pump starts. If something is buffered already, it goes to `waiting_`.
 //  2. `pump` submits operations until one is in flight, everything is sent, or the writer has had
 //     its share of the thread.
 //  3. The report of an operation (`reported`) counts what was sent and pumps again.
@@ -81,11 +82,14 @@ std::string& WriterState::room_for_more() noexcept {
 /// `waiting_`, and the string that the back-end reads does not change.
 void WriterState::write(std::string_view data) {
     if (!accepts(data.size())) return;
+    const std::size_t sent = write_through(data);
+    if (sent == data.size() || error_ != 0) return;
     std::string& end = room_for_more();
-    if (end.empty()) take_spare(end, data.size());
+    if (end.empty()) take_spare(end, data.size() - sent);
     try {
-        end.append(data);
+        end.append(data, sent);
     } catch (...) {
+        if (sent > 0) return end_without_memory();
         written_ -= data.size();  // they will never be sent
         throw;
     }
@@ -95,9 +99,14 @@ void WriterState::write(std::string_view data) {
 /// A whole string is moved and not copied, if its place is empty.
 void WriterState::write_string(std::string&& data) {
     if (!accepts(data.size())) return;
+    const std::size_t sent = write_through(data);
+    if (sent == data.size()) return keep_spare(data);
+    if (error_ != 0) return;
     std::string& end = room_for_more();
     if (end.empty()) {
         end = std::move(data);
+        // Only into an empty `outgoing_`: otherwise nothing has gone through.
+        if (sent > 0) outgoing_sent_ = sent;
     } else {
         try {
             end.append(data);
@@ -107,6 +116,35 @@ void WriterState::write_string(std::string&& data) {
         }
     }
     pump();
+}
+
+/// Sends what goes at once, and returns how many bytes that are. Nothing may be in front of them.
+/// No task waits for these bytes yet, and the pause is over, so a success changes nothing else. An
+/// attempt counts as a round of the pump; if it is one too many, the pump rests and finds the bytes
+/// in `outgoing_` later.
+std::size_t WriterState::write_through(std::string_view data) noexcept {
+    if (!outgoing_.empty() || sends_file_) return 0;
+    if (lowlevel::must_yield()) {
+        if (!pump_stands()) rest();
+        return 0;
+    }
+    const int result = channel().write_now(data.substr(0, largest_piece_bytes));
+    if (result > 0) {
+        sent_ += static_cast<std::size_t>(result);
+        return static_cast<std::size_t>(result);
+    }
+    if (result != -EAGAIN) {
+        fail(-result);
+        note_progress();
+    }
+    return 0;
+}
+
+/// The first bytes of a message are sent, and there is no memory to keep the others. They were
+/// accepted, so the peer must not take what comes next for them: the writing ends.
+void WriterState::end_without_memory() noexcept {
+    give_up(ENOMEM);
+    note_progress();
 }
 
 // --- What goes out ------------------------------------------------------------------------------
@@ -143,10 +181,7 @@ void WriterState::prepare() noexcept {
 void WriterState::take_over(int result) noexcept {
     if (result > 0) count_sent(static_cast<std::size_t>(result));
     if (aborted_) return give_up(0);
-    if (result < 0) {
-        channel().note_write_error(-result);
-        return give_up(-result);
-    }
+    if (result < 0) return fail(-result);
     outgoing_sent_ += static_cast<std::size_t>(result);
     if (outgoing_sent_ == outgoing_.size()) next_piece();
 }
@@ -156,6 +191,11 @@ void WriterState::count_sent(std::size_t bytes) noexcept {
     left_of_piece_ -= of_piece;
     sent_of_piece_ += of_piece;
     sent_ += bytes - of_piece;
+}
+
+void WriterState::fail(int error) noexcept {
+    channel().note_write_error(error);
+    give_up(error);
 }
 
 /// Ends the writing: no more bytes can be sent. The first error stays, since the later ones are its

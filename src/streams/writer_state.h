@@ -7,6 +7,7 @@
 // next `outgoing_` as a whole: many small writes make few system calls.
 //
 //     write ──► waiting_ ──► outgoing_ ──► the channel
+//       └────────────────────────────────────┘  nothing is buffered, and it goes at once
 //
 // The states of the pump; in each except the first, an event makes it continue:
 //   empty      nothing is buffered
@@ -103,6 +104,8 @@ private:
     void closed(int error) noexcept override;
 
     bool accepts(std::size_t bytes);
+    std::size_t write_through(std::string_view data) noexcept;
+    void end_without_memory() noexcept;
     std::string& room_for_more() noexcept;
     void count_sent(std::size_t bytes) noexcept;
     void pump() noexcept;
@@ -110,6 +113,7 @@ private:
     void take_over(int result) noexcept;
     void rest() noexcept;
     void next_piece() noexcept;
+    void fail(int error) noexcept;
     void give_up(int error) noexcept;
     void note_progress() noexcept;
     void end(Ending how) noexcept;
@@ -120,25 +124,8 @@ private:
     static void reported(lowlevel::Operation& operation) noexcept;
     static void go_on(Ready& node) noexcept;
 
-    /// The back-end may read it; see the top.
-    std::string outgoing_;
-    /// How many bytes at its front are sent. They are not removed, which would move the rest.
-    std::size_t outgoing_sent_ = 0;
-    /// Bytes for later. Empty if `outgoing_` is, except while a file is sent.
-    std::string waiting_;
+    // First what a write looks at that goes through without the buffer.
 
-    Again again_;
-    /// The tasks that wait for an event of this writer, whichever it is.
-    lowlevel::Line line_;
-
-    std::uint64_t written_ = 0;
-    /// How many bytes the kernel has taken.
-    std::uint64_t sent_ = 0;
-    /// How much of `outgoing_` is a piece of a file and not sent, and how much of it is sent.
-    std::size_t left_of_piece_ = 0;
-    std::size_t sent_of_piece_ = 0;
-    std::size_t high_ = 64 * 1024;
-    std::size_t low_ = 16 * 1024;
     /// The errno with which writing, or the close, failed; 0 while there is none.
     int error_ = 0;
     Ending wanted_ = Ending::none;
@@ -153,6 +140,27 @@ private:
     bool sends_file_ = false;
     bool sends_rest_when_dropped_ = false;
     bool closed_ = false;
+    std::uint64_t written_ = 0;
+    /// How many bytes the kernel has taken.
+    std::uint64_t sent_ = 0;
+    /// The back-end may read it; see the top.
+    std::string outgoing_;
+
+    // What a buffer needs.
+
+    /// How many bytes at the front of `outgoing_` are sent. They are not removed, which would move
+    /// the rest.
+    std::size_t outgoing_sent_ = 0;
+    /// Bytes for later. Empty if `outgoing_` is, except while a file is sent.
+    std::string waiting_;
+    Again again_;
+    /// The tasks that wait for an event of this writer, whichever it is.
+    lowlevel::Line line_;
+    /// How much of `outgoing_` is a piece of a file and not sent, and how much of it is sent.
+    std::size_t left_of_piece_ = 0;
+    std::size_t sent_of_piece_ = 0;
+    std::size_t high_ = 64 * 1024;
+    std::size_t low_ = 16 * 1024;
 };
 
 }  // namespace asyncio::internal

@@ -2,6 +2,7 @@
 // a child only our side counts. How it is done is told in sweep.cpp.
 
 #include <asyncio/gather.h>
+#include <asyncio/lowlevel/channel.h>
 #include <asyncio/lowlevel/operation_awaiter.h>
 #include <asyncio/standard_streams.h>
 #include <asyncio/streams.h>
@@ -12,7 +13,10 @@
 #include "parts.h"
 #include "sweep.h"
 
+#include <cerrno>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -215,4 +219,59 @@ SCENARIO_EVERYWHERE(shell_command) {
     Process process = co_await create_subprocess_shell("echo text; exit 3", {.stdout = PIPE});
     const Process::Output output = co_await process.communicate();
     require(output.stdout == "text\n" && co_await process.wait() == 3, "output");
+}
+
+/// Takes three bytes of a message at once, and the rest by an operation.
+class ThreeAtOnce final : public lowlevel::Channel {
+public:
+    std::string name() const override { return "three at once"; }
+    int write_now(std::string_view bytes) noexcept override { return take(bytes.substr(0, 3)); }
+    Submitted submit(lowlevel::Operation& operation) noexcept override {
+        const bool writes = operation.kind == lowlevel::OperationKind::write;
+        const std::string_view bytes(static_cast<const char*>(operation.buffer), operation.size);
+        return finish(operation, writes ? take(bytes) : 0);
+    }
+    void cancel(lowlevel::Operation&) noexcept override {}
+    Submitted close(Side, lowlevel::Operation& operation) noexcept override {
+        return finish(operation, 0);
+    }
+
+    std::size_t taken = 0;
+
+private:
+    int take(std::string_view bytes) noexcept {
+        taken += bytes.size();
+        return static_cast<int>(bytes.size());
+    }
+    static Submitted finish(lowlevel::Operation& operation, int result) noexcept {
+        operation.result = result;
+        operation.state = lowlevel::Operation::State::finished;
+        return Submitted::finished;
+    }
+};
+
+/// A message of which a part was sent cannot be taken back. So there is no error at `write`, and
+/// nothing follows the part.
+SCENARIO(a_message_that_goes_in_two_parts) {
+    auto channel = std::make_shared<ThreeAtOnce>();
+    const StreamWriter writer(get_running_loop(), channel);
+    const std::string text(long_text);
+    bool was_refused = false;
+    try {
+        writer.write(text);
+    } catch (const std::bad_alloc&) {
+        was_refused = true;
+    }
+    require(was_refused ? channel->taken == 0
+                        : channel->taken == 3 || channel->taken == text.size(),
+            "a part is sent, and the message was refused");
+    if (was_refused) throw std::bad_alloc();
+    const bool is_cut = channel->taken == 3;
+    try {
+        co_await writer.send("next");
+    } catch (const OsError& error) {
+        require(is_cut && error.code().value() == ENOMEM && channel->taken == 3, "the end");
+        throw std::bad_alloc();
+    }
+    require(!is_cut && channel->taken == text.size() + 4, "all of it");
 }

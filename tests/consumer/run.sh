@@ -121,10 +121,11 @@ readme_cmake() {  # readme_cmake BLOCK FOLDER CMAKE_OPTION...
 # In a project without a build type the library is optimised, and the project is as it was.
 without_build_type() {  # without_build_type BUILD_DIR
     grep -q '^CMAKE_BUILD_TYPE:STRING=$' "$1/CMakeCache.txt"
-    grep '"command".*asyncio[.]dir/' "$1/compile_commands.json" | grep -q -e ' -O2 '
-    if grep '"command".*breakfast.cpp' "$1/compile_commands.json" | grep -q -e ' -O'; then
-        return 1
-    fi
+    # Into files: a `grep -q` that ends early would end the one before it in a pipe by a signal.
+    grep '"command".*asyncio[.]dir/' "$1/compile_commands.json" >"$work/of-library"
+    grep '"command".*breakfast.cpp' "$1/compile_commands.json" >"$work/of-program"
+    grep -q -e ' -O2 ' "$work/of-library"
+    if grep -q -e ' -O' "$work/of-program"; then return 1; fi
     # Of the libraries beside the core it builds those that are linked with: none.
     [[ -z $(find "$1" -name 'libasyncio-*') ]]
 }
@@ -173,7 +174,8 @@ library_refuses() {  # library_refuses TEXT CMAKE_OPTION...: the configuration f
         -DASYNCIO_BENCH=OFF -DASYNCIO_TOOL=OFF "${@:2}" >"$work/log" 2>&1; then
         return 1
     fi
-    tr -s '\n ' ' ' <"$work/log" | grep -q "$1"
+    tr -s '\n ' ' ' <"$work/log" >"$work/said"
+    grep -q "$1" "$work/said"
 }
 
 installed_command() {  # installed_command PREFIX

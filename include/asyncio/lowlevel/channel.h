@@ -54,10 +54,12 @@
 #include <asyncio/lowlevel/backend.h>
 #include <asyncio/lowlevel/operation.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace asyncio::lowlevel {
 
@@ -77,6 +79,15 @@ public:
 
     /// Starts a read or a write. The kind of `operation` is one of the two.
     virtual Submitted submit(Operation& operation) noexcept = 0;
+
+    /// Writes what goes without a wait. The result is that number of bytes, at least one, or
+    /// −errno; −EAGAIN says that nothing went, and the stream then gives the bytes to `submit`. The
+    /// stream calls this with at least one byte, and only while no write is in flight. The bytes
+    /// are valid during the call alone. A channel that has no such way keeps this function.
+    virtual int write_now(std::string_view bytes) noexcept {
+        static_cast<void>(bytes);
+        return -EAGAIN;
+    }
 
     /// Asks for the early end of an operation that was started by `submit` and is not reported yet.
     /// Asking twice is allowed.

@@ -308,6 +308,13 @@ Backend::Submitted finish_at_once(Operation& operation, int result) noexcept {
     return Backend::Submitted::finished;
 }
 
+/// A stream of the library first tries to send without a wait. If that always succeeded where there
+/// is room, no plan would reach what the stream does otherwise. The kernel, too, may find no room
+/// for a moment.
+bool may_be_put_off(const Operation& operation) noexcept {
+    return operation.kind == OperationKind::send && is_owned(operation.blocking);
+}
+
 Backend::Submitted World::submit(Operation& operation) noexcept {
     fork_guard_.check();
     assert(operation.state != Operation::State::in_flight && "the operation is in flight already");
@@ -319,6 +326,8 @@ Backend::Submitted World::submit(Operation& operation) noexcept {
     const int foreseen = foresee(operation, meaning);
     const bool at_once = finishes_at_once(operation);
     bool must_wait = foreseen == would_block;
+    if (at_once && !must_wait && may_be_put_off(operation) && !plan_.finishes_in_submit())
+        return finish_at_once(operation, would_block);
     if (at_once || (!must_wait && plan_.finishes_in_submit())) {
         const int result = try_to_carry_out(operation, meaning, foreseen);
         if (at_once || result != would_block) return finish_at_once(operation, result);

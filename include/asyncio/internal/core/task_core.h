@@ -50,10 +50,12 @@ struct PromiseBase;
 template <class Promise>
 PromiseBase* promise_base(std::coroutine_handle<Promise> coroutine) noexcept;
 
-class TaskCore : public Ready, public Resident, public CancelRelay {
+/// What every step looks at lies together: `Ready`, which is the last base, and the first members.
+/// With thousands of tasks, each line of the cache is a miss.
+class TaskCore : public CancelRelay, public Resident, public Ready {
 public:
     virtual FutureBase& future() noexcept = 0;
-    lowlevel::Loop& loop() noexcept;
+    lowlevel::Loop& loop() const noexcept { return loop_; }
 
     /// Requests that the task ends. `asked_under` is the mask under which the asking scope began;
     /// null for every other caller. A mask that began later holds the request back.
@@ -156,25 +158,27 @@ private:
     [[gnu::cold]] std::exception_ptr& cancellation_to_throw();
     void hold_back(std::string_view message, const CancelMask* asked_under) noexcept;
 
-    /// The coroutine whose end is the end of the task.
-    std::coroutine_handle<> outermost_;
+    lowlevel::Loop& loop_;
     /// The coroutine at which the next step begins.
     std::coroutine_handle<> point_;
-    /// The promise of that coroutine, for the await tree; null where it is a foreign one.
-    PromiseBase* innermost_ = nullptr;
+    /// The coroutine whose end is the end of the task.
+    std::coroutine_handle<> outermost_;
     lowlevel::Waiter* parked_ = nullptr;
-    ContextRef context_;
-    /// The innermost cleanup under a mask.
-    CancelMask* mask_ = nullptr;
-    /// Null: "Task-" and the number.
-    std::unique_ptr<std::string> name_;
-    std::uint64_t number_;
+    /// The promise of the coroutine at `point_`, for the await tree; null where it is a foreign
+    /// one.
+    PromiseBase* innermost_ = nullptr;
     /// Calls of `cancel` without `uncancel`.
     std::uint32_t requests_ = 0;
     /// A request that was not delivered yet.
     bool must_cancel_ = false;
     /// The last request was made in the task's own step.
     bool by_itself_ = false;
+    ContextRef context_;
+    /// The innermost cleanup under a mask.
+    CancelMask* mask_ = nullptr;
+    /// Null: "Task-" and the number.
+    std::unique_ptr<std::string> name_;
+    std::uint64_t number_;
 };
 
 [[noreturn, gnu::cold]] void throw_no_task(const char* function);
