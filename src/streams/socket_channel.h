@@ -25,6 +25,7 @@
 #include <string>
 #include <string_view>
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 namespace asyncio::internal {
@@ -65,9 +66,9 @@ private:
     bool writing_closed_ : 1 = false;
     /// The errno that a write was told when the connection broke; 0: none.
     std::uint8_t broken_by_ = 0;
-    /// The peer's address, if it is an IPv4 or IPv6 address. The longest has this many bytes.
     std::uint8_t peer_size_ = 0;
-    std::array<std::byte, 28> peer_;
+    /// The peer's address, if it is an IPv4 or IPv6 address. The latter is the longest.
+    alignas(sockaddr_in6) std::array<std::byte, sizeof(sockaddr_in6)> peer_;
 };
 
 }  // namespace asyncio::internal
