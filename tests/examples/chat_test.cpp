@@ -172,8 +172,8 @@ TEST(chat, is_a_program_for_the_room_and_for_people) {
     support::run_test([]() -> Coro<> {
         std::vector<std::string> words{"server", "0"};
         auto room = co_await examples::start_server_example("chat", words);
-        std::vector<std::string> ann_words{"localhost", room.port, "ann"};
-        std::vector<std::string> bob_words{"localhost", room.port, "bob"};
+        std::vector<std::string> ann_words{"127.0.0.1", room.port, "ann"};
+        std::vector<std::string> bob_words{"127.0.0.1", room.port, "bob"};
         const Stream eve = co_await open_connection("127.0.0.1", std::stoi(room.port));
         co_await eve.send("eve\n");
         Process ann = co_await examples::start_example("chat", ann_words);

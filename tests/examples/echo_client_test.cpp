@@ -74,7 +74,7 @@ TEST(echo_client, talks_to_the_server_and_says_what_goes_wrong) {
         std::vector<std::string> any_port{"0"};
         auto server = co_await examples::start_server_example("echo_server", any_port);
         const std::string port = server.port;
-        std::vector<std::string> arguments{"localhost", port, "one text"};
+        std::vector<std::string> arguments{"127.0.0.1", port, "one text"};
         Output run = co_await examples::run_to_end("echo_client", arguments);
         EXPECT_EQ(run.text, "one text\n");
         EXPECT_EQ(run.status, 0) << run.errors;

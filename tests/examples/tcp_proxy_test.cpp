@@ -139,7 +139,7 @@ TEST(tcp_proxy, is_a_program_that_says_at_its_end_what_it_has_done) {
     if (examples::on_simulated_backend()) return;
     support::run_test([]() -> Coro<> {
         const Server server = co_await start_server(count_bytes, "127.0.0.1", 0);
-        std::vector<std::string> words{"0", "localhost", std::to_string(server.port()), "2", "30"};
+        std::vector<std::string> words{"0", "127.0.0.1", std::to_string(server.port()), "2", "30"};
         auto proxy = co_await examples::start_server_example("tcp_proxy", words);
         {
             const Stream client = co_await open_connection("127.0.0.1", std::stoi(proxy.port));

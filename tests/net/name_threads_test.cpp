@@ -16,6 +16,7 @@
 
 #include "net/names_help.h"
 #include "support/sanitizer.h"
+#include "support/system_names.h"
 
 #include <algorithm>
 #include <array>
@@ -109,10 +110,12 @@ TEST(name_threads, ask_the_system_under_a_name_of_their_own) {
 
 TEST(name_threads, get_the_answers_of_the_real_system) {
     run_asking_system([]() -> Coro<> {
-        const std::string local = co_await look_up("localhost");
-        EXPECT_TRUE(local.find("127.0.0.1:80") != local.npos ||
-                    local.find("[::1]:80") != local.npos)
-            << local;
+        if (support::system_knows_localhost()) {
+            const std::string local = co_await look_up("localhost");
+            EXPECT_TRUE(local.find("127.0.0.1:80") != local.npos ||
+                        local.find("[::1]:80") != local.npos)
+                << local;
+        }
         EXPECT_EQ(co_await look_up("nohost", 80, {.flags = AI_NUMERICHOST}),
                   "look up \"nohost\", port 80: Name or service not known");
         EXPECT_EQ(co_await look_up("127.1"), "127.0.0.1:80");

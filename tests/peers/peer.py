@@ -112,8 +112,8 @@ async def with_asyncio(role, how, context, port, sizes):
     pauses = 300 if how == "slow" else 0
     if role == "client":
         for size in sizes:
-            reader, writer = await asyncio.open_connection("localhost", port, ssl=context,
-                                                           family=socket.AF_INET)
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", port, ssl=context, server_hostname="localhost" if context else None)
             line = about(*await ask(reader, writer, size, pauses),
                          writer.get_extra_info("ssl_object"))
             print(line, await end_of(reader, writer, how), flush=True)

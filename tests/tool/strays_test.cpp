@@ -53,7 +53,7 @@ TEST(Strays, have_the_grace_to_clean_up_when_their_command_is_ended) {
     const TemporaryFile cleaned;
     Program program({"--grace", "200s",
                      "setsid sh -c 'trap \"echo cleaned > " + cleaned.path() +
-                         "; exit\" TERM; sleep 500 & wait' & sleep 500; true"});
+                         "; kill -9 \\$!; exit\" TERM; sleep 500 & wait' & sleep 500; true"});
     ASSERT_TRUE(program.wait_until_alive(6));
     program.signal(SIGTERM);
     const Ended ended = program.wait();
