@@ -34,6 +34,8 @@ def context_of(role, version, certificates):
         context.load_cert_chain(certificates)
     else:
         context = ssl.create_default_context(cafile=certificates)
+    # Some versions of Python take every end of the connection for a clean one.
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     context.minimum_version = context.maximum_version = {
         "1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[version]
     context.set_alpn_protocols(PROTOCOLS)
