@@ -327,11 +327,12 @@ void append_user_frames(std::vector<SourceFrame>& frames, std::uintptr_t address
 std::vector<SourceFrame> user_frames(std::span<const std::uintptr_t> addresses) {
     std::vector<SourceFrame> frames;
     for (const std::uintptr_t address : addresses) append_user_frames(frames, address);
-    // A statically linked C library is no file of its own, and has no lines either. If some frames
-    // have lines, the user's code is among these, so the innermost frames without lines are
-    // dropped.
+    // A statically linked C library is no file of its own, and has no debug information either. If
+    // some frames have it, the user's code is among these, so the innermost frames without it are
+    // dropped. The source file is what tells: a compiler also makes instructions that belong to no
+    // line, but to a file and a function.
     std::size_t first = 0;
-    while (first < frames.size() && frames[first].line == 0) ++first;
+    while (first < frames.size() && frames[first].file.empty()) ++first;
     if (first < frames.size()) frames.erase(frames.begin(), frames.begin() + std::ptrdiff_t(first));
     return frames;
 }

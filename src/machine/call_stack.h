@@ -51,7 +51,7 @@ void prepare_names();
 struct SourceFrame {
     std::string function;  ///< Readable, without parameters. Empty if not known.
     std::string file;      ///< As the compiler was given it. Empty if not known.
-    int line = 0;          ///< 0 if not known.
+    int line = 0;          ///< 0 if not known, and for an instruction that belongs to no line.
 };
 
 /// Whether this build can tell files and lines at all.

@@ -1,6 +1,7 @@
 // Stacks in the words of the source: what is captured, whose frames are kept, and how names read.
 
 #include "machine/call_stack.h"
+#include "machine/inside_unwinder.h"
 
 #include <algorithm>
 #include <csignal>
@@ -13,6 +14,7 @@
 namespace {
 
 using asyncio::internal::capture_stack;
+using asyncio::internal::code_range_of;
 using asyncio::internal::function_at;
 using asyncio::internal::knows_lines;
 using asyncio::internal::RawStack;
@@ -59,6 +61,7 @@ TEST(source_frame, says_what_is_known_of_it) {
     EXPECT_EQ(to_string({"f", "a.cpp", 3}), "a.cpp:3 in f");
     EXPECT_EQ(to_string({"", "a.cpp", 3}), "a.cpp:3");
     EXPECT_EQ(to_string({"f", "", 0}), "f");
+    EXPECT_EQ(to_string({"f", "a.cpp", 0}), "a.cpp in f");
     EXPECT_EQ(to_string({}), "an unknown place");
 }
 
@@ -172,6 +175,28 @@ TEST_F(CallStack, knows_a_function_by_its_code) {
     const SourceFrame found = function_at(reinterpret_cast<const void*>(&recurse));
     EXPECT_EQ(found.function, "recurse");
     EXPECT_TRUE(found.file.ends_with("call_stack_test.cpp")) << found.file;
+}
+
+/// Clang without optimisation makes instructions for `&&` that belong to no line.
+[[gnu::noinline]] int count_while(int limit, int other) {
+    int turns = 0;
+    while ((turns < limit && turns < other) || turns < 2) ++turns;
+    return turns;
+}
+
+TEST_F(CallStack, names_the_function_at_each_of_its_instructions) {
+    EXPECT_EQ(count_while(5, 7), 5);
+    const auto code = reinterpret_cast<std::uintptr_t>(&count_while);
+    const auto caller = reinterpret_cast<std::uintptr_t>(&interrupt_itself);
+    const std::size_t size = code_range_of(reinterpret_cast<const void*>(&count_while)).end - code;
+    ASSERT_GT(size, 16U);
+    for (std::size_t offset = 0; offset < size; ++offset) {
+        const std::uintptr_t stack[] = {code + offset, caller};
+        if (function_at(reinterpret_cast<const void*>(stack[0])).function != "count_while") break;
+        const std::vector<SourceFrame> frames = user_frames(stack);
+        ASSERT_GE(frames.size(), 2U) << "at the offset " << offset;
+        EXPECT_EQ(frames[0].function, "count_while") << "at the offset " << offset;
+    }
 }
 
 TEST_F(CallStack, of_nowhere_is_empty) {
