@@ -189,14 +189,15 @@ TEST_F(CallStack, names_the_function_at_each_of_its_instructions) {
     const auto code = reinterpret_cast<std::uintptr_t>(&count_while);
     const auto caller = reinterpret_cast<std::uintptr_t>(&interrupt_itself);
     const std::size_t size = code_range_of(reinterpret_cast<const void*>(&count_while)).end - code;
-    ASSERT_GT(size, 16U);
-    for (std::size_t offset = 0; offset < size; ++offset) {
+    std::size_t offset = 0;
+    for (; offset < size; ++offset) {
         const std::uintptr_t stack[] = {code + offset, caller};
         if (function_at(reinterpret_cast<const void*>(stack[0])).function != "count_while") break;
         const std::vector<SourceFrame> frames = user_frames(stack);
         ASSERT_GE(frames.size(), 2U) << "at the offset " << offset;
         EXPECT_EQ(frames[0].function, "count_while") << "at the offset " << offset;
     }
+    EXPECT_GT(offset, 16U) << "nearly nothing was looked at";
 }
 
 TEST_F(CallStack, of_nowhere_is_empty) {
