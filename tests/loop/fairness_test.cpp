@@ -7,16 +7,19 @@
 #include <asyncio/lowlevel/fd.h>
 #include <asyncio/lowlevel/operation_awaiter.h>
 #include <asyncio/sleep.h>
+#include <asyncio/streams.h>
 #include <asyncio/task.h>
 
 #include "support/run_test.h"
 
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace {
@@ -216,6 +219,86 @@ TEST(fairness, the_rest_of_what_has_finished_comes_before_what_the_others_have_s
     const std::size_t last_first = order.rfind('1');
     ASSERT_LT(last_first + 1, order.size());
     EXPECT_EQ(order[last_first + 1], 'r') << order;
+    loop.expect_idle();
+}
+
+// --- What waits for its task --------------------------------------------------------------------
+
+/// Whether what was written has left the pipe.
+bool is_received(const Scene& scene) {
+    int left = 0;
+    EXPECT_EQ(::ioctl(scene.reading.get(), FIONREAD, &left), 0);
+    return left == 0;
+}
+
+TEST(fairness, no_look_comes_before_the_tasks_that_the_last_one_woke_have_run) {
+    TestLoop loop;
+    if (!loop.simulated()) GTEST_SKIP() << "when the loop looks depends on the time";
+    constexpr std::size_t reader_count = 100;
+    constexpr int callback_count = 300;
+    std::vector<Scene> scenes(reader_count);
+    Scene later;
+    std::string order;
+    std::vector<Task<>> readers;
+    const auto read_and_look_at_later = [&](Scene& scene) -> Coro<> {
+        co_await read_and_note(scene, order);
+        if (order.size() == 1) later.write();
+        EXPECT_FALSE(is_received(later)) << "when " << order.size() << " have run";
+    };
+    for (Scene& scene : scenes) readers.push_back(loop->create_task(read_and_look_at_later(scene)));
+    auto last = loop->create_task(read_and_note(later, order));
+    loop->call_later(1ms, [&] {
+        for (Scene& scene : scenes) scene.write();
+        for (int i = 0; i < callback_count; ++i) loop->call_soon([] {});
+    });
+    for (Task<>& task : readers) loop->run_until_complete(task);
+    loop->run_until_complete(last);
+    EXPECT_EQ(order.size(), reader_count + 1);
+    loop.expect_idle();
+}
+
+constexpr std::size_t message_bytes = 16 * 1024;
+
+/// A reader whose client sends the next message as soon as it has been handled.
+struct Served {
+    Served(asyncio::EventLoop& loop, Scene& scene)
+        : scene(scene), reader(loop, Fd(::fcntl(scene.reading.get(), F_DUPFD_CLOEXEC, 3))) {}
+
+    void send() {
+        const std::string message(message_bytes, 'x');
+        EXPECT_EQ(::write(scene.writing.get(), message.data(), message.size()),
+                  static_cast<ssize_t>(message.size()));
+    }
+
+    Scene& scene;
+    asyncio::StreamReader reader;
+};
+
+TEST(fairness, no_more_is_received_than_the_tasks_can_take) {
+    TestLoop loop;
+    if (loop.simulated()) GTEST_SKIP() << nothing_takes_long;
+    constexpr int count = 200;
+    constexpr int messages_in_all = 5 * count;
+    std::vector<Scene> scenes(count);
+    std::vector<Served> all;
+    for (Scene& scene : scenes) all.emplace_back(*loop, scene);
+    int handled = 0;
+    std::ptrdiff_t most_received = 0;
+    const auto serve = [&](Served& served) -> Coro<> {
+        while (handled < messages_in_all) {
+            EXPECT_EQ((co_await served.reader.readexactly(message_bytes)).size(), message_bytes);
+            most_received = std::max(most_received, std::ranges::count_if(scenes, is_received));
+            compute_a_little();
+            ++handled;
+            served.send();
+        }
+    };
+    std::vector<Task<>> tasks;
+    for (Served& served : all) tasks.push_back(loop->create_task(serve(served)));
+    loop->call_later(1ms, [&] { std::ranges::for_each(all, &Served::send); });
+    for (Task<>& task : tasks) loop->run_until_complete(task);
+    EXPECT_LT(most_received, count / 4);
+    all.clear();
     loop.expect_idle();
 }
 

@@ -280,8 +280,9 @@ private:
     static constexpr std::uint32_t steps_between_looks = 61;
     /// Steps since the last look at the back-end.
     std::uint32_t unobserved_steps_ = 0;
-    /// Below this number of steps the back-end is not asked whether a look is due. It is 1 while an
-    /// operation is in flight, and `steps_between_looks` otherwise.
+    /// Below this number of steps no look is due. While an operation is in flight it is 1, or twice
+    /// the number of operations that the last look has brought; otherwise it is
+    /// `steps_between_looks`.
     std::uint32_t steps_before_look_ = steps_between_looks;
     std::uint64_t iterations_ = 0;
     bool stopping_ = false;
