@@ -17,9 +17,9 @@
 // ready, every iteration waits in the back-end, which is the only place where a program sleeps.
 //
 // After a look that has brought something no other comes before the tasks that it woke have run.
-// What another one could bring would have to wait for them anyway. And a server would receive faster
-// than its tasks send: with thousands of connections, each would hold a message that has left the
-// processor's cache when its task runs.
+// What another one could bring would have to wait for them anyway. And a server would receive
+// faster than its tasks send: with thousands of connections, each would hold a message that has
+// left the processor's cache when its task runs.
 //
 // An operation that a look finds finished does not go behind the ready tasks, as it would in
 // CPython: with ten tasks that compute 5 ms each, a descriptor would be served 50 ms late. It does
