@@ -121,7 +121,7 @@ void Loop::run_forever() {
     const RunScope scope(*this);
     // `stop` before `run_forever` is the usual way to run a single iteration. Such a caller must
     // get a look at the back-end each time, or it would notice its operations only after 61 steps.
-    if (stopping_) unobserved_steps_ = steps_between_looks;
+    if (stopping_) unobserved_steps_ = std::max(steps_before_look_, steps_between_looks);
     do {
         take_inbox();  // 1. posts of other threads and signal handlers
         if (ready_.empty()) {

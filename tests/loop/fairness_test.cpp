@@ -257,6 +257,34 @@ TEST(fairness, no_look_comes_before_the_tasks_that_the_last_one_woke_have_run) {
     loop.expect_idle();
 }
 
+TEST(fairness, a_single_iteration_looks_also_after_a_look_that_has_brought_much) {
+    TestLoop loop;
+    constexpr std::size_t reader_count = 100;
+    std::vector<Scene> scenes(reader_count);
+    Scene later;
+    std::string order;
+    std::vector<Task<>> readers;
+    for (Scene& scene : scenes) readers.push_back(loop->create_task(read_and_note(scene, order)));
+    auto last = loop->create_task(read_and_note(later, order));
+    const auto run_once = [&] {
+        loop->call_soon([] {});
+        loop->stop();
+        loop->run_forever();
+    };
+    run_once();
+    for (Scene& scene : scenes) scene.write();
+    // The ring may report them in a few pieces.
+    for (int i = 0; i < 10; ++i) run_once();
+    EXPECT_EQ(order.size(), reader_count);
+    later.write();
+    run_once();
+    run_once();
+    EXPECT_TRUE(last.done());
+    loop->run_until_complete(last);
+    for (Task<>& task : readers) loop->run_until_complete(task);
+    loop.expect_idle();
+}
+
 constexpr std::size_t message_bytes = 16 * 1024;
 
 /// A reader whose client sends the next message as soon as it has been handled.
